@@ -1,0 +1,24 @@
+"""A batch self-organizing map over every pixel of an image of any size, on a Dask cluster.
+
+Public names are loaded when they are first used, so that importing dasksom is light.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from dasksom.errors import DasksomError, InputError
+
+if TYPE_CHECKING:
+    from dasksom.estimator import BatchSOM, load
+    from dasksom.image import open_image
+
+__version__ = "0.1.0"
+__all__ = ["BatchSOM", "DasksomError", "InputError", "load", "open_image"]
+
+_HOMES = {"BatchSOM": "dasksom.estimator", "load": "dasksom.estimator", "open_image": "dasksom.image"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'dasksom' has no attribute {name!r}")

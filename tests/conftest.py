@@ -1,0 +1,58 @@
+"""Fixtures that several test modules share."""
+
+import dask
+import numpy as np
+import pytest
+from skimage import data
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="also run tests marked slow")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--slow"):
+        skip = pytest.mark.skip(reason="slow; --slow runs it")
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def _threads():
+    """Compute on two threads unless a test says otherwise, whatever the machine."""
+    with dask.config.set(scheduler="threads", num_workers=2):
+        yield
+
+
+@pytest.fixture(scope="session")
+def photograph():
+    """A photograph of (400, 600, 3) uint8."""
+    return data.coffee()
+
+
+@pytest.fixture(scope="session")
+def patch(photograph):
+    """A small piece of it, (48, 60, 3) uint8."""
+    return np.ascontiguousarray(photograph[100:148, 200:260])
+
+
+@pytest.fixture(scope="session")
+def two_workers():
+    """A client of a cluster of two single-thread worker processes, shared by all tests that need one."""
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit="2GiB"
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def client(two_workers):
+    """The shared client, current for the duration of a test."""
+    with two_workers.as_current(), dask.config.set(scheduler="dask.distributed"):
+        yield two_workers
