@@ -1,0 +1,1 @@
+"""The mathematics of the map: NumPy and Numba only, one chunk at a time."""

@@ -1,0 +1,98 @@
+"""Codebooks to start from: spread over the plane of the two principal components, or some of the samples."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.som.lattice import RectangularLattice
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Number, mean and scatter of some samples: what a principal component analysis needs, a chunk at a time."""
+
+    count: int
+    mean: NDArray[np.float64]
+    """Shape (bands,)."""
+    scatter: NDArray[np.float64]
+    """Sum of the outer products of the samples' differences from their mean, shape (bands, bands)."""
+
+
+def moments(samples: NDArray[Any], weights: NDArray[Any] | None = None) -> Moments:
+    """Take the moments of samples of shape (n, bands), n > 0, each counted `weights` times.
+
+    Differences are taken from the mean before they are multiplied, so a large offset costs no precision.
+    """
+    block = 1 << 16  # float64 copies of a whole chunk would be many times its size
+    parts = []
+    for start in range(0, len(samples), block):
+        part = np.asarray(samples[start : start + block], np.float64)
+        times = np.ones(len(part)) if weights is None else weights[start : start + block].astype(np.float64)
+        count = times.sum()
+        mean = times @ part / count
+        away = part - mean
+        parts.append(Moments(int(count), mean, (away * times[:, None]).T @ away))
+    return merge_moments(parts)
+
+
+def merge_moments(parts: Sequence[Moments]) -> Moments:
+    """Combine the moments of several groups of samples, in the order given.
+
+    Source: Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979).
+    """
+    total = parts[0]
+    for part in parts[1:]:
+        count = total.count + part.count
+        step = part.mean - total.mean
+        mean = total.mean + step * (part.count / count)
+        shift = np.outer(step, step) * (total.count * (part.count / count))
+        total = Moments(count, mean, total.scatter + part.scatter + shift)
+    return total
+
+
+def pca_codebook(lattice: RectangularLattice, of: Moments) -> NDArray[np.float64]:
+    """Spread the units evenly over one standard deviation each way along the two principal components.
+
+    The longer side of the lattice follows the first component. Each component points to where its largest entry is positive. With
+    one band there is no second component: the shorter side then subdivides the steps of the longer one.
+
+    Returns
+    -------
+    ndarray of shape (units, bands), float64
+
+    Source: linear initialization, SOM Toolbox (`som_lininit`).
+    """
+    variances, vectors = np.linalg.eigh(of.scatter / of.count)
+    order = np.argsort(variances)[::-1]
+    spans = np.sqrt(np.maximum(variances[order], 0))[:, None] * vectors[:, order].T
+    largest = np.abs(spans).argmax(axis=1)
+    spans *= np.where(spans[np.arange(len(spans)), largest] < 0, -1.0, 1.0)[:, None]
+    first = spans[0]
+    longer = max(lattice.rows, lattice.columns)
+    second = spans[1] if len(spans) > 1 else first / longer
+
+    def places(side: int) -> NDArray[np.float64]:
+        return np.linspace(-1, 1, side) if side > 1 else np.zeros(1)
+
+    along_rows, along_columns = (first, second) if lattice.rows >= lattice.columns else (second, first)
+    grid = places(lattice.rows)[:, None, None] * along_rows + places(lattice.columns)[None, :, None] * along_columns
+    codebook: NDArray[np.float64] = of.mean + grid.reshape(lattice.units, -1)
+    return codebook
+
+
+def sample_positions(samples: int, units: int, seed: int | None) -> NDArray[np.int64]:
+    """Choose which samples a codebook starts from: `units` indices below `samples`, all different where there are enough.
+
+    They depend on the number of samples and the seed alone, so not on how the samples are chunked.
+    """
+    draw = np.random.default_rng(seed)
+    if samples >= units:
+        return draw.choice(samples, units, replace=False, shuffle=True)
+    return draw.integers(samples, size=units)
+
+
+INITIALIZATIONS = ("pca", "sample")
+"""Names of the codebooks that a map can start from."""

@@ -1,0 +1,68 @@
+"""How much of what a unit learns its neighbors learn too.
+
+To add a neighborhood: write its function of (distance along one axis, sigma) and add its line to ``NEIGHBORHOODS``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.som.lattice import RectangularLattice
+
+Factor = Callable[[NDArray[np.float64], float], NDArray[np.float64]]
+
+
+def gaussian(distance: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """``exp(-distance**2 / (2 sigma**2))``; the product over the axes is the gaussian of the lattice distance."""
+    return np.exp(-0.5 * (distance / sigma) ** 2)
+
+
+NEIGHBORHOODS: dict[str, Factor] = {"gaussian": gaussian}
+"""Name to factor: takes distances along one axis and sigma > 0 (both in lattice units), gives 1 at distance 0."""
+
+
+@dataclass(frozen=True)
+class SeparableNeighborhood:
+    """A neighborhood on a rectangular lattice that is a product of one factor per axis.
+
+    h((i, j), (p, q)) = row[i, p] * column[j, q], so it is applied as two small products instead of one units x units matrix.
+    """
+
+    row: NDArray[np.float64]
+    """Shape (rows, rows)."""
+    column: NDArray[np.float64]
+    """Shape (columns, columns)."""
+
+    @classmethod
+    def of(cls, lattice: RectangularLattice, kind: str, sigma: float) -> "SeparableNeighborhood":
+        """Build the neighborhood named `kind` with radius `sigma` (lattice units); sigma 0 leaves every unit alone."""
+
+        def factor(side: int) -> NDArray[np.float64]:
+            if sigma == 0:
+                return np.eye(side)
+            place = np.arange(side, dtype=np.float64)
+            return NEIGHBORHOODS[kind](np.abs(place[:, None] - place), sigma)
+
+        return cls(factor(lattice.rows), factor(lattice.columns))
+
+    def spread(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give each unit the neighborhood-weighted sum of all units' values.
+
+        Parameters
+        ----------
+        values : ndarray of shape (units,) or (units, bands), float64
+
+        Returns
+        -------
+        ndarray of the same shape
+            ``H @ values`` with ``H[k, j] = h(k, j)``.
+
+        Notes
+        -----
+        einsum rather than a BLAS product: its sums run in one order however many threads BLAS has.
+        """
+        grid = values.reshape(len(self.row), len(self.column), -1)
+        over_rows = np.einsum("ip,pqb->iqb", self.row, grid)
+        return np.einsum("jq,iqb->ijb", self.column, over_rows).reshape(values.shape)

@@ -1,0 +1,92 @@
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+from dasksom.errors import InputError
+from dasksom.som.codebook import Codebook, load_codebook
+
+
+def test_save_and_load__round_trip(tmp_path):
+    weights = np.random.default_rng(0).random((3, 4, 5))
+    Codebook(weights, {"epochs": 7}).save(tmp_path / "map.npz")
+    loaded = load_codebook(tmp_path / "map.npz")
+    assert np.array_equal(loaded.weights, weights)
+    assert loaded.about == {"epochs": 7}
+
+
+def test_weights_cannot_be_changed():
+    weights = np.ones((1, 1, 1))
+    codebook = Codebook(weights)
+    weights[0] = 5
+    assert codebook.weights[0, 0, 0] == 1
+    with pytest.raises(ValueError, match="read-only"):
+        codebook.weights[0] = 2
+
+
+def test_palette__rounds_and_clips_integers():
+    codebook = Codebook(np.array([[[-3.0, 0.6, 254.4, 300.0]]]))
+    assert codebook.palette(np.dtype("u1")).tolist() == [[0, 1, 254, 255]]
+    assert codebook.palette(np.dtype("i1")).tolist() == [[-3, 1, 127, 127]]
+    assert codebook.palette(np.dtype("f4")).dtype == np.float32
+
+
+def test_palette__of_64_bit_integers_stays_in_range():
+    codebook = Codebook(np.array([[[1e30]]]))
+    assert codebook.palette(np.dtype("u8"))[0, 0] > 2**63
+    assert codebook.palette(np.dtype("i8"))[0, 0] > 2**62
+
+
+@pytest.mark.parametrize("weights", [np.ones((2, 3)), np.ones((0, 3, 3)), np.full((1, 1, 1), np.nan)])
+def test_codebook__refuses_what_is_none(weights):
+    with pytest.raises(InputError, match="codebook"):
+        Codebook(weights)
+
+
+def test_save__refuses_another_suffix(tmp_path):
+    with pytest.raises(InputError, match=r"\.npz"):
+        Codebook(np.ones((1, 1, 1))).save(tmp_path / "map.txt")
+
+
+def _write(path, weights, **about):
+    np.savez(path, weights=weights, about=np.frombuffer(json.dumps(about).encode(), np.uint8))
+
+
+class _Canary:
+    def __reduce__(self):
+        return (open, ("canary", "w"))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: None, "no such model"),
+        (lambda path: path.write_bytes(b"hello"), "not a dasksom model"),
+        (lambda path: path.write_bytes(b""), "not a dasksom model"),
+        (lambda path: path.write_bytes(b"PK\x03\x04" + b"0" * 40), "not a dasksom model"),
+        (lambda path: np.savez(path, other=np.ones(3)), "not a dasksom model"),
+        (lambda path: _write(path, np.ones((1, 1, 1)), format=99), "format 99"),
+        (lambda path: _write(path, np.ones((1, 1, 1))), "not a dasksom model"),
+        (lambda path: _write(path, np.full((1, 1, 1), np.inf), format=1), "finite"),
+        (lambda path: _write(path, np.ones((2, 2)), format=1), "shape"),
+        (lambda path: _write(path, np.array([[["a"]]]), format=1), "floating"),
+        (lambda path: np.savez(path, weights=np.array([_Canary()], object), about=np.zeros(1)), "not a dasksom model"),
+        (lambda path: path.write_bytes(pickle.dumps(_Canary())), "not a dasksom model"),
+    ],
+)
+def test_load__refuses_and_says_why(tmp_path, monkeypatch, make, message):
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "map.npz")
+    with pytest.raises(InputError, match=message) as caught:
+        load_codebook(tmp_path / "map.npz")
+    assert "map.npz" in str(caught.value)
+    assert not (tmp_path / "canary").exists()
+
+
+def test_load__refuses_a_truncated_file(tmp_path):
+    path = tmp_path / "map.npz"
+    Codebook(np.ones((8, 8, 3))).save(path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match="not a dasksom model"):
+        load_codebook(path)

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dasksom.som.initialization import merge_moments, moments, pca_codebook, sample_positions
+from dasksom.som.lattice import RectangularLattice
+
+
+def test_moments__equal_numpy_whatever_the_groups():
+    samples = np.random.default_rng(0).normal(3, 2, (1000, 4))
+    for groups in ([samples], np.array_split(samples, 9)):
+        merged = merge_moments([moments(group) for group in groups])
+        assert merged.count == 1000
+        assert np.allclose(merged.mean, samples.mean(axis=0), rtol=1e-12)
+        assert np.allclose(merged.scatter / 1000, np.cov(samples.T, bias=True), rtol=1e-12)
+
+
+def test_moments__a_large_offset_costs_no_precision():
+    samples = np.random.default_rng(0).normal(0, 1, (200_000, 2)) + 1e8
+    assert np.allclose(moments(samples).scatter / 200_000, np.cov(samples.T, bias=True), rtol=1e-6)
+
+
+def test_moments__weights_count_as_repetition():
+    samples, times = np.array([[1.0, 2], [5, 1], [3, 9]]), np.array([3, 1, 2])
+    weighted, repeated = moments(samples, times), moments(np.repeat(samples, times, axis=0))
+    assert weighted.count == repeated.count
+    assert np.allclose(weighted.mean, repeated.mean)
+    assert np.allclose(weighted.scatter, repeated.scatter)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(5, 3), (3, 5), (1, 4), (1, 1)])
+def test_pca_codebook__spans_the_plane_of_the_components(rows, columns):
+    draw = np.random.default_rng(1)
+    samples = draw.normal(0, 1, (5000, 3)) * [10, 3, 0.1] + [100, 50, 20]
+    codebook = pca_codebook(RectangularLattice(rows, columns), moments(samples)).reshape(rows, columns, 3)
+    assert np.allclose(codebook.mean(axis=(0, 1)), samples.mean(axis=0), atol=1e-9)
+    longer = codebook[:, 0] if rows >= columns else codebook[0]
+    if len(longer) > 1:
+        assert np.ptp(longer[:, 0]) == pytest.approx(2 * samples[:, 0].std(), rel=0.01)
+        assert longer[-1, 0] > longer[0, 0]
+
+
+def test_pca_codebook__of_one_band_has_different_units():
+    codebook = pca_codebook(RectangularLattice(4, 4), moments(np.arange(100.0)[:, None]))
+    assert len(np.unique(codebook)) == 16
+
+
+@given(samples=st.integers(1, 10**12), units=st.integers(1, 50), seed=st.integers(0, 2**32))
+def test_sample_positions__are_in_the_image_repeatable_and_different(samples, units, seed):
+    positions = sample_positions(samples, units, seed)
+    assert positions.shape == (units,)
+    assert (positions >= 0).all()
+    assert (positions < samples).all()
+    assert np.array_equal(positions, sample_positions(samples, units, seed))
+    if samples >= units:
+        assert len(set(positions.tolist())) == units
