@@ -1,0 +1,213 @@
+"""One pass over the chunks of an image: the one place where dask graphs are built.
+
+A pass runs a function on every chunk, next to where the chunk is read (one task a chunk), and combines what comes back in a tree
+whose shape depends on the chunk grid alone. So float sums have the same bits whatever the number of workers, whoever finishes
+first, and whatever had to be done again.
+
+The chunk grid is cut into *windows*, boxes of neighboring chunks in row-major order, which are submitted a few at a time. Scheduler
+and driver then hold a few windows and never the whole image, and there is progress to report. The tree inside a window is computed
+on the cluster; its result comes to the driver, always in the order of the windows.
+"""
+
+import math
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import dask
+import dask.array as da
+import numpy as np
+import psutil
+from dask.delayed import Delayed
+
+Part = TypeVar("Part")
+Corner = tuple[int, ...]
+Progress = Callable[[int, int], None]
+"""Called with (chunks done, chunks in all)."""
+
+FAN_IN = 16
+"""Results that one task combines."""
+CACHE_SHARE = 0.5
+"""Largest part of the cluster's memory that an image is kept in."""
+CACHES = ("auto", "memory", "none")
+LITERAL_BYTES = 1 << 20
+"""Larger arguments become a task's result, sent to each worker once, instead of a part of every task."""
+
+
+def chunk_count(image: da.Array) -> int:
+    """Give the number of chunks of an image whose last axis is one chunk."""
+    return math.prod(image.numblocks)
+
+
+def windows(numblocks: Sequence[int], most: int) -> Iterator[tuple[slice, ...]]:
+    """Cut a grid of chunks into boxes of at most `most` chunks, in row-major order.
+
+    >>> list(windows((3, 4), 8))
+    [(slice(0, 2, None), slice(0, 4, None)), (slice(2, 3, None), slice(0, 4, None))]
+    >>> len(list(windows((3, 40), 8)))
+    15
+    """
+    cut = 0  # the axis along which boxes have a length; whole beyond it, one chunk thick before it
+    while cut < len(numblocks) - 1 and math.prod(numblocks[cut + 1 :]) > most:
+        cut += 1
+    step = max(1, most // math.prod(numblocks[cut + 1 :]))
+    whole = tuple(slice(0, n) for n in numblocks[cut + 1 :])
+    for before in np.ndindex(*numblocks[:cut]):
+        thin = tuple(slice(at, at + 1) for at in before)
+        for start in range(0, numblocks[cut], step):
+            yield (*thin, slice(start, min(start + step, numblocks[cut])), *whole)
+
+
+def _window_size(chunks: int) -> int:
+    """Give the chunks a window: a sixty-fourth of the image, within limits; a function of the chunk count alone."""
+    return min(max(FAN_IN, math.ceil(chunks / 64)), 512)
+
+
+def _run_on_chunk(block: Any, block_info: Any, origin: Corner, function: Callable[..., Any], arguments: Any) -> Any:
+    corner = tuple(start + first for start, (first, _) in zip(origin, block_info[0]["array-location"], strict=True))
+    return function(block, corner, **arguments)
+
+
+def _window_root(
+    image: da.Array,
+    box: tuple[slice, ...],
+    function: Callable[..., Part],
+    combine: Callable[[Sequence[Part]], Part],
+    arguments: dict[str, Any],
+) -> Delayed:
+    origin = tuple(sum(sizes[: cut.start]) for sizes, cut in zip(image.chunks, box, strict=True))
+    results = image.blocks[box].map_blocks(
+        _run_on_chunk,
+        origin=origin,
+        function=function,
+        arguments=arguments,
+        dtype=object,
+        meta=np.empty((0,) * image.ndim, object),  # not an array: dask must neither look at it nor call the function to guess
+    )
+    level = list(results.to_delayed().ravel())
+    gather = dask.delayed(combine, pure=False, traverse=False)
+    while True:
+        level = [gather(level[start : start + FAN_IN]) for start in range(0, len(level), FAN_IN)]
+        if len(level) == 1:
+            return level[0]
+
+
+def _share(value: Any) -> Any:
+    if isinstance(value, np.ndarray) and value.nbytes > LITERAL_BYTES:
+        # never client.scatter: what is scattered is lost with its worker, a task's result is computed again
+        return dask.delayed(np.array, pure=False)(value)
+    return value
+
+
+def _run_windows(roots: Iterator[tuple[Delayed, int]]) -> Iterator[tuple[Any, int]]:
+    """Compute windows, given with their numbers of chunks, on the current client or else the current local scheduler."""
+    client = _current_client()
+    if client is None:
+        for root, chunks in roots:
+            yield root.compute(), chunks
+        return
+    waiting: deque[tuple[Any, int]] = deque()
+    try:
+        for root, chunks in roots:
+            waiting.append((client.compute(root), chunks))
+            # enough for every thread to have two chunks to go on with while the oldest window ends
+            while len(waiting) > 1 and sum(n for _, n in waiting) - waiting[0][1] >= 2 * _threads(client):
+                future, done = waiting.popleft()
+                yield future.result(), done
+        while waiting:
+            future, done = waiting.popleft()
+            yield future.result(), done
+    finally:
+        for future, _ in waiting:
+            future.cancel()
+
+
+def _threads(client: Any) -> int:
+    return max(1, sum(client.nthreads().values()))
+
+
+def _current_client() -> Any:
+    # Runs without a cluster need not pay for importing distributed: where nobody has imported it there is no client.
+    distributed = sys.modules.get("distributed")
+    if distributed is None or dask.config.get("scheduler", None) not in (None, "dask.distributed"):
+        return None
+    try:
+        return distributed.get_client()
+    except ValueError:
+        return None
+
+
+def memory_limit() -> int:
+    """Give the memory of the current cluster's workers together, or of this machine where there is no cluster, in bytes."""
+    client = _current_client()
+    if client is None:
+        return psutil.virtual_memory().total
+    return sum(worker["memory_limit"] for worker in client.scheduler_info(n_workers=-1)["workers"].values())
+
+
+def keep_in_memory(image: da.Array, cache: str) -> da.Array:
+    """Hold an image's chunks in the memory of the cluster, so that later passes need not read them again.
+
+    Parameters
+    ----------
+    image : dask array
+    cache : {"auto", "memory", "none"}
+        "auto" holds them where they take at most half of the cluster's memory; less than where workers begin to spill.
+    """
+    if cache == "memory" or (cache == "auto" and image.nbytes <= memory_limit() * CACHE_SHARE):
+        return image.persist()
+    return image
+
+
+def map_chunks(
+    image: da.Array,
+    function: Callable[..., Part],
+    combine: Callable[[Sequence[Part]], Part],
+    *,
+    progress: Progress | None = None,
+    **arguments: Any,
+) -> Iterator[Part]:
+    """Run a function on every chunk and yield the combined results window by window, in row-major order.
+
+    Parameters
+    ----------
+    image : dask array of shape (..., bands)
+        The last axis must be one chunk.
+    function : callable (block, corner, **arguments) -> result
+        Gets the chunk as an ndarray and the index of its first element in the image. Must be picklable and safe to run twice.
+    combine : callable (list of results) -> result
+        Adds results up in the order given. A window of one chunk is combined too.
+    progress : callable, optional
+    **arguments
+        Passed to every call; large arrays travel once to each worker.
+    """
+    total = chunk_count(image)
+    shared = {name: _share(value) for name, value in arguments.items()}
+    boxes = windows(image.numblocks, _window_size(total))
+    roots = (
+        (_window_root(image, box, function, combine, shared), math.prod(cut.stop - cut.start for cut in box)) for box in boxes
+    )
+    done = 0
+    for result, chunks in _run_windows(roots):
+        done += chunks
+        if progress is not None:
+            progress(done, total)
+        yield result
+
+
+def reduce_chunks(
+    image: da.Array,
+    function: Callable[..., Part],
+    combine: Callable[[Sequence[Part]], Part],
+    *,
+    progress: Progress | None = None,
+    **arguments: Any,
+) -> Part:
+    """Run a function on every chunk and combine all results; parameters as for `map_chunks`."""
+    total: Part | None = None
+    for part in map_chunks(image, function, combine, progress=progress, **arguments):
+        total = part if total is None else combine([total, part])
+    if total is None:
+        raise ValueError("an image without chunks")
+    return total
