@@ -13,6 +13,7 @@ import math
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, product
 from typing import Any, TypeVar
 
 import dask
@@ -64,28 +65,31 @@ def _window_size(chunks: int) -> int:
     return min(max(FAN_IN, math.ceil(chunks / 64)), 512)
 
 
-def _run_on_chunk(block: Any, block_info: Any, origin: Corner, function: Callable[..., Any], arguments: Any) -> Any:
-    corner = tuple(start + first for start, (first, _) in zip(origin, block_info[0]["array-location"], strict=True))
+Steps = int | tuple[int, ...]
+"""Where the chunks of one axis begin: their common length, or each one's first index."""
+
+
+def _steps(sizes: tuple[int, ...]) -> Steps:
+    if all(size == sizes[0] for size in sizes[:-1]) and sizes[-1] <= sizes[0]:
+        return sizes[0]
+    return tuple(accumulate(sizes, initial=0))[:-1]
+
+
+def _run_on_chunk(
+    block: Any, block_id: tuple[int, ...], steps: tuple[Steps, ...], function: Callable[..., Any], arguments: Any
+) -> Any:
+    # block_id rather than block_info: that one is a table of all chunks, gigabytes for a million of them
+    corner = tuple(at * step if isinstance(step, int) else step[at] for at, step in zip(block_id, steps, strict=True))
     return function(block, corner, **arguments)
 
 
-def _window_root(
-    image: da.Array,
-    box: tuple[slice, ...],
-    function: Callable[..., Part],
-    combine: Callable[[Sequence[Part]], Part],
-    arguments: dict[str, Any],
-) -> Delayed:
-    origin = tuple(sum(sizes[: cut.start]) for sizes, cut in zip(image.chunks, box, strict=True))
-    results = image.blocks[box].map_blocks(
-        _run_on_chunk,
-        origin=origin,
-        function=function,
-        arguments=arguments,
-        dtype=object,
-        meta=np.empty((0,) * image.ndim, object),  # not an array: dask must neither look at it nor call the function to guess
-    )
-    level = list(results.to_delayed().ravel())
+def _window_root(results: da.Array, box: tuple[slice, ...], combine: Callable[[Sequence[Part]], Part]) -> Delayed:
+    """Give the root of the tree over one window of an array of per-chunk results."""
+    keys = [(results.name, *at) for at in product(*(range(cut.start, cut.stop) for cut in box))]
+    # only this window's tasks are made of the array's abstract graph; read and function are fused to one task here
+    graph = results.__dask_optimize__(results.__dask_graph__(), keys)
+    # where dask has fused more than that it leaves aliases behind, which would be tasks of their own
+    level = [Delayed(getattr(graph[key], "target", key), graph) for key in keys]
     gather = dask.delayed(combine, pure=False, traverse=False)
     while True:
         level = [gather(level[start : start + FAN_IN]) for start in range(0, len(level), FAN_IN)]
@@ -183,10 +187,17 @@ def map_chunks(
         Passed to every call; large arrays travel once to each worker.
     """
     total = chunk_count(image)
-    shared = {name: _share(value) for name, value in arguments.items()}
-    boxes = windows(image.numblocks, _window_size(total))
+    results = image.map_blocks(
+        _run_on_chunk,
+        steps=tuple(_steps(sizes) for sizes in image.chunks),
+        function=function,
+        arguments={name: _share(value) for name, value in arguments.items()},
+        dtype=object,
+        meta=np.empty((0,) * image.ndim, object),  # not an array: dask must neither look at it nor call the function to guess
+    )
     roots = (
-        (_window_root(image, box, function, combine, shared), math.prod(cut.stop - cut.start for cut in box)) for box in boxes
+        (_window_root(results, box, combine), math.prod(cut.stop - cut.start for cut in box))
+        for box in windows(image.numblocks, _window_size(total))
     )
     done = 0
     for result, chunks in _run_windows(roots):
