@@ -24,6 +24,8 @@ ColorCounts = tuple[NDArray[np.uint32], NDArray[np.int64]]
 """Ascending color numbers, and how many samples have each color."""
 
 BITS_IN_CELL = 3
+FEW = 1 << 20
+"""So many colors are sorted sooner than 2^24 counters are swept."""
 CELL_SIDE = 1 << BITS_IN_CELL
 COARSE = 4
 """Cells a side of the coarse boxes whose candidates are found first; they start the cells' own search."""
@@ -73,6 +75,15 @@ def _count(samples: Any, numbers: Any, counts: Any) -> None:
 
 
 @njit(nogil=True, cache=True)
+def _number(samples: Any, numbers: Any, out: Any) -> None:
+    for i in range(samples.shape[0]):
+        number = numbers[0, samples[i, 0]]
+        for band in range(1, samples.shape[1]):
+            number |= numbers[band, samples[i, band]]
+        out[i] = number
+
+
+@njit(nogil=True, cache=True)
 def _drain(counts: Any, colors: Any, amounts: Any) -> int:
     """Move the counts that are not zero to the front of two arrays, in order, and leave zeros behind."""
     found = 0
@@ -108,9 +119,13 @@ def count_colors(samples: NDArray[np.uint8]) -> ColorCounts:
 
     Notes
     -----
-    Each thread keeps one counter per possible color (64 MiB for three bands) for its next chunk.
+    Few samples are sorted. For more, each thread keeps one counter per possible color (64 MiB for three bands) for its next chunk.
     """
     bands = samples.shape[1]
+    if len(samples) <= FEW:
+        every = np.empty(len(samples), np.uint32)
+        _number(samples, color_numbers(bands), every)
+        return _add_up(every, None)
     counters = _scratch.__dict__.setdefault("counters", {})
     counts = counters.get(bands)
     if counts is None:
@@ -141,12 +156,33 @@ def merge_counts(parts: Iterable[ColorCounts], bands: int) -> ColorCounts:
     numbers : ndarray of shape (colors,), uint32, ascending
     counts : ndarray of shape (colors,), int64
     """
-    rest = iter(parts)
-    first, second = next(rest), next(rest, None)
-    if second is None:
-        return first
+    rest, few, length = iter(parts), [], 0
+    for part in rest:
+        few.append(part)
+        length += len(part[0])
+        if length > FEW and len(few) > 1:
+            return _merge_many(chain(few, rest), bands)
+    if len(few) == 1:
+        return few[0]
+    return _add_up(np.concatenate([numbers for numbers, _ in few]), np.concatenate([counts for _, counts in few]))
+
+
+def _add_up(numbers: NDArray[np.uint32], counts: NDArray[np.int64] | None) -> ColorCounts:
+    """Sort color numbers and add the counts (each 1 if None) of those that occur more than once."""
+    if counts is None:
+        ordered = np.sort(numbers)
+    else:
+        order = np.argsort(numbers, kind="stable")
+        ordered, counts = numbers[order], counts[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=~ordered[:1]))
+    if counts is None:
+        return ordered[starts], np.diff(starts, append=len(ordered))
+    return ordered[starts], np.add.reduceat(counts, starts)
+
+
+def _merge_many(parts: Iterable[ColorCounts], bands: int) -> ColorCounts:
     total = np.zeros(256**bands, np.int64)
-    for numbers, counts in chain((first, second), rest):
+    for numbers, counts in parts:
         _merge(numbers, counts, total)
     present = np.flatnonzero(total)
     return present.astype(np.uint32), total[present]

@@ -26,8 +26,10 @@ def test_colors_of_one_cell_are_a_cube_of_side_eight(bands):
     assert np.array_equal(np.ptp(colors, axis=0), [7] * bands)
 
 
+@pytest.mark.parametrize("few", [0, cells.FEW], ids=["counters", "sorting"])
 @pytest.mark.parametrize("bands", [1, 2, 3])
-def test_count_colors__equals_unique(photograph, bands):
+def test_count_colors__equals_unique(photograph, bands, few, monkeypatch):
+    monkeypatch.setattr(cells, "FEW", few)
     samples = np.ascontiguousarray(photograph.reshape(-1, 3)[:, :bands])
     for _ in range(2):  # the second time with the counter that the first left behind
         numbers, counts = cells.count_colors(samples)
@@ -38,7 +40,9 @@ def test_count_colors__equals_unique(photograph, bands):
         assert (np.diff(numbers.astype(np.int64)) > 0).all()
 
 
-def test_merge_counts__any_sharing_gives_the_same(photograph):
+@pytest.mark.parametrize("few", [0, 100_000, cells.FEW], ids=["counters", "both", "sorting"])
+def test_merge_counts__any_sharing_gives_the_same(photograph, few, monkeypatch):
+    monkeypatch.setattr(cells, "FEW", few)
     samples = photograph.reshape(-1, 3)
     whole = cells.count_colors(samples)
     parts = [cells.count_colors(part) for part in np.array_split(samples, [1, 1000, 200_000])]

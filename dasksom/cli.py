@@ -1,0 +1,275 @@
+"""The command line: arguments -> RunConfig -> pipeline; progress and errors as a person reads them."""
+
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from dask.utils import format_bytes
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from dasksom import __version__, pipeline
+from dasksom.color_table import has_color_table
+from dasksom.config import RunConfig, load_config
+from dasksom.demo import mosaic_demo, photograph_demo
+from dasksom.errors import DasksomError
+from dasksom.image import open_image
+from dasksom.som.codebook import load_codebook
+from dasksom.training import Epoch
+
+PLAIN_SECONDS = 10.0
+"""Off a terminal, how often a line of progress is written at most."""
+
+
+class TerminalWatcher:
+    """A progress bar on a terminal; plain lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._pixels = 0
+        self._name = ""
+        self._epoch = ""
+        self._started = self._spoken = time.monotonic()
+        self._bar: Progress | None = None
+        self._task: Any = None
+        if console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description:<24}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("chunks  {task.fields[rate]}"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                console=console,
+            )
+
+    def __enter__(self) -> "TerminalWatcher":
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def stage(self, name: str, pixels: int) -> None:
+        """Begin a stage."""
+        self._name, self._pixels, self._epoch = name, pixels, ""
+        self._started = self._spoken = time.monotonic()
+        if self._bar is not None:
+            self._task = self._bar.add_task(name, total=None, rate="")
+
+    def progress(self, done: int, total: int) -> None:
+        """Show how many chunks of the pass are done, the rate, and the time left."""
+        now = time.monotonic()
+        rate = self._pixels * done / total / max(now - self._started, 1e-3)
+        shown = f"{rate / 1e6:.0f} Mpx/s"
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=total, rate=shown, description=self._name + self._epoch)
+        elif now - self._spoken >= PLAIN_SECONDS:
+            left = (total - done) / done * (now - self._started)
+            self._console.print(f"{self._name}{self._epoch}: {done} of {total} chunks, {shown}, {left:.0f} s left")
+            self._spoken = now
+        if done == total:
+            self._started = now
+
+    def epoch(self, epoch: Epoch) -> None:
+        """Show the number and the error of the last epoch."""
+        self._epoch = f", epoch {epoch.epoch}, error {epoch.mean_squared_error:.4g}"
+
+
+def _print_summary(summary: pipeline.Summary) -> None:
+    height, width, bands = summary.shape
+    pixels = height * width
+    times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in summary.seconds.items())
+    total = sum(summary.seconds.values())
+    click.echo(f"{summary.output}: {width} x {height} pixels, {bands} bands of {summary.dtype}, {summary.units} colors")
+    if summary.quality is not None:
+        empty = int((summary.quality.hits == 0).sum())
+        used = f"{summary.units - empty} of {summary.units} units used"
+        click.echo(f"mean squared error {summary.quality.mean_squared_error:.4g} per pixel, {used}")
+    click.echo(f"{times}; {pixels / total / 1e6:.1f} Mpx/s")
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def add(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+_map_options = _options(
+    click.option("--grid", metavar="ROWSxCOLUMNS", help="Size of the map: as many colors as ROWS x COLUMNS.  [default: 16x16]"),
+    click.option("--epochs", type=int, metavar="N", help="Times that every pixel is presented.  [default: 20]"),
+    click.option(
+        "--sigma", nargs=2, type=float, metavar="FIRST LAST", help="Radius of the neighborhood, in lattice units.  [half a side, 0.3]"
+    ),
+    click.option("--decay", metavar="NAME", help="How sigma shrinks: exponential or linear.  [default: exponential]"),
+    click.option("--init", metavar="NAME", help="Colors to start from: pca or sample.  [default: pca]"),
+    click.option("--method", metavar="NAME", help="How the image is read: auto, colors or stream.  [default: auto]"),
+    click.option("--seed", type=int, metavar="N", help="Seed of --init sample.  [default: 0]"),
+)
+_run_options = _options(
+    click.option("--component", metavar="NAME", help="Array inside a Zarr group."),
+    click.option("--chunk-size", metavar="SIZE", help="Largest chunk that a task reads, decoded, such as 64MiB."),
+    click.option("--cache", metavar="NAME", help="Keep the image in the cluster's memory between passes: auto, memory or none."),
+    click.option("--cluster", metavar="NAME|ADDRESS|FILE", help="auto, local, threads, tcp://host:port, or a scheduler file."),
+    click.option("--workers", type=int, metavar="N", help="Workers of a local cluster.  [default: one per core]"),
+    click.option("--memory-limit", metavar="SIZE", help="Memory of each local worker, such as 4GiB."),
+    click.option("--config", "config_path", metavar="FILE", help="YAML file with any of these; configs/quantize.yaml explains them."),
+    click.option("--overwrite", is_flag=True, default=None, help="Replace an output that exists, once the new one is whole."),
+)
+_image_option = click.option(
+    "--no-image", "image", flag_value=False, default=None, type=bool, help="Write labels and palette only (.zarr outputs)."
+)
+
+
+def _config(given: dict[str, Any]) -> RunConfig:
+    sections = {name: field.annotation for name, field in RunConfig.model_fields.items()}
+    names = {section: getattr(model, "model_fields", {}) for section, model in sections.items()}
+    laid = {section: {name: given.get(name) for name in fields} for section, fields in names.items()}
+    laid["cluster"]["name"] = given.get("cluster")
+    return load_config(given["config_path"], laid)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="dasksom")
+@click.option("-v", "--verbose", is_flag=True, help="Log what happens.")
+@click.option("--debug", is_flag=True, help="Show tracebacks and log everything.")
+def cli(verbose: bool, debug: bool) -> None:
+    """Reduce the colors of an image of any size with a self-organizing map that is trained on every pixel.
+
+    \b
+    Examples:
+      dasksom demo
+      dasksom quantize photo.jpg reduced.png --grid 3x3
+      dasksom quantize slide.tif slide-som.zarr --workers 4 --memory-limit 4GiB
+      dasksom train scene.zarr palette.npz --grid 16x16 --epochs 30
+      dasksom apply palette.npz another.zarr reduced.zarr
+    """
+    level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("dasksom").setLevel(level)
+
+
+@cli.command()
+@click.argument("image_path", metavar="IMAGE")
+@click.argument("output_path", metavar="OUTPUT")
+@click.option("--model", metavar="FILE", help="Use this trained map instead of training one.")
+@_image_option
+@_map_options
+@_run_options
+def quantize(image_path: str, output_path: str, model: str | None, **given: Any) -> None:
+    """Train a map on every pixel of IMAGE and write IMAGE in its colors to OUTPUT.
+
+    IMAGE is a Zarr array or group, a TIFF, or a photograph (PNG, JPEG, WebP). OUTPUT is .zarr (labels, image and palette), .tif, .png
+    or .jpg. It appears under its name only when it is whole.
+    """
+    with TerminalWatcher(Console(stderr=True)) as watcher:
+        summary = pipeline.quantize(image_path, output_path, _config(given), watcher, model)
+    _print_summary(summary)
+
+
+@cli.command()
+@click.argument("image_path", metavar="IMAGE")
+@click.argument("model_path", metavar="MODEL.npz")
+@_map_options
+@_run_options
+def train(image_path: str, model_path: str, **given: Any) -> None:
+    """Train a map on every pixel of IMAGE and save it as MODEL.npz."""
+    with TerminalWatcher(Console(stderr=True)) as watcher:
+        summary = pipeline.train(image_path, model_path, _config(given), watcher)
+    _print_summary(summary)
+
+
+@cli.command()
+@click.argument("model_path", metavar="MODEL.npz")
+@click.argument("image_path", metavar="IMAGE")
+@click.argument("output_path", metavar="OUTPUT")
+@_image_option
+@_run_options
+def apply(model_path: str, image_path: str, output_path: str, **given: Any) -> None:
+    """Write IMAGE in the colors of a trained map to OUTPUT."""
+    with TerminalWatcher(Console(stderr=True)) as watcher:
+        summary = pipeline.quantize(image_path, output_path, _config(given), watcher, model_path)
+    _print_summary(summary)
+
+
+@cli.command()
+@click.argument("path", metavar="IMAGE|MODEL.npz")
+@click.option("--component", metavar="NAME", help="Array inside a Zarr group.")
+def info(path: str, component: str | None) -> None:
+    """Tell what an image or a trained map is, reading none of the pixels."""
+    table = Table(show_header=False, box=None)
+    for name, value in (_about_model(path) if path.endswith(".npz") else _about_image(path, component)).items():
+        table.add_row(name, value)
+    Console(soft_wrap=True).print(table)
+
+
+def _about_model(path: str) -> dict[str, str]:
+    codebook = load_codebook(path)
+    rows, columns, bands = codebook.weights.shape
+    trained = ", ".join(f"{name} {value}" for name, value in codebook.about.get("parameters", {}).items() if value is not None)
+    return {
+        "map": f"{rows} x {columns} units, {bands} bands",
+        "range": f"{codebook.weights.min():.6g} to {codebook.weights.max():.6g}",
+        "trained with": f"dasksom {codebook.about.get('dasksom', '?')}: {trained}",
+    }
+
+
+def _about_image(path: str, component: str | None) -> dict[str, str]:
+    image = open_image(path, component=component)
+    height, width, bands = image.shape
+    rows, columns = image.chunksize[:2]
+    counted = has_color_table(image)
+    return {
+        "size": f"{width} x {height} pixels ({height * width / 1e6:.3g} Mpx), {bands} bands of {image.dtype}",
+        "decoded": format_bytes(image.nbytes),
+        "read in": f"{image.npartitions} chunks of {columns} x {rows} pixels ({format_bytes(rows * columns * bands * image.dtype.itemsize)})",
+        "trained by": "counting its colors: two passes in all" if counted else "streaming: a pass per epoch, and two",
+    }
+
+
+@cli.command()
+@click.argument("folder", default="demo-output", metavar="[FOLDER]")
+@click.option("--gigapixel", is_flag=True, help="Build a mosaic of over 10^9 pixels first and quantize that.")
+@click.option("--side", type=int, default=32768, show_default=True, help="Side of that mosaic, in pixels.")
+def demo(folder: str, gigapixel: bool, side: int) -> None:
+    """Quantize a real photograph, or a mosaic of photographs of over a gigapixel, in FOLDER."""
+    with TerminalWatcher(Console(stderr=True)) as watcher:
+        lines = mosaic_demo(Path(folder), watcher, side) if gigapixel else photograph_demo(Path(folder), watcher)
+    for line in lines:
+        click.echo(line)
+
+
+def _fail(error: BaseException, code: int, text: str) -> NoReturn:
+    if "--debug" in sys.argv:
+        raise error
+    click.echo(f"dasksom: {text}", err=True)
+    sys.exit(code)
+
+
+def main() -> None:
+    """Run the command line: exit 0 done, 2 bad input, 1 failed, 130 or 143 interrupted."""
+    # A batch system's SIGTERM takes the same way out as Ctrl-C, past every `finally`.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        code = cli(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (KeyboardInterrupt, click.Abort) as error:
+        _fail(error, 130, "interrupted; nothing was left behind")
+    except DasksomError as error:
+        _fail(error, error.exit_code, " ".join(str(error).split()))
+    except Exception as error:  # what nobody foresaw still ends in one line; --debug shows the rest
+        _fail(error, 1, f"{type(error).__name__}: {error} (dasksom --debug ... shows where)")

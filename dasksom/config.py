@@ -1,0 +1,166 @@
+"""What a run is told: YAML and command line -> one frozen, checked record."""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dask.utils import parse_bytes
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from dasksom.cluster import ClusterOptions, check_options
+from dasksom.errors import InputError
+from dasksom.passes import CACHES
+
+MOST_CONFIG_BYTES = 1 << 20
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MapSection(_Section):
+    """The map and its training; `BatchSOM` explains each."""
+
+    grid: tuple[int, int] = (16, 16)
+    epochs: int = 20
+    sigma: tuple[float, float] | None = None
+    decay: str = "exponential"
+    init: str = "pca"
+    method: str = "auto"
+    seed: int | None = 0
+
+    @field_validator("grid", mode="before")
+    @classmethod
+    def _rows_by_columns(cls, value: Any) -> Any:
+        match = re.fullmatch(r"\s*(\d+)\s*[xX]\s*(\d+)\s*", value) if isinstance(value, str) else None
+        if isinstance(value, str) and match is None:
+            raise ValueError(f"{value!r} is not ROWSxCOLUMNS, such as 16x16")
+        return tuple(int(side) for side in match.groups()) if match else value
+
+
+class ClusterSection(_Section):
+    """Where the run's tasks are computed; `ClusterOptions` explains each."""
+
+    name: str = "auto"
+    workers: int | None = None
+    memory_limit: str | None = None
+
+    def options(self) -> ClusterOptions:
+        """Give the options as the cluster module takes them."""
+        return ClusterOptions(**self.model_dump())
+
+
+class InputSection(_Section):
+    """How the image is read."""
+
+    component: str | None = None
+    """Array inside a Zarr group."""
+    chunk_size: str | None = None
+    """Largest decoded chunk, such as 64MiB; by default 64 MiB, or less where workers have little memory."""
+    cache: str = "auto"
+    """"auto", "memory" or "none": whether the chunks are held in the cluster's memory between passes."""
+
+    @field_validator("cache")
+    @classmethod
+    def _is_cache(cls, value: str) -> str:
+        if value not in CACHES:
+            raise ValueError(f"{value!r} is not one of {', '.join(CACHES)}")
+        return value
+
+    @field_validator("chunk_size")
+    @classmethod
+    def _is_size(cls, value: str | None) -> str | None:
+        if value is not None and parse_bytes(value) < 1:
+            raise ValueError("a chunk holds at least one byte")
+        return value
+
+
+class OutputSection(_Section):
+    """What is written."""
+
+    image: bool = True
+    """Whether a .zarr output holds the rebuilt image beside labels and palette."""
+    overwrite: bool = False
+    """Whether an output that exists is replaced, once the new one is whole."""
+
+
+class RunConfig(_Section):
+    """One run."""
+
+    map: MapSection = Field(default_factory=MapSection)
+    cluster: ClusterSection = Field(default_factory=ClusterSection)
+    input: InputSection = Field(default_factory=InputSection)
+    output: OutputSection = Field(default_factory=OutputSection)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Safe YAML that refuses a key given twice, where PyYAML would keep the last in silence."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for number, key in enumerate(keys):
+            if key in keys[:number]:
+                raise yaml.MarkedYAMLError(problem=f"the key {key!r} is given twice", problem_mark=node.value[number][0].start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MOST_CONFIG_BYTES:
+            raise InputError(f"{path}: {path.stat().st_size} bytes; a configuration has at most {MOST_CONFIG_BYTES}")
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a YAML file that can be used: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: the sections {', '.join(RunConfig.model_fields)} are expected; found a {type(content).__name__}")
+    return content
+
+
+def load_config(path: str | Path | None, given: dict[str, dict[str, Any]]) -> RunConfig:
+    """Read a configuration file, if any, and lay what was given on the command line over it.
+
+    Parameters
+    ----------
+    path : path of a YAML file, or None
+    given : dict of section to dict of field to value
+        None stands for "not given".
+
+    Raises
+    ------
+    InputError
+        For a file that cannot be read, an unknown key (the nearest known one is named), a value of the wrong kind.
+    """
+    content = _read(Path(path).expanduser()) if path is not None else {}
+    for section, values in given.items():
+        told = {name: value for name, value in values.items() if value is not None}
+        if told and not isinstance(content.setdefault(section, {}), dict):
+            raise InputError(f"{path}: {section}: a mapping is expected, not {content[section]!r}")
+        if told:
+            content[section] = {**content[section], **told}
+    try:
+        config = RunConfig.model_validate(content)
+    except ValidationError as error:
+        raise InputError("; ".join(_explain(problem, path) for problem in error.errors())) from None
+    check_options(config.cluster.options())
+    return config
+
+
+def _explain(problem: Any, path: str | Path | None) -> str:
+    place = [str(part) for part in problem["loc"]]
+    name = ".".join(place)
+    prefix = f"{path}: " if path is not None else ""
+    if problem["type"] == "extra_forbidden":
+        owner: Any = RunConfig
+        for part in place[:-1]:
+            owner = owner.model_fields[part].annotation
+        known = list(owner.model_fields)
+        near = difflib.get_close_matches(place[-1], known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+        return f"{prefix}unknown key {name!r}; {hint}"
+    return f"{prefix}{name}: {problem['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,75 @@
+"""The demonstrations: a photograph at three palette sizes, and a mosaic of more than a gigapixel."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from skimage import data
+
+from dasksom import pipeline
+from dasksom.config import MapSection, OutputSection, RunConfig
+from dasksom.errors import InputError
+from dasksom.image import publish, write_mosaic
+
+GRIDS = ((3, 3), (8, 8), (16, 16))
+
+
+def _config(grid: tuple[int, int]) -> RunConfig:
+    return RunConfig(map=MapSection(grid=grid), output=OutputSection(overwrite=True))
+
+
+def photograph_demo(folder: Path, watcher: pipeline.Watcher) -> list[str]:
+    """Quantize a photograph that ships with scikit-image to 9, 64 and 256 colors, and set the pictures side by side.
+
+    Returns
+    -------
+    list of str
+        What was written, a line each.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    photograph = folder / "photograph.png"
+    Image.fromarray(data.coffee()).save(photograph)
+    lines, pictures = [f"{photograph}: a photograph of 600 x 400 pixels"], [photograph]
+    for grid in GRIDS:
+        colors = grid[0] * grid[1]
+        picture = folder / f"photograph-{colors}-colors.png"
+        summary = pipeline.quantize(str(photograph), str(picture), _config(grid), watcher)
+        seconds, error = sum(summary.seconds.values()), summary.mean_squared_error
+        lines.append(f"{picture}: {colors} colors, mean squared error {error:.1f}, {seconds:.2f} s")
+        pictures.append(picture)
+    images = [np.asarray(Image.open(picture).convert("RGB")) for picture in pictures]
+    together = folder / "comparison.png"
+    Image.fromarray(np.vstack([np.hstack(images[:2]), np.hstack(images[2:])])).save(together)
+    return [*lines, f"Look at {together}: the original, then 9, 64 and 256 colors."]
+
+
+def mosaic_demo(folder: Path, watcher: pipeline.Watcher, side: int) -> list[str]:
+    """Build a Zarr mosaic of real photographs and quantize it to 256 colors.
+
+    Parameters
+    ----------
+    folder : Path
+    watcher : Watcher
+    side : int
+        Pixels a side; 32768 make 1.07 gigapixels.
+    """
+    if side < 1:
+        raise InputError(f"--side {side}: at least 1 pixel is needed")
+    folder.mkdir(parents=True, exist_ok=True)
+    mosaic, output = folder / f"mosaic-{side}.zarr", folder / f"mosaic-{side}-som.zarr"
+    lines = []
+    if not mosaic.exists():
+        start = time.perf_counter()
+        watcher.stage("build the mosaic", side * side)
+        with publish(mosaic, overwrite=False) as path:
+            write_mosaic(path, side=side, progress=watcher.progress)
+        lines.append(f"{mosaic}: {side} x {side} pixels of photographs, built in {time.perf_counter() - start:.0f} s")
+    summary = pipeline.quantize(str(mosaic), str(output), _config((16, 16)), watcher)
+    total = sum(summary.seconds.values())
+    lines.append(
+        f"{output}: labels, image and palette of 256 colors in {total:.0f} s ({side * side / total / 1e6:.0f} Mpx/s), "
+        f"mean squared error {summary.mean_squared_error:.1f}"
+    )
+    lines.append(f'Look with Python: import zarr; zarr.open("{output}")["image"][:2000, :2000]')
+    return lines

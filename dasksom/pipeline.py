@@ -1,0 +1,165 @@
+"""One whole run, from a path to a path, in reading order."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import dask.array as da
+from dask.utils import parse_bytes
+
+from dasksom.cluster import ClusterOptions, connect
+from dasksom.config import RunConfig
+from dasksom.estimator import BatchSOM, from_codebook
+from dasksom.image import check_output, create_writer, open_image, output_alignment, publish
+from dasksom.passes import keep_in_memory
+from dasksom.quantization import quantize_into
+from dasksom.som.codebook import load_codebook
+from dasksom.som.quality import Quality
+from dasksom.training import Epoch
+
+CHUNK_BYTES = 64 << 20
+"""Largest decoded chunk where memory allows."""
+CHUNKS_PER_WORKER = 16
+"""A worker's memory holds so many chunks: the one it works on in its several forms, those that come next, and the libraries."""
+SMALL_BYTES = 256 << 20
+"""Images that decode to less are not worth starting processes for."""
+
+
+class Watcher(Protocol):
+    """Whoever looks on while a run goes on."""
+
+    def stage(self, name: str, pixels: int) -> None:
+        """Note that a stage begins whose passes go over so many pixels."""
+
+    def progress(self, done: int, total: int) -> None:
+        """Note that so many chunks of a pass are done."""
+
+    def epoch(self, epoch: Epoch) -> None:
+        """Note that an epoch ended."""
+
+
+@dataclass
+class Summary:
+    """What a run did."""
+
+    image: str
+    shape: tuple[int, ...]
+    dtype: str
+    output: str
+    units: int
+    quality: Quality | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Time of each stage."""
+
+    @property
+    def mean_squared_error(self) -> float:
+        """Mean squared error of the palette over all pixels; NaN where the run did not measure it."""
+        return float("nan") if self.quality is None else self.quality.mean_squared_error
+
+
+class _Run:
+    """An open image on a running cluster, with a clock and a watcher."""
+
+    def __init__(self, source: str, image: da.Array, output: str, watcher: Watcher) -> None:
+        self.image, self.watcher = image, watcher
+        self.summary = Summary(source, image.shape, str(image.dtype), output, 0)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        height, width, _ = self.image.shape
+        self.watcher.stage(name, height * width)
+        start = time.perf_counter()
+        yield
+        self.summary.seconds[name] = time.perf_counter() - start
+
+    def train(self, som: BatchSOM) -> None:
+        with self.stage("train"):
+            som.fit(self.image, progress=self.watcher.progress, on_epoch=self.watcher.epoch)
+        self.summary.units = som.rows * som.columns
+        self.summary.quality = som.quality_
+
+    def write(self, som: BatchSOM, path: Path, with_image: bool) -> None:
+        height, width, _ = self.image.shape
+        codebook = som.codebook_
+        writer = create_writer(
+            path,
+            height=height,
+            width=width,
+            chunks=self.image.chunksize[:2],
+            palette=codebook.palette(self.image.dtype),
+            metadata=dict(codebook.about),
+            with_image=with_image,
+        )
+        self.summary.units = som.rows * som.columns
+        measured = self.summary.quality is None
+        with self.stage("write"):
+            quality = quantize_into(self.image, codebook.units, writer, measured=measured, progress=self.watcher.progress)
+        self.summary.quality = quality or self.summary.quality
+
+
+def _chunk_bytes(config: RunConfig, options: ClusterOptions) -> int:
+    if config.input.chunk_size is not None:
+        return int(parse_bytes(config.input.chunk_size))
+    return min(CHUNK_BYTES, options.worker_memory // CHUNKS_PER_WORKER)
+
+
+@contextmanager
+def _open(source: str, output: str, config: RunConfig, watcher: Watcher, align: int = 1) -> Iterator[_Run]:
+    options = config.cluster.options()
+    chunk_bytes = _chunk_bytes(config, options)
+    image = open_image(source, component=config.input.component, chunk_bytes=chunk_bytes, align=align)
+    with connect(options, small=image.nbytes <= SMALL_BYTES):
+        yield _Run(source, keep_in_memory(image, config.input.cache), output, watcher)
+
+
+def _untrained(config: RunConfig) -> BatchSOM:
+    """Make the map that a run trains, with its parameters checked."""
+    given = config.map.model_dump(exclude={"grid", "seed"})
+    som = BatchSOM(*config.map.grid, cache="none", random_state=config.map.seed, **given)
+    som.check_parameters()
+    return som
+
+
+def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, model: str | None = None) -> Summary:
+    """Train a map on every pixel of an image, and write the image in the map's colors.
+
+    Parameters
+    ----------
+    source, output : str
+        Paths; the output's suffix chooses its format.
+    config : RunConfig
+    watcher : Watcher
+    model : str, optional
+        A trained map to use instead of training one.
+
+    Raises
+    ------
+    InputError
+        For anything given that cannot be used; before any work where it can be known then. Nothing is left behind.
+    """
+    check_output(output, inputs=[source], overwrite=config.output.overwrite)
+    som = _untrained(config) if model is None else from_codebook(load_codebook(model))
+    with _open(source, output, config, watcher, align=output_alignment(output)) as run:
+        if model is not None:
+            som.check_bands(run.image)
+        with publish(output, overwrite=config.output.overwrite) as path:
+            if model is None:
+                run.train(som)
+            run.write(som, Path(path), config.output.image)
+        return run.summary
+
+
+def train(source: str, model: str, config: RunConfig, watcher: Watcher) -> Summary:
+    """Train a map on every pixel of an image, and save it.
+
+    Parameters are those of `quantize`, the model's path in place of the output's.
+    """
+    check_output(model, inputs=[source], overwrite=config.output.overwrite, suffixes=[".npz"])
+    som = _untrained(config)
+    with _open(source, model, config, watcher) as run, publish(model, overwrite=config.output.overwrite) as path:
+        run.train(som)
+        som.save(path)
+        return run.summary

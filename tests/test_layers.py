@@ -1,0 +1,90 @@
+"""The house: imports go down the list only, never up or sideways (README, "Where to add ...")."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "dasksom"
+FLOORS = {
+    "__main__": 6,
+    "cli": 5,
+    "demo": 4,
+    "pipeline": 3,
+    "estimator": 2,
+    "config": 2,
+    "training": 1,
+    "quantization": 1,
+    "color_table": 1,
+    "passes": 0.5,  # knows dask and nothing of images or maps; the floor above runs on it
+    "som": 0,
+    "image": 0,
+    "cluster": 0,
+    "errors": -1,
+    "__init__": -1,  # the version; its public names are loaded when they are used
+}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def _own_imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            if node.module == "dasksom":
+                yield from (f"dasksom.{alias.name}" for alias in node.names)
+            elif (node.module or "").startswith("dasksom."):
+                yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("dasksom"))
+
+
+def _room(parts):
+    return parts[0] if parts[0] in FLOORS else "__init__"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_downward(path):
+    room = _room(path.relative_to(PACKAGE).with_suffix("").parts)
+    if room == "__init__":
+        return
+    for imported in _own_imports(path):
+        other = _room(imported.split(".")[1:])
+        assert other == room or FLOORS[other] < FLOORS[room], f"{path.name} imports {imported}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_of_ours_is_imported_inside_a_function(path):
+    for function in ast.walk(ast.parse(path.read_text())):
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            for node in ast.walk(function):
+                assert not (isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dasksom")), path
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "som").glob("*.py")), ids=lambda path: path.name)
+def test_the_mathematics_know_neither_dask_nor_files(path):
+    names = {
+        name.split(".")[0]
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert not names & {"dask", "distributed", "zarr", "tifffile", "PIL", "skimage"}
+
+
+def test_importing_dasksom_is_light():
+    check = "import sys, dasksom; print([m for m in ('numpy', 'dask', 'numba', 'zarr') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_command_line_starts_without_distributed():
+    check = "import sys, dasksom.cli; print('distributed' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "False"
