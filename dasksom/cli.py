@@ -155,9 +155,11 @@ def cli(verbose: bool, debug: bool) -> None:
       dasksom train scene.zarr palette.npz --grid 16x16 --epochs 30
       dasksom apply palette.npz another.zarr reduced.zarr
     """
-    level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("dasksom").setLevel(level)
+    handler = logging.StreamHandler()  # for our own messages alone: other libraries keep their ways
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("dasksom")
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
 
 
 @cli.command()

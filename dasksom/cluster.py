@@ -103,7 +103,7 @@ def local(options: ClusterOptions) -> Iterator[Any]:
             memory_limit=options.worker_memory,
             host=LOOPBACK,
             dashboard_address=dashboard,
-            silence_logs=logging.ERROR,
+            silence_logs=logging.CRITICAL,  # a task's error reaches the caller; workers need not print it too
         ) as cluster,
         Client(cluster) as client,
     ):

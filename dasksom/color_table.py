@@ -14,7 +14,7 @@ import numpy as np
 from dask.system import CPU_COUNT
 from numpy.typing import NDArray
 
-from dasksom.passes import Corner, Progress, map_chunks
+from dasksom.passes import Corner, Progress, reduce_chunks
 from dasksom.som.batch import BatchSums, UnitSums, weigh
 from dasksom.som.color_cells import (
     ColorCounts,
@@ -111,6 +111,5 @@ def count_image(image: da.Array, progress: Progress | None = None) -> ColorTable
     progress : callable, optional
     """
     bands = image.shape[-1]
-    parts = map_chunks(image, _count_chunk, partial(merge_counts, bands=bands), progress=progress)
-    numbers, counts = merge_counts(parts, bands)
+    numbers, counts = reduce_chunks(image, _count_chunk, partial(merge_counts, bands=bands), progress=progress)
     return ColorTable(numbers, counts, bands)

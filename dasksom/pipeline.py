@@ -13,10 +13,10 @@ from dask.utils import parse_bytes
 from dasksom.cluster import ClusterOptions, connect
 from dasksom.config import RunConfig
 from dasksom.estimator import BatchSOM, from_codebook
-from dasksom.image import check_output, create_writer, open_image, output_alignment, publish
+from dasksom.image import check_output, chunk_alignment, create_writer, open_image, publish
 from dasksom.passes import keep_in_memory
 from dasksom.quantization import quantize_into
-from dasksom.som.codebook import load_codebook
+from dasksom.som.codebook import check_model_path, load_codebook
 from dasksom.som.quality import Quality
 from dasksom.training import Epoch
 
@@ -140,9 +140,10 @@ def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, mode
     InputError
         For anything given that cannot be used; before any work where it can be known then. Nothing is left behind.
     """
+    align = chunk_alignment(output)
     check_output(output, inputs=[source], overwrite=config.output.overwrite)
     som = _untrained(config) if model is None else from_codebook(load_codebook(model))
-    with _open(source, output, config, watcher, align=output_alignment(output)) as run:
+    with _open(source, output, config, watcher, align) as run:
         if model is not None:
             som.check_bands(run.image)
         with publish(output, overwrite=config.output.overwrite) as path:
@@ -157,7 +158,8 @@ def train(source: str, model: str, config: RunConfig, watcher: Watcher) -> Summa
 
     Parameters are those of `quantize`, the model's path in place of the output's.
     """
-    check_output(model, inputs=[source], overwrite=config.output.overwrite, suffixes=[".npz"])
+    check_model_path(model)
+    check_output(model, inputs=[source], overwrite=config.output.overwrite)
     som = _untrained(config)
     with _open(source, model, config, watcher) as run, publish(model, overwrite=config.output.overwrite) as path:
         run.train(som)

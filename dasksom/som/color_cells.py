@@ -11,9 +11,8 @@ in float64, lowest unit first, exactly as an exhaustive search would do it.
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,8 @@ ColorCounts = tuple[NDArray[np.uint32], NDArray[np.int64]]
 BITS_IN_CELL = 3
 FEW = 1 << 20
 """So many colors are sorted sooner than 2^24 counters are swept."""
+STRETCH = 1 << 14
+"""Color numbers whose counts are merged together: 128 KiB of counters."""
 CELL_SIDE = 1 << BITS_IN_CELL
 COARSE = 4
 """Cells a side of the coarse boxes whose candidates are found first; they start the cells' own search."""
@@ -84,21 +85,19 @@ def _number(samples: Any, numbers: Any, out: Any) -> None:
 
 
 @njit(nogil=True, cache=True)
-def _drain(counts: Any, colors: Any, amounts: Any) -> int:
-    """Move the counts that are not zero to the front of two arrays, in order, and leave zeros behind."""
-    found = 0
+def _drain(counts: Any, first: int, colors: Any, amounts: Any, found: int) -> int:
+    """Append the counts that are not zero to `colors` and `amounts` from `found` on, and leave zeros; give the new end."""
     for start in range(0, counts.size, 16):
         stop = min(start + 16, counts.size)
-        some = np.uint32(0)
-        for i in range(start, stop):
+        some = counts[start]
+        for i in range(start + 1, stop):
             some |= counts[i]
         if some:
-            for i in range(start, stop):
-                if counts[i]:
-                    colors[found] = i
-                    amounts[found] = counts[i]
-                    counts[i] = 0
-                    found += 1
+            for i in range(start, stop):  # no branch inside: half of such places are zero, in no order
+                colors[found] = first + i
+                amounts[found] = counts[i]
+                found += counts[i] != 0
+                counts[i] = 0
     return found
 
 
@@ -125,30 +124,44 @@ def count_colors(samples: NDArray[np.uint8]) -> ColorCounts:
     if len(samples) <= FEW:
         every = np.empty(len(samples), np.uint32)
         _number(samples, color_numbers(bands), every)
-        return _add_up(every, None)
+        every.sort()
+        starts = np.flatnonzero(np.diff(every, prepend=~every[:1]))
+        return every[starts], np.diff(starts, append=len(every))
     counters = _scratch.__dict__.setdefault("counters", {})
     counts = counters.get(bands)
     if counts is None:
         counts = counters[bands] = np.zeros(256**bands, np.uint32)
     _count(samples, color_numbers(bands), counts)
-    most = min(len(samples), counts.size)
-    colors, amounts = np.empty(most, np.uint32), np.empty(most, np.uint32)
-    found = _drain(counts, colors, amounts)
-    return colors[:found].copy(), amounts[:found].astype(np.int64)
+    most = min(len(samples), counts.size) + 1  # _drain writes one place ahead
+    colors, amounts = np.empty(most, np.uint32), np.empty(most, np.int64)
+    found = _drain(counts, 0, colors, amounts, 0)
+    return colors[:found].copy(), amounts[:found].copy()
 
 
 @njit(nogil=True, cache=True)
-def _merge(numbers: Any, amounts: Any, total: Any) -> None:
-    for i in range(numbers.size):
-        total[numbers[i]] += amounts[i]
+def _merge(numbers: Any, amounts: Any, ends: Any, all_colors: int, colors: Any, counts: Any) -> int:
+    """Add ascending lists that stand one after the other, a stretch of color numbers at a time that fits the cache."""
+    at = np.zeros(ends.size, np.int64)
+    at[1:] = ends[:-1]
+    stretch = np.zeros(min(STRETCH, all_colors), np.int64)
+    found = 0
+    for first in range(0, all_colors, STRETCH):
+        for part in range(ends.size):
+            i, end = at[part], ends[part]
+            while i < end and numbers[i] < first + STRETCH:
+                stretch[numbers[i] - first] += amounts[i]
+                i += 1
+            at[part] = i
+        found = _drain(stretch, first, colors, counts, found)
+    return found
 
 
-def merge_counts(parts: Iterable[ColorCounts], bands: int) -> ColorCounts:
-    """Add lists of color counts, taking one after the other; how the samples were shared among them does not matter.
+def merge_counts(parts: Sequence[ColorCounts], bands: int) -> ColorCounts:
+    """Add lists of color counts; how the samples were shared among them does not matter.
 
     Parameters
     ----------
-    parts : iterable of (numbers, counts), at least one
+    parts : sequence of (numbers, counts), at least one
         As `count_colors` or this function returns them.
 
     Returns
@@ -156,36 +169,14 @@ def merge_counts(parts: Iterable[ColorCounts], bands: int) -> ColorCounts:
     numbers : ndarray of shape (colors,), uint32, ascending
     counts : ndarray of shape (colors,), int64
     """
-    rest, few, length = iter(parts), [], 0
-    for part in rest:
-        few.append(part)
-        length += len(part[0])
-        if length > FEW and len(few) > 1:
-            return _merge_many(chain(few, rest), bands)
-    if len(few) == 1:
-        return few[0]
-    return _add_up(np.concatenate([numbers for numbers, _ in few]), np.concatenate([counts for _, counts in few]))
-
-
-def _add_up(numbers: NDArray[np.uint32], counts: NDArray[np.int64] | None) -> ColorCounts:
-    """Sort color numbers and add the counts (each 1 if None) of those that occur more than once."""
-    if counts is None:
-        ordered = np.sort(numbers)
-    else:
-        order = np.argsort(numbers, kind="stable")
-        ordered, counts = numbers[order], counts[order]
-    starts = np.flatnonzero(np.diff(ordered, prepend=~ordered[:1]))
-    if counts is None:
-        return ordered[starts], np.diff(starts, append=len(ordered))
-    return ordered[starts], np.add.reduceat(counts, starts)
-
-
-def _merge_many(parts: Iterable[ColorCounts], bands: int) -> ColorCounts:
-    total = np.zeros(256**bands, np.int64)
-    for numbers, counts in parts:
-        _merge(numbers, counts, total)
-    present = np.flatnonzero(total)
-    return present.astype(np.uint32), total[present]
+    if len(parts) == 1:
+        return parts[0]
+    numbers, amounts = (np.concatenate(lists) for lists in zip(*parts, strict=True))
+    most = min(len(numbers), 256**bands) + 1
+    colors, counts = np.empty(most, np.uint32), np.empty(most, np.int64)
+    ends = np.cumsum([len(part[0]) for part in parts])
+    found = _merge(numbers, amounts, ends, 256**bands, colors, counts)
+    return colors[:found].copy(), counts[:found].copy()
 
 
 @njit(nogil=True, cache=True)
