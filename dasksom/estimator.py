@@ -322,6 +322,8 @@ def from_codebook(codebook: Codebook) -> BatchSOM:
     rows, columns, bands = codebook.weights.shape
     told = codebook.about.get("parameters", {})
     kept = {name: value for name, value in told.items() if name in PARAMETERS and name not in ("rows", "columns")}
+    if kept.get("sigma") is not None:
+        kept["sigma"] = tuple(kept["sigma"])  # JSON has lists alone
     som = BatchSOM(rows, columns, **kept)
     som.weights_ = codebook.weights
     som.history_ = ()

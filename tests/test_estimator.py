@@ -1,0 +1,230 @@
+import pickle
+
+import dask.array as da
+import numpy as np
+import pytest
+from distributed import Client
+
+import dasksom
+from dasksom import BatchSOM, InputError
+from tests import reference
+
+
+def test_fit__equals_the_reference(patch):
+    small = np.ascontiguousarray(patch[:16, :16])
+    # different pixels: were all of them nearest to one unit, the first epoch would make all units equal, and ties a matter of rounding
+    start = np.unique(small.reshape(-1, 3), axis=0)[::20][:6].reshape(2, 3, 3).astype(float)
+    som = BatchSOM(2, 3, epochs=4, sigma=(1.5, 0.2), init=start).fit(small)
+    sigmas = [epoch.sigma for epoch in som.history_]
+    expected = reference.train(small.reshape(-1, 3).tolist(), start.reshape(-1, 3).tolist(), 2, 3, sigmas)
+    assert np.allclose(som.weights_.reshape(-1, 3), expected, rtol=1e-11)
+
+
+@pytest.mark.parametrize("init", ["pca", "sample"])
+def test_fit__counting_colors_gives_what_streaming_all_pixels_gives(photograph, init):
+    image = da.from_array(photograph, chunks=(130, 170, 3))
+    maps = [
+        BatchSOM(6, 5, epochs=8, init=init, method=method, random_state=4).fit(image).weights_
+        for method in ("colors", "stream")
+    ]
+    assert np.allclose(*maps, rtol=1e-11)
+
+
+def test_fit__counted_colors_give_the_same_bits_for_any_chunks_and_workers(photograph, client):
+    bits = set()
+    for chunks in ((400, 600, 3), (100, 90, 3), (33, 600, 3)):
+        image = da.from_array(photograph, chunks=chunks)
+        bits.add(BatchSOM(8, 8, epochs=5).fit(image).weights_.tobytes())
+    bits.add(BatchSOM(8, 8, epochs=5).fit(photograph).weights_.tobytes())
+    assert len(bits) == 1
+
+
+def test_fit__streaming_gives_nearly_the_same_for_any_chunks(photograph):
+    image = photograph.astype(np.float32) / 255
+    maps = [
+        BatchSOM(4, 4, epochs=6).fit(da.from_array(image, chunks=chunks)).weights_
+        for chunks in ((400, 600, 3), (64, 100, 3))
+    ]
+    assert np.allclose(*maps, rtol=1e-9)
+
+
+def test_fit__seeds_matter_and_repeat(photograph):
+    def fitted(seed):
+        return BatchSOM(3, 3, epochs=1, init="sample", random_state=seed).fit(photograph).weights_
+
+    assert np.array_equal(fitted(1), fitted(1))
+    assert not np.array_equal(fitted(1), fitted(2))
+
+
+def test_fit__each_option_has_an_effect(photograph):
+    small = photograph[:100, :100]
+    plain = BatchSOM(4, 4, epochs=5).fit(small).weights_
+    for options in (
+        {"epochs": 6},
+        {"sigma": (3, 0.3)},
+        {"sigma": (2, 0.1)},
+        {"decay": "linear"},
+        {"init": "sample"},
+        {"init": np.full((4, 4, 3), 100.0) + np.arange(48).reshape(4, 4, 3)},
+    ):
+        other = BatchSOM(4, 4, **{"epochs": 5, "random_state": 0, **options}).fit(small).weights_
+        assert not np.allclose(plain, other), options
+
+
+def test_fit__a_last_sigma_near_zero_lowers_the_error(photograph):
+    errors = [
+        BatchSOM(8, 8, epochs=20, sigma=(4, last)).fit(photograph).quality_.mean_squared_error for last in (1.0, 0.5, 0.2)
+    ]
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_fit__a_table_and_a_single_band():
+    rows = np.concatenate([np.full((50, 4), 1.0), np.full((50, 4), 9.0)])
+    assert sorted(BatchSOM(1, 2, epochs=10, sigma=(1, 0.1)).fit(rows).weights_[0, :, 0].round(3)) == [1, 9]
+    gray = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
+    som = BatchSOM(4, 4, epochs=10).fit(gray)
+    assert len(np.unique(som.predict(gray))) == 16
+
+
+@pytest.mark.parametrize("lazy", [True, False])
+def test_predict_and_quantize__lazy_for_lazy(photograph, lazy):
+    som = BatchSOM(4, 4, epochs=5).fit(photograph)
+    X = da.from_array(photograph, chunks=(150, 170, 3)) if lazy else photograph
+    labels, rebuilt = som.predict(X), som.quantize(X)
+    assert isinstance(labels, da.Array if lazy else np.ndarray)
+    assert isinstance(rebuilt, da.Array if lazy else np.ndarray)
+    assert labels.shape == (400, 600)
+    assert rebuilt.shape == photograph.shape
+    assert labels.dtype == rebuilt.dtype == np.uint8
+    if lazy:
+        assert labels.chunks == X.chunks[:2]
+    labels, rebuilt = np.asarray(labels), np.asarray(rebuilt)
+    distances = ((photograph[::7, ::7, None].astype(float) - som.weights_.reshape(-1, 3)) ** 2).sum(-1)
+    assert np.array_equal(labels[::7, ::7], distances.argmin(-1))
+    assert np.array_equal(rebuilt, som.weights_.reshape(-1, 3).round().astype(np.uint8)[labels])
+
+
+def test_predict__computes_nothing_for_a_lazy_array(photograph):
+    def refuse(*_, **__):
+        raise AssertionError("computed")
+
+    som = BatchSOM(2, 2, epochs=2).fit(photograph)
+    import dask
+
+    with dask.config.set(scheduler=refuse):
+        som.quantize(da.from_array(photograph, chunks=(100, 100, 3)))
+
+
+def test_predict__through_the_table_gives_the_labels_of_the_search(photograph, monkeypatch):
+    from dasksom import quantization
+
+    som = BatchSOM(16, 16, epochs=3).fit(photograph)
+    searched = som.predict(photograph)
+    monkeypatch.setattr(quantization, "TABLE_PIXELS", 1)
+    assert np.array_equal(som.predict(photograph), searched)
+
+
+def test_numpy_arrays_stay_off_the_cluster(photograph, client):
+    before = client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.transition_log))
+    BatchSOM(2, 2, epochs=2).fit(photograph).predict(photograph)
+    assert client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.transition_log)) == before
+
+
+def test_dask_arrays_run_on_the_current_client(photograph, client: Client):
+    image = da.from_array(photograph, chunks=(100, 600, 3))
+    before = client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.transition_log))
+    BatchSOM(2, 2, epochs=2).fit(image)
+    assert client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.transition_log)) > before
+
+
+def test_save_and_load__give_the_same_labels(photograph, tmp_path):
+    som = BatchSOM(4, 5, epochs=3, sigma=(2, 0.5), random_state=3).fit(photograph)
+    som.save(tmp_path / "palette.npz")
+    loaded = dasksom.load(tmp_path / "palette.npz")
+    assert np.array_equal(loaded.weights_, som.weights_)
+    assert np.array_equal(loaded.predict(photograph), som.predict(photograph))
+    assert loaded.get_params() == som.get_params()
+
+
+def test_pickle(photograph):
+    som = pickle.loads(pickle.dumps(BatchSOM(2, 2, epochs=2).fit(photograph)))
+    assert som.predict(photograph).shape == (400, 600)
+
+
+def test_parameters__are_kept_as_given_and_checked_by_fit():
+    som = BatchSOM(0, "many", epochs=-1)
+    assert som.get_params()["columns"] == "many"
+    assert som.set_params(rows=3).rows == 3
+    with pytest.raises(InputError, match="no parameter 'row'; it has rows"):
+        som.set_params(row=1)
+    assert repr(BatchSOM(2, 3, epochs=4)).startswith("BatchSOM(rows=2, columns=3, epochs=4")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rows": 0}, "The 'rows' parameter of BatchSOM must be an int of at least 1. Got 0 instead."),
+        ({"rows": 2.5}, "'rows'.*Got 2.5"),
+        ({"columns": True}, "'columns'.*Got True"),
+        ({"rows": 300, "columns": 300}, "90000 units; at most 65536"),
+        ({"epochs": 0}, "'epochs'"),
+        ({"sigma": (1, 2)}, "first >= last"),
+        ({"sigma": (0, 0)}, "first > 0"),
+        ({"sigma": (float("nan"), 0.1)}, "finite"),
+        ({"sigma": (float("inf"), 0.1)}, "finite"),
+        ({"sigma": 3}, "pair"),
+        ({"sigma": (1, 2, 3)}, "pair"),
+        ({"sigma": ("a", "b")}, "pair"),
+        ({"sigma": (2, 0)}, "linear"),
+        ({"decay": "cosine"}, "one of 'exponential', 'linear'. Got 'cosine'"),
+        ({"init": "random"}, "one of 'pca', 'sample'"),
+        ({"init": np.zeros((2, 2, 4))}, r"shape \(2, 2, 3\)"),
+        ({"init": np.full((2, 2, 3), np.nan)}, "finite"),
+        ({"method": "fast"}, "'auto', 'colors', 'stream'"),
+        ({"cache": "disk"}, "'auto', 'memory', 'none'"),
+        ({"random_state": -1}, "random_state"),
+        ({"random_state": 1.5}, "random_state"),
+    ],
+)
+def test_fit__refuses_parameters(patch, options, message):
+    with pytest.raises(InputError, match=message):
+        BatchSOM(**{"rows": 2, "columns": 2, **options}).fit(patch)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.zeros(5), "no samples and bands"),
+        (5.0, "no samples and bands"),
+        (np.zeros((0, 3)), "no samples"),
+        (np.zeros((5, 0)), "no samples"),
+        (np.zeros((4, 4, 3), complex), "complex128"),
+        (np.zeros((4, 4, 3), bool), "bool"),
+        (np.array([["a", "b"]]), "integers or floating"),
+        (np.zeros((4, 3), object), "object"),
+        (np.full((4, 4, 3), np.nan), r"pixel \(0, 0\), band 0"),
+        (da.from_array(np.ones((6, 3)), chunks=(2, 3))[da.from_array(np.arange(6), chunks=2) > 2], "compute_chunk_sizes"),
+    ],
+)
+def test_fit__refuses_arrays(X, message):
+    with pytest.raises(InputError, match=message):
+        BatchSOM(2, 2).fit(X)
+
+
+def test_fit__colors_of_what_has_none(patch):
+    with pytest.raises(InputError, match="float64 with 3 bands"):
+        BatchSOM(2, 2, method="colors").fit(patch.astype(float))
+
+
+def test_predict__before_fit_and_with_other_bands(patch):
+    with pytest.raises(InputError, match="call fit first"):
+        BatchSOM(2, 2).predict(patch)
+    with pytest.raises(InputError, match="has 2 bands .* trained on 3"):
+        BatchSOM(2, 2, epochs=1).fit(patch).predict(patch[..., :2])
+
+
+def test_bands_in_several_chunks_are_joined(photograph):
+    image = da.from_array(photograph, chunks=(200, 600, 1))
+    assert np.array_equal(
+        BatchSOM(2, 2, epochs=2).fit(image).weights_, BatchSOM(2, 2, epochs=2).fit(photograph).weights_
+    )
