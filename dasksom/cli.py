@@ -107,10 +107,16 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 _map_options = _options(
-    click.option("--grid", metavar="ROWSxCOLUMNS", help="Size of the map: as many colors as ROWS x COLUMNS.  [default: 16x16]"),
+    click.option(
+        "--grid", metavar="ROWSxCOLUMNS", help="Size of the map: as many colors as ROWS x COLUMNS.  [default: 16x16]"
+    ),
     click.option("--epochs", type=int, metavar="N", help="Times that every pixel is presented.  [default: 20]"),
     click.option(
-        "--sigma", nargs=2, type=float, metavar="FIRST LAST", help="Radius of the neighborhood, in lattice units.  [half a side, 0.3]"
+        "--sigma",
+        nargs=2,
+        type=float,
+        metavar="FIRST LAST",
+        help="Radius of the neighborhood, in lattice units.  [half a side, 0.3]",
     ),
     click.option("--decay", metavar="NAME", help="How sigma shrinks: exponential or linear.  [default: exponential]"),
     click.option("--init", metavar="NAME", help="Colors to start from: pca or sample.  [default: pca]"),
@@ -120,15 +126,31 @@ _map_options = _options(
 _run_options = _options(
     click.option("--component", metavar="NAME", help="Array inside a Zarr group."),
     click.option("--chunk-size", metavar="SIZE", help="Largest chunk that a task reads, decoded, such as 64MiB."),
-    click.option("--cache", metavar="NAME", help="Keep the image in the cluster's memory between passes: auto, memory or none."),
-    click.option("--cluster", metavar="NAME|ADDRESS|FILE", help="auto, local, threads, tcp://host:port, or a scheduler file."),
+    click.option(
+        "--cache", metavar="NAME", help="Keep the image in the cluster's memory between passes: auto, memory or none."
+    ),
+    click.option(
+        "--cluster", metavar="NAME|ADDRESS|FILE", help="auto, local, threads, tcp://host:port, or a scheduler file."
+    ),
     click.option("--workers", type=int, metavar="N", help="Workers of a local cluster.  [default: one per core]"),
     click.option("--memory-limit", metavar="SIZE", help="Memory of each local worker, such as 4GiB."),
-    click.option("--config", "config_path", metavar="FILE", help="YAML file with any of these; configs/quantize.yaml explains them."),
-    click.option("--overwrite", is_flag=True, default=None, help="Replace an output that exists, once the new one is whole."),
+    click.option(
+        "--config",
+        "config_path",
+        metavar="FILE",
+        help="YAML file with any of these; configs/quantize.yaml explains them.",
+    ),
+    click.option(
+        "--overwrite", is_flag=True, default=None, help="Replace an output that exists, once the new one is whole."
+    ),
 )
 _image_option = click.option(
-    "--no-image", "image", flag_value=False, default=None, type=bool, help="Write labels and palette only (.zarr outputs)."
+    "--no-image",
+    "image",
+    flag_value=False,
+    default=None,
+    type=bool,
+    help="Write labels and palette only (.zarr outputs).",
 )
 
 
@@ -145,7 +167,7 @@ def _config(given: dict[str, Any]) -> RunConfig:
 @click.option("-v", "--verbose", is_flag=True, help="Log what happens.")
 @click.option("--debug", is_flag=True, help="Show tracebacks and log everything.")
 def cli(verbose: bool, debug: bool) -> None:
-    """Reduce the colors of an image of any size with a self-organizing map that is trained on every pixel.
+    r"""Reduce the colors of an image of any size with a self-organizing map that is trained on every pixel.
 
     \b
     Examples:
@@ -172,8 +194,8 @@ def cli(verbose: bool, debug: bool) -> None:
 def quantize(image_path: str, output_path: str, model: str | None, **given: Any) -> None:
     """Train a map on every pixel of IMAGE and write IMAGE in its colors to OUTPUT.
 
-    IMAGE is a Zarr array or group, a TIFF, or a photograph (PNG, JPEG, WebP). OUTPUT is .zarr (labels, image and palette), .tif, .png
-    or .jpg. It appears under its name only when it is whole.
+    IMAGE is a Zarr array or group, a TIFF, or a photograph (PNG, JPEG, WebP). OUTPUT is .zarr (labels, image and
+    palette), .tif, .png or .jpg. It appears under its name only when it is whole.
     """
     with TerminalWatcher(Console(stderr=True)) as watcher:
         summary = pipeline.quantize(image_path, output_path, _config(given), watcher, model)
@@ -219,7 +241,9 @@ def info(path: str, component: str | None) -> None:
 def _about_model(path: str) -> dict[str, str]:
     codebook = load_codebook(path)
     rows, columns, bands = codebook.weights.shape
-    trained = ", ".join(f"{name} {value}" for name, value in codebook.about.get("parameters", {}).items() if value is not None)
+    trained = ", ".join(
+        f"{name} {value}" for name, value in codebook.about.get("parameters", {}).items() if value is not None
+    )
     return {
         "map": f"{rows} x {columns} units, {bands} bands",
         "range": f"{codebook.weights.min():.6g} to {codebook.weights.max():.6g}",
@@ -231,11 +255,12 @@ def _about_image(path: str, component: str | None) -> dict[str, str]:
     image = open_image(path, component=component)
     height, width, bands = image.shape
     rows, columns = image.chunksize[:2]
+    chunk_bytes = rows * columns * bands * image.dtype.itemsize
     counted = has_color_table(image)
     return {
         "size": f"{width} x {height} pixels ({height * width / 1e6:.3g} Mpx), {bands} bands of {image.dtype}",
         "decoded": format_bytes(image.nbytes),
-        "read in": f"{image.npartitions} chunks of {columns} x {rows} pixels ({format_bytes(rows * columns * bands * image.dtype.itemsize)})",
+        "read in": f"{image.npartitions} chunks of {columns} x {rows} pixels, {format_bytes(chunk_bytes)} each",
         "trained by": "counting its colors: two passes in all" if counted else "streaming: a pass per epoch, and two",
     }
 

@@ -67,7 +67,9 @@ def check_options(options: ClusterOptions) -> None:
         try:
             size = options.worker_memory
         except ValueError:
-            raise InputError(f"memory limit {options.memory_limit!r} is not a size; give one such as 4GiB or 800MB") from None
+            raise InputError(
+                f"memory limit {options.memory_limit!r} is not a size; give one such as 4GiB or 800MB"
+            ) from None
         if size < MINIMUM_MEMORY:
             raise InputError(f"memory limit {options.memory_limit}: a worker needs at least {MINIMUM_MEMORY >> 20}MiB")
     name = options.name
@@ -76,13 +78,15 @@ def check_options(options: ClusterOptions) -> None:
     path = Path(name).expanduser()
     if not path.is_file():
         raise InputError(
-            f"cluster {name!r} is not known; give one of {', '.join(['auto', *CLUSTERS])}, an address such as tcp://host:8786, or a "
-            "scheduler file that exists"
+            f"cluster {name!r} is not known; give one of {', '.join(['auto', *CLUSTERS])}, an address such as "
+            "tcp://host:8786, or a scheduler file that exists"
         )
     try:
         json.loads(path.read_text())["address"]
     except (ValueError, KeyError, TypeError, OSError) as error:
-        raise InputError(f"{name}: not a scheduler file as `dask scheduler --scheduler-file` writes it ({error})") from error
+        raise InputError(
+            f"{name}: not a scheduler file as `dask scheduler --scheduler-file` writes it ({error})"
+        ) from error
 
 
 def threads(options: ClusterOptions) -> AbstractContextManager[Any]:
@@ -120,12 +124,16 @@ def _existing(**where: str) -> Iterator[Any]:
     try:
         client = Client(**where, timeout=WAIT_SECONDS / 4)
     except (OSError, TimeoutError, ValueError) as error:
-        raise DasksomError(f"no dask scheduler answers at {at} ({error}); is it running, and is this the right address?") from error
+        raise DasksomError(
+            f"no dask scheduler answers at {at} ({error}); is it running, and is this the right address?"
+        ) from error
     with client:
         try:
             client.wait_for_workers(1, timeout=WAIT_SECONDS)
         except TimeoutError as error:
-            raise DasksomError(f"the scheduler at {at} has no workers after {WAIT_SECONDS:.0f} s; start some first") from error
+            raise DasksomError(
+                f"the scheduler at {at} has no workers after {WAIT_SECONDS:.0f} s; start some first"
+            ) from error
         yield client
 
 
@@ -139,8 +147,8 @@ def connect(options: ClusterOptions, *, small: bool) -> AbstractContextManager[A
     Parameters
     ----------
     options : ClusterOptions
-        The name "auto" takes the cluster at ``DASK_SCHEDULER_ADDRESS`` (or dask's ``scheduler-address`` setting), else the threads of
-        this process for a small job, else a local cluster.
+        The name "auto" takes the cluster at ``DASK_SCHEDULER_ADDRESS`` (or dask's ``scheduler-address`` setting), else
+        the threads of this process for a small job, else a local cluster.
     small : bool
         Whether the job is not worth starting processes for.
 

@@ -1,8 +1,9 @@
 """The colors of an 8-bit image and how often each occurs: all that training needs to know of it.
 
-A batch epoch depends on an image only through how often each color occurs, and photographs have 10^5 to 10^6 colors however many
-pixels they have. One pass counts them; the epochs then run on the counted colors. Everything that is summed is an integer, so the
-map is exactly the one that all pixels give, whatever the chunking and the number of workers.
+A batch epoch depends on an image only through how often each color occurs, and photographs have 10^5 to 10^6 colors
+however many pixels they have. One pass counts them; the epochs then run on the counted colors. Everything that is
+summed is an integer, so the map is exactly the one that all pixels give, whatever the chunking and the number of
+workers.
 """
 
 from concurrent.futures import ThreadPoolExecutor

@@ -102,7 +102,9 @@ class _UniqueKeys(yaml.SafeLoader):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for number, key in enumerate(keys):
             if key in keys[:number]:
-                raise yaml.MarkedYAMLError(problem=f"the key {key!r} is given twice", problem_mark=node.value[number][0].start_mark)
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key!r} is given twice", problem_mark=node.value[number][0].start_mark
+                )
         return super().construct_mapping(node, deep)
 
 
@@ -118,7 +120,9 @@ def _read(path: Path) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise InputError(f"{path}: the sections {', '.join(RunConfig.model_fields)} are expected; found a {type(content).__name__}")
+        raise InputError(
+            f"{path}: the sections {', '.join(RunConfig.model_fields)} are expected; found a {type(content).__name__}"
+        )
     return content
 
 

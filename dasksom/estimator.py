@@ -31,7 +31,7 @@ MOST_UNITS = 1 << 16
 NUMPY_CHUNK_BYTES = 16 << 20
 """Chunks that arrays in memory are worked on in."""
 LAST_SIGMA = 0.3
-"""Default radius of the last epoch, in lattice units: next to nothing reaches a neighbor, so that units end on their own colors."""
+"""Default radius of the last epoch, in lattice units: hardly anything reaches a neighbor, units end on their own colors."""
 
 
 class BatchSOM:
@@ -44,18 +44,19 @@ class BatchSOM:
     epochs : int
         Times that every pixel is presented, at least 1.
     sigma : (float, float), optional
-        Radius of the gaussian neighborhood in the first and in the last epoch, in lattice units. By default from half the longer side
-        of the lattice to 0.3. A last radius of 0.5 or more keeps neighbors alike; toward 0 the error of the palette is least (at 0
-        an epoch is a step of k-means).
+        Radius of the gaussian neighborhood in the first and in the last epoch, in lattice units. By default from half
+        the longer side of the lattice to 0.3. A last radius of 0.5 or more keeps neighbors alike; toward 0 the error of
+        the palette is least (at 0 an epoch is a step of k-means).
     decay : {"exponential", "linear"}
         How the radius goes from first to last.
     init : {"pca", "sample"} or array of shape (rows, columns, bands)
         Codebook to start from: spread over the plane of the two principal components, seeded pixels, or the one given.
     method : {"auto", "colors", "stream"}
-        "colors" reads the image once, counts its colors and trains on the counts, exactly (uint8, at most 3 bands); "stream" reads it
-        once per epoch (any real type, any number of bands). "auto" takes "colors" where it can.
+        "colors" reads the image once, counts its colors and trains on the counts, exactly (uint8, at most 3 bands);
+        "stream" reads it once per epoch (any real type, any number of bands). "auto" takes "colors" where it can.
     cache : {"auto", "memory", "none"}
-        Whether "stream" holds the image in the cluster's memory between epochs; "auto" does where it takes at most half of that.
+        Whether "stream" holds the image in the cluster's memory between epochs; "auto" does where it takes at most half
+        of that.
     random_state : int, optional
         Seed of ``init="sample"``.
 
@@ -65,15 +66,16 @@ class BatchSOM:
     history_ : tuple of Epoch
         One record per epoch.
     quality_ : Quality or None
-        Hits and error of the trained map over all samples; None where that would take another pass over the image ("stream").
+        Hits and error of the trained map over all samples; None where that would take another pass over the image
+        ("stream").
     n_features_in_ : int
         Number of bands.
 
     Notes
     -----
-    Parameters are checked by `fit`, as scikit-learn's estimators do. Dask arrays are computed on the current Client, else on dask's
-    local scheduler; NumPy arrays always on this machine's threads. The codebook has the same bits for any number of workers; trained
-    with "colors", also for any chunking.
+    Parameters are checked by `fit`, as scikit-learn's estimators do. Dask arrays are computed on the current Client,
+    else on dask's local scheduler; NumPy arrays always on this machine's threads. The codebook has the same bits for
+    any number of workers; trained with "colors", also for any chunking.
 
     Examples
     --------
@@ -174,8 +176,8 @@ class BatchSOM:
         counted = has_color_table(image)
         if self.method == "colors" and not counted:
             raise InputError(
-                f"method='colors' counts the colors of uint8 images with at most 3 bands; this one is {image.dtype} with "
-                f"{image.shape[-1]} bands: use method='stream' or 'auto'"
+                "method='colors' counts the colors of uint8 images with at most 3 bands; this one is "
+                f"{image.dtype} with {image.shape[-1]} bands: use method='stream' or 'auto'"
             )
         table = count_image(image, progress) if counted and self.method != "stream" else None
         sum_pixels: SumPixels
@@ -343,11 +345,13 @@ def _as_image(X: Any) -> tuple[da.Array, Any]:
         here = dask.config.set(scheduler="threads")
     if array.ndim < 2:
         raise InputError(
-            f"an array of shape {array.shape} has no samples and bands; give (height, width, bands) for an image or (n, bands) for a "
-            "table. A single band is x[..., None]"
+            f"an array of shape {array.shape} has no samples and bands; give (height, width, bands) for an image or "
+            "(n, bands) for a table. A single band is x[..., None]"
         )
     if array.dtype.kind not in "uif":
-        raise InputError(f"an array of {array.dtype}; a map takes integers or floating point numbers, for example x.astype('uint8')")
+        raise InputError(
+            f"an array of {array.dtype}; a map takes integers or floating point numbers, for example x.astype('uint8')"
+        )
     if any(np.isnan(size) for size in array.shape):
         raise InputError("the array's chunk sizes are unknown; call x.compute_chunk_sizes() first")
     if prod(array.shape) == 0:
@@ -356,7 +360,7 @@ def _as_image(X: Any) -> tuple[da.Array, Any]:
 
 
 def _is_int(value: Any, least: int) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= least
 
 
 def _refusal(name: str, value: Any, allowed: str) -> str:

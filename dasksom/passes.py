@@ -1,12 +1,12 @@
 """One pass over the chunks of an image: the one place where dask graphs are built.
 
-A pass runs a function on every chunk, next to where the chunk is read (one task a chunk), and combines what comes back in a tree
-whose shape depends on the chunk grid alone. So float sums have the same bits whatever the number of workers, whoever finishes
-first, and whatever had to be done again.
+A pass runs a function on every chunk, next to where the chunk is read (one task a chunk), and combines what comes back
+in a tree whose shape depends on the chunk grid alone. So float sums have the same bits whatever the number of workers,
+whoever finishes first, and whatever had to be done again.
 
-The chunk grid is cut into *windows*, boxes of neighboring chunks in row-major order, which are submitted a few at a time. Scheduler
-and driver then hold a few windows and never the whole image, and there is progress to report. The tree inside a window is computed
-on the cluster; its result comes to the driver, always in the order of the windows.
+The chunk grid is cut into *windows*, boxes of neighboring chunks in row-major order, which are submitted a few at a
+time. Scheduler and driver then hold a few windows and never the whole image, and there is progress to report. The tree
+inside a window is computed on the cluster; its result comes to the driver, always in the order of the windows.
 """
 
 import math
@@ -105,7 +105,7 @@ def _share(value: Any) -> Any:
 
 
 def _run_windows(roots: Iterator[tuple[Delayed, int]]) -> Iterator[tuple[Any, int]]:
-    """Compute windows, given with their numbers of chunks, on the current client or else the current local scheduler."""
+    """Compute windows, given with their numbers of chunks, on the current client, else the current local scheduler."""
     client = _current_client()
     if client is None:
         for root, chunks in roots:
@@ -128,7 +128,7 @@ def _run_windows(roots: Iterator[tuple[Delayed, int]]) -> Iterator[tuple[Any, in
 
 
 def _threads(client: Any) -> int:
-    return max(1, sum(client.nthreads().values()))
+    return max(1, sum(int(threads) for threads in client.nthreads().values()))
 
 
 def _current_client() -> Any:
@@ -143,11 +143,11 @@ def _current_client() -> Any:
 
 
 def memory_limit() -> int:
-    """Give the memory of the current cluster's workers together, or of this machine where there is no cluster, in bytes."""
+    """Give the memory of the current cluster's workers together, else of this machine, in bytes."""
     client = _current_client()
     if client is None:
-        return psutil.virtual_memory().total
-    return sum(worker["memory_limit"] for worker in client.scheduler_info(n_workers=-1)["workers"].values())
+        return int(psutil.virtual_memory().total)
+    return sum(int(worker["memory_limit"]) for worker in client.scheduler_info(n_workers=-1)["workers"].values())
 
 
 def keep_in_memory(image: da.Array, cache: str) -> da.Array:
@@ -179,7 +179,8 @@ def map_chunks(
     image : dask array of shape (..., bands)
         The last axis must be one chunk.
     function : callable (block, corner, **arguments) -> result
-        Gets the chunk as an ndarray and the index of its first element in the image. Must be picklable and safe to run twice.
+        Gets the chunk as an ndarray and the index of its first element in the image. Must be picklable and safe to run
+        twice.
     combine : callable (list of results) -> result
         Adds results up in the order given. A window of one chunk is combined too.
     progress : callable, optional
@@ -193,7 +194,8 @@ def map_chunks(
         function=function,
         arguments={name: _share(value) for name, value in arguments.items()},
         dtype=object,
-        meta=np.empty((0,) * image.ndim, object),  # not an array: dask must neither look at it nor call the function to guess
+        # results are no arrays: with this dask neither looks at them nor calls the function to guess
+        meta=np.empty((0,) * image.ndim, object),
     )
     roots = (
         (_window_root(results, box, combine), math.prod(cut.stop - cut.start for cut in box))

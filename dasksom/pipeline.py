@@ -23,7 +23,7 @@ from dasksom.training import Epoch
 CHUNK_BYTES = 64 << 20
 """Largest decoded chunk where memory allows."""
 CHUNKS_PER_WORKER = 16
-"""A worker's memory holds so many chunks: the one it works on in its several forms, those that come next, and the libraries."""
+"""A worker's memory holds so many chunks: one in its several forms, those that come next, and the libraries."""
 SMALL_BYTES = 256 << 20
 """Images that decode to less are not worth starting processes for."""
 
@@ -96,7 +96,9 @@ class _Run:
         self.summary.units = som.rows * som.columns
         measured = self.summary.quality is None
         with self.stage("write"):
-            quality = quantize_into(self.image, codebook.units, writer, measured=measured, progress=self.watcher.progress)
+            quality = quantize_into(
+                self.image, codebook.units, writer, measured=measured, progress=self.watcher.progress
+            )
         self.summary.quality = quality or self.summary.quality
 
 

@@ -19,19 +19,26 @@ TABLE_PIXELS = 1 << 22
 """Images of 8-bit colors with at least this many pixels are labeled through a table of all 2^24 colors."""
 
 
+Place = tuple[int, int]
+"""(y, x) of a chunk's first pixel, or its (height, width)."""
+Encoded = tuple[Place, Place, Any]
+"""Corner and shape of a chunk, and what a sink made of its labels."""
+
+
 class LabelSink(Protocol):
     """What takes the labels of a pass: part of it runs on the workers, part on the driver. Must be picklable."""
 
-    def encode(self, labels: NDArray[Any], corner: Corner) -> Any:
-        """Take a chunk's labels, shape (rows, columns), on the worker that made them; what it returns goes to `collect`."""
+    def encode(self, labels: NDArray[Any], corner: Place) -> Any:
+        """Take a chunk's labels, shape (rows, columns), on its worker; what this returns goes to `collect`."""
 
-    def collect(self, encoded: Iterable[tuple[Corner, tuple[int, ...], Any]]) -> None:
+    def collect(self, encoded: Iterable[Encoded]) -> None:
         """Take (corner, shape, what `encode` returned) of every chunk, in row-major order, on the driver."""
 
 
 def _label(block: NDArray[Any], corner: Corner, codebook: NDArray[np.float64], through_table: bool) -> NDArray[Any]:
     samples = samples_of(block, corner)
-    # Both give the same labels: the table is filled with float64 distances, summed in the same order, ties to the lowest unit.
+    # Both give the same labels: the table is filled with float64 distances, summed in the same order, ties to the
+    # lowest unit.
     find = look_up_labels if through_table else find_bmus
     return find(samples, codebook).reshape(block.shape[:-1])
 
@@ -41,7 +48,9 @@ def _through_table(image: da.Array) -> bool:
     return bool(image.dtype == np.uint8 and bands <= 3 and prod(image.shape[:-1]) >= TABLE_PIXELS)
 
 
-def _label_block(block: NDArray[Any], block_info: Any, codebook: NDArray[np.float64], through_table: bool) -> NDArray[Any]:
+def _label_block(
+    block: NDArray[Any], block_info: Any, codebook: NDArray[np.float64], through_table: bool
+) -> NDArray[Any]:
     corner = tuple(int(first) for first, _ in block_info[0]["array-location"])
     return _label(block, corner, codebook, through_table)
 
@@ -76,7 +85,8 @@ def labels_of(image: da.Array, codebook: NDArray[np.float64]) -> da.Array:
 
 
 def _colors_of_block(labels: NDArray[Any], palette: NDArray[Any]) -> NDArray[Any]:
-    return palette[labels]
+    colors: NDArray[Any] = palette[labels]
+    return colors
 
 
 def rebuild(labels: da.Array, palette: NDArray[Any]) -> da.Array:
@@ -106,7 +116,7 @@ def rebuild(labels: da.Array, palette: NDArray[Any]) -> da.Array:
 class _Labeled:
     """Neighboring chunks of one pass: what the sink made of each, and their quality where it was measured."""
 
-    encoded: tuple[tuple[Corner, tuple[int, ...], Any], ...]
+    encoded: tuple[Encoded, ...]
     quality: Quality | None
 
 
@@ -122,7 +132,8 @@ def _quantize_chunk(
     quality = None
     if measured:
         quality = Quality(*measure(samples_of(block, corner), labels.reshape(-1), codebook))
-    return _Labeled(((corner[:-1], labels.shape, sink.encode(labels, corner[:-1])),), quality)
+    place = corner[0], corner[1]
+    return _Labeled(((place, (labels.shape[0], labels.shape[1]), sink.encode(labels, place)),), quality)
 
 
 def _join(parts: Sequence[_Labeled]) -> _Labeled:
@@ -156,7 +167,7 @@ def quantize_into(
     """
     qualities: list[Quality] = []
 
-    def encoded() -> Iterator[tuple[Corner, tuple[int, ...], Any]]:
+    def encoded() -> Iterator[Encoded]:
         windows = map_chunks(
             image,
             _quantize_chunk,

@@ -89,7 +89,7 @@ def _chunk_sums(
 
 
 def stream_sums(image: da.Array, progress: Progress | None = None) -> SumPixels:
-    """Give the pass over an image's chunks that an epoch is: each chunk task finds BMUs and returns its weighted sums."""
+    """Give the pass over an image that an epoch is: each chunk's task finds BMUs and returns its weighted sums."""
 
     def sum_pixels(codebook: NDArray[np.float64], neighborhood: SeparableNeighborhood) -> BatchSums:
         return reduce_chunks(

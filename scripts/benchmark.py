@@ -2,9 +2,9 @@
 
 Each row is measured in this run on this machine, the two sides in turns, and the medians are compared. Rows:
 
-gigapixel   a Zarr mosaic of photographs through fit and label writing, over what reading it and writing labels costs plain dask and zarr
-peers       a whole fit against XPySom and MiniSom (timed on a part of the pixels; their cost is linear in them)
-memory      a streaming run over an image of eight times the cluster's memory
+gigapixel   a Zarr mosaic of photographs through fit and label writing, over what reading it and writing labels costs
+plain dask and zarr peers       a whole fit against XPySom and MiniSom (timed on a part of the pixels; their cost is
+linear in them) memory      a streaming run over an image of eight times the cluster's memory
 photograph  the command line on an ordinary photograph
 exact       labels against a brute-force search in float64
 """
@@ -116,7 +116,7 @@ def bare_read(path: Path) -> None:
 
 
 def bare_read_and_write(path: Path, labels: Path) -> None:
-    """Read every chunk and write a band as labels with plain dask.array and zarr; type, chunks and codec are those of our labels."""
+    """Read every chunk and write labels with plain dask.array and zarr, in the type, chunks and codec of ours."""
     image = da.from_zarr(path)
     shutil.rmtree(labels, ignore_errors=True)
     target = zarr.create_array(
@@ -176,7 +176,12 @@ def gigapixel(sizes: Sizes, folder: Path) -> list[Row]:
     parts = f"fit {shown(times['fit'])}, write {shown(times['write'])}"
     pixels = f"{sizes.side**2 / 1e6:.0f} Mpx"
     rows = [
-        Row(f"fit + labels / floor, {pixels}", statistics.median(ours) / base, "<= 1.3", f"{shown(ours)} / {shown(floor)}; {parts}"),
+        Row(
+            f"fit + labels / floor, {pixels}",
+            statistics.median(ours) / base,
+            "<= 1.3",
+            f"{shown(ours)} / {shown(floor)}; {parts}",
+        ),
         Row(f"... chunks kept in memory, {pixels}", statistics.median(cached) / base, "< 1", f"{shown(cached)}"),
         Row(
             "one more epoch / bare read",
@@ -200,7 +205,10 @@ def gigapixel(sizes: Sizes, folder: Path) -> list[Row]:
 def same_colors(sizes: Sizes) -> Row:
     """Time epochs on an image and on the same image repeated 16 times."""
     tile = mosaic_array(min(sizes.side, 4096)).compute()
-    small, large = da.from_array(tile, chunks=(1024, 1024, 3)), da.tile(da.from_array(tile, chunks=(1024, 1024, 3)), (4, 4, 1))
+    small, large = (
+        da.from_array(tile, chunks=(1024, 1024, 3)),
+        da.tile(da.from_array(tile, chunks=(1024, 1024, 3)), (4, 4, 1)),
+    )
     seconds = []
     for image in (small, large):
         epochs: list[float] = []
@@ -244,7 +252,9 @@ def peers(sizes: Sizes) -> list[Row]:
         theirs = train(pixels[:part])
         rate = part / (time.perf_counter() - start)
         own = BatchSOM(*GRID, epochs=10).fit(pixels[:part]).quality_.mean_squared_error
-        error = BatchSOM(*GRID, epochs=1, init=theirs.reshape(*GRID, 3)).fit(pixels[:part]).history_[0].mean_squared_error
+        error = (
+            BatchSOM(*GRID, epochs=1, init=theirs.reshape(*GRID, 3)).fit(pixels[:part]).history_[0].mean_squared_error
+        )
         for count, target in zip(sizes.peer_pixels, targets, strict=False):
             image = pixels[:count].reshape(1, -1, 3)
             [seconds] = timed(lambda image=image: BatchSOM(*GRID, epochs=10).fit(image), repeats=max(3, sizes.repeats))
@@ -278,9 +288,17 @@ def memory(sizes: Sizes, folder: Path) -> list[Row]:
     path, side, chunk = folder / "float.zarr", sizes.memory_side, 512
     blocks = -(-side // chunk)
     with cluster(2, "3GiB"):
-        target = zarr.create_array(path, shape=(side, side, 4), chunks=(chunk, chunk, 4), dtype=np.float32, fill_value=0)
+        target = zarr.create_array(
+            path, shape=(side, side, 4), chunks=(chunk, chunk, 4), dtype=np.float32, fill_value=0
+        )
         chunks = ((*(chunk,) * (blocks - 1), side - chunk * (blocks - 1)),) * 2
-        scene = da.map_blocks(_float_scene, rows=chunk, columns=chunk, chunks=((chunk,) * blocks, (chunk,) * blocks, (4,)), dtype=np.float32)
+        scene = da.map_blocks(
+            _float_scene,
+            rows=chunk,
+            columns=chunk,
+            chunks=((chunk,) * blocks, (chunk,) * blocks, (4,)),
+            dtype=np.float32,
+        )
         assert chunks[0][0] == chunk
         da.store(scene[:side, :side], target, lock=False)
     with cluster(2, sizes.memory_limit) as client:
@@ -337,7 +355,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = ["gigapixel", "peers", "memory", "photograph", "exact"]
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"some of {', '.join(names)}; all by default")
-    parser.add_argument("--toy", action="store_true", help="small sizes: shows that it runs, measures nothing of interest")
+    parser.add_argument(
+        "--toy", action="store_true", help="small sizes: shows that it runs, measures nothing of interest"
+    )
     parser.add_argument("--repeats", type=int, help="times that each side is measured")
     parser.add_argument("--folder", type=Path, help="where the images go (18 GB in all); by default a temporary folder")
     parser.add_argument("--json", type=Path, help="write the rows here")
@@ -366,7 +386,11 @@ def main() -> None:
         table.add_row(row.name, f"{row.value:.4g}", row.target, row.detail)
     Console(width=180 if not sys.stdout.isatty() else None).print(table)
     if arguments.json:
-        machine = {"cpu": platform.processor() or platform.machine(), "python": platform.python_version(), "toy": arguments.toy}
+        machine = {
+            "cpu": platform.processor() or platform.machine(),
+            "python": platform.python_version(),
+            "toy": arguments.toy,
+        }
         arguments.json.write_text(json.dumps({"machine": machine, "rows": [asdict(row) for row in rows]}, indent=1))
 
 

@@ -1,4 +1,4 @@
-"""The oracle: a batch self-organizing map as the textbook has it, one sample and one unit at a time, in Python's floats."""
+"""The oracle: a batch self-organizing map as in the textbook: one sample and one unit at a time, in Python's floats."""
 
 import math
 

@@ -67,7 +67,13 @@ def test_quality__is_that_of_the_labels(photograph):
 
 @pytest.mark.parametrize(
     ("shape", "dtype", "counted"),
-    [((4, 4, 3), "u1", True), ((4, 1), "u1", True), ((4, 4, 4), "u1", False), ((4, 4, 3), "u2", False), ((4, 4, 3), "i1", False)],
+    [
+        ((4, 4, 3), "u1", True),
+        ((4, 1), "u1", True),
+        ((4, 4, 4), "u1", False),
+        ((4, 4, 3), "u2", False),
+        ((4, 4, 3), "i1", False),
+    ],
 )
 def test_has_color_table__8_bit_colors_alone(shape, dtype, counted):
     assert has_color_table(da.zeros(shape, dtype=dtype)) is counted

@@ -12,7 +12,8 @@ from tests import reference
 
 def test_fit__equals_the_reference(patch):
     small = np.ascontiguousarray(patch[:16, :16])
-    # different pixels: were all of them nearest to one unit, the first epoch would make all units equal, and ties a matter of rounding
+    # different pixels: were all nearest to one unit, the first epoch would make all units equal, and ties a matter of
+    # rounding
     start = np.unique(small.reshape(-1, 3), axis=0)[::20][:6].reshape(2, 3, 3).astype(float)
     som = BatchSOM(2, 3, epochs=4, sigma=(1.5, 0.2), init=start).fit(small)
     sigmas = [epoch.sigma for epoch in som.history_]
@@ -73,7 +74,8 @@ def test_fit__each_option_has_an_effect(photograph):
 
 def test_fit__a_last_sigma_near_zero_lowers_the_error(photograph):
     errors = [
-        BatchSOM(8, 8, epochs=20, sigma=(4, last)).fit(photograph).quality_.mean_squared_error for last in (1.0, 0.5, 0.2)
+        BatchSOM(8, 8, epochs=20, sigma=(4, last)).fit(photograph).quality_.mean_squared_error
+        for last in (1.0, 0.5, 0.2)
     ]
     assert errors == sorted(errors, reverse=True)
 
@@ -203,7 +205,10 @@ def test_fit__refuses_parameters(patch, options, message):
         (np.array([["a", "b"]]), "integers or floating"),
         (np.zeros((4, 3), object), "object"),
         (np.full((4, 4, 3), np.nan), r"pixel \(0, 0\), band 0"),
-        (da.from_array(np.ones((6, 3)), chunks=(2, 3))[da.from_array(np.arange(6), chunks=2) > 2], "compute_chunk_sizes"),
+        (
+            da.from_array(np.ones((6, 3)), chunks=(2, 3))[da.from_array(np.arange(6), chunks=2) > 2],
+            "compute_chunk_sizes",
+        ),
     ],
 )
 def test_fit__refuses_arrays(X, message):
@@ -219,7 +224,7 @@ def test_fit__colors_of_what_has_none(patch):
 def test_predict__before_fit_and_with_other_bands(patch):
     with pytest.raises(InputError, match="call fit first"):
         BatchSOM(2, 2).predict(patch)
-    with pytest.raises(InputError, match="has 2 bands .* trained on 3"):
+    with pytest.raises(InputError, match=r"has 2 bands .* trained on 3"):
         BatchSOM(2, 2, epochs=1).fit(patch).predict(patch[..., :2])
 
 

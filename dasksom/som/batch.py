@@ -41,7 +41,8 @@ class BatchSums:
 def weigh(gathered: UnitSums, neighborhood: SeparableNeighborhood) -> BatchSums:
     """Spread what each unit gathered over its neighborhood.
 
-    numerator = H S and denominator = H n: H is linear, so weighting the sums of a chunk is weighting each of its samples.
+    numerator = H S and denominator = H n: H is linear, so weighting the sums of a chunk is weighting each of its
+    samples.
     """
     return BatchSums(
         numerator=neighborhood.spread(gathered.sums),

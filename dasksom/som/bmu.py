@@ -1,17 +1,18 @@
 """The best-matching units of a block of samples, and what each unit gathers from it, in one go.
 
-Samples are taken a tile at a time, band by band, so that the innermost loops run over neighboring samples (SIMD lanes) and a
-tile's running minimum stays in the first-level cache; no samples x units matrix is ever made. Distances are sums of squared
-differences in float64, band by band: the definition itself, with no cancellation and the same bits whatever block a sample is in.
+Samples are taken a tile at a time, band by band, so that the innermost loops run over neighboring samples (SIMD lanes)
+and a tile's running minimum stays in the first-level cache; no samples x units matrix is ever made. Distances are sums
+of squared differences in float64, band by band: the definition itself, with no cancellation and the same bits whatever
+block a sample is in.
 """
 
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from dasksom.som.batch import UnitSums
+from dasksom.som.compiling import kernel
 
 TILE = 256
 """Samples whose distances are searched together."""
@@ -19,14 +20,14 @@ BLOCK = 64 * TILE
 """Samples converted to float64 together; sums are added up per block, then block after block."""
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _load(samples: Any, start: int, n: int, tile: Any) -> None:
     for i in range(n):
         for band in range(samples.shape[1]):
             tile[band, i] = samples[start + i, band]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _search(tile: Any, n: int, codebook: Any, distance: Any, least: Any, best: Any) -> None:
     units, bands = codebook.shape
     for i in range(n):
@@ -48,7 +49,7 @@ def _search(tile: Any, n: int, codebook: Any, distance: Any, least: Any, best: A
             best[i] = k if closer else best[i]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _label_block(samples: Any, codebook: Any, labels: Any) -> float:
     """Write each sample's best unit; return the sum of their squared distances."""
     tile = np.empty((codebook.shape[1], TILE))
@@ -64,7 +65,7 @@ def _label_block(samples: Any, codebook: Any, labels: Any) -> float:
     return squared_error
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _sum_block(samples: Any, labels: Any, hits: Any, sums: Any) -> None:
     for i in range(samples.shape[0]):
         k = labels[i]
@@ -73,7 +74,7 @@ def _sum_block(samples: Any, labels: Any, hits: Any, sums: Any) -> None:
             sums[k, band] += samples[i, band]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _measure(samples: Any, labels: Any, codebook: Any, hits: Any) -> float:
     squared_error = 0.0
     for i in range(samples.shape[0]):
@@ -85,7 +86,9 @@ def _measure(samples: Any, labels: Any, codebook: Any, hits: Any) -> float:
     return squared_error
 
 
-def measure(samples: NDArray[Any], labels: NDArray[Any], codebook: NDArray[np.float64]) -> tuple[NDArray[np.int64], float]:
+def measure(
+    samples: NDArray[Any], labels: NDArray[Any], codebook: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], float]:
     """Count the samples of each unit and add up the squared distances to their units.
 
     Parameters

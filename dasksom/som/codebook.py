@@ -42,7 +42,7 @@ class Codebook:
         return self.weights.reshape(-1, self.weights.shape[2])
 
     def palette(self, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Give the vectors in an image's type, shape (units, bands): rounded and clipped to its range where it is an integer one."""
+        """Give the vectors in an image's type, shape (units, bands); rounded and clipped to an integer type's range."""
         if not np.issubdtype(dtype, np.integer):
             return self.units.astype(dtype)
         limits = np.iinfo(dtype)

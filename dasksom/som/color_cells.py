@@ -1,13 +1,14 @@
 """8-bit colors by cells of color space: how they are numbered, counted, and matched to their best unit.
 
-A color of 1 to 3 uint8 bands is numbered cell by cell: the five high bits of every band name one of 32 slices a band, so a
-*cell* of 8 values a band, and the three low bits the place inside it. Neighboring colors, which is what the pixels of a
-photograph are, then share cache lines when they are counted or looked up, and a sorted list of colors is grouped by cell.
+A color of 1 to 3 uint8 bands is numbered cell by cell: the five high bits of every band name one of 32 slices a band,
+so a *cell* of 8 values a band, and the three low bits the place inside it. Neighboring colors, which is what the pixels
+of a photograph are, then share cache lines when they are counted or looked up, and a sorted list of colors is grouped
+by cell.
 
-All colors of a cell lie in one small box, so few units can be the best one of any of them. Unit j is left out where it is
-farther than a reference unit r from every point of the box. ||x - w_j||^2 - ||x - w_r||^2 is linear in x, so its least value
-over the box is taken at one corner (the half-space test of Kanungo et al., IEEE TPAMI 24(7), 2002). What is left is searched
-in float64, lowest unit first, exactly as an exhaustive search would do it.
+All colors of a cell lie in one small box, so few units can be the best one of any of them. Unit j is left out where it
+is farther than a reference unit r from every point of the box. ||x - w_j||^2 - ||x - w_r||^2 is linear in x, so its
+least value over the box is taken at one corner (the half-space test of Kanungo et al., IEEE TPAMI 24(7), 2002). What is
+left is searched in float64, lowest unit first, exactly as an exhaustive search would do it.
 """
 
 import threading
@@ -16,8 +17,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from dasksom.som.compiling import kernel
 
 ColorCounts = tuple[NDArray[np.uint32], NDArray[np.int64]]
 """Ascending color numbers, and how many samples have each color."""
@@ -31,7 +33,7 @@ CELL_SIDE = 1 << BITS_IN_CELL
 COARSE = 4
 """Cells a side of the coarse boxes whose candidates are found first; they start the cells' own search."""
 SLACK = 1e-9
-"""Share of the squared range of values by which a unit must be farther before it is left out; far above float64 rounding."""
+"""Share of the squared range of values by which a unit must be farther to be left out; far above float64 rounding."""
 
 
 def color_numbers(bands: int) -> NDArray[np.uint32]:
@@ -61,7 +63,7 @@ def colors_of(numbers: NDArray[np.uint32], bands: int) -> NDArray[np.uint8]:
     return colors
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _count(samples: Any, numbers: Any, counts: Any) -> None:
     n, bands = samples.shape
     if bands == 3:
@@ -75,7 +77,7 @@ def _count(samples: Any, numbers: Any, counts: Any) -> None:
             counts[number] += 1
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _number(samples: Any, numbers: Any, out: Any) -> None:
     for i in range(samples.shape[0]):
         number = numbers[0, samples[i, 0]]
@@ -84,9 +86,9 @@ def _number(samples: Any, numbers: Any, out: Any) -> None:
         out[i] = number
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _drain(counts: Any, first: int, colors: Any, amounts: Any, found: int) -> int:
-    """Append the counts that are not zero to `colors` and `amounts` from `found` on, and leave zeros; give the new end."""
+    """Append the counts that are not zero to `colors` and `amounts` from `found` on, leave zeros, give the new end."""
     for start in range(0, counts.size, 16):
         stop = min(start + 16, counts.size)
         some = counts[start]
@@ -118,7 +120,8 @@ def count_colors(samples: NDArray[np.uint8]) -> ColorCounts:
 
     Notes
     -----
-    Few samples are sorted. For more, each thread keeps one counter per possible color (64 MiB for three bands) for its next chunk.
+    Few samples are sorted. For more, each thread keeps one counter per possible color (64 MiB for three bands) for its
+    next chunk.
     """
     bands = samples.shape[1]
     if len(samples) <= FEW:
@@ -138,7 +141,7 @@ def count_colors(samples: NDArray[np.uint8]) -> ColorCounts:
     return colors[:found].copy(), amounts[:found].copy()
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _merge(numbers: Any, amounts: Any, ends: Any, all_colors: int, colors: Any, counts: Any) -> int:
     """Add ascending lists that stand one after the other, a stretch of color numbers at a time that fits the cache."""
     at = np.zeros(ends.size, np.int64)
@@ -179,11 +182,11 @@ def merge_counts(parts: Sequence[ColorCounts], bands: int) -> ColorCounts:
     return colors[:found].copy(), counts[:found].copy()
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _keep_near(codebook: Any, low: Any, width: float, slack: float, candidates: Any, kept: Any) -> int:
-    """Write to `kept` the candidates that may be the best unit of a point of the box ``[low, low + width]``; return how many.
+    """Write to `kept`, in order, the candidates that may be the best unit of a point of the box ``[low, low + width]``.
 
-    Keeps their order.
+    Returns how many they are.
     """
     bands = codebook.shape[1]
     nearest, least = 0, np.inf
@@ -208,14 +211,14 @@ def _keep_near(codebook: Any, low: Any, width: float, slack: float, candidates: 
     return found
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _cell_corner(cell: int, bands: int, low: Any) -> None:
     bits = 8 - BITS_IN_CELL
     for band in range(bands):
         low[band] = float(((cell >> (bits * (bands - 1 - band))) & ((1 << bits) - 1)) << BITS_IN_CELL)
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _coarse_corner(cell: int, bands: int, low: Any) -> int:
     """Write the low corner of the coarse box around a cell; return a number for that box."""
     box = 0
@@ -228,7 +231,7 @@ def _coarse_corner(cell: int, bands: int, low: Any) -> int:
     return box
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _search(colors: Any, n: int, codebook: Any, candidates: Any, least: Any, best: Any) -> None:
     """Find the nearest candidate of each color; `colors` is (bands, n) float64, `candidates` ascending."""
     bands = codebook.shape[1]
@@ -255,7 +258,7 @@ def _search(colors: Any, n: int, codebook: Any, candidates: Any, least: Any, bes
                 best[i] = k if closer else best[i]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _match_cells(numbers: Any, bounds: Any, codebook: Any, slack: float, best: Any) -> None:
     """Give each color its best unit; cell c holds the colors ``numbers[bounds[c]:bounds[c + 1]]``, all of one cell."""
     units, bands = codebook.shape
@@ -286,7 +289,7 @@ def _match_cells(numbers: Any, bounds: Any, codebook: Any, slack: float, best: A
             best[start + i] = found[i]
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _sum_units(numbers: Any, counts: Any, best: Any, bands: int, hits: Any, sums: Any) -> None:
     bits = 8 - BITS_IN_CELL
     for i in range(numbers.size):
@@ -358,7 +361,7 @@ def _lookup_table(weights: bytes, bands: int) -> NDArray[Any]:
 _filling = threading.Lock()
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _look_up(samples: Any, numbers: Any, table: Any, labels: Any) -> None:
     n, bands = samples.shape
     if bands == 3:
@@ -375,8 +378,8 @@ def _look_up(samples: Any, numbers: Any, table: Any, labels: Any) -> None:
 def look_up_labels(samples: NDArray[np.uint8], codebook: NDArray[np.float64]) -> NDArray[Any]:
     """Find the best-matching unit of each sample through a table of all colors.
 
-    The table depends on the codebook alone, so every process fills its own (0.1 s for 256 units) and keeps it for its next
-    chunk; nothing but the codebook travels, and no worker's death can lose it.
+    The table depends on the codebook alone, so every process fills its own (0.1 s for 256 units) and keeps it for its
+    next chunk; nothing but the codebook travels, and no worker's death can lose it.
 
     Parameters
     ----------

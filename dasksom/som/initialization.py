@@ -56,8 +56,8 @@ def merge_moments(parts: Sequence[Moments]) -> Moments:
 def pca_codebook(lattice: RectangularLattice, of: Moments) -> NDArray[np.float64]:
     """Spread the units evenly over one standard deviation each way along the two principal components.
 
-    The longer side of the lattice follows the first component. Each component points to where its largest entry is positive. With
-    one band there is no second component: the shorter side then subdivides the steps of the longer one.
+    The longer side of the lattice follows the first component. Each component points to where its largest entry is
+    positive. With one band there is no second component: the shorter side then subdivides the steps of the longer one.
 
     Returns
     -------
@@ -84,9 +84,9 @@ def pca_codebook(lattice: RectangularLattice, of: Moments) -> NDArray[np.float64
 
 
 def sample_positions(samples: int, units: int, seed: int | None) -> NDArray[np.int64]:
-    """Choose which samples a codebook starts from: `units` indices below `samples`, all different where there are enough.
+    """Choose which samples a codebook starts from: `units` indices below `samples`.
 
-    They depend on the number of samples and the seed alone, so not on how the samples are chunked.
+    They are all different where there are enough. They depend on the number of samples and the seed alone, so not on how the samples are chunked.
     """
     draw = np.random.default_rng(seed)
     if samples >= units:

@@ -19,5 +19,5 @@ class RectangularLattice:
 
     @property
     def default_radius(self) -> float:
-        """Sigma to start from, in lattice units: half the longer side, so that the whole map moves together at first."""
+        """Sigma to start from, in lattice units: half the longer side, so that the map moves as a whole at first."""
         return max(self.rows, self.columns) / 2

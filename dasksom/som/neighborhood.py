@@ -27,7 +27,8 @@ NEIGHBORHOODS: dict[str, Factor] = {"gaussian": gaussian}
 class SeparableNeighborhood:
     """A neighborhood on a rectangular lattice that is a product of one factor per axis.
 
-    h((i, j), (p, q)) = row[i, p] * column[j, q], so it is applied as two small products instead of one units x units matrix.
+    h((i, j), (p, q)) = row[i, p] * column[j, q], so it is applied as two small products instead of one units x units
+    matrix.
     """
 
     row: NDArray[np.float64]
@@ -65,4 +66,5 @@ class SeparableNeighborhood:
         """
         grid = values.reshape(len(self.row), len(self.column), -1)
         over_rows = np.einsum("ip,pqb->iqb", self.row, grid)
-        return np.einsum("jq,iqb->ijb", self.column, over_rows).reshape(values.shape)
+        spread: NDArray[np.float64] = np.einsum("jq,iqb->ijb", self.column, over_rows).reshape(values.shape)
+        return spread

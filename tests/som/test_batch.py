@@ -43,7 +43,10 @@ def test_shares_of_chunks_add_up_to_the_whole():
 def test_sigma_zero_is_a_step_of_k_means():
     samples = np.array([[0.0], [1.0], [10.0], [14.0]])
     near = SeparableNeighborhood.of(RectangularLattice(1, 2), "gaussian", 0)
-    assert update(np.array([[2.0], [9.0]]), weigh(sum_units(samples, np.array([[2.0], [9.0]])), near)).tolist() == [[0.5], [12.0]]
+    assert update(np.array([[2.0], [9.0]]), weigh(sum_units(samples, np.array([[2.0], [9.0]])), near)).tolist() == [
+        [0.5],
+        [12.0],
+    ]
 
 
 def test_a_unit_that_nobody_chose_keeps_its_vector():

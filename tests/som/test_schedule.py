@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 from dasksom.errors import InputError
@@ -11,7 +13,7 @@ def test_every_decay_goes_from_first_to_last_without_rising(decay, epochs):
     assert len(sigmas) == epochs
     assert sigmas[0] == pytest.approx(8)
     assert sigmas[-1] == pytest.approx(0.3)
-    assert all(later < earlier for earlier, later in zip(sigmas, sigmas[1:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(sigmas))
 
 
 def test_exponential__shrinks_by_one_factor():
