@@ -99,19 +99,18 @@ def local(options: ClusterOptions) -> Iterator[Any]:
     """Start single-thread worker processes on this machine, reachable from it alone, and stop them at the end."""
     from distributed import Client, LocalCluster
 
-    dashboard = f"{LOOPBACK}:0" if find_spec("bokeh") else None  # dask's own default listens on every interface
     with (
         LocalCluster(
             n_workers=options.count,
             threads_per_worker=1,
             memory_limit=options.worker_memory,
             host=LOOPBACK,
-            dashboard_address=dashboard,
+            dashboard_address=f"{LOOPBACK}:0",  # dask's default, and None as well, listens on every interface
             silence_logs=logging.CRITICAL,  # a task's error reaches the caller; workers need not print it too
         ) as cluster,
         Client(cluster) as client,
     ):
-        if dashboard:
+        if find_spec("bokeh"):
             logger.info("dashboard: %s", cluster.dashboard_link)
         yield client
 

@@ -31,7 +31,7 @@ MOST_UNITS = 1 << 16
 NUMPY_CHUNK_BYTES = 16 << 20
 """Chunks that arrays in memory are worked on in."""
 LAST_SIGMA = 0.3
-"""Default radius of the last epoch, in lattice units: hardly anything reaches a neighbor, units end on their own colors."""
+"""Default radius of the last epoch, in lattice units: little reaches a neighbor then, units end on their own colors."""
 
 
 class BatchSOM:

@@ -76,7 +76,11 @@ def cluster(workers: int, memory_limit: str):
     """Start single-thread workers on this machine."""
     with (
         LocalCluster(
-            n_workers=workers, threads_per_worker=1, memory_limit=memory_limit, host="127.0.0.1", dashboard_address=None
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=memory_limit,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
         ) as started,
         Client(started) as client,
     ):

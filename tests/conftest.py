@@ -44,7 +44,7 @@ def two_workers():
 
     with (
         LocalCluster(
-            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit="2GiB"
+            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", memory_limit="2GiB"
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):

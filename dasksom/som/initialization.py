@@ -86,7 +86,8 @@ def pca_codebook(lattice: RectangularLattice, of: Moments) -> NDArray[np.float64
 def sample_positions(samples: int, units: int, seed: int | None) -> NDArray[np.int64]:
     """Choose which samples a codebook starts from: `units` indices below `samples`.
 
-    They are all different where there are enough. They depend on the number of samples and the seed alone, so not on how the samples are chunked.
+    They are all different where there are enough, and depend on the number of samples and the seed alone: not on how
+    the samples are chunked.
     """
     draw = np.random.default_rng(seed)
     if samples >= units:

@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+
+from dasksom.config import RunConfig, load_config
+from dasksom.errors import InputError
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def test_nothing_given_is_the_defaults():
+    assert load_config(None, {}) == RunConfig()
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_shipped_config_is_valid(path):
+    load_config(path, {})
+
+
+def test_quantize_yaml__explains_every_key_and_holds_the_defaults():
+    path = CONFIGS / "quantize.yaml"
+    assert load_config(path, {}) == RunConfig()
+    text = path.read_text()
+    for section, field in RunConfig.model_fields.items():
+        assert f"\n{section}:" in text
+        for key in field.annotation.model_fields:
+            lines = [line for line in text.splitlines() if line.strip().startswith(f"{key}:")]
+            assert len(lines) == 1, key
+            assert "#" in lines[0], key
+
+
+def test_the_command_line_wins(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("map: {grid: 3x4, epochs: 7}\n")
+    config = load_config(path, {"map": {"epochs": 9, "seed": None}, "cluster": {"workers": 2}})
+    assert config.map.grid == (3, 4)
+    assert config.map.epochs == 9
+    assert config.map.seed == 0
+    assert config.cluster.workers == 2
+
+
+def test_numbers_that_yaml_takes_for_text(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("map: {sigma: [8, 1e-4]}\n")  # YAML 1.1 reads 1e-4 as a string
+    assert load_config(path, {}).map.sigma == (8.0, 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("map: {epoch: 3}", "unknown key 'map.epoch'; did you mean 'epochs'"),
+        ("mapp: {}", "unknown key 'mapp'; did you mean 'map'"),
+        ("map: {zzz: 3}", "unknown key 'map.zzz'; known are grid, epochs"),
+        ("map: {epochs: 3, epochs: 4}", "'epochs' is given twice"),
+        ("map: {epochs: many}", "map.epochs: .*integer"),
+        ("map: {epochs: 2.5}", "map.epochs"),
+        ("map: {grid: 3by3}", "'3by3' is not ROWSxCOLUMNS"),
+        ("map: {grid: 9}", "map.grid"),
+        ("map: {sigma: [1]}", "map.sigma"),
+        ("map: 3", "map: "),
+        ("- a\n- b", "found a list"),
+        ("map: {", "not a YAML file"),
+        ("map: !!python/object/apply:os.system ['touch canary']", "not a YAML file"),
+        ("\tmap: 3", "not a YAML file"),
+        ("cluster: {workers: 0}", "at least 1"),
+        ("cluster: {memory_limit: lots}", "not a size"),
+        ("cluster: {memory_limit: 1MiB}", "at least 256MiB"),
+        ("cluster: {name: nowhere}", "auto, threads, local"),
+        ("input: {cache: disk}", "not one of auto, memory, none"),
+        ("input: {chunk_size: big}", "chunk_size"),
+        ("output: {overwrite: perhaps}", "output.overwrite"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(tmp_path, monkeypatch, text, message):
+    monkeypatch.chdir(tmp_path)
+    Path("run.yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_config("run.yaml", {})
+    assert not Path("canary").exists()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"a" * (1 << 21)])
+def test_files_that_are_none(tmp_path, content):
+    path = tmp_path / "run.yaml"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"run\.yaml"):
+        load_config(path, {})
+
+
+def test_missing_and_empty_files(tmp_path):
+    with pytest.raises(InputError, match="No such file"):
+        load_config(tmp_path / "none.yaml", {})
+    (tmp_path / "empty.yaml").write_text("")
+    assert load_config(tmp_path / "empty.yaml", {}) == RunConfig()
