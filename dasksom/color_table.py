@@ -17,15 +17,9 @@ from numpy.typing import NDArray
 
 from dasksom.passes import Corner, Progress, reduce_chunks
 from dasksom.som.batch import BatchSums, UnitSums, weigh
-from dasksom.som.color_cells import (
-    ColorCounts,
-    cell_bounds,
-    colors_of,
-    count_colors,
-    match_colors,
-    merge_counts,
-    sum_colors,
-)
+from dasksom.som.color_cells import cell_bounds, colors_of
+from dasksom.som.color_counts import ColorCounts, count_colors, merge_counts
+from dasksom.som.color_search import match_colors, sum_colors
 from dasksom.som.initialization import Moments, moments
 from dasksom.som.neighborhood import SeparableNeighborhood
 from dasksom.som.quality import Quality

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dasksom.passes import Corner, Progress, map_chunks
 from dasksom.som.bmu import find_bmus, measure
-from dasksom.som.color_cells import look_up_labels
+from dasksom.som.color_search import look_up_labels
 from dasksom.som.quality import Quality, add_qualities
 from dasksom.som.samples import samples_of
 

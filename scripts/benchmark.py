@@ -111,7 +111,7 @@ def _seen(block):
 
 
 def _as_labels(block):
-    return block[..., 1].astype(np.uint16) + 1
+    return (block[..., 1] >> 3).astype(np.uint16) + 1
 
 
 def bare_read(path: Path) -> None:
