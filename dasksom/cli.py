@@ -116,7 +116,7 @@ _map_options = _options(
         nargs=2,
         type=float,
         metavar="FIRST LAST",
-        help="Radius of the neighborhood, in lattice units.  [half a side, 0.3]",
+        help="Radius of the neighborhood, in lattice units.  [default: half a side, 0.1]",
     ),
     click.option("--decay", metavar="NAME", help="How sigma shrinks: exponential or linear.  [default: exponential]"),
     click.option("--init", metavar="NAME", help="Colors to start from: pca or sample.  [default: pca]"),

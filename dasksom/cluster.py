@@ -28,6 +28,11 @@ WAIT_SECONDS = 60.0
 
 MINIMUM_MEMORY = 256 << 20
 """Least memory of a worker, in bytes: Python with the libraries, one color counter and a small chunk."""
+SPAWN_ENVIRONMENT = "distributed.nanny.pre-spawn-environ"
+DASK_TRIM_THRESHOLD = 65536
+"""Bytes; dask's own setting of MALLOC_TRIM_THRESHOLD_."""
+MOST_MMAP_THRESHOLD = 32 << 20
+"""Bytes; the most that glibc accepts."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +99,26 @@ def threads(options: ClusterOptions) -> AbstractContextManager[Any]:
     return dask.config.set(scheduler="threads", num_workers=options.count)  # type: ignore[no-any-return]
 
 
+def _spawn_environment(worker_memory: int) -> dict[str, Any]:
+    """Let workers keep the memory of one chunk for the next.
+
+    Dask has them give every freed buffer back to the system at once, so that each chunk's pages are faulted in and
+    zeroed anew: reading then takes up to twice as long. What the user has set for dask stays.
+    """
+    told: dict[str, Any] = dask.config.get(SPAWN_ENVIRONMENT)
+    if told.get("MALLOC_TRIM_THRESHOLD_") != DASK_TRIM_THRESHOLD:
+        return told
+    kept = min(256 << 20, worker_memory // 8)
+    return {**told, "MALLOC_TRIM_THRESHOLD_": kept, "MALLOC_MMAP_THRESHOLD_": min(MOST_MMAP_THRESHOLD, kept)}
+
+
 @contextmanager
 def local(options: ClusterOptions) -> Iterator[Any]:
     """Start single-thread worker processes on this machine, reachable from it alone, and stop them at the end."""
     from distributed import Client, LocalCluster
 
     with (
+        dask.config.set({SPAWN_ENVIRONMENT: _spawn_environment(options.worker_memory)}),
         LocalCluster(
             n_workers=options.count,
             threads_per_worker=1,

@@ -13,10 +13,12 @@ from dasksom.errors import InputError
 from dasksom.image import publish, write_mosaic
 
 GRIDS = ((3, 3), (8, 8), (16, 16))
+EPOCHS = 100
+"""On counted colors, epochs cost next to nothing."""
 
 
 def _config(grid: tuple[int, int]) -> RunConfig:
-    return RunConfig(map=MapSection(grid=grid), output=OutputSection(overwrite=True))
+    return RunConfig(map=MapSection(grid=grid, epochs=EPOCHS), output=OutputSection(overwrite=True))
 
 
 def photograph_demo(folder: Path, watcher: pipeline.Watcher) -> list[str]:

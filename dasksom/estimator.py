@@ -30,8 +30,8 @@ MOST_UNITS = 1 << 16
 """Most units of a map; labels and palettes of image files hold no more."""
 NUMPY_CHUNK_BYTES = 16 << 20
 """Chunks that arrays in memory are worked on in."""
-LAST_SIGMA = 0.3
-"""Default radius of the last epoch, in lattice units: little reaches a neighbor then, units end on their own colors."""
+LAST_SIGMA = 0.1
+"""Default radius of the last epoch, in lattice units: nothing reaches a neighbor, units end on their own colors."""
 
 
 class BatchSOM:
@@ -45,7 +45,7 @@ class BatchSOM:
         Times that every pixel is presented, at least 1.
     sigma : (float, float), optional
         Radius of the gaussian neighborhood in the first and in the last epoch, in lattice units. By default from half
-        the longer side of the lattice to 0.3. A last radius of 0.5 or more keeps neighbors alike; toward 0 the error of
+        the longer side of the lattice to 0.1. A last radius of 0.5 or more keeps neighbors alike; toward 0 the error of
         the palette is least (at 0 an epoch is a step of k-means).
     decay : {"exponential", "linear"}
         How the radius goes from first to last.

@@ -16,7 +16,7 @@ from dasksom.estimator import BatchSOM, from_codebook
 from dasksom.image import check_output, chunk_alignment, create_writer, open_image, publish
 from dasksom.passes import keep_in_memory
 from dasksom.quantization import quantize_into
-from dasksom.som.codebook import check_model_path, load_codebook
+from dasksom.som.codebook import load_codebook
 from dasksom.som.quality import Quality
 from dasksom.training import Epoch
 
@@ -160,8 +160,7 @@ def train(source: str, model: str, config: RunConfig, watcher: Watcher) -> Summa
 
     Parameters are those of `quantize`, the model's path in place of the output's.
     """
-    check_model_path(model)
-    check_output(model, inputs=[source], overwrite=config.output.overwrite)
+    check_output(model, inputs=[source], overwrite=config.output.overwrite, suffixes=[".npz"])
     som = _untrained(config)
     with _open(source, model, config, watcher) as run, publish(model, overwrite=config.output.overwrite) as path:
         run.train(som)

@@ -59,17 +59,12 @@ class Codebook:
         InputError
             If the name does not end in .npz.
         """
-        path = check_model_path(path)
+        path = Path(path)
+        if path.suffix != ".npz":
+            raise InputError(f"{path}: a trained map is saved as .npz; give a name that ends so")
         about = json.dumps({"format": FORMAT, **self.about}, sort_keys=True).encode()
         with path.open("wb") as file:
             np.savez(file, weights=self.weights, about=np.frombuffer(about, np.uint8))
-
-
-def check_model_path(path: str | Path) -> Path:
-    """Refuse a name that a codebook is not saved under."""
-    if Path(path).suffix != ".npz":
-        raise InputError(f"{path}: a trained map is saved as .npz; give a name that ends so")
-    return Path(path)
 
 
 def load_codebook(path: str | Path) -> Codebook:

@@ -150,8 +150,7 @@ def merge_counts(parts: Sequence[ColorCounts], bands: int) -> ColorCounts:
     counts : ndarray of shape (colors,), int64
     """
     if len(parts) == 1:
-        numbers, counts = parts[0]
-        return numbers, counts.astype(np.int64)
+        return parts[0][0], parts[0][1].astype(np.int64)
     if len(parts) > LISTS:
         return merge_counts([merge_counts(parts[:LISTS], bands), *parts[LISTS:]], bands)
     most = min(sum(len(numbers) for numbers, _ in parts), 256**bands) + 1

@@ -1,0 +1,22 @@
+"""Images on disk as lazy dask arrays, and labels and palettes as image files; knows nothing of maps."""
+
+from dasksom.image.chunks import plan_chunks
+from dasksom.image.mosaic import mosaic_array, write_mosaic
+from dasksom.image.protocols import Source, Writer
+from dasksom.image.publishing import check_output, publish
+from dasksom.image.reading import open_image, open_source
+from dasksom.image.writing import chunk_alignment, create_writer
+
+__all__ = [
+    "Source",
+    "Writer",
+    "check_output",
+    "chunk_alignment",
+    "create_writer",
+    "mosaic_array",
+    "open_image",
+    "open_source",
+    "plan_chunks",
+    "publish",
+    "write_mosaic",
+]

@@ -1,0 +1,92 @@
+"""What people type as a path, made into a local path; and what names one version of a file."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import unquote, urlsplit
+
+from dasksom.errors import InputError
+
+Stamp = tuple[int, int]
+"""Size in bytes and time of last change in nanoseconds: together with the path they name a version of a file."""
+
+_URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
+_T = TypeVar("_T")
+
+
+def local_path(path: str | os.PathLike[str]) -> Path:
+    """Return the local path that was meant: ``~`` is expanded, ``file://`` removed, any other URL refused."""
+    text = os.fspath(path)
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise InputError(f"{text!r} is not a path; give the path of a file or a Zarr directory")
+    if _URL.match(text):
+        url = urlsplit(text)
+        if url.scheme.lower() != "file" or url.netloc not in ("", "localhost"):
+            raise InputError(
+                f"{text}: remote paths are not read yet (found {url.scheme}://); "
+                "copy the image to a disk that every worker sees and give its path"
+            )
+        text = unquote(url.path)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{text}: {error}; write the folder out instead of ~") from error
+
+
+def match_suffix(path: Path, table: dict[str, _T]) -> _T | None:
+    """Return the entry of the longest suffix that the name ends with (``.ome.zarr`` before ``.zarr``), or None."""
+    name = path.name.lower()
+    return next((table[s] for s in sorted(table, key=len, reverse=True) if name.endswith(s)), None)
+
+
+def listed(suffixes: Iterable[str]) -> str:
+    """Return suffixes as an error message lists them."""
+    return ", ".join(sorted(suffixes))
+
+
+def stamp_of(path: str | os.PathLike[str]) -> Stamp:
+    """Return size and time of last change of a file."""
+    found = os.stat(path)
+    return found.st_size, found.st_mtime_ns
+
+
+def check_readable(path: Path) -> bool:
+    """Refuse what cannot be an image before any library tries; return whether the path is a directory.
+
+    Raises
+    ------
+    InputError
+        Nothing there, no permission, empty, or neither a regular file nor a directory (a FIFO would block for ever).
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise InputError(f"{path}: cannot be opened: {error.strerror or error}; check the path") from error
+    if stat.S_ISDIR(mode):
+        needed = os.R_OK | os.X_OK
+    elif stat.S_ISREG(mode):
+        needed = os.R_OK
+    else:
+        raise InputError(f"{path}: is neither a file nor a directory (a pipe, socket or device); give an image file")
+    if not os.access(path, needed):
+        raise InputError(f"{path}: no permission to read it; change its permissions (chmod u+r) or copy it")
+    if stat.S_ISREG(mode) and path.stat().st_size == 0:
+        raise InputError(f"{path}: is empty (0 bytes); was it copied completely?")
+    return stat.S_ISDIR(mode)
+
+
+def check_unchanged(path: str, stamp: Stamp) -> None:
+    """Raise if a file is not the one that was planned for: its tiles would be looked for in the wrong places.
+
+    Only the size is compared: copies of one file on several nodes' own disks may carry different times.
+    """
+    size = os.stat(path).st_size
+    if size != stamp[0]:
+        raise InputError(
+            f"{path}: has {size} bytes, but had {stamp[0]} when it was opened; leave it alone while a run reads it"
+        )

@@ -1,0 +1,242 @@
+"""PNG, JPEG and WebP: images of ordinary size, decoded as a whole once per process and written by the driver."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
+
+from dasksom.errors import InputError
+from dasksom.image.paths import Stamp, check_unchanged, stamp_of
+from dasksom.image.protocols import Encoded, Output, Region, check_labels, clip_labels, with_nodata_row
+
+MAX_PIXELS = 178_956_970
+"""Pillow's own limit for what it opens; larger photographs are neither read nor written."""
+
+_MAX_JPEG_SIDE = 65_535
+
+_CONVERSION = (
+    "pip install 'pyvips[binary]'; "
+    "python -c \"import pyvips; pyvips.Image.new_from_file('{}', access='sequential').tiffsave('{}', "
+    "tile=True, tile_width=512, tile_height=512, compression='deflate', bigtiff=True)\""
+)
+
+# Pillow mode of the file -> (mode to decode to, bands, dtype)
+_MODES: dict[str, tuple[str, int, str]] = {
+    "1": ("L", 1, "u1"),
+    "L": ("L", 1, "u1"),
+    "LA": ("LA", 2, "u1"),
+    "P": ("RGB", 3, "u1"),
+    "PA": ("RGBA", 4, "u1"),
+    "RGB": ("RGB", 3, "u1"),
+    "RGBA": ("RGBA", 4, "u1"),
+    "I;16": ("I;16", 1, "u2"),
+    "I;16B": ("I;16", 1, "u2"),
+    "I;16L": ("I;16", 1, "u2"),
+}
+
+# One photograph is decoded at a time, and by one thread: the others want the same one.
+_decoding = Lock()
+
+
+# ---------------------------------------------------------------------------------------------------------- reading
+
+
+@dataclass(frozen=True)
+class PhotographSource:
+    """One PNG, JPEG or WebP: no part of it can be decoded alone, so each process decodes it once and keeps it.
+
+    EXIF orientation is not applied: rows and columns are those of the file.
+    """
+
+    path: str
+    stamp: Stamp
+    mode: str
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        """Always 3."""
+        return 3
+
+    @property
+    def storage_chunks(self) -> tuple[int, int]:
+        """All of it."""
+        return self.shape[0], self.shape[1]
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """Path, size and time of last change."""
+        return "photograph", self.path, self.stamp
+
+    def __getitem__(self, region: Region) -> NDArray[Any]:
+        """Read a region; see `Source`."""
+        with _decoding:
+            whole = _decoded(self.path, self.stamp, self.mode)
+        # a copy, never a view: what is written into a chunk must not reach the kept photograph
+        return np.array(whole[region], order="C")
+
+
+def open_photograph(path: Path, component: str | None) -> PhotographSource:
+    """Open a photograph; only its header is read."""
+    if component is not None:
+        raise InputError(
+            f"{path}: component={component!r} (--component) is for Zarr groups; leave it out for photographs"
+        )
+    with _decoding, _opened(str(path)) as image:
+        _check_photograph(path, image)
+        mode, bands, dtype = _MODES[image.mode]
+        if image.mode == "P" and "transparency" in image.info:
+            mode, bands = "RGBA", 4
+        shape = image.height, image.width, bands
+    return PhotographSource(str(path.absolute()), stamp_of(path), mode, shape, np.dtype(dtype))
+
+
+@lru_cache(maxsize=1)
+def _decoded(path: str, stamp: Stamp, mode: str) -> NDArray[Any]:
+    try:
+        check_unchanged(path, stamp)
+        with _opened(path) as image:
+            pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: cannot be decoded: {error}; the file is damaged or cut short") from error
+    return pixels if pixels.ndim == 3 else pixels[:, :, np.newaxis]
+
+
+def _opened(path: str) -> Image.Image:
+    """Return a Pillow image whose header is read; large ones are refused, fairly large ones open without a warning."""
+    try:
+        # callers hold the lock, because filters of warnings belong to the whole process
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return Image.open(path)
+    except Image.DecompressionBombError as error:
+        advice = _CONVERSION.format(path, Path(path).with_suffix(".tif"))
+        raise InputError(
+            f"{path}: too large for a PNG, JPEG or WebP, which is decoded as a whole: more than {MAX_PIXELS} pixels; "
+            f"convert it to a tiled TIFF, for example so: {advice}"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path}: is not a PNG, JPEG or WebP that can be read; is it damaged, or misnamed?") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path}: cannot be opened as a photograph: {error}") from error
+
+
+def _check_photograph(path: Path, image: Image.Image) -> None:
+    if image.mode not in _MODES:
+        raise InputError(
+            f"{path}: its colors are {image.mode}; accepted are gray, RGB and RGBA: "
+            "convert it to RGB first (an image editor, or Pillow's image.convert('RGB'))"
+        )
+    if image.format == "PNG" and image.mode != "I;16" and _png_depth(path) == 16:
+        raise InputError(
+            f"{path}: is a PNG of 16 bits and several bands, of which Pillow keeps 8 bits; convert it to TIFF or Zarr"
+        )
+    if image.format in ("PNG", "WEBP", "GIF") and getattr(image, "n_frames", 1) > 1:
+        raise InputError(
+            f"{path}: is an animation of {getattr(image, 'n_frames', 1)} frames; save one frame as an image"
+        )
+
+
+def _png_depth(path: Path) -> int:
+    with path.open("rb") as file:
+        return file.read(25)[24]
+
+
+# ---------------------------------------------------------------------------------------------------------- writing
+
+
+@dataclass(frozen=True, eq=False)
+class PhotographWriter:
+    """Gathers all labels on the driver and writes one PNG or JPEG; only for images of ordinary size."""
+
+    output: Output
+    jpeg: bool
+
+    @property
+    def chunk_alignment(self) -> int:
+        """Any image chunk will do."""
+        return 1
+
+    def encode(
+        self, labels: NDArray[np.unsignedinteger[Any]], corner: tuple[int, int]
+    ) -> NDArray[np.unsignedinteger[Any]]:
+        """Return the labels, in the smallest dtype; see `Writer`."""
+        check_labels(labels, self.output.units, self.output.nodata)
+        return clip_labels(labels, self.output.units, self._labels_dtype)
+
+    def collect(self, encoded: Encoded) -> None:
+        """Put the chunks together and write the file; see `Writer`."""
+        output = self.output
+        labels = np.zeros((output.height, output.width), self._labels_dtype)
+        for (y, x), (height, width), chunk in encoded:
+            labels[y : y + height, x : x + width] = chunk
+        lookup = with_nodata_row(output.palette)
+        exact = _paletted(output) and not self.jpeg
+        pixels = labels if exact else np.take(lookup, labels, axis=0, mode="clip")
+        image = Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and output.bands == 1 else pixels)
+        if exact:
+            image.putpalette(lookup[: output.units + output.nodata].tobytes())
+        text = json.dumps({"dasksom": dict(output.metadata)})
+        if self.jpeg:
+            # no chroma subsampling: it would blur the few colors that the map has chosen
+            image.save(output.path, format="JPEG", quality=95, subsampling=0, comment=text.encode()[:60_000])
+            return
+        notes = PngImagePlugin.PngInfo()
+        notes.add_text("dasksom", text)
+        image.save(output.path, format="PNG", pnginfo=notes)
+
+    @property
+    def _labels_dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
+        smallest: np.dtype[np.unsignedinteger[Any]] = np.min_scalar_type(self.output.units - (not self.output.nodata))
+        return smallest
+
+
+def create_png(output: Output) -> PhotographWriter:
+    """Prepare a PNG: exact colors in 8 bits (1, 3, 4 bands) or 16 bits (1 band); indexed where 256 colors suffice."""
+    _check_size(output)
+    if (output.palette.dtype.name, output.bands) not in {("uint8", 1), ("uint8", 3), ("uint8", 4), ("uint16", 1)}:
+        raise _unfit(output, "a PNG holds uint8 of 1, 3 or 4 bands, or uint16 of 1 band")
+    return PhotographWriter(output, jpeg=False)
+
+
+def create_jpeg(output: Output) -> PhotographWriter:
+    """Prepare a JPEG, quality 95: colors are close to the palette's, not exact."""
+    _check_size(output)
+    if (output.palette.dtype.name, output.bands) not in {("uint8", 1), ("uint8", 3)}:
+        raise _unfit(output, "a JPEG holds uint8 of 1 or 3 bands")
+    if max(output.height, output.width) > _MAX_JPEG_SIDE:
+        raise InputError(
+            f"{output.path}: {output.height} x {output.width} pixels, a JPEG has at most {_MAX_JPEG_SIDE} a side; "
+            "write .tif or .zarr"
+        )
+    return PhotographWriter(output, jpeg=True)
+
+
+def _paletted(output: Output) -> bool:
+    return output.palette.dtype == np.uint8 and output.bands == 3 and output.units + output.nodata <= 256
+
+
+def _check_size(output: Output) -> None:
+    if output.height * output.width > MAX_PIXELS:
+        raise InputError(
+            f"{output.path}: {output.height} x {output.width} pixels are too many for this format, "
+            f"which the driver writes as a whole (at most {MAX_PIXELS}); write .tif or .zarr"
+        )
+
+
+def _unfit(output: Output, accepted: str) -> InputError:
+    return InputError(
+        f"{output.path}: cannot hold {output.palette.dtype} of {output.bands} bands: {accepted}; write .tif or .zarr"
+    )

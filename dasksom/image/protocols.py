@@ -1,0 +1,147 @@
+"""What a source of pixels and a writer of results must be able to do; each file format implements one or both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.errors import InputError
+
+Region = tuple[slice, slice, slice]
+"""Rows, columns and bands of an image; no steps."""
+
+JSON = Any
+"""What ``json.dumps`` accepts."""
+
+
+class Source(Protocol):
+    """Pixels of one image in a file, read region by region.
+
+    A source is small and picklable: it holds a path, never an open file. What it opens, it opens on first use and once
+    per process. ``__getitem__`` is called from many threads at once.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width, bands."""
+
+    @property
+    def ndim(self) -> int:
+        """Always 3."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of what is read, in this machine's byte order."""
+
+    @property
+    def storage_chunks(self) -> tuple[int, int]:
+        """Rows and columns of what is decoded at once: Zarr chunk or shard, TIFF tile or strip, whole photograph."""
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What names this version of this file: equal for equal files, different once the file has changed."""
+
+    def __getitem__(self, region: Region) -> NDArray[Any]:
+        """Read a region, shape (rows, columns, bands), C-contiguous; InputError if the file cannot be read there."""
+
+
+Encoded = Iterable[tuple[tuple[int, int], tuple[int, int], Any]]
+"""(corner (y, x), (height, width), payload) of every chunk, in row-major order."""
+
+
+class Writer(Protocol):
+    """Turns the labels of chunks into a file: `encode` runs on workers, `collect` on the driver."""
+
+    @property
+    def chunk_alignment(self) -> int:
+        """Rows and columns of the image's chunks must be multiples of it, the end of the image aside."""
+
+    def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: tuple[int, int]) -> Any:
+        """Work on one image chunk, on a worker; doing it twice does no harm.
+
+        Parameters
+        ----------
+        labels : (height, width), unsigned; 0-based rows of the palette
+        corner : (y, x) of the chunk's first pixel, in pixels
+
+        Returns
+        -------
+        What `collect` needs of this chunk: small and picklable; None where the worker wrote everything itself.
+        """
+
+    def collect(self, encoded: Encoded) -> None:
+        """Take what every chunk's `encode` returned, lazily and in row-major order, and finish the file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """What is to be written, whatever the format."""
+
+    path: str
+    """Where: the temporary path that `publish` gave."""
+    height: int
+    """Pixels."""
+    width: int
+    """Pixels."""
+    chunks: tuple[int, int]
+    """Rows and columns of the image's chunks, as they will come to `Writer.encode`."""
+    palette: NDArray[Any]
+    """(units, bands) in the image's dtype."""
+    metadata: Mapping[str, JSON]
+    """Written into the file where the format has a place for it."""
+    with_image: bool
+    """Write the rebuilt image, where the format can also do without."""
+    nodata: bool
+    """Some labels may be `units` or more: pixels without data."""
+
+    @property
+    def units(self) -> int:
+        """Rows of the palette."""
+        return int(self.palette.shape[0])
+
+    @property
+    def bands(self) -> int:
+        """Columns of the palette."""
+        return int(self.palette.shape[1])
+
+
+def with_nodata_row(palette: NDArray[Any]) -> NDArray[Any]:
+    """Return a palette with one more row, for pixels without data: (units + 1, bands), NaN for floats, else 0.
+
+    ``np.take(..., labels, axis=0, mode="clip")`` sends every label of `units` or more to that row at no cost.
+    """
+    fill = np.nan if palette.dtype.kind == "f" else 0
+    return np.concatenate([palette, np.full_like(palette[:1], fill)])
+
+
+def clip_labels(
+    labels: NDArray[np.unsignedinteger[Any]], units: int, dtype: np.dtype[np.unsignedinteger[Any]]
+) -> NDArray[np.unsignedinteger[Any]]:
+    """Return labels in the dtype given, every one of `units` or more (no data) as `units`."""
+    highest = min(units, int(np.iinfo(labels.dtype).max))
+    clipped: NDArray[np.unsignedinteger[Any]] = np.minimum(labels, highest).astype(dtype, copy=False)
+    return clipped
+
+
+def check_aligned(output: Output, alignment: int) -> None:
+    """Refuse image chunks that would cut through what the file stores as one piece: two tasks would write it."""
+    for chunk, length, name in zip(output.chunks, (output.height, output.width), ("rows", "columns"), strict=True):
+        if chunk < length and chunk % alignment:
+            raise InputError(
+                f"{output.path}: image chunks of {chunk} {name} cannot be written, "
+                f"only multiples of {alignment}; open the image with open_image(..., align={alignment})"
+            )
+
+
+def check_labels(labels: NDArray[Any], output_units: int, nodata: bool) -> None:
+    """Raise on labels that no palette row answers to: an error of the caller, not of the user."""
+    if labels.ndim != 2 or labels.dtype.kind != "u":
+        raise TypeError(f"internal error: labels must be 2-D and unsigned, not {labels.ndim}-D {labels.dtype}")
+    if not nodata and labels.size and int(labels.max()) >= output_units:
+        raise ValueError(
+            f"internal error: label {int(labels.max())} of a palette of {output_units}, without nodata=True"
+        )

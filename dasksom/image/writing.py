@@ -1,0 +1,94 @@
+"""An output path becomes a writer: the suffix chooses the format."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.errors import InputError
+from dasksom.image.paths import listed, local_path, match_suffix
+from dasksom.image.photographs import create_jpeg, create_png
+from dasksom.image.protocols import JSON, Output, Writer
+from dasksom.image.tiff_files import TILE, create_tiff
+from dasksom.image.zarr_results import create_zarr
+
+
+class Format(NamedTuple):
+    """How one kind of output is made."""
+
+    create: Callable[[Output], Writer]
+    chunk_alignment: int
+    """What `open_image(align=)` needs so that the image's chunks can be written."""
+
+
+# A format to write: one line here, one file beside this one.
+WRITERS: dict[str, Format] = {
+    ".jpeg": Format(create_jpeg, 1),
+    ".jpg": Format(create_jpeg, 1),
+    ".png": Format(create_png, 1),
+    ".tif": Format(create_tiff, TILE),
+    ".tiff": Format(create_tiff, TILE),
+    ".zarr": Format(create_zarr, 1),
+}
+
+
+def output_format(path: str | os.PathLike[str]) -> Format:
+    """Return the format that a path's suffix stands for."""
+    local = local_path(path)
+    found = match_suffix(local, WRITERS)
+    if found is None:
+        raise InputError(f"{local}: cannot tell the output's format from its name; end it in one of {listed(WRITERS)}")
+    return found
+
+
+def chunk_alignment(path: str | os.PathLike[str]) -> int:
+    """Return what `open_image(align=)` needs so that the image's chunks can be written to this path."""
+    return output_format(path).chunk_alignment
+
+
+def create_writer(
+    path: str | os.PathLike[str],
+    *,
+    height: int,
+    width: int,
+    chunks: tuple[int, int],
+    palette: NDArray[Any],
+    metadata: Mapping[str, JSON],
+    with_image: bool = True,
+    nodata: bool = False,
+) -> Writer:
+    """Prepare an output file and return its writer, small enough to travel with every task.
+
+    Parameters
+    ----------
+    path : where to write: the temporary path that `publish` gave
+    height, width : of the image, in pixels
+    chunks : rows and columns of the image's chunks
+    palette : (units, bands), in the image's dtype
+    metadata : kept in the file where its format has a place for it; anything JSON
+    with_image : also write the rebuilt image, where the format can do without it (Zarr)
+    nodata : labels of `units` or more will come, for pixels without data: label 0 in the file, NaN or 0 in the image
+
+    Raises
+    ------
+    InputError
+        The format cannot hold this image.
+    """
+    local = local_path(path)
+    if palette.ndim != 2 or 0 in palette.shape:
+        raise InputError(f"a palette must be (units, bands), both at least 1, not of shape {palette.shape}")
+    output = Output(
+        path=str(local.absolute()),
+        height=height,
+        width=width,
+        chunks=(min(chunks[0], height), min(chunks[1], width)),
+        palette=np.ascontiguousarray(palette, palette.dtype.newbyteorder("=")),
+        metadata=metadata,
+        with_image=with_image,
+        nodata=nodata,
+    )
+    return output_format(local).create(output)

@@ -1,0 +1,21 @@
+import numpy as np
+import pytest
+
+from dasksom.image import photographs, tiff_layout, zarr_files, zarr_results
+
+
+@pytest.fixture(autouse=True)
+def _forget_open_files():
+    for cached in (
+        photographs._decoded,
+        tiff_layout._layout,
+        tiff_layout._whole,
+        zarr_files._array,
+        zarr_results._target,
+    ):
+        cached.cache_clear()
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(0)

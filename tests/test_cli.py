@@ -1,0 +1,277 @@
+"""The command line as a person meets it: what it writes, what it says, how it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+import tifffile
+import zarr
+from click.testing import CliRunner
+from PIL import Image
+
+import dasksom
+from dasksom.cli import cli, main
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, photograph):
+    """A folder to work in, with a photograph and a Zarr image."""
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(photograph).save("photo.png")
+    zarr.create_array("scene.zarr", data=photograph.astype(np.float32), chunks=(100, 200, 3))
+    return tmp_path
+
+
+def run(*arguments):
+    """Run in this process, as `main` does; give exit code, standard output and standard error."""
+    import contextlib
+    import io
+
+    out, err = io.StringIO(), io.StringIO()
+    code = 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["dasksom", *map(str, arguments)])
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    return code, out.getvalue(), err.getvalue()
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_quantize__a_photograph_to_nine_colors(folder, photograph):
+    code, out, _ = run("quantize", "photo.png", "out.png", "--grid", "3x3")
+    assert code == 0
+    assert "out.png: 600 x 400 pixels, 3 bands of uint8, 9 colors" in out
+    rebuilt = np.asarray(Image.open("out.png").convert("RGB"))
+    assert rebuilt.shape == photograph.shape
+    assert len(np.unique(rebuilt.reshape(-1, 3), axis=0)) == 9
+    told = float(out.split("mean squared error ")[1].split()[0])
+    away = ((rebuilt.astype(float) - photograph) ** 2).sum(axis=2).mean()
+    assert away == pytest.approx(told, rel=0.01)
+    assert names(folder) == ["out.png", "photo.png", "scene.zarr"]
+
+
+@pytest.mark.parametrize("output", ["out.zarr", "out.tif", "out.png", "out.jpg"])
+def test_quantize__every_format_holds_the_same_picture(folder, photograph, output):
+    assert run("quantize", "photo.png", output, "--grid", "4x4", "--epochs", "5")[0] == 0
+    expected = dasksom.BatchSOM(4, 4, epochs=5).fit(photograph).quantize(photograph)
+    if output.endswith(".zarr"):
+        group = zarr.open_group(output, mode="r")
+        assert np.array_equal(group["image"][...], expected)
+        assert np.array_equal(group["palette"][...][group["labels"][...].astype(int) - 1], expected)
+    elif output.endswith(".tif"):
+        with tifffile.TiffFile(output) as file:
+            colors = (file.pages[0].colormap >> 8).astype(np.uint8)
+            assert np.array_equal(colors.T[file.pages[0].asarray()], expected)
+    elif output.endswith(".png"):
+        assert np.array_equal(np.asarray(Image.open(output).convert("RGB")), expected)
+    else:
+        assert np.abs(np.asarray(Image.open(output)).astype(int) - expected).mean() < 4
+
+
+def test_quantize__a_float_image_on_workers(folder, photograph):
+    code, out, _ = run(
+        "quantize",
+        "scene.zarr",
+        "out.zarr",
+        "--grid",
+        "2x3",
+        "--epochs",
+        "2",
+        "--workers",
+        "2",
+        "--memory-limit",
+        "1GiB",
+    )
+    assert code == 0
+    group = zarr.open_group("out.zarr", mode="r")
+    assert group["image"].dtype == np.float32
+    expected = dasksom.BatchSOM(2, 3, epochs=2).fit(photograph.astype(np.float32)).weights_.reshape(-1, 3)
+    assert np.allclose(group["palette"][...], expected, rtol=1e-6)
+
+
+def test_train_apply_and_info(folder, photograph):
+    assert run("train", "photo.png", "palette.npz", "--grid", "2x5", "--seed", "3")[0] == 0
+    code, out, _ = run("apply", "palette.npz", "scene.zarr", "out.zarr", "--no-image")
+    assert code == 0
+    assert "10 colors" in out
+    group = zarr.open_group("out.zarr", mode="r")
+    assert sorted(name for name, _ in group.members()) == ["labels", "palette"]
+    labels = dasksom.load("palette.npz").predict(photograph)
+    assert np.array_equal(group["labels"][...] - 1, labels)
+    assert run("quantize", "photo.png", "same.zarr", "--model", "palette.npz")[0] == 0
+    assert "2 x 5 units, 3 bands" in run("info", "palette.npz")[1]
+    assert "600 x 400 pixels" in run("info", "photo.png")[1]
+
+
+def test_quantize__options_from_a_file_and_from_the_line(folder):
+    with open("run.yaml", "w") as file:
+        file.write("map: {grid: 5x5, epochs: 2}\noutput: {overwrite: true}\n")
+    for _ in range(2):
+        code, out, _ = run("quantize", "photo.png", "out.png", "--config", "run.yaml")
+        assert code == 0
+        assert "25 colors" in out
+    assert "6 colors" in run("quantize", "photo.png", "out.png", "--config", "run.yaml", "--grid", "2x3")[1]
+
+
+def test_quantize__small_chunks_give_the_same_file(folder):
+    run("quantize", "photo.png", "whole.zarr", "--grid", "3x3")
+    run("quantize", "photo.png", "pieces.zarr", "--grid", "3x3", "--chunk-size", "100kB", "--cache", "none")
+    whole, pieces = (zarr.open_group(name, mode="r") for name in ("whole.zarr", "pieces.zarr"))
+    assert pieces["labels"].chunks != whole["labels"].chunks
+    for name in ("labels", "image", "palette"):
+        assert np.array_equal(whole[name][...], pieces[name][...])
+
+
+def _bad_images(folder):
+    (folder / "empty.png").touch()
+    (folder / "text.png").write_text("no picture")
+    (folder / "text.xyz").write_text("no picture")
+    (folder / "nothing").mkdir()
+    zarr.create_array("complex.zarr", data=np.zeros((4, 4, 3), complex))
+    zarr.create_array("nan.zarr", data=np.full((30, 20, 4), np.nan))
+    zarr.create_array("none.zarr", shape=(0, 4, 3), dtype="u1")
+    zarr.create_array("cube.zarr", shape=(2, 3, 4, 5), dtype="u1")
+    zarr.create_array("bands.zarr", data=np.zeros((8, 8, 5), np.uint8))
+    dasksom.BatchSOM(2, 2, epochs=1).fit(np.random.default_rng(0).random((9, 3))).save("map.npz")
+    (folder / "broken.npz").write_bytes(b"no model")
+
+
+BAD = [
+    (["quantize", "none.png", "out.png"], "none.png"),
+    (["quantize", "empty.png", "out.png"], "empty.png"),
+    (["quantize", "text.png", "out.png"], "text.png"),
+    (["quantize", "text.xyz", "out.png"], "text.xyz"),
+    (["quantize", "nothing", "out.png"], "nothing"),
+    (["quantize", "complex.zarr", "out.zarr"], "complex"),
+    (["quantize", "nan.zarr", "out.zarr"], "nan at pixel (0, 0)"),
+    (["quantize", "nan.zarr", "out.zarr", "--init", "sample"], "NaN"),
+    (["quantize", "none.zarr", "out.zarr"], "(0, 4, 3)"),
+    (["quantize", "cube.zarr", "out.zarr"], "4"),
+    (["quantize", "s3://bucket/image.zarr", "out.zarr"], "remote"),
+    (["quantize", "photo.png", "out.png", "--grid", "3by3"], "3by3"),
+    (["quantize", "photo.png", "out.png", "--grid", "0x3"], "'rows'"),
+    (["quantize", "photo.png", "out.png", "--grid", "999x999"], "65536"),
+    (["quantize", "photo.png", "out.png", "--epochs", "0"], "'epochs'"),
+    (["quantize", "photo.png", "out.png", "--sigma", "1", "2"], "first >= last"),
+    (["quantize", "photo.png", "out.png", "--decay", "sudden"], "'exponential', 'linear'"),
+    (["quantize", "photo.png", "out.png", "--init", "zero"], "'pca', 'sample'"),
+    (["quantize", "photo.png", "out.png", "--method", "magic"], "'auto', 'colors', 'stream'"),
+    (["quantize", "scene.zarr", "out.zarr", "--method", "colors"], "float32"),
+    (["quantize", "photo.png", "out.png", "--cache", "disk"], "auto, memory, none"),
+    (["quantize", "photo.png", "out.png", "--chunk-size", "huge"], "chunk_size"),
+    (["quantize", "photo.png", "out.png", "--cluster", "moon"], "moon"),
+    (["quantize", "photo.png", "out.png", "--workers", "0"], "at least 1"),
+    (["quantize", "photo.png", "out.png", "--memory-limit", "much"], "much"),
+    (["quantize", "photo.png", "out.png", "--config", "none.yaml"], "none.yaml"),
+    (["quantize", "photo.png", "out.xyz"], "out.xyz"),
+    (["quantize", "photo.png", "photo.png", "--overwrite"], "input itself"),
+    (["quantize", "photo.png", "./photo.png", "--overwrite"], "input itself"),
+    (["quantize", "scene.zarr", "scene.zarr/out.zarr"], "inside the input"),
+    (["quantize", "photo.png", "there.png"], "exists already"),
+    (["quantize", "photo.png", "missing/out.png"], "no folder"),
+    (["quantize", "scene.zarr", "out.png"], "float32"),
+    (["quantize", "bands.zarr", "out.jpg"], "5"),
+    (["quantize", "photo.png", "out.png", "--component", "x"], "component"),
+    (["train", "photo.png", "model.txt"], ".npz"),
+    (["train", "photo.png", "map.npz"], "exists already"),
+    (["apply", "none.npz", "photo.png", "out.png"], "none.npz"),
+    (["apply", "broken.npz", "photo.png", "out.png"], "broken.npz"),
+    (["apply", "map.npz", "bands.zarr", "out.zarr"], "5 bands"),
+    (["info", "none.png"], "none.png"),
+    (["demo", "demo", "--gigapixel", "--side", "0"], "--side"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_bad_input__one_clear_line_exit_2_nothing_left(folder, arguments, told):
+    _bad_images(folder)
+    Image.new("RGB", (2, 2)).save("there.png")
+    before, kept = names(folder), (folder / "there.png").read_bytes()
+    code, out, err = run(*arguments)
+    assert code == 2, err
+    assert told in err
+    assert len(err.strip().splitlines()) == 1, err
+    assert "Traceback" not in err
+    assert out == ""
+    assert names(folder) == before
+    assert (folder / "there.png").read_bytes() == kept
+
+
+def test_nan_found_by_a_worker__one_clear_line(folder):
+    zarr.create_array("nan.zarr", data=np.full((30, 20, 4), np.nan))
+    code, _, err = run("quantize", "nan.zarr", "out.zarr", "--workers", "1", "--memory-limit", "1GiB")
+    assert code == 2
+    assert "nan at pixel (0, 0)" in err
+    assert len(err.strip().splitlines()) == 1
+    assert "out.zarr" not in names(folder)
+
+
+@pytest.mark.parametrize("arguments", [["quantize"], ["quantize", "a", "b", "c"], ["nothing"], ["quantize", "--moon"]])
+def test_wrong_words__usage_and_exit_2(arguments):
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert "Usage" in err
+
+
+def test_an_unforeseen_error__one_line_and_exit_1(folder, monkeypatch):
+    def burst(*_, **__):
+        raise RuntimeError("burst")
+
+    monkeypatch.setattr("dasksom.pipeline.quantize_into", burst)
+    code, _, err = run("quantize", "photo.png", "out.png")
+    assert code == 1
+    assert err.strip() == "dasksom: RuntimeError: burst (dasksom --debug ... shows where)"
+    assert "out.png" not in names(folder)
+
+
+def test_help__explains_every_option():
+    for command in (None, *cli.commands):
+        shown = CliRunner().invoke(cli, ["--help"] if command is None else [command, "--help"])
+        assert shown.exit_code == 0
+    for command in cli.commands.values():
+        for parameter in command.params:
+            if parameter.param_type_name == "option":
+                assert parameter.help, (command.name, parameter.name)
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted__nothing_left_behind_and_no_process(tmp_path, sent, code):
+    zarr.create_array(
+        tmp_path / "large.zarr", data=np.random.default_rng(0).random((2000, 2000, 8), np.float32), chunks=(250, 250, 8)
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dasksom", "quantize", "large.zarr", "out.zarr", "--epochs", "5000", "--workers", "1"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while len(children := psutil.Process(process.pid).children(recursive=True)) < 1:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        time.sleep(4)  # the worker is up and the training goes on
+        os.kill(process.pid, sent)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == code, err
+    _, alive = psutil.wait_procs(children, timeout=15)
+    assert not alive
+    assert names(tmp_path) == ["large.zarr"]
