@@ -28,9 +28,6 @@ WAIT_SECONDS = 60.0
 
 MINIMUM_MEMORY = 256 << 20
 """Least memory of a worker, in bytes: Python with the libraries, one color counter and a small chunk."""
-SPAWN_ENVIRONMENT = "distributed.nanny.pre-spawn-environ"
-DASK_TRIM_THRESHOLD = 65536
-"""Bytes; dask's own setting of MALLOC_TRIM_THRESHOLD_."""
 MOST_MMAP_THRESHOLD = 32 << 20
 """Bytes; the most that glibc accepts."""
 
@@ -99,17 +96,24 @@ def threads(options: ClusterOptions) -> AbstractContextManager[Any]:
     return dask.config.set(scheduler="threads", num_workers=options.count)  # type: ignore[no-any-return]
 
 
-def _spawn_environment(worker_memory: int) -> dict[str, Any]:
-    """Let workers keep the memory of one chunk for the next.
+def _worker_settings(worker_memory: int) -> dict[str, Any]:
+    """Give dask's settings for workers that only ever run dasksom's tasks; what the user has set for dask stays.
 
-    Dask has them give every freed buffer back to the system at once, so that each chunk's pages are faulted in and
-    zeroed anew: reading then takes up to twice as long. What the user has set for dask stays.
+    Dask has workers give every freed buffer back to the system at once, so that each chunk's pages are faulted in and
+    zeroed anew, and reading takes up to twice as long: these keep the memory of one chunk for the next. And dask writes
+    to disk what takes 60 % of a worker's memory, for it knows nothing of what its tasks need. Ours are planned, and
+    what would be written is quicker read again from the image.
     """
-    told: dict[str, Any] = dask.config.get(SPAWN_ENVIRONMENT)
-    if told.get("MALLOC_TRIM_THRESHOLD_") != DASK_TRIM_THRESHOLD:
-        return told
     kept = min(256 << 20, worker_memory // 8)
-    return {**told, "MALLOC_TRIM_THRESHOLD_": kept, "MALLOC_MMAP_THRESHOLD_": min(MOST_MMAP_THRESHOLD, kept)}
+    environment = "distributed.nanny.pre-spawn-environ"
+    ours: dict[str, tuple[Any, Any]] = {  # dask's own value, and the one for such workers
+        f"{environment}.MALLOC_TRIM_THRESHOLD_": (65536, kept),
+        f"{environment}.MALLOC_MMAP_THRESHOLD_": (None, min(MOST_MMAP_THRESHOLD, kept)),
+        "distributed.worker.memory.target": (0.6, 0.8),
+        "distributed.worker.memory.spill": (0.7, 0.85),
+        "distributed.worker.memory.pause": (0.8, 0.9),
+    }
+    return {key: value for key, (default, value) in ours.items() if dask.config.get(key, None) == default}
 
 
 @contextmanager
@@ -118,7 +122,7 @@ def local(options: ClusterOptions) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
     with (
-        dask.config.set({SPAWN_ENVIRONMENT: _spawn_environment(options.worker_memory)}),
+        dask.config.set(_worker_settings(options.worker_memory)),
         LocalCluster(
             n_workers=options.count,
             threads_per_worker=1,

@@ -55,8 +55,8 @@ class BatchSOM:
         "colors" reads the image once, counts its colors and trains on the counts, exactly (uint8, at most 3 bands);
         "stream" reads it once per epoch (any real type, any number of bands). "auto" takes "colors" where it can.
     cache : {"auto", "memory", "none"}
-        Whether "stream" holds the image in the cluster's memory between epochs; "auto" does where it takes at most half
-        of that.
+        Whether "stream" holds the image in the cluster's memory between epochs; "auto" does where it fits with room to
+        spare.
     random_state : int, optional
         Seed of ``init="sample"``.
 

@@ -29,8 +29,8 @@ Progress = Callable[[int, int], None]
 
 FAN_IN = 16
 """Results that one task combines."""
-CACHE_SHARE = 0.5
-"""Largest part of the cluster's memory that an image is kept in."""
+HEADROOM = 0.25
+"""Part of a worker's memory that stays free for the work when an image is kept in the rest."""
 CACHES = ("auto", "memory", "none")
 LITERAL_BYTES = 1 << 20
 """Larger arguments become a task's result, sent to each worker once, instead of a part of every task."""
@@ -157,9 +157,10 @@ def keep_in_memory(image: da.Array, cache: str) -> da.Array:
     ----------
     image : dask array
     cache : {"auto", "memory", "none"}
-        "auto" holds them where they take at most half of the cluster's memory; less than where workers begin to spill.
+        "auto" holds them where a quarter of the workers' memory is then left, below where they begin to write to disk.
     """
-    if cache == "memory" or (cache == "auto" and image.nbytes <= memory_limit() * CACHE_SHARE):
+    share = float(dask.config.get("distributed.worker.memory.target", 0.6) or 0.6) - HEADROOM
+    if cache == "memory" or (cache == "auto" and image.nbytes <= memory_limit() * share):
         return image.persist()
     return image
 

@@ -155,10 +155,11 @@ def test_keep_in_memory__by_size_and_by_wish(monkeypatch):
     lazy = image + 1
     assert len(passes.keep_in_memory(lazy, "none").dask.layers) > 1
     assert len(passes.keep_in_memory(lazy, "memory").dask.layers) == 1
-    monkeypatch.setattr(passes, "memory_limit", lambda: image.nbytes)
-    assert len(passes.keep_in_memory(lazy, "auto").dask.layers) > 1
-    monkeypatch.setattr(passes, "memory_limit", lambda: 2 * image.nbytes)
-    assert len(passes.keep_in_memory(lazy, "auto").dask.layers) == 1
+    with dask.config.set({"distributed.worker.memory.target": 0.6}):
+        monkeypatch.setattr(passes, "memory_limit", lambda: int(image.nbytes / 0.36))
+        assert len(passes.keep_in_memory(lazy, "auto").dask.layers) > 1
+        monkeypatch.setattr(passes, "memory_limit", lambda: int(image.nbytes / 0.34))
+        assert len(passes.keep_in_memory(lazy, "auto").dask.layers) == 1
 
 
 def test_memory_limit__is_that_of_the_workers(client):
