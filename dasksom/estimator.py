@@ -173,13 +173,7 @@ class BatchSOM:
     ) -> tuple[NDArray[np.float64], tuple[Epoch, ...], Quality | None]:
         lattice = RectangularLattice(self.rows, self.columns)
         start = self._given_codebook(image.shape[-1])
-        counted = has_color_table(image)
-        if self.method == "colors" and not counted:
-            raise InputError(
-                "method='colors' counts the colors of uint8 images with at most 3 bands; this one is "
-                f"{image.dtype} with {image.shape[-1]} bands: use method='stream' or 'auto'"
-            )
-        table = count_image(image, progress) if counted and self.method != "stream" else None
+        table = count_image(image, progress) if self.counts_colors(image) else None
         sum_pixels: SumPixels
         if table is not None:
             logger.info("%d different colors in %d pixels", len(table), table.counts.sum())
@@ -254,6 +248,22 @@ class BatchSOM:
             return result
         with here:
             return result.compute()
+
+    def counts_colors(self, image: da.Array) -> bool:
+        """Tell whether `fit` counts this image's colors rather than streaming it.
+
+        Raises
+        ------
+        InputError
+            If it is told to count what cannot be counted.
+        """
+        countable = has_color_table(image)
+        if self.method == "colors" and not countable:
+            raise InputError(
+                "method='colors' counts the colors of uint8 images with at most 3 bands; this one is "
+                f"{image.dtype} with {image.shape[-1]} bands: use method='stream' or 'auto'"
+            )
+        return countable and self.method != "stream"
 
     def check_bands(self, image: da.Array) -> None:
         """Refuse an image whose bands are not as many as those that the map was trained on."""

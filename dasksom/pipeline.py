@@ -75,7 +75,10 @@ class _Run:
         yield
         self.summary.seconds[name] = time.perf_counter() - start
 
-    def train(self, som: BatchSOM) -> None:
+    def train(self, som: BatchSOM, cache: str) -> None:
+        # Counting and writing are two passes, and what is read twice is not worth keeping unless the user knows better.
+        if cache == "memory" or not som.counts_colors(self.image):
+            self.image = keep_in_memory(self.image, cache)
         with self.stage("train"):
             som.fit(self.image, progress=self.watcher.progress, on_epoch=self.watcher.epoch)
         self.summary.units = som.rows * som.columns
@@ -114,7 +117,7 @@ def _open(source: str, output: str, config: RunConfig, watcher: Watcher, align: 
     chunk_bytes = _chunk_bytes(config, options)
     image = open_image(source, component=config.input.component, chunk_bytes=chunk_bytes, align=align)
     with connect(options, small=image.nbytes <= SMALL_BYTES):
-        yield _Run(source, keep_in_memory(image, config.input.cache), output, watcher)
+        yield _Run(source, image, output, watcher)
 
 
 def _untrained(config: RunConfig) -> BatchSOM:
@@ -150,7 +153,7 @@ def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, mode
             som.check_bands(run.image)
         with publish(output, overwrite=config.output.overwrite) as path:
             if model is None:
-                run.train(som)
+                run.train(som, config.input.cache)
             run.write(som, Path(path), config.output.image)
         return run.summary
 
@@ -163,6 +166,6 @@ def train(source: str, model: str, config: RunConfig, watcher: Watcher) -> Summa
     check_output(model, inputs=[source], overwrite=config.output.overwrite, suffixes=[".npz"])
     som = _untrained(config)
     with _open(source, model, config, watcher) as run, publish(model, overwrite=config.output.overwrite) as path:
-        run.train(som)
+        run.train(som, config.input.cache)
         som.save(path)
         return run.summary
