@@ -60,8 +60,8 @@ class InputSection(_Section):
     chunk_size: str | None = None
     """Largest decoded chunk, such as 64MiB; by default 64 MiB, or less where workers have little memory."""
     cache: str = "auto"
-    """Whether the chunks are held in the cluster's memory between passes: "memory", "none", or "auto", which does so for
-    images that are streamed and fit."""
+    """Whether the chunks are held in the cluster's memory between passes: "memory", "none", or "auto" (images that are
+    streamed and fit)."""
 
     @field_validator("cache")
     @classmethod

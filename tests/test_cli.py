@@ -82,7 +82,7 @@ def test_quantize__every_format_holds_the_same_picture(folder, photograph, outpu
 
 
 def test_quantize__a_float_image_on_workers(folder, photograph):
-    code, out, _ = run(
+    code, _, _ = run(
         "quantize",
         "scene.zarr",
         "out.zarr",

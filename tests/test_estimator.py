@@ -63,7 +63,7 @@ def test_fit__each_option_has_an_effect(photograph):
     for options in (
         {"epochs": 6},
         {"sigma": (3, 0.3)},
-        {"sigma": (2, 0.1)},
+        {"sigma": (2, 0.5)},
         {"decay": "linear"},
         {"init": "sample"},
         {"init": np.full((4, 4, 3), 100.0) + np.arange(48).reshape(4, 4, 3)},
