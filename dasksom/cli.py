@@ -1,9 +1,8 @@
-"""The command line: arguments -> RunConfig -> pipeline; progress and errors as a person reads them."""
+"""The command line: arguments -> RunConfig -> pipeline; errors as a person reads them."""
 
 import logging
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,7 +10,6 @@ from typing import Any, NoReturn
 import click
 from dask.utils import format_bytes
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from dasksom import __version__, pipeline
@@ -21,67 +19,7 @@ from dasksom.demo import mosaic_demo, photograph_demo
 from dasksom.errors import DasksomError
 from dasksom.image import open_image
 from dasksom.som.codebook import load_codebook
-from dasksom.training import Epoch
-
-PLAIN_SECONDS = 10.0
-"""Off a terminal, how often a line of progress is written at most."""
-
-
-class TerminalWatcher:
-    """A progress bar on a terminal; plain lines elsewhere."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._pixels = 0
-        self._name = ""
-        self._epoch = ""
-        self._started = self._spoken = time.monotonic()
-        self._bar: Progress | None = None
-        self._task: Any = None
-        if console.is_terminal:
-            self._bar = Progress(
-                TextColumn("{task.description:<24}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("chunks  {task.fields[rate]}"),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                console=console,
-            )
-
-    def __enter__(self) -> "TerminalWatcher":
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def stage(self, name: str, pixels: int) -> None:
-        """Begin a stage."""
-        self._name, self._pixels, self._epoch = name, pixels, ""
-        self._started = self._spoken = time.monotonic()
-        if self._bar is not None:
-            self._task = self._bar.add_task(name, total=None, rate="")
-
-    def progress(self, done: int, total: int) -> None:
-        """Show how many chunks of the pass are done, the rate, and the time left."""
-        now = time.monotonic()
-        rate = self._pixels * done / total / max(now - self._started, 1e-3)
-        shown = f"{rate / 1e6:.0f} Mpx/s"
-        if self._bar is not None:
-            self._bar.update(self._task, completed=done, total=total, rate=shown, description=self._name + self._epoch)
-        elif now - self._spoken >= PLAIN_SECONDS:
-            left = (total - done) / done * (now - self._started)
-            self._console.print(f"{self._name}{self._epoch}: {done} of {total} chunks, {shown}, {left:.0f} s left")
-            self._spoken = now
-        if done == total:
-            self._started = now
-
-    def epoch(self, epoch: Epoch) -> None:
-        """Show the number and the error of the last epoch."""
-        self._epoch = f", epoch {epoch.epoch}, error {epoch.mean_squared_error:.4g}"
+from dasksom.terminal import TerminalWatcher
 
 
 def _print_summary(summary: pipeline.Summary) -> None:

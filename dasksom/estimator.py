@@ -14,24 +14,19 @@ from numpy.typing import ArrayLike, NDArray
 from dasksom import __version__
 from dasksom.color_table import count_image, has_color_table
 from dasksom.errors import InputError
-from dasksom.passes import CACHES, Progress, keep_in_memory
+from dasksom.parameters import check_parameters
+from dasksom.passes import Progress, keep_in_memory
 from dasksom.quantization import labels_of, rebuild
 from dasksom.som.codebook import Codebook, load_codebook
-from dasksom.som.initialization import INITIALIZATIONS, pca_codebook
+from dasksom.som.initialization import pca_codebook
 from dasksom.som.lattice import RectangularLattice
 from dasksom.som.quality import Quality
-from dasksom.som.schedule import DECAYS, radii
 from dasksom.training import Epoch, SumPixels, image_moments, sample_codebook, stream_sums, train
 
 logger = logging.getLogger(__name__)
 
-METHODS = ("auto", "colors", "stream")
-MOST_UNITS = 1 << 16
-"""Most units of a map; labels and palettes of image files hold no more."""
 NUMPY_CHUNK_BYTES = 16 << 20
 """Chunks that arrays in memory are worked on in."""
-LAST_SIGMA = 0.1
-"""Default radius of the last epoch, in lattice units: nothing reaches a neighbor, units end on their own colors."""
 
 
 class BatchSOM:
@@ -287,32 +282,7 @@ class BatchSOM:
         InputError
             Naming the parameter, what is allowed, and what was given.
         """
-        for name in ("rows", "columns", "epochs"):
-            value = getattr(self, name)
-            _check(name, value, "an int of at least 1", _is_int(value, 1))
-        if self.rows * self.columns > MOST_UNITS:
-            raise InputError(f"rows x columns = {self.rows * self.columns} units; at most {MOST_UNITS} are possible")
-        _check_choice("decay", self.decay, DECAYS)
-        _check_choice("method", self.method, METHODS)
-        _check_choice("cache", self.cache, CACHES)
-        if isinstance(self.init, str):
-            _check_choice("init", self.init, INITIALIZATIONS)
-        seed = self.random_state
-        _check("random_state", seed, "None or an int of at least 0", seed is None or _is_int(seed, 0))
-        first, last = self._radius_range()
-        return radii(first, last, self.epochs, self.decay)
-
-    def _radius_range(self) -> tuple[float, float]:
-        if self.sigma is None:
-            first = RectangularLattice(self.rows, self.columns).default_radius
-            return first, min(LAST_SIGMA, first)
-        allowed = "a pair (first, last) of finite numbers with first > 0 and first >= last >= 0"
-        try:
-            first, last = (float(value) for value in self.sigma)
-        except (TypeError, ValueError):
-            raise InputError(_refusal("sigma", self.sigma, allowed)) from None
-        _check("sigma", self.sigma, allowed, np.isfinite(first) and first > 0 and first >= last >= 0)
-        return first, last
+        return check_parameters(self.get_params())
 
 
 PARAMETERS = ("rows", "columns", "epochs", "sigma", "decay", "init", "method", "cache", "random_state")
@@ -367,21 +337,3 @@ def _as_image(X: Any) -> tuple[da.Array, Any]:
     if prod(array.shape) == 0:
         raise InputError(f"an array of shape {array.shape} holds no samples; at least one is needed")
     return (array.rechunk({-1: -1}) if array.numblocks[-1] > 1 else array), here
-
-
-def _is_int(value: Any, least: int) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= least
-
-
-def _refusal(name: str, value: Any, allowed: str) -> str:
-    return f"The {name!r} parameter of BatchSOM must be {allowed}. Got {value!r} instead."
-
-
-def _check(name: str, value: Any, allowed: str, accepted: bool) -> None:
-    if not accepted:
-        raise InputError(_refusal(name, value, allowed))
-
-
-def _check_choice(name: str, value: Any, choices: Any) -> None:
-    if not isinstance(value, str) or value not in choices:
-        raise InputError(_refusal(name, value, f"one of {', '.join(repr(choice) for choice in choices)}"))

@@ -11,6 +11,7 @@ exact       labels against a brute-force search in float64
 
 import argparse
 import json
+import os
 import platform
 import shutil
 import statistics
@@ -64,8 +65,8 @@ class Sizes:
     """Pixels that XPySom is timed on."""
     minisom_part: int = 1 << 13
     """Pixels that MiniSom is timed on."""
-    memory_side: int = 23_168
-    """Of the float32 image with four bands: 8.6 GB."""
+    memory_side: int = 23_552
+    """Of the float32 image with four bands: 8.9 GB."""
     memory_limit: str = "512MiB"
 
 
@@ -164,8 +165,8 @@ def fit_and_label(path: Path, output: Path, cache: str, times: dict[str, list[fl
 def gigapixel(sizes: Sizes, folder: Path) -> list[Row]:
     """Fit and label a mosaic, against reading it and writing labels.
 
-    The floor is measured twice: on dask's own local cluster, as somebody without dasksom has it, and on the cluster that
-    dasksom starts, whose workers keep their memory for the next chunk.
+    The floor is measured twice: on dask's own local cluster, as somebody without dasksom has it, and on the cluster
+    that dasksom starts, whose workers keep their memory for the next chunk.
     """
     first, second = folder / "mosaic.zarr", folder / "mosaic-half-chunks.zarr"
     times: dict[str, list[float]] = {}
@@ -320,15 +321,16 @@ def memory(sizes: Sizes, folder: Path) -> list[Row]:
         grid = (chunk,) * (side // chunk)
         scene = da.map_blocks(_float_scene, rows=chunk, columns=chunk, chunks=(grid, grid, (4,)), dtype=np.float32)
         da.store(scene, target, lock=False)
-    with cluster(2, sizes.memory_limit) as client:
-        before = client.run(lambda: __import__("os").getpid())
-        image = open_image(path, chunk_bytes=16 << 20)
+    options = ClusterOptions("local", 2, sizes.memory_limit)
+    with local(options) as client:
+        before = client.run(os.getpid)
+        image = open_image(path, chunk_bytes=options.worker_memory // 16)  # as a run of the command line plans it
         start = time.perf_counter()
         BatchSOM(8, 8, epochs=3).fit(image)
         seconds = time.perf_counter() - start
         peak = max(client.run(_peak_memory).values())
         spilled = sum(client.run(_spilled).values())
-        restarted = client.run(lambda: __import__("os").getpid()) != before
+        restarted = client.run(os.getpid) != before
         limit = sum(worker["memory_limit"] for worker in client.scheduler_info(n_workers=-1)["workers"].values())
     detail = f"{image.nbytes / 2**30:.1f} GiB through 2 workers of {sizes.memory_limit}, 4 passes, {seconds:.0f} s"
     return [

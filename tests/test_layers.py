@@ -11,10 +11,12 @@ PACKAGE = Path(__file__).parents[1] / "dasksom"
 FLOORS = {
     "__main__": 6,
     "cli": 5,
+    "terminal": 4,
     "demo": 4,
     "pipeline": 3,
     "estimator": 2,
     "config": 2,
+    "parameters": 1,
     "training": 1,
     "quantization": 1,
     "color_table": 1,

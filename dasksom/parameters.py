@@ -1,0 +1,72 @@
+"""What the parameters of a map may be, and what is said of those that cannot be used."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from dasksom.errors import InputError
+from dasksom.passes import CACHES
+from dasksom.som.initialization import INITIALIZATIONS
+from dasksom.som.lattice import RectangularLattice
+from dasksom.som.schedule import DECAYS, radii
+
+METHODS = ("auto", "colors", "stream")
+MOST_UNITS = 1 << 16
+"""Most units of a map; labels and palettes of image files hold no more."""
+LAST_SIGMA = 0.1
+"""Default radius of the last epoch, in lattice units: nothing reaches a neighbor, units end on their own colors."""
+
+
+def check_parameters(given: Mapping[str, Any]) -> tuple[float, ...]:
+    """Check the parameters of a `BatchSOM`, by name; give sigma for each epoch, in lattice units.
+
+    Raises
+    ------
+    InputError
+        Naming the parameter, what is allowed, and what was given.
+    """
+    for name in ("rows", "columns", "epochs"):
+        _check(name, given[name], "an int of at least 1", _is_int(given[name], 1))
+    units = given["rows"] * given["columns"]
+    if units > MOST_UNITS:
+        raise InputError(f"rows x columns = {units} units; at most {MOST_UNITS} are possible")
+    _check_choice("decay", given["decay"], DECAYS)
+    _check_choice("method", given["method"], METHODS)
+    _check_choice("cache", given["cache"], CACHES)
+    if isinstance(given["init"], str):
+        _check_choice("init", given["init"], INITIALIZATIONS)
+    seed = given["random_state"]
+    _check("random_state", seed, "None or an int of at least 0", seed is None or _is_int(seed, 0))
+    first, last = _radius_range(given["sigma"], RectangularLattice(given["rows"], given["columns"]))
+    return radii(first, last, given["epochs"], given["decay"])
+
+
+def _radius_range(sigma: Any, lattice: RectangularLattice) -> tuple[float, float]:
+    if sigma is None:
+        return lattice.default_radius, LAST_SIGMA
+    allowed = "a pair (first, last) of finite numbers with first > 0 and first >= last >= 0"
+    try:
+        first, last = (float(value) for value in sigma)
+    except (TypeError, ValueError):
+        raise InputError(_refusal("sigma", sigma, allowed)) from None
+    _check("sigma", sigma, allowed, bool(np.isfinite(first)) and first > 0 and first >= last >= 0)
+    return first, last
+
+
+def _is_int(value: Any, least: int) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= least
+
+
+def _refusal(name: str, value: Any, allowed: str) -> str:
+    return f"The {name!r} parameter of BatchSOM must be {allowed}. Got {value!r} instead."
+
+
+def _check(name: str, value: Any, allowed: str, accepted: bool) -> None:
+    if not accepted:
+        raise InputError(_refusal(name, value, allowed))
+
+
+def _check_choice(name: str, value: Any, choices: Collection[str]) -> None:
+    if not isinstance(value, str) or value not in choices:
+        raise InputError(_refusal(name, value, f"one of {', '.join(repr(choice) for choice in choices)}"))
