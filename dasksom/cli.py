@@ -3,6 +3,7 @@
 import logging
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,9 +15,9 @@ from rich.table import Table
 
 from dasksom import __version__, pipeline
 from dasksom.color_table import has_color_table
-from dasksom.config import RunConfig, load_config
+from dasksom.config import MapSection, RunConfig, load_config
 from dasksom.demo import mosaic_demo, photograph_demo
-from dasksom.errors import DasksomError
+from dasksom.errors import DasksomError, InputError
 from dasksom.image import open_image
 from dasksom.som.codebook import load_codebook
 from dasksom.terminal import TerminalWatcher
@@ -105,7 +106,7 @@ def _config(given: dict[str, Any]) -> RunConfig:
 @click.option("-v", "--verbose", is_flag=True, help="Log what happens.")
 @click.option("--debug", is_flag=True, help="Show tracebacks and log everything.")
 def cli(verbose: bool, debug: bool) -> None:
-    r"""Reduce the colors of an image of any size with a self-organizing map that is trained on every pixel.
+    """Reduce the colors of an image of any size with a self-organizing map that is trained on every pixel.
 
     \b
     Examples:
@@ -114,7 +115,7 @@ def cli(verbose: bool, debug: bool) -> None:
       dasksom quantize slide.tif slide-som.zarr --workers 4 --memory-limit 4GiB
       dasksom train scene.zarr palette.npz --grid 16x16 --epochs 30
       dasksom apply palette.npz another.zarr reduced.zarr
-    """
+    """  # noqa: D301 - click takes the character itself
     handler = logging.StreamHandler()  # for our own messages alone: other libraries keep their ways
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("dasksom")
@@ -135,6 +136,8 @@ def quantize(image_path: str, output_path: str, model: str | None, **given: Any)
     IMAGE is a Zarr array or group, a TIFF, or a photograph (PNG, JPEG, WebP). OUTPUT is .zarr (labels, image and
     palette), .tif, .png or .jpg. It appears under its name only when it is whole.
     """
+    if model is not None and (told := [name for name in MapSection.model_fields if given.get(name) is not None]):
+        raise InputError(f"--{told[0]}: --model brings a trained map, which is used as it is; leave one of the two out")
     with TerminalWatcher(Console(stderr=True)) as watcher:
         summary = pipeline.quantize(image_path, output_path, _config(given), watcher, model)
     _print_summary(summary)
@@ -171,7 +174,7 @@ def apply(model_path: str, image_path: str, output_path: str, **given: Any) -> N
 def info(path: str, component: str | None) -> None:
     """Tell what an image or a trained map is, reading none of the pixels."""
     table = Table(show_header=False, box=None)
-    for name, value in (_about_model(path) if path.endswith(".npz") else _about_image(path, component)).items():
+    for name, value in (_about_model(path) if path.lower().endswith(".npz") else _about_image(path, component)).items():
         table.add_row(name, value)
     Console(soft_wrap=True).print(table)
 
@@ -217,7 +220,7 @@ def demo(folder: str, gigapixel: bool, side: int) -> None:
 
 def _fail(error: BaseException, code: int, text: str) -> NoReturn:
     if "--debug" in sys.argv:
-        raise error
+        traceback.print_exception(error)
     click.echo(f"dasksom: {text}", err=True)
     sys.exit(code)
 
@@ -233,7 +236,7 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except (KeyboardInterrupt, click.Abort) as error:
-        _fail(error, 130, "interrupted; nothing was left behind")
+        _fail(error, 130, "interrupted")
     except DasksomError as error:
         _fail(error, error.exit_code, " ".join(str(error).split()))
     except Exception as error:  # what nobody foresaw still ends in one line; --debug shows the rest

@@ -68,7 +68,7 @@ def check_options(options: ClusterOptions) -> None:
     if options.memory_limit is not None:
         try:
             size = options.worker_memory
-        except ValueError:
+        except (ValueError, OverflowError):
             raise InputError(
                 f"memory limit {options.memory_limit!r} is not a size; give one such as 4GiB or 800MB"
             ) from None

@@ -73,7 +73,11 @@ class InputSection(_Section):
     @field_validator("chunk_size")
     @classmethod
     def _is_size(cls, value: str | None) -> str | None:
-        if value is not None and parse_bytes(value) < 1:
+        try:
+            size = 1 if value is None else parse_bytes(value)
+        except OverflowError:
+            raise ValueError(f"{value!r} is not a size") from None
+        if size < 1:
             raise ValueError("a chunk holds at least one byte")
         return value
 
@@ -116,7 +120,7 @@ def _read(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not a YAML file that can be used: {error}") from error
     if content is None:
         return {}
@@ -124,7 +128,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path}: the sections {', '.join(RunConfig.model_fields)} are expected; found a {type(content).__name__}"
         )
-    return content
+    return {name: {} if section is None else section for name, section in content.items()}
 
 
 def load_config(path: str | Path | None, given: dict[str, dict[str, Any]]) -> RunConfig:

@@ -1,5 +1,6 @@
 """The demonstrations: a photograph at three palette sizes, and a mosaic of more than a gigapixel."""
 
+import re
 import time
 from pathlib import Path
 
@@ -13,8 +14,20 @@ from dasksom.errors import InputError
 from dasksom.image import publish, write_mosaic
 
 GRIDS = ((3, 3), (8, 8), (16, 16))
+OURS = re.compile(r"photograph(-\d+-colors)?\.png|comparison\.png|mosaic-\d+(-som)?\.zarr|\.(partial|old)-.*")
+"""Names of what a demonstration writes."""
 EPOCHS = 100
 """On counted colors, epochs cost next to nothing."""
+
+
+def _take(folder: Path) -> None:
+    """Make the folder, or take one that holds nothing but an earlier demonstration."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; name a folder for the demonstration")
+    folder.mkdir(parents=True, exist_ok=True)
+    others = [one.name for one in folder.iterdir() if not OURS.fullmatch(one.name)]
+    if others:
+        raise InputError(f"{folder}: holds other files ({others[0]}); name a new folder for the demonstration")
 
 
 def _config(grid: tuple[int, int]) -> RunConfig:
@@ -29,7 +42,7 @@ def photograph_demo(folder: Path, watcher: pipeline.Watcher) -> list[str]:
     list of str
         What was written, a line each.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    _take(folder)
     photograph = folder / "photograph.png"
     Image.fromarray(data.coffee()).save(photograph)
     lines, pictures = [f"{photograph}: a photograph of 600 x 400 pixels"], [photograph]
@@ -58,7 +71,7 @@ def mosaic_demo(folder: Path, watcher: pipeline.Watcher, side: int) -> list[str]
     """
     if side < 1:
         raise InputError(f"--side {side}: at least 1 pixel is needed")
-    folder.mkdir(parents=True, exist_ok=True)
+    _take(folder)
     mosaic, output = folder / f"mosaic-{side}.zarr", folder / f"mosaic-{side}-som.zarr"
     lines = []
     if not mosaic.exists():

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from math import prod
 from pathlib import Path
 from typing import Any, Self
@@ -150,8 +151,8 @@ class BatchSOM:
             If a parameter or the array cannot be used; NaN and infinity are found while the array is read.
         """
         sigmas = self.check_parameters()
-        image, here = _as_image(X)
-        with here:
+        image = _as_image(X)
+        with _computing(X):
             codebook, history, quality = self._train(image, sigmas, progress, on_epoch)
         self.weights_ = codebook.reshape(self.rows, self.columns, -1)
         self.history_ = history
@@ -223,8 +224,11 @@ class BatchSOM:
     def codebook_(self) -> Codebook:
         """The trained map as it is saved."""
         self._units()
-        about = {name: value for name, value in self.get_params().items() if not isinstance(value, np.ndarray)}
-        return Codebook(self.weights_, {"dasksom": __version__, "parameters": about})
+        about = self.get_params()
+        if not isinstance(self.init, str):
+            about["init"] = "pca"  # a given codebook is not kept
+        plain = {name: np.asarray(value).tolist() for name, value in about.items() if value is not None}
+        return Codebook(self.weights_, {"dasksom": __version__, "parameters": plain})
 
     def save(self, path: str | Path) -> None:
         """Write the trained map as .npz, without pickle."""
@@ -236,13 +240,18 @@ class BatchSOM:
         return np.asarray(self.weights_, np.float64).reshape(-1, self.weights_.shape[-1])
 
     def _map(self, X: Any, function: Callable[[da.Array], da.Array]) -> Any:
-        image, here = _as_image(X)
+        image = _as_image(X)
         self.check_bands(image)
         result = function(image)
         if isinstance(X, da.Array):
             return result
-        with here:
+        with _computing(X):
             return result.compute()
+
+    @property
+    def units(self) -> int:
+        """Number of units of the map."""
+        return self.rows * self.columns
 
     def counts_colors(self, image: da.Array) -> bool:
         """Tell whether `fit` counts this image's colors rather than streaming it.
@@ -269,7 +278,10 @@ class BatchSOM:
     def _given_codebook(self, bands: int) -> NDArray[np.float64] | None:
         if isinstance(self.init, str):
             return None
-        given = np.array(self.init, np.float64)
+        try:
+            given = np.array(self.init, np.float64)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"init: not an array of numbers ({error})") from error
         if given.shape != (self.rows, self.columns, bands):
             raise InputError(f"init: an array of shape {(self.rows, self.columns, bands)} is needed; got {given.shape}")
         return Codebook(given).units
@@ -303,10 +315,13 @@ def from_codebook(codebook: Codebook) -> BatchSOM:
     """Make a trained map of a codebook; its parameters are those that the codebook tells, or else the defaults."""
     rows, columns, bands = codebook.weights.shape
     told = codebook.about.get("parameters", {})
+    if not isinstance(told, dict):
+        raise InputError(f"a model whose parameters are {told!r}, not a mapping; train it again")
     kept = {name: value for name, value in told.items() if name in PARAMETERS and name not in ("rows", "columns")}
-    if kept.get("sigma") is not None:
+    if isinstance(kept.get("sigma"), list):
         kept["sigma"] = tuple(kept["sigma"])  # JSON has lists alone
     som = BatchSOM(rows, columns, **kept)
+    som.check_parameters()
     som.weights_ = codebook.weights
     som.history_ = ()
     som.quality_ = None
@@ -314,26 +329,33 @@ def from_codebook(codebook: Codebook) -> BatchSOM:
     return som
 
 
-def _as_image(X: Any) -> tuple[da.Array, Any]:
-    """Give an array as a lazy image whose last axis is one chunk, and the context to compute it in."""
+def _as_image(X: Any) -> da.Array:
+    """Give an array as a lazy image: whole bands in each chunk, and no chunk without samples."""
     if isinstance(X, da.Array):
-        array, here = X, dask.config.set({})
+        array = X
     else:
-        data = np.asarray(X)
+        data = np.asanyarray(X)
         rows = max(1, NUMPY_CHUNK_BYTES // max(1, data[:1].nbytes)) if data.ndim else 1
         array = da.from_array(data, chunks=(rows, *data.shape[1:]), name=False) if data.ndim else da.asarray(data)
-        here = dask.config.set(scheduler="threads")
     if array.ndim < 2:
         raise InputError(
             f"an array of shape {array.shape} has no samples and bands; give (height, width, bands) for an image or "
             "(n, bands) for a table. A single band is x[..., None]"
         )
-    if array.dtype.kind not in "uif":
+    if array.dtype.kind not in "uif" or array.dtype.itemsize > 8:
         raise InputError(
             f"an array of {array.dtype}; a map takes integers or floating point numbers, for example x.astype('uint8')"
         )
+    if isinstance(array._meta, np.ma.MaskedArray):
+        raise InputError("a masked array; masks are not taken yet: fill the array, or give only the samples that count")
     if any(np.isnan(size) for size in array.shape):
         raise InputError("the array's chunk sizes are unknown; call x.compute_chunk_sizes() first")
     if prod(array.shape) == 0:
         raise InputError(f"an array of shape {array.shape} holds no samples; at least one is needed")
-    return (array.rechunk({-1: -1}) if array.numblocks[-1] > 1 else array), here
+    chunks = tuple(tuple(size for size in sizes if size) for sizes in array.chunks[:-1])
+    return array.rechunk((*chunks, -1)) if (*chunks, (array.shape[-1],)) != array.chunks else array
+
+
+def _computing(X: Any) -> Any:
+    """Give the context to compute an array in: what is in this process's memory is worked on by its threads."""
+    return nullcontext() if isinstance(X, da.Array) else dask.config.set(scheduler="threads")

@@ -14,6 +14,8 @@ from dasksom.som.schedule import DECAYS, radii
 METHODS = ("auto", "colors", "stream")
 MOST_UNITS = 1 << 16
 """Most units of a map; labels and palettes of image files hold no more."""
+MOST_SIDE = 1 << 12
+"""Most units of a side: the neighborhood along it is a matrix of its square, 128 MiB."""
 LAST_SIGMA = 0.1
 """Default radius of the last epoch, in lattice units: nothing reaches a neighbor, units end on their own colors."""
 
@@ -31,6 +33,9 @@ def check_parameters(given: Mapping[str, Any]) -> tuple[float, ...]:
     units = given["rows"] * given["columns"]
     if units > MOST_UNITS:
         raise InputError(f"rows x columns = {units} units; at most {MOST_UNITS} are possible")
+    longer = max(given["rows"], given["columns"])
+    if longer > MOST_SIDE:
+        raise InputError(f"a side of {longer} units; at most {MOST_SIDE} are possible")
     _check_choice("decay", given["decay"], DECAYS)
     _check_choice("method", given["method"], METHODS)
     _check_choice("cache", given["cache"], CACHES)

@@ -2,18 +2,18 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import dask.array as da
 from dask.utils import parse_bytes
 
-from dasksom.cluster import ClusterOptions, connect
+from dasksom.cluster import connect
 from dasksom.config import RunConfig
 from dasksom.estimator import BatchSOM, from_codebook
-from dasksom.image import check_output, chunk_alignment, create_writer, open_image, publish
+from dasksom.image import check_format, check_output, chunk_alignment, create_writer, open_image, publish
 from dasksom.passes import keep_in_memory
 from dasksom.quantization import quantize_into
 from dasksom.som.codebook import load_codebook
@@ -81,7 +81,7 @@ class _Run:
             self.image = keep_in_memory(self.image, cache)
         with self.stage("train"):
             som.fit(self.image, progress=self.watcher.progress, on_epoch=self.watcher.epoch)
-        self.summary.units = som.rows * som.columns
+        self.summary.units = som.units
         self.summary.quality = som.quality_
 
     def write(self, som: BatchSOM, path: Path, with_image: bool) -> None:
@@ -96,7 +96,7 @@ class _Run:
             metadata=dict(codebook.about),
             with_image=with_image,
         )
-        self.summary.units = som.rows * som.columns
+        self.summary.units = som.units
         measured = self.summary.quality is None
         with self.stage("write"):
             quality = quantize_into(
@@ -105,19 +105,24 @@ class _Run:
         self.summary.quality = quality or self.summary.quality
 
 
-def _chunk_bytes(config: RunConfig, options: ClusterOptions) -> int:
+def _chunk_bytes(config: RunConfig) -> int:
+    """Give the largest decoded chunk: a function of what was asked for alone.
+
+    The chunks of a streamed image decide in which order its sums are added, so they may not depend on the machine.
+    """
     if config.input.chunk_size is not None:
         return int(parse_bytes(config.input.chunk_size))
-    return min(CHUNK_BYTES, options.worker_memory // CHUNKS_PER_WORKER)
+    if config.cluster.memory_limit is None:
+        return CHUNK_BYTES
+    return min(CHUNK_BYTES, int(parse_bytes(config.cluster.memory_limit)) // CHUNKS_PER_WORKER)
 
 
-@contextmanager
-def _open(source: str, output: str, config: RunConfig, watcher: Watcher, align: int = 1) -> Iterator[_Run]:
-    options = config.cluster.options()
-    chunk_bytes = _chunk_bytes(config, options)
-    image = open_image(source, component=config.input.component, chunk_bytes=chunk_bytes, align=align)
-    with connect(options, small=image.nbytes <= SMALL_BYTES):
-        yield _Run(source, image, output, watcher)
+def _open(source: str, config: RunConfig, align: int = 1) -> da.Array:
+    return open_image(source, component=config.input.component, chunk_bytes=_chunk_bytes(config), align=align)
+
+
+def _connect(config: RunConfig, image: da.Array) -> AbstractContextManager[Any]:
+    return connect(config.cluster.options(), small=image.nbytes <= SMALL_BYTES)
 
 
 def _untrained(config: RunConfig) -> BatchSOM:
@@ -148,14 +153,17 @@ def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, mode
     align = chunk_alignment(output)
     check_output(output, inputs=[source], overwrite=config.output.overwrite)
     som = _untrained(config) if model is None else from_codebook(load_codebook(model))
-    with _open(source, output, config, watcher, align) as run:
-        if model is not None:
-            som.check_bands(run.image)
-        with publish(output, overwrite=config.output.overwrite) as path:
-            if model is None:
-                run.train(som, config.input.cache)
-            run.write(som, Path(path), config.output.image)
-        return run.summary
+    image = _open(source, config, align)
+    if model is not None:
+        som.check_bands(image)
+    check_format(output, shape=image.shape, dtype=image.dtype, units=som.units, with_image=config.output.image)
+    run = _Run(source, image, output, watcher)
+    # the cluster stops before the output is published, or swept away: no task writes any more then
+    with publish(output, overwrite=config.output.overwrite) as path, _connect(config, image):
+        if model is None:
+            run.train(som, config.input.cache)
+        run.write(som, path, config.output.image)
+    return run.summary
 
 
 def train(source: str, model: str, config: RunConfig, watcher: Watcher) -> Summary:
@@ -165,7 +173,9 @@ def train(source: str, model: str, config: RunConfig, watcher: Watcher) -> Summa
     """
     check_output(model, inputs=[source], overwrite=config.output.overwrite, suffixes=[".npz"])
     som = _untrained(config)
-    with _open(source, model, config, watcher) as run, publish(model, overwrite=config.output.overwrite) as path:
+    image = _open(source, config)
+    run = _Run(source, image, model, watcher)
+    with publish(model, overwrite=config.output.overwrite) as path, _connect(config, image):
         run.train(som, config.input.cache)
         som.save(path)
-        return run.summary
+    return run.summary

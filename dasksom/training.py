@@ -71,7 +71,7 @@ def train(
     """
     history = []
     for number, sigma in enumerate(sigmas, start=1):
-        total = sum_pixels(codebook, SeparableNeighborhood.of(lattice, neighborhood, sigma))
+        total = sum_pixels(codebook, SeparableNeighborhood(lattice, neighborhood, sigma))
         codebook = batch.update(codebook, total)
         error = total.squared_error / int(total.hits.sum())
         record = Epoch(number, sigma, error, int((total.hits == 0).sum()))

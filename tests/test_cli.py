@@ -147,6 +147,7 @@ def _bad_images(folder):
     zarr.create_array("bands.zarr", data=np.zeros((8, 8, 5), np.uint8))
     dasksom.BatchSOM(2, 2, epochs=1).fit(np.random.default_rng(0).random((9, 3))).save("map.npz")
     (folder / "broken.npz").write_bytes(b"no model")
+    np.savez(folder / "list.npz", weights=np.ones((1, 1, 3)), about=np.frombuffer(b"[1]", np.uint8))
 
 
 BAD = [
@@ -192,6 +193,14 @@ BAD = [
     (["apply", "map.npz", "bands.zarr", "out.zarr"], "5 bands"),
     (["info", "none.png"], "none.png"),
     (["demo", "demo", "--gigapixel", "--side", "0"], "--side"),
+    (["demo", "photo.png"], "is a file"),
+    (["demo", "nothing/.."], "holds other files"),
+    (["quantize", "photo.png", "out.png", "--chunk-size", "1e400"], "not a size"),
+    (["quantize", "photo.png", "out.png", "--memory-limit", "1e400GB"], "not a size"),
+    (["quantize", "photo.png", "out.png", "--no-image"], "--no-image"),
+    (["quantize", "photo.png", "out.zarr", "--model", "map.npz", "--grid", "9x9"], "--grid"),
+    (["info", "list.npz"], "list.npz"),
+    (["apply", "list.npz", "photo.png", "out.png"], "list.npz"),
 ]
 
 
@@ -210,6 +219,52 @@ def test_bad_input__one_clear_line_exit_2_nothing_left(folder, arguments, told):
     assert out == ""
     assert names(folder) == before
     assert (folder / "there.png").read_bytes() == kept
+
+
+def test_what_a_format_cannot_hold_is_refused_before_training(folder, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("trained")
+
+    monkeypatch.setattr("dasksom.estimator.BatchSOM.fit", refuse)
+    for output in ("out.png", "out.jpg"):
+        code, _, err = run("quantize", "scene.zarr", output)
+        assert code == 2
+        assert f"{output}: " in err
+
+
+def test_debug__traceback_and_the_same_exit_code(folder):
+    code, _, err = run("--debug", "quantize", "none.png", "out.png")
+    assert code == 2
+    assert "Traceback" in err
+
+
+def test_the_number_of_workers_does_not_change_the_chunks(folder, monkeypatch):
+    seen = []
+    monkeypatch.setattr("dasksom.pipeline.open_image", lambda *_, **options: seen.append(options["chunk_bytes"]))
+    for workers in ("1", "500"):
+        assert run("train", "scene.zarr", "out.npz", "--workers", workers, "--cluster", "threads")[0] == 1
+    assert len(set(seen)) == 1
+
+
+def test_interrupted_while_writing__sweeps_up(folder, monkeypatch):
+    """Tasks may go on writing for a moment after the run has failed."""
+    import threading
+
+    def burst(image, codebook, sink, **_):
+        def write_on():
+            for _ in range(20):
+                time.sleep(0.02)
+                sink.encode(np.zeros((400, 600), np.uint8), (0, 0))
+
+        threading.Thread(target=write_on).start()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dasksom.pipeline.quantize_into", burst)
+    monkeypatch.setattr("threading.excepthook", lambda _: None)  # its folder is taken from under it
+    before = names(folder)
+    assert run("quantize", "photo.png", "out.zarr")[0] == 130
+    time.sleep(1)
+    assert names(folder) == before
 
 
 def test_nan_found_by_a_worker__one_clear_line(folder):

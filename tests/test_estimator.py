@@ -1,5 +1,6 @@
 import pickle
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -111,8 +112,6 @@ def test_predict__computes_nothing_for_a_lazy_array(photograph):
         raise AssertionError("computed")
 
     som = BatchSOM(2, 2, epochs=2).fit(photograph)
-    import dask
-
     with dask.config.set(scheduler=refuse):
         som.quantize(da.from_array(photograph, chunks=(100, 100, 3)))
 
@@ -233,3 +232,45 @@ def test_bands_in_several_chunks_are_joined(photograph):
     assert np.array_equal(
         BatchSOM(2, 2, epochs=2).fit(image).weights_, BatchSOM(2, 2, epochs=2).fit(photograph).weights_
     )
+
+
+def test_a_refused_array_leaves_the_scheduler_alone(patch):
+    som = BatchSOM(2, 2, epochs=1).fit(patch)
+    with dask.config.set(scheduler="sync"):
+        for refused in (np.zeros(5), patch[..., :2], np.zeros((3, 3), complex)):
+            with pytest.raises(InputError):
+                som.predict(refused)
+            with pytest.raises(InputError):
+                BatchSOM(2, 2, init=np.zeros((2, 2, 9))).fit(refused)
+            assert dask.config.get("scheduler") == "sync"
+
+
+@pytest.mark.parametrize("lazy", [True, False])
+def test_fit__refuses_masked_arrays(lazy):
+    X = np.ma.masked_greater(np.arange(30.0).reshape(10, 3), 20)
+    with pytest.raises(InputError, match="masked"):
+        BatchSOM(2, 2).fit(da.from_array(X, chunks=(5, 3)) if lazy else X)
+
+
+def test_fit__chunks_without_samples_do_no_harm(photograph):
+    image = photograph[:200].astype(np.float32)
+    chunked = da.from_array(image, chunks=((0, 100, 100), (300, 300), (3,)))
+    expected = BatchSOM(2, 2, epochs=2).fit(da.from_array(image, chunks=(100, 300, 3))).weights_
+    assert np.array_equal(BatchSOM(2, 2, epochs=2).fit(chunked).weights_, expected)
+
+
+def test_save__takes_numpy_parameters(patch, tmp_path):
+    options = {"epochs": np.int64(2), "sigma": np.array([1.0, 0.5]), "random_state": np.int32(3)}
+    som = BatchSOM(np.int64(2), 2, **options).fit(patch)
+    som.save(tmp_path / "map.npz")
+    assert dasksom.load(tmp_path / "map.npz").get_params()["sigma"] == (1.0, 0.5)
+
+
+def test_fit__refuses_magnitudes_whose_squares_overflow():
+    with pytest.raises(InputError, match=r"1e\+200 at pixel \(1,\), band 0"):
+        BatchSOM(2, 2).fit(np.array([[1.0], [1e200]]))
+
+
+def test_fit__refuses_sides_whose_neighborhood_is_too_large(patch):
+    with pytest.raises(InputError, match="side of 5000 units; at most 4096"):
+        BatchSOM(1, 5000).fit(patch)

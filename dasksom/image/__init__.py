@@ -5,11 +5,12 @@ from dasksom.image.mosaic import mosaic_array, write_mosaic
 from dasksom.image.protocols import Source, Writer
 from dasksom.image.publishing import check_output, publish
 from dasksom.image.reading import open_image, open_source
-from dasksom.image.writing import chunk_alignment, create_writer
+from dasksom.image.writing import check_format, chunk_alignment, create_writer
 
 __all__ = [
     "Source",
     "Writer",
+    "check_format",
     "check_output",
     "chunk_alignment",
     "create_writer",

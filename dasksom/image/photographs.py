@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from dasksom.errors import InputError
 from dasksom.image.paths import Stamp, check_unchanged, stamp_of
@@ -49,17 +49,22 @@ _decoding = Lock()
 
 # ---------------------------------------------------------------------------------------------------------- reading
 
+_QUARTER_TURN = 5
+"""EXIF orientations from here on turn by a quarter: rows become columns."""
+
 
 @dataclass(frozen=True)
 class PhotographSource:
     """One PNG, JPEG or WebP: no part of it can be decoded alone, so each process decodes it once and keeps it.
 
-    EXIF orientation is not applied: rows and columns are those of the file.
+    Rows and columns are those of the upright photograph: the EXIF orientation is applied.
     """
 
     path: str
     stamp: Stamp
     mode: str
+    turned: bool
+    """Whether the camera was not held upright, and the file tells so."""
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
 
@@ -81,7 +86,7 @@ class PhotographSource:
     def __getitem__(self, region: Region) -> NDArray[Any]:
         """Read a region; see `Source`."""
         with _decoding:
-            whole = _decoded(self.path, self.stamp, self.mode)
+            whole = _decoded(self.path, self.stamp, self.mode, self.turned)
         # a copy, never a view: what is written into a chunk must not reach the kept photograph
         return np.array(whole[region], order="C")
 
@@ -97,16 +102,21 @@ def open_photograph(path: Path, component: str | None) -> PhotographSource:
         mode, bands, dtype = _MODES[image.mode]
         if image.mode == "P" and "transparency" in image.info:
             mode, bands = "RGBA", 4
-        shape = image.height, image.width, bands
-    return PhotographSource(str(path.absolute()), stamp_of(path), mode, shape, np.dtype(dtype))
+        # PNGs that tell it only behind the pixels are taken as they lie: asking would read all of the file
+        told = image.format != "PNG" or "exif" in image.info
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1) if told else 1
+        turned = orientation >= _QUARTER_TURN
+        shape = (image.width, image.height, bands) if turned else (image.height, image.width, bands)
+    return PhotographSource(str(path.absolute()), stamp_of(path), mode, orientation != 1, shape, np.dtype(dtype))
 
 
 @lru_cache(maxsize=1)
-def _decoded(path: str, stamp: Stamp, mode: str) -> NDArray[Any]:
+def _decoded(path: str, stamp: Stamp, mode: str, turned: bool) -> NDArray[Any]:
     try:
         check_unchanged(path, stamp)
         with _opened(path) as image:
-            pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+            upright = ImageOps.exif_transpose(image) if turned else image
+            pixels = np.asarray(upright if upright.mode == mode else upright.convert(mode))
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         if isinstance(error, InputError):
             raise

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import stat
+import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ from dasksom.errors import InputError
 from dasksom.image.paths import listed, local_path
 from dasksom.image.writing import WRITERS
 from dasksom.image.zarr_files import is_zarr
+
+SWEEP_SECONDS = 10.0
+"""How long to try to delete an unfinished output that is still being written to."""
 
 
 def check_output(
@@ -130,7 +134,7 @@ def _check_apart(final: Path, given: Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """Bring a file, or a folder's names, onto the disk: no name may outlive a crash that its bytes do not survive."""
+    """Bring one file, or a folder's names, onto the disk; what lies in the folder has been left to the system."""
     if path.is_dir() and os.name != "posix":
         return
     handle = os.open(path, os.O_RDONLY)
@@ -144,6 +148,10 @@ def _flush(path: Path) -> None:
 
 def _delete(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
+        # tasks that were under way when the run failed may still be writing into it for a moment
+        deadline = time.monotonic() + SWEEP_SECONDS
+        while path.exists() and time.monotonic() < deadline:
+            shutil.rmtree(path, ignore_errors=True)
+            time.sleep(0.2)
     else:
         path.unlink(missing_ok=True)

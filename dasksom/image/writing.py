@@ -14,25 +14,27 @@ from dasksom.image.paths import listed, local_path, match_suffix
 from dasksom.image.photographs import create_jpeg, create_png
 from dasksom.image.protocols import JSON, Output, Writer
 from dasksom.image.tiff_files import TILE, create_tiff
-from dasksom.image.zarr_results import create_zarr
+from dasksom.image.zarr_results import create_zarr, nothing_to_refuse
 
 
 class Format(NamedTuple):
     """How one kind of output is made."""
 
     create: Callable[[Output], Writer]
+    check: Callable[[Output], object]
+    """Refuses what the format cannot hold; touches no file."""
     chunk_alignment: int
     """What `open_image(align=)` needs so that the image's chunks can be written."""
 
 
 # A format to write: one line here, one file beside this one.
 WRITERS: dict[str, Format] = {
-    ".jpeg": Format(create_jpeg, 1),
-    ".jpg": Format(create_jpeg, 1),
-    ".png": Format(create_png, 1),
-    ".tif": Format(create_tiff, TILE),
-    ".tiff": Format(create_tiff, TILE),
-    ".zarr": Format(create_zarr, 1),
+    ".jpeg": Format(create_jpeg, create_jpeg, 1),
+    ".jpg": Format(create_jpeg, create_jpeg, 1),
+    ".png": Format(create_png, create_png, 1),
+    ".tif": Format(create_tiff, create_tiff, TILE),
+    ".tiff": Format(create_tiff, create_tiff, TILE),
+    ".zarr": Format(create_zarr, nothing_to_refuse, 1),
 }
 
 
@@ -48,6 +50,31 @@ def output_format(path: str | os.PathLike[str]) -> Format:
 def chunk_alignment(path: str | os.PathLike[str]) -> int:
     """Return what `open_image(align=)` needs so that the image's chunks can be written to this path."""
     return output_format(path).chunk_alignment
+
+
+def check_format(
+    path: str | os.PathLike[str], *, shape: tuple[int, ...], dtype: np.dtype[Any], units: int, with_image: bool = True
+) -> None:
+    """Refuse an image that a format cannot hold, before any work; no file is touched.
+
+    Parameters
+    ----------
+    path : the final path
+    shape : height, width and bands of the image
+    dtype : of the image
+    units : colors of the palette
+    with_image : whether the rebuilt image is wanted, not only the labels
+
+    Raises
+    ------
+    InputError
+    """
+    local, form = local_path(path), output_format(path)
+    if not with_image and form.check is not nothing_to_refuse:
+        raise InputError(f"{local}: labels without the image (--no-image) are written to .zarr alone")
+    height, width, bands = shape
+    palette = np.zeros((units, bands), dtype)
+    form.check(Output(str(local), height, width, (height, width), palette, {}, with_image, nodata=False))
 
 
 def create_writer(

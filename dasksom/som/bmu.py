@@ -103,8 +103,12 @@ def measure(
     hits : ndarray of shape (units,), int64
     squared_error : float
     """
-    hits = np.zeros(len(codebook), np.int64)
-    return hits, _measure(samples, labels, np.ascontiguousarray(codebook, np.float64), hits)
+    hits, squared_error = np.zeros(len(codebook), np.int64), 0.0
+    codebook = np.ascontiguousarray(codebook, np.float64)
+    for start in range(0, len(samples), BLOCK):
+        block = np.ascontiguousarray(samples[start : start + BLOCK], np.float64)
+        squared_error += _measure(block, labels[start : start + BLOCK], codebook, hits)
+    return hits, squared_error
 
 
 def find_bmus(samples: NDArray[Any], codebook: NDArray[np.float64]) -> NDArray[Any]:

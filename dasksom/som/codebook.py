@@ -1,6 +1,7 @@
 """The trained map itself: the vectors of its units, on disk without pickle."""
 
 import json
+import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.som.samples import LARGEST
 
 FORMAT = 1
 """Version of the file; raised when an older dasksom could not read a newer file."""
@@ -31,8 +33,8 @@ class Codebook:
         weights = np.array(self.weights, np.float64)
         if weights.ndim != 3 or 0 in weights.shape:
             raise InputError(f"a codebook has the shape (rows, columns, bands), none of them 0; got {weights.shape}")
-        if not np.isfinite(weights).all():
-            raise InputError("a codebook holds finite numbers only; this one holds NaN or infinity")
+        if not (np.abs(weights) <= LARGEST).all():
+            raise InputError(f"a codebook holds finite numbers up to {LARGEST:g} only; this one holds others")
         weights.flags.writeable = False
         object.__setattr__(self, "weights", weights)
 
@@ -59,12 +61,17 @@ class Codebook:
         InputError
             If the name does not end in .npz.
         """
-        path = Path(path)
-        if path.suffix != ".npz":
+        path = Path(path).expanduser()
+        if path.suffix.lower() != ".npz":
             raise InputError(f"{path}: a trained map is saved as .npz; give a name that ends so")
         about = json.dumps({"format": FORMAT, **self.about}, sort_keys=True).encode()
-        with path.open("wb") as file:
-            np.savez(file, weights=self.weights, about=np.frombuffer(about, np.uint8))
+        temporary = path.with_name(f".{path.name}.partial-{os.getpid()}")
+        try:
+            with temporary.open("wb") as file:
+                np.savez(file, weights=self.weights, about=np.frombuffer(about, np.uint8))
+            os.replace(temporary, path)  # whoever reads meanwhile finds the old file or the new one, whole
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def load_codebook(path: str | Path) -> Codebook:
@@ -88,7 +95,7 @@ def load_codebook(path: str | Path) -> Codebook:
         version = about.pop("format")
     except InputError:
         raise
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError, AttributeError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError, AttributeError, TypeError) as error:
         raise InputError(f"{path}: not a dasksom model ({error}); `dasksom train` writes them") from error
     if version != FORMAT:
         raise InputError(f"{path}: a model of format {version}; this dasksom reads format {FORMAT}")

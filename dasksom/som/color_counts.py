@@ -97,14 +97,17 @@ def count_colors(samples: NDArray[np.uint8]) -> ColorCounts:
         every.sort()
         starts = np.flatnonzero(np.diff(every, prepend=~every[:1]))
         return every[starts], np.diff(starts, append=len(every)).astype(np.uint32)
-    counters = _scratch.__dict__.setdefault("counters", {})
-    if bands not in counters:
-        counters[bands] = np.zeros(256**bands, np.uint16)
-    full = np.empty((len(samples) >> 16) + 1, np.uint32)
-    rounds = full[: _count(samples, color_numbers(bands), counters[bands], full)]
     most = min(len(samples), 256**bands) + 1  # _drain writes one place ahead
     colors, amounts = np.empty(most, np.uint32), np.empty(most, np.uint32)
-    found = _drain(counters[bands], 0, colors, amounts, 0)
+    full = np.empty((len(samples) >> 16) + 1, np.uint32)
+    counters = _scratch.__dict__.setdefault("counters", {})
+    # taken out while in use: were this interrupted, the next chunk would start from what was counted here
+    counts = counters.pop(bands, None)
+    if counts is None:
+        counts = np.zeros(256**bands, np.uint16)
+    rounds = full[: _count(samples, color_numbers(bands), counts, full)]
+    found = _drain(counts, 0, colors, amounts, 0)
+    counters[bands] = counts
     return _with_rounds(colors[:found].copy(), amounts[:found].copy(), rounds)
 
 

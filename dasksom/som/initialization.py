@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dasksom.som.compiling import kernel
 from dasksom.som.lattice import RectangularLattice
 
 
@@ -21,6 +22,19 @@ class Moments:
     """Sum of the outer products of the samples' differences from their mean, shape (bands, bands)."""
 
 
+@kernel
+def _scatter(away: Any, times: Any) -> Any:
+    """Sum outer products, each ``times`` its weight; unlike a BLAS product, in one order whatever its threads."""
+    n, bands = away.shape
+    scatter = np.zeros((bands, bands))
+    for i in range(n):
+        for b in range(bands):
+            share = times[i] * away[i, b]
+            for c in range(bands):
+                scatter[b, c] += share * away[i, c]
+    return scatter
+
+
 def moments(samples: NDArray[Any], weights: NDArray[Any] | None = None) -> Moments:
     """Take the moments of samples of shape (n, bands), n > 0, each counted `weights` times.
 
@@ -32,9 +46,8 @@ def moments(samples: NDArray[Any], weights: NDArray[Any] | None = None) -> Momen
         part = np.asarray(samples[start : start + block], np.float64)
         times = np.ones(len(part)) if weights is None else weights[start : start + block].astype(np.float64)
         count = times.sum()
-        mean = times @ part / count
-        away = part - mean
-        parts.append(Moments(int(count), mean, (away * times[:, None]).T @ away))
+        mean = np.einsum("n,nb->b", times, part) / count
+        parts.append(Moments(int(count), mean, _scatter(part - mean, times)))
     return merge_moments(parts)
 
 

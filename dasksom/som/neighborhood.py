@@ -5,6 +5,7 @@ To add a neighborhood: write its function of (distance along one axis, sigma) an
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,25 +29,30 @@ class SeparableNeighborhood:
     """A neighborhood on a rectangular lattice that is a product of one factor per axis.
 
     h((i, j), (p, q)) = row[i, p] * column[j, q], so it is applied as two small products instead of one units x units
-    matrix.
+    matrix. It travels to the workers as the few numbers that it is made of.
     """
 
-    row: NDArray[np.float64]
-    """Shape (rows, rows)."""
-    column: NDArray[np.float64]
-    """Shape (columns, columns)."""
+    lattice: RectangularLattice
+    kind: str
+    """A name in ``NEIGHBORHOODS``."""
+    sigma: float
+    """Radius, in lattice units; 0 leaves every unit alone."""
 
-    @classmethod
-    def of(cls, lattice: RectangularLattice, kind: str, sigma: float) -> "SeparableNeighborhood":
-        """Build the neighborhood named `kind` with radius `sigma` (lattice units); sigma 0 leaves every unit alone."""
+    @cached_property
+    def row(self) -> NDArray[np.float64]:
+        """Factor along the rows, shape (rows, rows)."""
+        return self._factor(self.lattice.rows)
 
-        def factor(side: int) -> NDArray[np.float64]:
-            if sigma == 0:
-                return np.eye(side)
-            place = np.arange(side, dtype=np.float64)
-            return NEIGHBORHOODS[kind](np.abs(place[:, None] - place), sigma)
+    @cached_property
+    def column(self) -> NDArray[np.float64]:
+        """Factor along the columns, shape (columns, columns)."""
+        return self._factor(self.lattice.columns)
 
-        return cls(factor(lattice.rows), factor(lattice.columns))
+    def _factor(self, side: int) -> NDArray[np.float64]:
+        if self.sigma == 0:
+            return np.eye(side)
+        place = np.arange(side, dtype=np.float64)
+        return NEIGHBORHOODS[self.kind](np.abs(place[:, None] - place), self.sigma)
 
     def spread(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Give each unit the neighborhood-weighted sum of all units' values.

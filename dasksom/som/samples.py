@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 
+LARGEST = 1e150
+"""Largest magnitude of a sample; sums of squares of larger ones leave the range of float64."""
+
 
 def samples_of(block: NDArray[Any], corner: tuple[int, ...]) -> NDArray[Any]:
     """Give a chunk's samples.
@@ -24,14 +27,14 @@ def samples_of(block: NDArray[Any], corner: tuple[int, ...]) -> NDArray[Any]:
     Raises
     ------
     InputError
-        If one of them is NaN or infinite.
+        If one of them is NaN, infinite, or so large that its square is.
     """
     samples = block.reshape(-1, block.shape[-1])
-    if samples.dtype.kind == "f" and not np.isfinite(samples).all():
-        bad = tuple(np.argwhere(~np.isfinite(block))[0])
+    if samples.dtype.kind == "f" and not (-LARGEST <= float(samples.min()) <= float(samples.max()) <= LARGEST):
+        bad = tuple(np.argwhere(~(np.abs(block.astype(np.float64)) <= LARGEST))[0])
         place = tuple(int(start + at) for start, at in zip(corner, bad, strict=True))
         raise InputError(
-            f"the image holds {block[bad]} at pixel {place[:-1]}, band {place[-1]}; a map needs finite numbers. "
-            "Replace such pixels first, for example with dask.array.nan_to_num"
+            f"the image holds {block[bad]} at pixel {place[:-1]}, band {place[-1]}; a map needs finite numbers up "
+            f"to {LARGEST:g}. Replace such pixels first, for example with dask.array.nan_to_num"
         )
     return samples

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageOps
 
 from dasksom.errors import InputError
 from dasksom.image import create_writer, open_image, open_source, photographs
@@ -61,11 +61,16 @@ def test_reads__jpeg_and_webp(tmp_path, pixels, name, kwargs):
     assert np.array_equal(open_image(tmp_path / name).compute(), expected)
 
 
-def test_reads__orientation_is_left_alone(tmp_path, pixels):
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_reads__upright_as_the_camera_was_held(tmp_path, pixels, orientation):
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned by 90 degrees
+    exif[0x0112] = orientation
     Image.fromarray(pixels).save(tmp_path / "a.png", exif=exif)
-    assert np.array_equal(open_image(tmp_path / "a.png").compute(), pixels)
+    with Image.open(tmp_path / "a.png") as image:
+        upright = np.asarray(ImageOps.exif_transpose(image))
+    found = open_image(tmp_path / "a.png")
+    assert found.shape == upright.shape
+    assert np.array_equal(found.compute(), upright)
 
 
 def test_reads__header_first_and_pixels_once(tmp_path, pixels):

@@ -66,9 +66,10 @@ def test_sum_units__counts_beyond_what_float32_can():
     assert gathered.sums.tolist() == [[(1 << 24) + 3]]
 
 
-def test_measure__agrees_with_sum_units():
+@pytest.mark.parametrize("dtype", ["u1", "f2", ">u2", "f4"])
+def test_measure__agrees_with_sum_units(dtype):
     draw = np.random.default_rng(4)
-    samples, codebook = draw.integers(0, 255, (999, 3)).astype(np.uint8), draw.uniform(0, 255, (12, 3))
+    samples, codebook = draw.integers(0, 255, (BLOCK + 9, 3)).astype(dtype), draw.uniform(0, 255, (12, 3))
     hits, squared_error = measure(samples, find_bmus(samples, codebook), codebook)
     gathered = sum_units(samples, codebook)
     assert hits.tolist() == gathered.hits.tolist()

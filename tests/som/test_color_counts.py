@@ -54,3 +54,19 @@ def test_count_colors__beyond_16_bits(few, repeats, monkeypatch):
     found = dict(zip(map(tuple, colors_of(numbers, 3).tolist()), counts.tolist(), strict=True))
     assert found == {(9, 9, 9): repeats, (200, 3, 77): 5, (0, 0, 0): 1}
     assert (np.diff(numbers.astype(np.int64)) > 0).all()
+
+
+def test_count_colors__an_interrupted_count_does_not_reach_the_next(monkeypatch):
+    monkeypatch.setattr(color_counts, "FEW", 0)
+    first, second = np.full((1000, 3), 7, np.uint8), np.full((500, 3), 9, np.uint8)
+
+    def interrupted(counts, *rest):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(color_counts, "_drain", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            color_counts.count_colors(first)
+    numbers, counts = color_counts.count_colors(second)
+    assert colors_of(numbers, 3).tolist() == [[9, 9, 9]]
+    assert counts.tolist() == [500]

@@ -18,7 +18,7 @@ def test_every_neighborhood_is_one_at_home_symmetric_and_falls_off(kind, sigma):
 @pytest.mark.parametrize("kind", NEIGHBORHOODS)
 def test_spread__equals_the_whole_matrix(kind):
     lattice = RectangularLattice(3, 5)
-    near = SeparableNeighborhood.of(lattice, kind, 1.3)
+    near = SeparableNeighborhood(lattice, kind, 1.3)
     matrix = np.kron(near.row, near.column)
     values = np.random.default_rng(0).random((15, 4))
     assert np.allclose(near.spread(values), matrix @ values, rtol=1e-13)
@@ -26,7 +26,7 @@ def test_spread__equals_the_whole_matrix(kind):
 
 
 def test_gaussian__is_the_gaussian_of_the_lattice_distance():
-    near = SeparableNeighborhood.of(RectangularLattice(4, 4), "gaussian", 1.5)
+    near = SeparableNeighborhood(RectangularLattice(4, 4), "gaussian", 1.5)
     at_corner = np.zeros(16)
     at_corner[0] = 1
     far = near.spread(at_corner)[2 * 4 + 3]
@@ -34,5 +34,5 @@ def test_gaussian__is_the_gaussian_of_the_lattice_distance():
 
 
 def test_sigma_zero_leaves_every_unit_alone():
-    near = SeparableNeighborhood.of(RectangularLattice(2, 2), "gaussian", 0)
+    near = SeparableNeighborhood(RectangularLattice(2, 2), "gaussian", 0)
     assert near.spread(np.arange(4.0)).tolist() == [0, 1, 2, 3]
