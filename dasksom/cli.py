@@ -16,7 +16,7 @@ from rich.table import Table
 from dasksom import __version__, pipeline
 from dasksom.color_table import has_color_table
 from dasksom.config import MapSection, RunConfig, load_config
-from dasksom.demo import mosaic_demo, photograph_demo
+from dasksom.demo import MOSAIC_SIDE, mosaic_demo, photograph_demo
 from dasksom.errors import DasksomError, InputError
 from dasksom.image import open_image
 from dasksom.som.codebook import load_codebook
@@ -209,9 +209,12 @@ def _about_image(path: str, component: str | None) -> dict[str, str]:
 @cli.command()
 @click.argument("folder", default="demo-output", metavar="[FOLDER]")
 @click.option("--gigapixel", is_flag=True, help="Build a mosaic of over 10^9 pixels first and quantize that.")
-@click.option("--side", type=int, default=32768, show_default=True, help="Side of that mosaic, in pixels.")
-def demo(folder: str, gigapixel: bool, side: int) -> None:
+@click.option("--side", type=int, metavar="PIXELS", help="Side of that mosaic.  [default: 32768]")
+def demo(folder: str, gigapixel: bool, side: int | None) -> None:
     """Quantize a real photograph, or a mosaic of photographs of over a gigapixel, in FOLDER."""
+    if side is not None and not gigapixel:
+        raise InputError(f"--side {side}: is of the mosaic that --gigapixel builds; give both or neither")
+    side = MOSAIC_SIDE if side is None else side
     with TerminalWatcher(Console(stderr=True)) as watcher:
         lines = mosaic_demo(Path(folder), watcher, side) if gigapixel else photograph_demo(Path(folder), watcher)
     for line in lines:

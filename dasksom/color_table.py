@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 
 from dasksom.passes import Corner, Progress, reduce_chunks
 from dasksom.som.batch import BatchSums, UnitSums, weigh
-from dasksom.som.color_cells import cell_bounds, colors_of
+from dasksom.som.color_cells import are_colors, cell_bounds, colors_of
 from dasksom.som.color_counts import ColorCounts, count_colors, merge_counts
 from dasksom.som.color_search import match_colors, sum_colors
 from dasksom.som.initialization import Moments, moments
 from dasksom.som.neighborhood import SeparableNeighborhood
 from dasksom.som.quality import Quality
 
-MOST_BANDS = 3
 CELLS_A_TASK = 512
 """Cells of color space that a thread matches in one go."""
 
@@ -90,7 +89,7 @@ class ColorTable:
 
 def has_color_table(image: da.Array) -> bool:
     """Tell whether an image's colors can be counted: uint8 with 1 to 3 bands."""
-    return bool(image.dtype == np.uint8 and 1 <= image.shape[-1] <= MOST_BANDS)
+    return are_colors(image.dtype, image.shape[-1])
 
 
 def _count_chunk(block: NDArray[np.uint8], _: Corner) -> ColorCounts:

@@ -58,7 +58,7 @@ class InputSection(_Section):
     component: str | None = None
     """Array inside a Zarr group."""
     chunk_size: str | None = None
-    """Largest decoded chunk, such as 64MiB; by default 64 MiB, or less where workers have little memory."""
+    """Largest decoded chunk, such as 64MiB; by default 64 MiB, or less where `memory_limit` is small."""
     cache: str = "auto"
     """Whether the chunks are held in the cluster's memory between passes: "memory", "none", or "auto" (images that are
     streamed and fit)."""

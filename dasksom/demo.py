@@ -13,6 +13,8 @@ from dasksom.config import MapSection, OutputSection, RunConfig
 from dasksom.errors import InputError
 from dasksom.image import publish, write_mosaic
 
+MOSAIC_SIDE = 32768
+"""Pixels; its square is 1.07 gigapixels."""
 GRIDS = ((3, 3), (8, 8), (16, 16))
 OURS = re.compile(r"photograph(-\d+-colors)?\.png|comparison\.png|mosaic-\d+(-som)?\.zarr|\.(partial|old)-.*")
 """Names of what a demonstration writes."""
@@ -67,7 +69,7 @@ def mosaic_demo(folder: Path, watcher: pipeline.Watcher, side: int) -> list[str]
     folder : Path
     watcher : Watcher
     side : int
-        Pixels a side; 32768 make 1.07 gigapixels.
+        Pixels a side.
     """
     if side < 1:
         raise InputError(f"--side {side}: at least 1 pixel is needed")

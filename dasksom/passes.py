@@ -69,18 +69,28 @@ Steps = int | tuple[int, ...]
 """Where the chunks of one axis begin: their common length, or each one's first index."""
 
 
-def _steps(sizes: tuple[int, ...]) -> Steps:
-    if all(size == sizes[0] for size in sizes[:-1]) and sizes[-1] <= sizes[0]:
-        return sizes[0]
-    return tuple(accumulate(sizes, initial=0))[:-1]
+def chunk_steps(chunks: tuple[tuple[int, ...], ...]) -> tuple[Steps, ...]:
+    """Tell where the chunks of each axis begin, in as few numbers as it takes."""
+    return tuple(
+        sizes[0]
+        if all(size == sizes[0] for size in sizes[:-1]) and sizes[-1] <= sizes[0]
+        else tuple(accumulate(sizes, initial=0))[:-1]
+        for sizes in chunks
+    )
+
+
+def corner_of(block_id: tuple[int, ...], steps: tuple[Steps, ...]) -> Corner:
+    """Give the index of a chunk's first element.
+
+    From dask's block_id and not its block_info, which is a table of all chunks: gigabytes for a million of them.
+    """
+    return tuple(at * step if isinstance(step, int) else step[at] for at, step in zip(block_id, steps, strict=True))
 
 
 def _run_on_chunk(
     block: Any, block_id: tuple[int, ...], steps: tuple[Steps, ...], function: Callable[..., Any], arguments: Any
 ) -> Any:
-    # block_id rather than block_info: that one is a table of all chunks, gigabytes for a million of them
-    corner = tuple(at * step if isinstance(step, int) else step[at] for at, step in zip(block_id, steps, strict=True))
-    return function(block, corner, **arguments)
+    return function(block, corner_of(block_id, steps), **arguments)
 
 
 def _window_root(results: da.Array, box: tuple[slice, ...], combine: Callable[[Sequence[Part]], Part]) -> Delayed:
@@ -191,7 +201,7 @@ def map_chunks(
     total = chunk_count(image)
     results = image.map_blocks(
         _run_on_chunk,
-        steps=tuple(_steps(sizes) for sizes in image.chunks),
+        steps=chunk_steps(image.chunks),
         function=function,
         arguments={name: _share(value) for name, value in arguments.items()},
         dtype=object,

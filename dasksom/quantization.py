@@ -9,16 +9,15 @@ import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.passes import Corner, Progress, map_chunks
+from dasksom.passes import Corner, Progress, Steps, chunk_steps, corner_of, map_chunks
 from dasksom.som.bmu import find_bmus, measure
+from dasksom.som.color_cells import are_colors
 from dasksom.som.color_search import look_up_labels
 from dasksom.som.quality import Quality, add_qualities
 from dasksom.som.samples import samples_of
 
 TABLE_PIXELS = 1 << 22
 """Images of 8-bit colors with at least this many pixels are labeled through a table of all 2^24 colors."""
-
-
 Place = tuple[int, int]
 """(y, x) of a chunk's first pixel, or its (height, width)."""
 Encoded = tuple[Place, Place, Any]
@@ -44,15 +43,17 @@ def _label(block: NDArray[Any], corner: Corner, codebook: NDArray[np.float64], t
 
 
 def _through_table(image: da.Array) -> bool:
-    bands = image.shape[-1]
-    return bool(image.dtype == np.uint8 and bands <= 3 and prod(image.shape[:-1]) >= TABLE_PIXELS)
+    return are_colors(image.dtype, image.shape[-1]) and prod(image.shape[:-1]) >= TABLE_PIXELS
 
 
 def _label_block(
-    block: NDArray[Any], block_info: Any, codebook: NDArray[np.float64], through_table: bool
+    block: NDArray[Any],
+    block_id: tuple[int, ...],
+    steps: tuple[Steps, ...],
+    codebook: NDArray[np.float64],
+    through_table: bool,
 ) -> NDArray[Any]:
-    corner = tuple(int(first) for first, _ in block_info[0]["array-location"])
-    return _label(block, corner, codebook, through_table)
+    return _label(block, (*corner_of(block_id, steps), 0), codebook, through_table)
 
 
 def label_type(units: int) -> np.dtype[Any]:
@@ -76,6 +77,7 @@ def labels_of(image: da.Array, codebook: NDArray[np.float64]) -> da.Array:
     dtype = label_type(len(codebook))
     return image.map_blocks(
         _label_block,
+        steps=chunk_steps(image.chunks[:-1]),
         codebook=codebook,
         through_table=_through_table(image),
         drop_axis=image.ndim - 1,

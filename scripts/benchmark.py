@@ -380,7 +380,9 @@ def main() -> None:
         "--toy", action="store_true", help="small sizes: shows that it runs, measures nothing of interest"
     )
     parser.add_argument("--repeats", type=int, help="times that each side is measured")
-    parser.add_argument("--folder", type=Path, help="where the images go (18 GB in all); by default a temporary folder")
+    parser.add_argument(
+        "--folder", type=Path, help="where the images go (up to 9 GB at a time); by default a temporary folder"
+    )
     parser.add_argument("--json", type=Path, help="write the rows here")
     arguments = parser.parse_args()
     if wrong := set(arguments.rows) - set(names):

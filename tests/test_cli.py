@@ -193,6 +193,7 @@ BAD = [
     (["apply", "map.npz", "bands.zarr", "out.zarr"], "5 bands"),
     (["info", "none.png"], "none.png"),
     (["demo", "demo", "--gigapixel", "--side", "0"], "--side"),
+    (["demo", "demo", "--side", "64"], "--gigapixel"),
     (["demo", "photo.png"], "is a file"),
     (["demo", "nothing/.."], "holds other files"),
     (["quantize", "photo.png", "out.png", "--chunk-size", "1e400"], "not a size"),

@@ -2,6 +2,7 @@ import dask.array as da
 import numpy as np
 import pytest
 
+from dasksom.errors import InputError
 from dasksom.quantization import labels_of, quantize_into, rebuild
 
 
@@ -68,3 +69,11 @@ def test_rebuild__takes_palette_colors():
     rebuilt = rebuild(labels, palette)
     assert rebuilt.dtype == np.uint16
     assert rebuilt.compute().tolist() == [[[1, 2], [5, 6]], [[3, 4], [3, 4]]]
+
+
+@pytest.mark.parametrize("chunks", [(10, 12, 3), ((7, 20, 13), (30,), (3,))])
+def test_labels_of__say_where_a_pixel_is_not_finite(chunks):
+    data = np.zeros((40, 30, 3))
+    data[33, 21, 2] = np.nan
+    with pytest.raises(InputError, match=r"nan at pixel \(33, 21\), band 2"):
+        labels_of(da.from_array(data, chunks=chunks), np.zeros((2, 3))).compute()

@@ -6,13 +6,21 @@ photograph are, then share cache lines when they are counted or looked up, and a
 cell.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 BITS_IN_CELL = 3
 CELL_SIDE = 1 << BITS_IN_CELL
+MOST_BANDS = 3
 BITS_OF_CELL = 8 - BITS_IN_CELL
 """Of each band."""
+
+
+def are_colors(dtype: np.dtype[Any], bands: int) -> bool:
+    """Tell whether samples of a type and so many bands can be numbered: uint8, 1 to 3 bands."""
+    return bool(dtype == np.uint8 and 1 <= bands <= MOST_BANDS)
 
 
 def color_numbers(bands: int) -> NDArray[np.uint32]:
