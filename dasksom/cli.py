@@ -57,10 +57,25 @@ _map_options = _options(
         metavar="FIRST LAST",
         help="Radius of the neighborhood, in lattice units.  [default: half a side, 0.1]",
     ),
-    click.option("--decay", metavar="NAME", help="How sigma shrinks: exponential or linear.  [default: exponential]"),
-    click.option("--init", metavar="NAME", help="Colors to start from: pca or sample.  [default: pca]"),
+    click.option(
+        "--topology", metavar="NAME", help="rectangular (8 neighbors) or hexagonal (6).  [default: rectangular]"
+    ),
+    click.option(
+        "--toroidal", is_flag=True, default=None, help="Let the map have no edge: last row next to the first."
+    ),
+    click.option(
+        "--neighborhood",
+        metavar="NAME",
+        help="How much neighbors learn: gaussian, bubble, triangle or epanechnikov.  [default: gaussian]",
+    ),
+    click.option(
+        "--decay",
+        metavar="NAME",
+        help="How sigma shrinks: exponential, inverse, linear or asymptotic.  [default: exponential]",
+    ),
+    click.option("--init", metavar="NAME", help="Colors to start from: pca, sample or random.  [default: pca]"),
     click.option("--method", metavar="NAME", help="How the image is read: auto, colors or stream.  [default: auto]"),
-    click.option("--seed", type=int, metavar="N", help="Seed of --init sample.  [default: 0]"),
+    click.option("--seed", type=int, metavar="N", help="Seed of --init sample or random.  [default: 0]"),
 )
 _run_options = _options(
     click.option("--component", metavar="NAME", help="Array inside a Zarr group."),

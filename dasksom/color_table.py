@@ -21,7 +21,7 @@ from dasksom.som.color_cells import are_colors, cell_bounds, colors_of
 from dasksom.som.color_counts import ColorCounts, count_colors, merge_counts
 from dasksom.som.color_search import match_colors, sum_colors
 from dasksom.som.initialization import Moments, moments
-from dasksom.som.neighborhood import SeparableNeighborhood
+from dasksom.som.neighborhood import Neighborhood
 from dasksom.som.quality import Quality
 
 CELLS_A_TASK = 512
@@ -77,7 +77,7 @@ class ColorTable:
         error = self._squares - 2 * (sums * codebook).sum() + (hits * (codebook**2).sum(axis=1)).sum()
         return UnitSums(sums, hits, max(float(error), 0.0))
 
-    def batch_sums(self, codebook: NDArray[np.float64], neighborhood: SeparableNeighborhood) -> BatchSums:
+    def batch_sums(self, codebook: NDArray[np.float64], neighborhood: Neighborhood) -> BatchSums:
         """Give the whole image's share of the batch update."""
         return weigh(self.unit_sums(codebook), neighborhood)
 

@@ -25,6 +25,9 @@ class MapSection(_Section):
 
     grid: tuple[int, int] = (16, 16)
     epochs: int = 20
+    topology: str = "rectangular"
+    toroidal: bool = False
+    neighborhood: str = "gaussian"
     sigma: tuple[float, float] | None = None
     decay: str = "exponential"
     init: str = "pca"

@@ -15,13 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from dasksom import __version__
 from dasksom.color_table import count_image, has_color_table
 from dasksom.errors import InputError
-from dasksom.parameters import check_parameters
+from dasksom.parameters import check_parameters, lattice_of
 from dasksom.passes import Progress, keep_in_memory
 from dasksom.quantization import labels_of, rebuild
 from dasksom.som.codebook import Codebook, load_codebook
-from dasksom.som.initialization import pca_codebook
-from dasksom.som.lattice import RectangularLattice
+from dasksom.som.initialization import pca_codebook, random_codebook
 from dasksom.som.quality import Quality
+from dasksom.som.schedule import Decay
 from dasksom.training import Epoch, SumPixels, image_moments, sample_codebook, stream_sums, train
 
 logger = logging.getLogger(__name__)
@@ -36,17 +36,24 @@ class BatchSOM:
     Parameters
     ----------
     rows, columns : int
-        Size of the rectangular lattice; rows x columns is the number of colors in the palette, at most 65,536.
+        Size of the lattice; rows x columns is the number of colors in the palette, at most 65,536.
     epochs : int
         Times that every pixel is presented, at least 1.
+    topology : {"rectangular", "hexagonal"}
+        Whether a unit has 8 neighbors, or 6 all at the same distance (every second row is shifted by half a unit).
+    toroidal : bool
+        Whether the map has no edge: its last row is next to its first one, and its columns likewise.
+    neighborhood : {"gaussian", "bubble", "triangle", "epanechnikov"}
+        How much a unit's neighbors learn with it.
     sigma : (float, float), optional
-        Radius of the gaussian neighborhood in the first and in the last epoch, in lattice units. By default from half
-        the longer side of the lattice to 0.1. A last radius of 0.5 or more keeps neighbors alike; toward 0 the error of
-        the palette is least (at 0 an epoch is a step of k-means).
-    decay : {"exponential", "linear"}
-        How the radius goes from first to last.
-    init : {"pca", "sample"} or array of shape (rows, columns, bands)
-        Codebook to start from: spread over the plane of the two principal components, seeded pixels, or the one given.
+        Radius of the neighborhood in the first and in the last epoch, in lattice units. By default from half the longer
+        side of the lattice (a quarter on a torus) to 0.1. A last radius of 0.5 or more keeps neighbors alike; toward 0
+        the error of the palette is least (at 0 an epoch is a step of k-means).
+    decay : {"exponential", "linear", "inverse", "asymptotic"} or callable (first, last, progress) -> float
+        How the radius goes from first to last while progress goes from 0 to 1.
+    init : {"pca", "sample", "random"} or array of shape (rows, columns, bands)
+        Codebook to start from: spread over the plane of the two principal components, seeded pixels, seeded random
+        numbers with the mean and deviation of the pixels, or the one given.
     method : {"auto", "colors", "stream"}
         "colors" reads the image once, counts its colors and trains on the counts, exactly (uint8, at most 3 bands);
         "stream" reads it once per epoch (any real type, any number of bands). "auto" takes "colors" where it can.
@@ -54,7 +61,7 @@ class BatchSOM:
         Whether "stream" holds the image in the cluster's memory between epochs; "auto" does where it fits with room to
         spare.
     random_state : int, optional
-        Seed of ``init="sample"``.
+        Seed of ``init="sample"`` and ``init="random"``.
 
     Attributes
     ----------
@@ -91,8 +98,11 @@ class BatchSOM:
         columns: int,
         *,
         epochs: int = 20,
+        topology: str = "rectangular",
+        toroidal: bool = False,
+        neighborhood: str = "gaussian",
         sigma: tuple[float, float] | None = None,
-        decay: str = "exponential",
+        decay: str | Decay = "exponential",
         init: str | ArrayLike = "pca",
         method: str = "auto",
         cache: str = "auto",
@@ -101,6 +111,9 @@ class BatchSOM:
         self.rows = rows
         self.columns = columns
         self.epochs = epochs
+        self.topology = topology
+        self.toroidal = toroidal
+        self.neighborhood = neighborhood
         self.sigma = sigma
         self.decay = decay
         self.init = init
@@ -167,7 +180,7 @@ class BatchSOM:
         progress: Progress | None,
         on_epoch: Callable[[Epoch], None] | None,
     ) -> tuple[NDArray[np.float64], tuple[Epoch, ...], Quality | None]:
-        lattice = RectangularLattice(self.rows, self.columns)
+        lattice = lattice_of(self.get_params())
         start = self._given_codebook(image.shape[-1])
         table = count_image(image, progress) if self.counts_colors(image) else None
         sum_pixels: SumPixels
@@ -177,11 +190,12 @@ class BatchSOM:
         else:
             image = keep_in_memory(image, self.cache)
             sum_pixels = stream_sums(image, progress)
-        if start is None and self.init == "pca":
-            start = pca_codebook(lattice, image_moments(image, progress) if table is None else table.moments())
-        elif start is None:
+        if start is None and self.init == "sample":
             start = sample_codebook(image, lattice.units, self.random_state)
-        codebook, history = train(start, lattice, sigmas, sum_pixels, on_epoch=on_epoch)
+        elif start is None:
+            of = image_moments(image, progress) if table is None else table.moments()
+            start = pca_codebook(lattice, of) if self.init == "pca" else random_codebook(lattice, of, self.random_state)
+        codebook, history = train(start, lattice, sigmas, sum_pixels, neighborhood=self.neighborhood, on_epoch=on_epoch)
         return codebook, history, None if table is None else table.quality(codebook)
 
     def predict(self, X: Any) -> Any:
@@ -227,6 +241,8 @@ class BatchSOM:
         about = self.get_params()
         if not isinstance(self.init, str):
             about["init"] = "pca"  # a given codebook is not kept
+        if callable(self.decay):
+            about["decay"] = "exponential"  # nor a function
         plain = {name: np.asarray(value).tolist() for name, value in about.items() if value is not None}
         return Codebook(self.weights_, {"dasksom": __version__, "parameters": plain})
 
@@ -297,7 +313,20 @@ class BatchSOM:
         return check_parameters(self.get_params())
 
 
-PARAMETERS = ("rows", "columns", "epochs", "sigma", "decay", "init", "method", "cache", "random_state")
+PARAMETERS = (
+    "rows",
+    "columns",
+    "epochs",
+    "topology",
+    "toroidal",
+    "neighborhood",
+    "sigma",
+    "decay",
+    "init",
+    "method",
+    "cache",
+    "random_state",
+)
 
 
 def load(path: str | Path) -> BatchSOM:

@@ -8,7 +8,8 @@ import numpy as np
 from dasksom.errors import InputError
 from dasksom.passes import CACHES
 from dasksom.som.initialization import INITIALIZATIONS
-from dasksom.som.lattice import RectangularLattice
+from dasksom.som.lattice import TOPOLOGIES, Lattice
+from dasksom.som.neighborhood import NEIGHBORHOODS
 from dasksom.som.schedule import DECAYS, radii
 
 METHODS = ("auto", "colors", "stream")
@@ -36,18 +37,37 @@ def check_parameters(given: Mapping[str, Any]) -> tuple[float, ...]:
     longer = max(given["rows"], given["columns"])
     if longer > MOST_SIDE:
         raise InputError(f"a side of {longer} units; at most {MOST_SIDE} are possible")
-    _check_choice("decay", given["decay"], DECAYS)
+    _check_choice("topology", given["topology"], TOPOLOGIES)
+    _check("toroidal", given["toroidal"], "True or False", isinstance(given["toroidal"], (bool, np.bool_)))
+    if given["topology"] == "hexagonal" and given["toroidal"] and given["rows"] % 2:
+        raise InputError(
+            f"rows={given['rows']}: a hexagonal map that is toroidal needs an even number of rows, so that the last "
+            "row fits the first"
+        )
+    if given["neighborhood"] == "mexican_hat":
+        raise InputError(
+            "neighborhood='mexican_hat': some of its weights are negative, so that the weighted mean which a batch "
+            "update is may divide by zero; it is for training sample by sample (dasksom.minisom.MiniSom.train)"
+        )
+    _check_choice("neighborhood", given["neighborhood"], NEIGHBORHOODS)
+    if not callable(given["decay"]):
+        _check_choice("decay", given["decay"], DECAYS)
     _check_choice("method", given["method"], METHODS)
     _check_choice("cache", given["cache"], CACHES)
     if isinstance(given["init"], str):
         _check_choice("init", given["init"], INITIALIZATIONS)
     seed = given["random_state"]
     _check("random_state", seed, "None or an int of at least 0", seed is None or _is_int(seed, 0))
-    first, last = _radius_range(given["sigma"], RectangularLattice(given["rows"], given["columns"]))
+    first, last = _radius_range(given["sigma"], lattice_of(given))
     return radii(first, last, given["epochs"], given["decay"])
 
 
-def _radius_range(sigma: Any, lattice: RectangularLattice) -> tuple[float, float]:
+def lattice_of(given: Mapping[str, Any]) -> Lattice:
+    """Give the lattice that the parameters tell."""
+    return Lattice(given["rows"], given["columns"], given["topology"], bool(given["toroidal"]))
+
+
+def _radius_range(sigma: Any, lattice: Lattice) -> tuple[float, float]:
     if sigma is None:
         return lattice.default_radius, LAST_SIGMA
     allowed = "a pair (first, last) of finite numbers with first > 0 and first >= last >= 0"

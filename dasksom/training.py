@@ -15,13 +15,13 @@ from dasksom.som import batch
 from dasksom.som.batch import BatchSums
 from dasksom.som.bmu import sum_units
 from dasksom.som.initialization import Moments, merge_moments, moments, sample_positions
-from dasksom.som.lattice import RectangularLattice
-from dasksom.som.neighborhood import SeparableNeighborhood
+from dasksom.som.lattice import Lattice
+from dasksom.som.neighborhood import Neighborhood
 from dasksom.som.samples import samples_of
 
 logger = logging.getLogger(__name__)
 
-SumPixels = Callable[[NDArray[np.float64], SeparableNeighborhood], BatchSums]
+SumPixels = Callable[[NDArray[np.float64], Neighborhood], BatchSums]
 """Takes a codebook (units, bands) and a neighborhood, gives the batch sums over all pixels."""
 
 
@@ -41,7 +41,7 @@ class Epoch:
 
 def train(
     codebook: NDArray[np.float64],
-    lattice: RectangularLattice,
+    lattice: Lattice,
     sigmas: Sequence[float],
     sum_pixels: SumPixels,
     *,
@@ -54,7 +54,7 @@ def train(
     ----------
     codebook : ndarray of shape (units, bands), float64
         To start from.
-    lattice : RectangularLattice
+    lattice : Lattice
     sigmas : sequence of float
         Radius for each epoch, in lattice units.
     sum_pixels : callable
@@ -71,7 +71,7 @@ def train(
     """
     history = []
     for number, sigma in enumerate(sigmas, start=1):
-        total = sum_pixels(codebook, SeparableNeighborhood(lattice, neighborhood, sigma))
+        total = sum_pixels(codebook, Neighborhood(lattice, neighborhood, sigma))
         codebook = batch.update(codebook, total)
         error = total.squared_error / int(total.hits.sum())
         record = Epoch(number, sigma, error, int((total.hits == 0).sum()))
@@ -83,7 +83,7 @@ def train(
 
 
 def _chunk_sums(
-    block: NDArray[Any], corner: Corner, codebook: NDArray[np.float64], neighborhood: SeparableNeighborhood
+    block: NDArray[Any], corner: Corner, codebook: NDArray[np.float64], neighborhood: Neighborhood
 ) -> BatchSums:
     return batch.weigh(sum_units(samples_of(block, corner), codebook), neighborhood)
 
@@ -91,7 +91,7 @@ def _chunk_sums(
 def stream_sums(image: da.Array, progress: Progress | None = None) -> SumPixels:
     """Give the pass over an image that an epoch is: each chunk's task finds BMUs and returns its weighted sums."""
 
-    def sum_pixels(codebook: NDArray[np.float64], neighborhood: SeparableNeighborhood) -> BatchSums:
+    def sum_pixels(codebook: NDArray[np.float64], neighborhood: Neighborhood) -> BatchSums:
         return reduce_chunks(
             image, _chunk_sums, batch.add, progress=progress, codebook=codebook, neighborhood=neighborhood
         )

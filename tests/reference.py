@@ -8,14 +8,31 @@ def best_unit(sample, codebook):
     return distances.index(min(distances))
 
 
-def neighborhood(rows, columns, k, j, sigma):
+def lattice_steps(lattice, k, j):
+    """Give the distances of two units along both axes."""
+    (row, column), (other_row, other_column) = divmod(k, lattice.columns), divmod(j, lattice.columns)
+    height, shift = (math.sqrt(3) / 2, 0.5) if lattice.topology == "hexagonal" else (1, 0)
+    down = abs(row - other_row)
+    along = abs(column + shift * (row % 2) - other_column - shift * (other_row % 2))
+    if lattice.toroidal:
+        down, along = min(down, lattice.rows - down), abs(min(along, lattice.columns - along))
+    return down * height, along
+
+
+def neighborhood(lattice, k, j, sigma, kind="gaussian"):
     if sigma == 0:
         return float(k == j)
-    squared = (k // columns - j // columns) ** 2 + (k % columns - j % columns) ** 2
-    return math.exp(-squared / (2 * sigma**2))
+    down, along = lattice_steps(lattice, k, j)
+    if kind == "gaussian":
+        return math.exp(-(down**2 + along**2) / (2 * sigma**2))
+    if kind == "bubble":
+        return float((down < sigma or down == 0) and (along < sigma or along == 0))
+    if kind == "triangle":
+        return max(0, 1 - down / sigma) * max(0, 1 - along / sigma)
+    return max(0, 1 - (down**2 + along**2) / sigma**2)
 
 
-def batch_epoch(samples, codebook, rows, columns, sigma):
+def batch_epoch(samples, codebook, lattice, sigma, kind="gaussian"):
     """Give the next codebook: every unit becomes the neighborhood-weighted mean of all samples."""
     bands = len(codebook[0])
     numerator = [[0.0] * bands for _ in codebook]
@@ -23,7 +40,7 @@ def batch_epoch(samples, codebook, rows, columns, sigma):
     for sample in samples:
         best = best_unit(sample, codebook)
         for k in range(len(codebook)):
-            weight = neighborhood(rows, columns, k, best, sigma)
+            weight = neighborhood(lattice, k, best, sigma, kind)
             denominator[k] += weight
             for band in range(bands):
                 numerator[k][band] += weight * sample[band]
@@ -33,8 +50,8 @@ def batch_epoch(samples, codebook, rows, columns, sigma):
     ]
 
 
-def train(samples, codebook, rows, columns, sigmas):
+def train(samples, codebook, lattice, sigmas, kind="gaussian"):
     """Run one epoch per sigma over samples and codebook, both lists of lists of float."""
     for sigma in sigmas:
-        codebook = batch_epoch(samples, codebook, rows, columns, sigma)
+        codebook = batch_epoch(samples, codebook, lattice, sigma, kind)
     return codebook

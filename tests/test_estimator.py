@@ -8,6 +8,8 @@ from distributed import Client
 
 import dasksom
 from dasksom import BatchSOM, InputError
+from dasksom.som.lattice import TOPOLOGIES, Lattice
+from dasksom.som.neighborhood import NEIGHBORHOODS
 from tests import reference
 
 
@@ -18,7 +20,7 @@ def test_fit__equals_the_reference(patch):
     start = np.unique(small.reshape(-1, 3), axis=0)[::20][:6].reshape(2, 3, 3).astype(float)
     som = BatchSOM(2, 3, epochs=4, sigma=(1.5, 0.2), init=start).fit(small)
     sigmas = [epoch.sigma for epoch in som.history_]
-    expected = reference.train(small.reshape(-1, 3).tolist(), start.reshape(-1, 3).tolist(), 2, 3, sigmas)
+    expected = reference.train(small.reshape(-1, 3).tolist(), start.reshape(-1, 3).tolist(), Lattice(2, 3), sigmas)
     assert np.allclose(som.weights_.reshape(-1, 3), expected, rtol=1e-11)
 
 
@@ -177,8 +179,8 @@ def test_parameters__are_kept_as_given_and_checked_by_fit():
         ({"sigma": (1, 2, 3)}, "pair"),
         ({"sigma": ("a", "b")}, "pair"),
         ({"sigma": (2, 0)}, "linear"),
-        ({"decay": "cosine"}, "one of 'exponential', 'linear'. Got 'cosine'"),
-        ({"init": "random"}, "one of 'pca', 'sample'"),
+        ({"decay": "cosine"}, "one of 'exponential', 'linear', 'inverse', 'asymptotic'. Got 'cosine'"),
+        ({"init": "zeros"}, "one of 'pca', 'sample', 'random'"),
         ({"init": np.zeros((2, 2, 4))}, r"shape \(2, 2, 3\)"),
         ({"init": np.full((2, 2, 3), np.nan)}, "finite"),
         ({"method": "fast"}, "'auto', 'colors', 'stream'"),
@@ -274,3 +276,53 @@ def test_fit__refuses_magnitudes_whose_squares_overflow():
 def test_fit__refuses_sides_whose_neighborhood_is_too_large(patch):
     with pytest.raises(InputError, match="side of 5000 units; at most 4096"):
         BatchSOM(1, 5000).fit(patch)
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+@pytest.mark.parametrize("toroidal", [False, True])
+@pytest.mark.parametrize("neighborhood", NEIGHBORHOODS)
+def test_fit__on_every_lattice_equals_the_reference(patch, topology, toroidal, neighborhood):
+    small = np.ascontiguousarray(patch[:12, :12])
+    start = np.unique(small.reshape(-1, 3), axis=0)[::3][:12].reshape(4, 3, 3).astype(float)
+    som = BatchSOM(
+        4,
+        3,
+        epochs=3,
+        topology=topology,
+        toroidal=toroidal,
+        neighborhood=neighborhood,
+        sigma=(1.6, 0.8),
+        decay="linear",
+        init=start,
+    ).fit(small)
+    samples, sigmas = small.reshape(-1, 3).tolist(), [epoch.sigma for epoch in som.history_]
+    lattice = Lattice(4, 3, topology, toroidal)
+    expected = reference.train(samples, start.reshape(-1, 3).tolist(), lattice, sigmas, neighborhood)
+    assert np.allclose(som.weights_.reshape(-1, 3), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"neighborhood": "mexican_hat"}, "divide by zero"),
+        ({"rows": 3, "topology": "hexagonal", "toroidal": True}, "even number of rows"),
+        ({"topology": "triangular"}, "'rectangular', 'hexagonal'"),
+        ({"toroidal": "yes"}, "True or False"),
+    ],
+)
+def test_fit__refuses_lattices_that_do_not_exist(patch, options, message):
+    with pytest.raises(InputError, match=message):
+        BatchSOM(**{"rows": 4, "columns": 4, **options}).fit(patch)
+
+
+def test_fit__takes_a_function_for_the_decay_and_saves_without_it(patch, tmp_path):
+    som = BatchSOM(2, 2, epochs=3, sigma=(2, 1), decay=lambda first, last, progress: first - progress).fit(patch)
+    assert [epoch.sigma for epoch in som.history_] == [2, 1.5, 1]
+    som.save(tmp_path / "map.npz")
+    assert dasksom.load(tmp_path / "map.npz").decay == "exponential"
+
+
+def test_fit__random_start_is_seeded(patch):
+    maps = [BatchSOM(2, 2, epochs=1, init="random", random_state=seed).fit(patch).weights_ for seed in (1, 1, 2)]
+    assert np.array_equal(maps[0], maps[1])
+    assert not np.array_equal(maps[0], maps[2])

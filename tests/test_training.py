@@ -4,7 +4,7 @@ import pytest
 
 from dasksom.color_table import count_image
 from dasksom.errors import InputError
-from dasksom.som.lattice import RectangularLattice
+from dasksom.som.lattice import Lattice
 from dasksom.training import image_moments, sample_codebook, stream_sums, train
 from tests import reference
 
@@ -17,9 +17,9 @@ def start():
 
 
 def test_train__both_ways_equal_the_reference(patch, start):
-    lattice = RectangularLattice(2, 3)
+    lattice = Lattice(2, 3)
     small = np.ascontiguousarray(patch[:20, :20])
-    expected = reference.train(small.reshape(-1, 3).tolist(), start.tolist(), 2, 3, SIGMAS)
+    expected = reference.train(small.reshape(-1, 3).tolist(), start.tolist(), Lattice(2, 3), SIGMAS)
     image = da.from_array(small, chunks=(7, 8, 3))
     counted, _ = train(start, lattice, SIGMAS, count_image(image).batch_sums)
     streamed, _ = train(start, lattice, SIGMAS, stream_sums(image))
@@ -31,15 +31,17 @@ def test_train__both_ways_equal_the_reference(patch, start):
 def test_train__streams_every_real_type(dtype, bands):
     image = np.random.default_rng(0).uniform(0, 100, (12, 15, bands)).astype(dtype)
     codebook = np.random.default_rng(1).uniform(0, 100, (4, bands))
-    expected = reference.train(image.reshape(-1, bands).astype(float).tolist(), codebook.tolist(), 2, 2, SIGMAS)
-    got, _ = train(codebook, RectangularLattice(2, 2), SIGMAS, stream_sums(da.from_array(image, chunks=(5, 5, bands))))
+    expected = reference.train(
+        image.reshape(-1, bands).astype(float).tolist(), codebook.tolist(), Lattice(2, 2), SIGMAS
+    )
+    got, _ = train(codebook, Lattice(2, 2), SIGMAS, stream_sums(da.from_array(image, chunks=(5, 5, bands))))
     assert np.allclose(got, expected, rtol=1e-10)
 
 
 def test_train__history_tells_what_was_seen(patch, start):
     table = count_image(da.from_array(patch))
     seen = []
-    _, history = train(start, RectangularLattice(2, 3), SIGMAS, table.batch_sums, on_epoch=seen.append)
+    _, history = train(start, Lattice(2, 3), SIGMAS, table.batch_sums, on_epoch=seen.append)
     assert tuple(seen) == history
     assert [epoch.epoch for epoch in history] == [1, 2, 3, 4]
     assert [epoch.sigma for epoch in history] == list(SIGMAS)
@@ -49,7 +51,7 @@ def test_train__history_tells_what_was_seen(patch, start):
 
 def test_stream_sums__bits_do_not_depend_on_the_scheduler(patch, start, client):
     image = da.from_array(patch.astype(np.float32) / 7, chunks=(5, 7, 3))
-    lattice = RectangularLattice(2, 3)
+    lattice = Lattice(2, 3)
     on_cluster, _ = train(start, lattice, SIGMAS, stream_sums(image))
     import dask
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.som.neighborhood import SeparableNeighborhood
+from dasksom.som.neighborhood import Neighborhood
 
 NEGLIGIBLE = 1e-12
 """A unit whose denominator is below this share of one sample keeps its vector: nobody chose it or anyone near it."""
@@ -38,7 +38,7 @@ class BatchSums:
     """Sum over the samples of the squared Euclidean distance to the best-matching unit."""
 
 
-def weigh(gathered: UnitSums, neighborhood: SeparableNeighborhood) -> BatchSums:
+def weigh(gathered: UnitSums, neighborhood: Neighborhood) -> BatchSums:
     """Spread what each unit gathered over its neighborhood.
 
     numerator = H S and denominator = H n: H is linear, so weighting the sums of a chunk is weighting each of its

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.som.compiling import kernel
-from dasksom.som.lattice import RectangularLattice
+from dasksom.som.lattice import Lattice
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def merge_moments(parts: Sequence[Moments]) -> Moments:
     return total
 
 
-def pca_codebook(lattice: RectangularLattice, of: Moments) -> NDArray[np.float64]:
+def pca_codebook(lattice: Lattice, of: Moments) -> NDArray[np.float64]:
     """Spread the units evenly over one standard deviation each way along the two principal components.
 
     The longer side of the lattice follows the first component. Each component points to where its largest entry is
@@ -108,5 +108,16 @@ def sample_positions(samples: int, units: int, seed: int | None) -> NDArray[np.i
     return draw.integers(samples, size=units)
 
 
-INITIALIZATIONS = ("pca", "sample")
+def random_codebook(lattice: Lattice, of: Moments, seed: int | None) -> NDArray[np.float64]:
+    """Draw each band of each unit from the normal distribution with the samples' mean and deviation in that band.
+
+    Returns
+    -------
+    ndarray of shape (units, bands), float64
+    """
+    deviation = np.sqrt(np.diag(of.scatter) / of.count)
+    return of.mean + deviation * np.random.default_rng(seed).standard_normal((lattice.units, len(of.mean)))
+
+
+INITIALIZATIONS = ("pca", "sample", "random")
 """Names of the codebooks that a map can start from."""

@@ -1,16 +1,44 @@
-"""Where the units of a map sit."""
+"""Where the units of a map sit, and how far apart.
+
+To add a topology: add its line to ``TOPOLOGIES``.
+"""
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Topology(NamedTuple):
+    """How the rows of a lattice lie; units of a row are one lattice unit apart."""
+
+    row_height: float
+    """Distance of neighboring rows, in lattice units."""
+    shift: float
+    """How far every second row (1, 3, ...) is shifted along itself, in lattice units."""
+    reach: float
+    """Distance up to which two units are neighbors, in lattice units."""
+
+
+TOPOLOGIES: dict[str, Topology] = {
+    "rectangular": Topology(row_height=1.0, shift=0.0, reach=2**0.5),  # 8 neighbors
+    "hexagonal": Topology(row_height=3**0.5 / 2, shift=0.5, reach=1.0),  # 6, all at distance 1
+}
 
 
 @dataclass(frozen=True)
-class RectangularLattice:
-    """Units at the crossings of a grid, numbered row by row; neighbors are one lattice unit apart."""
+class Lattice:
+    """Units in rows, numbered row by row."""
 
     rows: int
-    """At least 1."""
+    """At least 1; even where the lattice is hexagonal and toroidal, or its first and last rows would not fit."""
     columns: int
     """At least 1."""
+    topology: str = "rectangular"
+    """A name in ``TOPOLOGIES``."""
+    toroidal: bool = False
+    """Whether the first row follows the last one, and the first column the last one."""
 
     @property
     def units(self) -> int:
@@ -19,5 +47,48 @@ class RectangularLattice:
 
     @property
     def default_radius(self) -> float:
-        """Sigma to start from, in lattice units: half the longer side, so that the map moves as a whole at first."""
-        return max(self.rows, self.columns) / 2
+        """Sigma to start from, in lattice units: the map then moves as a whole.
+
+        Half the longer side; half of that on a torus, where nothing is farther than half a side.
+        """
+        return max(self.rows, self.columns) / (4 if self.toroidal else 2)
+
+    @property
+    def row_classes(self) -> tuple[slice, ...]:
+        """Rows that are shifted alike."""
+        return (slice(0, None, 2), slice(1, None, 2)) if self._kind.shift and self.rows > 1 else (slice(None),)
+
+    @property
+    def _kind(self) -> Topology:
+        return TOPOLOGIES[self.topology]
+
+    def row_distances(self) -> NDArray[np.float64]:
+        """Give the distance between rows, in lattice units, by the difference of their numbers: shape (rows,)."""
+        steps = np.arange(self.rows, dtype=np.float64)
+        if self.toroidal:
+            steps = np.minimum(steps, self.rows - steps)
+        return np.asarray(steps * self._kind.row_height)
+
+    def column_distances(self, from_class: int, to_class: int) -> NDArray[np.float64]:
+        """Give the distance along a row between units of two row classes, in lattice units.
+
+        Returns
+        -------
+        ndarray of shape (2 * columns - 1,)
+            Entry ``columns - 1 + d`` is of two units whose column numbers differ by d = to - from.
+        """
+        steps = np.arange(1 - self.columns, self.columns) + self._kind.shift * (to_class - from_class)
+        away = np.abs(steps)
+        return np.asarray(np.abs(np.minimum(away, self.columns - away)) if self.toroidal else away)
+
+    def positions(self) -> NDArray[np.float64]:
+        """Give the place of every unit in the plane, (x, y) in lattice units: shape (units, 2)."""
+        row, column = np.divmod(np.arange(self.units), self.columns)
+        return np.stack([column + self._kind.shift * (row % 2), row * self._kind.row_height], axis=1)
+
+    def adjacent(self, first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
+        """Tell which pairs of units are neighbors on the lattice: 8 on a rectangular one, 6 on a hexagonal one."""
+        away = np.abs(self.positions()[first] - self.positions()[second])
+        if self.toroidal:
+            away = np.abs(np.minimum(away, [self.columns, self.rows * self._kind.row_height] - away))
+        return np.asarray((away**2).sum(axis=-1) <= self._kind.reach**2 + 1e-9)

@@ -3,6 +3,7 @@
 To add a decay: write its function of (first, last, progress) and add its line to ``DECAYS``.
 """
 
+import math
 from collections.abc import Callable
 
 from dasksom.errors import InputError
@@ -20,19 +21,41 @@ def linear(first: float, last: float, progress: float) -> float:
     return first + (last - first) * progress
 
 
-DECAYS: dict[str, Decay] = {"exponential": exponential, "linear": linear}
+def inverse(first: float, last: float, progress: float) -> float:
+    """Grow 1 / sigma by the same amount each epoch; to a last radius of 1 it is MiniSom's inverse_decay_to_one."""
+    return first / (1 + progress * (first / last - 1))
+
+
+def asymptotic(first: float, last: float, progress: float) -> float:
+    """Shrink to a third of the first radius, whatever the last, as MiniSom's default does; but never below the last."""
+    return max(last, first / (1 + 2 * progress))
+
+
+DECAYS: dict[str, Decay] = {
+    "exponential": exponential,
+    "linear": linear,
+    "inverse": inverse,
+    "asymptotic": asymptotic,
+}
 """Name to decay: takes the first and the last sigma and the progress from 0 (first epoch) to 1 (last epoch)."""
+NEVER_ZERO = ("exponential", "inverse")
+"""Decays that cannot end at 0."""
 
 
-def radii(first: float, last: float, epochs: int, decay: str) -> tuple[float, ...]:
+def radii(first: float, last: float, epochs: int, decay: str | Decay) -> tuple[float, ...]:
     """Give sigma for each epoch, in lattice units.
 
     Raises
     ------
     InputError
-        If the exponential decay is asked to reach 0.
+        If a decay is asked to reach 0 and cannot, or a function gives what is no radius.
     """
-    if decay == "exponential" and last == 0:
-        raise InputError("sigma: an exponential decay never reaches 0; give a last sigma above 0, or decay='linear'")
+    if decay in NEVER_ZERO and last == 0:
+        raise InputError(f"sigma: the decay {decay!r} never reaches 0; give a last sigma above 0, or decay='linear'")
+    function = DECAYS[decay] if isinstance(decay, str) else decay
     steps = max(epochs - 1, 1)
-    return tuple(DECAYS[decay](first, last, epoch / steps) for epoch in range(epochs))
+    sigmas = tuple(float(function(first, last, epoch / steps)) for epoch in range(epochs))
+    for epoch, sigma in enumerate(sigmas, start=1):
+        if not (math.isfinite(sigma) and sigma >= 0):
+            raise InputError(f"decay: its sigma for epoch {epoch} is {sigma}; a finite number of at least 0 is needed")
+    return sigmas

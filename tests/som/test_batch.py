@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from dasksom.som.batch import add, update, weigh
 from dasksom.som.bmu import sum_units
-from dasksom.som.lattice import RectangularLattice
-from dasksom.som.neighborhood import SeparableNeighborhood
+from dasksom.som.lattice import Lattice
+from dasksom.som.neighborhood import Neighborhood
 from tests import reference
 
 
@@ -22,16 +22,16 @@ def test_an_epoch_equals_the_reference(seed, rows, columns, bands, sigma):
     draw = np.random.default_rng(seed)
     samples = draw.normal(0, 10, (40, bands))
     codebook = draw.normal(0, 10, (rows * columns, bands))
-    near = SeparableNeighborhood(RectangularLattice(rows, columns), "gaussian", sigma)
+    near = Neighborhood(Lattice(rows, columns), "gaussian", sigma)
     got = update(codebook, weigh(sum_units(samples, codebook), near))
-    expected = reference.batch_epoch(samples.tolist(), codebook.tolist(), rows, columns, sigma)
+    expected = reference.batch_epoch(samples.tolist(), codebook.tolist(), Lattice(rows, columns), sigma)
     assert np.allclose(got, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_shares_of_chunks_add_up_to_the_whole():
     draw = np.random.default_rng(0)
     samples, codebook = draw.random((500, 3)), draw.random((6, 3))
-    near = SeparableNeighborhood(RectangularLattice(2, 3), "gaussian", 0.8)
+    near = Neighborhood(Lattice(2, 3), "gaussian", 0.8)
     whole = weigh(sum_units(samples, codebook), near)
     parts = add([weigh(sum_units(part, codebook), near) for part in np.array_split(samples, 7)])
     assert np.allclose(parts.numerator, whole.numerator, rtol=1e-13)
@@ -42,7 +42,7 @@ def test_shares_of_chunks_add_up_to_the_whole():
 
 def test_sigma_zero_is_a_step_of_k_means():
     samples = np.array([[0.0], [1.0], [10.0], [14.0]])
-    near = SeparableNeighborhood(RectangularLattice(1, 2), "gaussian", 0)
+    near = Neighborhood(Lattice(1, 2), "gaussian", 0)
     assert update(np.array([[2.0], [9.0]]), weigh(sum_units(samples, np.array([[2.0], [9.0]])), near)).tolist() == [
         [0.5],
         [12.0],
@@ -51,5 +51,5 @@ def test_sigma_zero_is_a_step_of_k_means():
 
 def test_a_unit_that_nobody_chose_keeps_its_vector():
     codebook = np.array([[0.0], [1e6]])
-    near = SeparableNeighborhood(RectangularLattice(1, 2), "gaussian", 0.05)
+    near = Neighborhood(Lattice(1, 2), "gaussian", 0.05)
     assert update(codebook, weigh(sum_units(np.array([[3.0], [5.0]]), codebook), near)).tolist() == [[4.0], [1e6]]

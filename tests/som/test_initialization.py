@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dasksom.som.initialization import merge_moments, moments, pca_codebook, sample_positions
-from dasksom.som.lattice import RectangularLattice
+from dasksom.som.lattice import Lattice
 
 
 def test_moments__equal_numpy_whatever_the_groups():
@@ -33,7 +33,7 @@ def test_moments__weights_count_as_repetition():
 def test_pca_codebook__spans_the_plane_of_the_components(rows, columns):
     draw = np.random.default_rng(1)
     samples = draw.normal(0, 1, (5000, 3)) * [10, 3, 0.1] + [100, 50, 20]
-    codebook = pca_codebook(RectangularLattice(rows, columns), moments(samples)).reshape(rows, columns, 3)
+    codebook = pca_codebook(Lattice(rows, columns), moments(samples)).reshape(rows, columns, 3)
     assert np.allclose(codebook.mean(axis=(0, 1)), samples.mean(axis=0), atol=1e-9)
     longer = codebook[:, 0] if rows >= columns else codebook[0]
     if len(longer) > 1:
@@ -42,7 +42,7 @@ def test_pca_codebook__spans_the_plane_of_the_components(rows, columns):
 
 
 def test_pca_codebook__of_one_band_has_different_units():
-    codebook = pca_codebook(RectangularLattice(4, 4), moments(np.arange(100.0)[:, None]))
+    codebook = pca_codebook(Lattice(4, 4), moments(np.arange(100.0)[:, None]))
     assert len(np.unique(codebook)) == 16
 
 
