@@ -1,28 +1,33 @@
 """The colors of an 8-bit image and how often each occurs: all that training needs to know of it.
 
 A batch epoch depends on an image only through how often each color occurs, and photographs have 10^5 to 10^6 colors
-however many pixels they have. One pass counts them; the epochs then run on the counted colors. Everything that is
-summed is an integer, so the map is exactly the one that all pixels give, whatever the chunking and the number of
-workers.
+however many pixels they have. One pass counts them; the epochs then run on the counted colors. Everything that moves
+the map is a sum of integers, so the map is exactly the one that all pixels give, whatever the chunking and the number
+of workers.
 """
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import dask.array as da
 import numpy as np
 from dask.system import CPU_COUNT
 from numpy.typing import NDArray
 
+from dasksom.errors import InputError
 from dasksom.passes import Corner, Progress, reduce_chunks
-from dasksom.som.batch import BatchSums, UnitSums, weigh
+from dasksom.som.batch import BatchSums, weigh
 from dasksom.som.color_cells import are_colors, cell_bounds, colors_of
 from dasksom.som.color_counts import ColorCounts, count_colors, merge_counts
-from dasksom.som.color_search import match_colors, sum_colors
-from dasksom.som.initialization import Moments, moments
+from dasksom.som.color_search import ColorSums, gather_colors, match_colors, match_two_colors
+from dasksom.som.gathering import UnitSums
+from dasksom.som.initialization import Moments, moments, sample_positions
+from dasksom.som.lattice import Lattice
 from dasksom.som.neighborhood import Neighborhood
-from dasksom.som.quality import Quality
+from dasksom.som.quality import Quality, quality_of
+from dasksom.som.samples import NO_SAMPLES, take_samples
 
 CELLS_A_TASK = 512
 """Cells of color space that a thread matches in one go."""
@@ -45,46 +50,77 @@ class ColorTable:
     def _bounds(self) -> NDArray[np.int64]:
         return cell_bounds(self.numbers, self.bands)
 
-    @cached_property
-    def _squares(self) -> int:
-        """Sum over the pixels of their squared lengths."""
-        return int((colors_of(self.numbers, self.bands).astype(np.int64) ** 2).sum(axis=1) @ self.counts)
-
     def moments(self) -> Moments:
         """Give the moments of all pixels."""
         return moments(colors_of(self.numbers, self.bands), self.counts)
 
-    def unit_sums(self, codebook: NDArray[np.float64]) -> UnitSums:
+    def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
+        """Choose pixels at random, all different where there are enough.
+
+        Returns
+        -------
+        ndarray of shape (units, bands), float64
+        """
+        up_to = np.cumsum(self.counts)
+        chosen = np.searchsorted(up_to, sample_positions(int(up_to[-1]), units, seed), side="right")
+        return colors_of(self.numbers[chosen], self.bands).astype(np.float64)
+
+    def unit_sums(
+        self, codebook: NDArray[np.float64], *, utilities: bool = False, lattice: Lattice | None = None
+    ) -> tuple[UnitSums, float | None]:
         """Match every pixel to its best unit and add the pixels up by unit.
 
         Parameters
         ----------
         codebook : ndarray of shape (units, bands), float64
-        """
-        units, bounds = len(codebook), self._bounds
+        utilities : bool
+            Whether to give the units' utilities too.
+        lattice : Lattice, optional
+            Where given, tell how many pixels' best and second-best units are no neighbors on it.
 
-        def some_cells(first: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        Returns
+        -------
+        UnitSums
+        misplaced : float or None
+        """
+        bounds = self._bounds
+
+        def some_cells(first: int) -> tuple[ColorSums, int]:
             part = bounds[first : first + CELLS_A_TASK + 1]
             these = slice(part[0], part[-1])
-            best = match_colors(self.numbers[these], part - part[0], codebook)
-            return sum_colors(self.numbers[these], self.counts[these], best, units, self.bands)
+            numbers, counts, second = self.numbers[these], self.counts[these], None
+            apart = 0
+            if utilities or lattice is not None:
+                best, second = match_two_colors(numbers, part - part[0], codebook)
+                apart = 0 if lattice is None else int(counts[~lattice.adjacent(best, second)].sum())
+            else:
+                best = match_colors(numbers, part - part[0], codebook)
+            return gather_colors(numbers, counts, best, second, codebook), apart
 
         with ThreadPoolExecutor(CPU_COUNT) as threads:
             parts = list(threads.map(some_cells, range(0, len(bounds) - 1, CELLS_A_TASK)))
-        hits = np.sum([part[0] for part in parts], axis=0)
-        sums = np.sum([part[1] for part in parts], axis=0).astype(np.float64)
-        # sum of c ||x - w||^2, from what is summed anyway; exact but for the rounding of these three terms
-        error = self._squares - 2 * (sums * codebook).sum() + (hits * (codebook**2).sum(axis=1)).sum()
-        return UnitSums(sums, hits, max(float(error), 0.0))
+        hits, sums, errors, distances, gains = zip(*(part[0] for part in parts), strict=True)
+        counted = np.sum(hits, axis=0).astype(np.float64)
+        gathered = UnitSums(
+            sums=np.sum(sums, axis=0).astype(np.float64),
+            counts=counted[:, None],
+            hits=counted,
+            squared_errors=np.sum(errors, axis=0),
+            distance=float(sum(distances)),
+            utilities=np.sum(gains, axis=0) if utilities else None,
+        )
+        return gathered, None if lattice is None else float(sum(part[1] for part in parts))
 
-    def batch_sums(self, codebook: NDArray[np.float64], neighborhood: Neighborhood) -> BatchSums:
+    def batch_sums(
+        self, codebook: NDArray[np.float64], neighborhood: Neighborhood, utilities: bool = False
+    ) -> BatchSums:
         """Give the whole image's share of the batch update."""
-        return weigh(self.unit_sums(codebook), neighborhood)
+        return weigh(self.unit_sums(codebook, utilities=utilities)[0], codebook, neighborhood)
 
-    def quality(self, codebook: NDArray[np.float64]) -> Quality:
-        """Tell how well a codebook fits all pixels."""
-        gathered = self.unit_sums(codebook)
-        return Quality(gathered.hits, gathered.squared_error)
+    def quality(self, codebook: NDArray[np.float64], lattice: Lattice) -> Quality:
+        """Tell how well a codebook fits all pixels, and how well its lattice keeps their order."""
+        gathered, misplaced = self.unit_sums(codebook, lattice=lattice)
+        return quality_of(gathered, codebook, misplaced)
 
 
 def has_color_table(image: da.Array) -> bool:
@@ -92,18 +128,28 @@ def has_color_table(image: da.Array) -> bool:
     return are_colors(image.dtype, image.shape[-1])
 
 
-def _count_chunk(block: NDArray[np.uint8], _: Corner) -> ColorCounts:
-    return count_colors(block.reshape(-1, block.shape[-1]))
+def _count_chunk(block: NDArray[np.uint8], corner: Corner, mask: NDArray[Any] | None = None) -> ColorCounts:
+    return count_colors(take_samples(block, corner, mask).values)
 
 
-def count_image(image: da.Array, progress: Progress | None = None) -> ColorTable:
+def count_image(image: da.Array, mask: da.Array | None = None, progress: Progress | None = None) -> ColorTable:
     """Count the colors of an image, in one pass.
 
     Parameters
     ----------
     image : dask array of shape (..., bands), uint8, 1 to 3 bands
+    mask : dask array of shape (..., 1), bool, optional
+        Which pixels count, in the image's chunks.
     progress : callable, optional
+
+    Raises
+    ------
+    InputError
+        If no pixel counts.
     """
     bands = image.shape[-1]
-    numbers, counts = reduce_chunks(image, _count_chunk, partial(merge_counts, bands=bands), progress=progress)
+    combine = partial(merge_counts, bands=bands)
+    numbers, counts = reduce_chunks(image, _count_chunk, combine, beside=[mask], progress=progress)
+    if not len(numbers):
+        raise InputError(NO_SAMPLES)
     return ColorTable(numbers, counts, bands)

@@ -1,36 +1,42 @@
 """BatchSOM: the map on arrays, with scikit-learn's and dask-ml's conventions."""
 
 import logging
+import warnings
 from collections.abc import Callable
-from contextlib import nullcontext
-from math import prod
 from pathlib import Path
 from typing import Any, Self
 
-import dask
 import dask.array as da
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import validate_data
 
 from dasksom import __version__
-from dasksom.color_table import count_image, has_color_table
+from dasksom.arrays import as_image, as_weights, computing
+from dasksom.color_table import ColorTable, count_image, has_color_table
 from dasksom.errors import InputError
 from dasksom.parameters import check_parameters, lattice_of
 from dasksom.passes import Progress, keep_in_memory
-from dasksom.quantization import labels_of, rebuild
+from dasksom.quantization import Labeling, distances_to, labels_of, rebuild
 from dasksom.som.codebook import Codebook, load_codebook
-from dasksom.som.initialization import pca_codebook, random_codebook
+from dasksom.som.initialization import INITIALIZATIONS
+from dasksom.som.lattice import Lattice
 from dasksom.som.quality import Quality
 from dasksom.som.schedule import Decay
-from dasksom.training import Epoch, SumPixels, image_moments, sample_codebook, stream_sums, train
+from dasksom.som.search import Search
+from dasksom.streaming import Stream
+from dasksom.training import Epoch, OnEpoch, train
 
 logger = logging.getLogger(__name__)
 
-NUMPY_CHUNK_BYTES = 16 << 20
-"""Chunks that arrays in memory are worked on in."""
+
+class NotTrainedError(InputError, NotFittedError):  # type: ignore[misc]
+    """A map was used before it was trained."""
 
 
-class BatchSOM:
+class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """A batch self-organizing map trained on every pixel of an image (or row of a table) of any size.
 
     Parameters
@@ -54,6 +60,19 @@ class BatchSOM:
     init : {"pca", "sample", "random"} or array of shape (rows, columns, bands)
         Codebook to start from: spread over the plane of the two principal components, seeded pixels, seeded random
         numbers with the mean and deviation of the pixels, or the one given.
+    metric : {"euclidean", "cosine", "manhattan", "chebyshev"}
+        How best-matching units are chosen. Units become weighted means of samples, and errors are Euclidean, whatever
+        it is.
+    precision : {"float32", "float64"}
+        Of the distances that "stream" compares; sums are float64 either way, and 8-bit colors are always exact.
+    missing : {"exclude", "bands", "error"}
+        What becomes of samples with NaN: left out, compared and averaged by the bands that they have, or an error.
+    tol : float
+        Training stops early after an epoch that moved the units, in the root mean square, by no more than this share of
+        the samples' standard deviation. 0 never stops.
+    warm_start : bool
+        Whether `fit` goes on from the map that it made before, at its place in the schedule: with more `epochs` after
+        `set_params`, or after an early stop.
     method : {"auto", "colors", "stream"}
         "colors" reads the image once, counts its colors and trains on the counts, exactly (uint8, at most 3 bands);
         "stream" reads it once per epoch (any real type, any number of bands). "auto" takes "colors" where it can.
@@ -69,10 +88,12 @@ class BatchSOM:
     history_ : tuple of Epoch
         One record per epoch.
     quality_ : Quality or None
-        Hits and error of the trained map over all samples; None where that would take another pass over the image
-        ("stream").
+        Hits, errors and topographic error of the trained map over all samples; None where that would take another pass
+        over the image ("stream"): `evaluate` makes it.
     n_features_in_ : int
         Number of bands.
+    feature_names_in_ : ndarray of str
+        Names of the bands, where `fit` got a data frame.
 
     Notes
     -----
@@ -94,8 +115,8 @@ class BatchSOM:
 
     def __init__(
         self,
-        rows: int,
-        columns: int,
+        rows: int = 16,
+        columns: int = 16,
         *,
         epochs: int = 20,
         topology: str = "rectangular",
@@ -104,6 +125,11 @@ class BatchSOM:
         sigma: tuple[float, float] | None = None,
         decay: str | Decay = "exponential",
         init: str | ArrayLike = "pca",
+        metric: str = "euclidean",
+        precision: str = "float32",
+        missing: str = "exclude",
+        tol: float = 0.0,
+        warm_start: bool = False,
         method: str = "auto",
         cache: str = "auto",
         random_state: int | None = None,
@@ -117,103 +143,151 @@ class BatchSOM:
         self.sigma = sigma
         self.decay = decay
         self.init = init
+        self.metric = metric
+        self.precision = precision
+        self.missing = missing
+        self.tol = tol
+        self.warm_start = warm_start
         self.method = method
         self.cache = cache
         self.random_state = random_state
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Give the constructor's arguments by name."""
-        return {name: getattr(self, name) for name in PARAMETERS}
-
-    def set_params(self, **parameters: Any) -> Self:
-        """Change constructor's arguments."""
-        for name, value in parameters.items():
-            if name not in PARAMETERS:
-                raise InputError(f"BatchSOM has no parameter {name!r}; it has {', '.join(PARAMETERS)}")
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items() if value is not None)
-        return f"BatchSOM({shown})"
+    # ------------------------------------------------------------------------------------------------------- training
 
     def fit(
         self,
         X: Any,
         y: None = None,
         *,
+        mask: Any = None,
+        sample_weight: Any = None,
         progress: Progress | None = None,
-        on_epoch: Callable[[Epoch], None] | None = None,
+        on_epoch: OnEpoch | None = None,
     ) -> Self:
         """Train the map.
 
         Parameters
         ----------
         X : array of shape (..., bands)
-            An image or a table; dask or NumPy, any real type. The last axis is the bands.
+            An image or a table; dask, NumPy or a data frame, any real type. The last axis is the bands.
         y : None
             Ignored; scikit-learn's pipelines pass it.
+        mask : array of shape (...), bool, optional
+            True where a sample counts, as in scikit-image.
+        sample_weight : array of shape (...), real, optional
+            How much each sample counts, at least 0.
         progress : callable (done, total), optional
             Called as chunks are done; starts again with each pass.
-        on_epoch : callable (Epoch), optional
-            Called after each epoch.
+        on_epoch : callable (Epoch, codebook of shape (units, bands)), optional
+            Called after each epoch; training ends where it returns True.
 
         Raises
         ------
         InputError
-            If a parameter or the array cannot be used; NaN and infinity are found while the array is read.
+            If a parameter or an array cannot be used; infinities are found while the array is read.
         """
         sigmas = self.check_parameters()
-        image = _as_image(X)
-        with _computing(X):
-            codebook, history, quality = self._train(image, sigmas, progress, on_epoch)
-        self.weights_ = codebook.reshape(self.rows, self.columns, -1)
-        self.history_ = history
-        self.quality_ = quality
-        self.n_features_in_ = int(image.shape[-1])
+        again = self.warm_start and hasattr(self, "weights_")
+        image, weights = self._take(X, mask, sample_weight, reset=not again)
+        start, done = (self._units(), len(self.history_)) if again else (None, 0)
+        if done >= len(sigmas):
+            warnings.warn(
+                f"warm_start: {done} of epochs={self.epochs} epochs are done already; raise epochs to go on",
+                stacklevel=2,
+            )
+        with computing(X):
+            self._train(image, weights, start, sigmas[done:], done, progress, on_epoch)
+        return self
+
+    def partial_fit(self, X: Any, y: None = None, *, mask: Any = None, sample_weight: Any = None) -> Self:
+        """Make one more epoch, on these samples alone, at its place in the schedule; the last radius stays at its end.
+
+        Parameters are those of `fit`.
+        """
+        sigmas = self.check_parameters()
+        begun = hasattr(self, "weights_")
+        image, weights = self._take(X, mask, sample_weight, reset=not begun)
+        start, done = (self._units(), len(self.history_)) if begun else (None, 0)
+        with computing(X):
+            self._train(image, weights, start, [sigmas[min(done, len(sigmas) - 1)]], done, None, None)
         return self
 
     def _train(
         self,
         image: da.Array,
-        sigmas: tuple[float, ...],
+        weights: da.Array | None,
+        start: NDArray[np.float64] | None,
+        sigmas: Any,
+        done: int,
         progress: Progress | None,
-        on_epoch: Callable[[Epoch], None] | None,
-    ) -> tuple[NDArray[np.float64], tuple[Epoch, ...], Quality | None]:
-        lattice = lattice_of(self.get_params())
-        start = self._given_codebook(image.shape[-1])
-        table = count_image(image, progress) if self.counts_colors(image) else None
-        sum_pixels: SumPixels
-        if table is not None:
-            logger.info("%d different colors in %d pixels", len(table), table.counts.sum())
-            sum_pixels = table.batch_sums
+        on_epoch: OnEpoch | None,
+    ) -> None:
+        start = self._given_codebook(image.shape[-1]) if start is None else start
+        samples: ColorTable | Stream
+        if self.counts_colors(image, weights):
+            samples = count_image(image, weights, progress)
+            logger.info("%d different colors in %d pixels", len(samples), samples.counts.sum())
         else:
-            image = keep_in_memory(image, self.cache)
-            sum_pixels = stream_sums(image, progress)
-        if start is None and self.init == "sample":
-            start = sample_codebook(image, lattice.units, self.random_state)
-        elif start is None:
-            of = image_moments(image, progress) if table is None else table.moments()
-            start = pca_codebook(lattice, of) if self.init == "pca" else random_codebook(lattice, of, self.random_state)
-        codebook, history = train(start, lattice, sigmas, sum_pixels, neighborhood=self.neighborhood, on_epoch=on_epoch)
-        return codebook, history, None if table is None else table.quality(codebook)
+            samples = Stream(keep_in_memory(image, self.cache), weights, self._search(), progress)
+        if start is None:
+            start = INITIALIZATIONS[str(self.init)](self._lattice(), samples, self.random_state)
+        codebook, history = train(
+            start,
+            self._lattice(),
+            sigmas,
+            samples,
+            neighborhood=self.neighborhood,
+            tolerance=self.tol,
+            done=done,
+            on_epoch=on_epoch,
+        )
+        counted = isinstance(samples, ColorTable)
+        self.quality_: Quality | None = samples.quality(codebook, self._lattice()) if counted else None
+        self.weights_ = codebook.reshape(self.rows, self.columns, -1)
+        self.history_: tuple[Epoch, ...] = (*(self.history_ if done else ()), *history)
 
-    def predict(self, X: Any) -> Any:
+    # --------------------------------------------------------------------------------------------------- trained maps
+
+    def predict(self, X: Any, *, mask: Any = None) -> Any:
         """Label every sample with its best-matching unit.
 
         Parameters
         ----------
         X : array of shape (..., bands)
+        mask : array of shape (...), bool, optional
+            True where a sample counts.
 
         Returns
         -------
-        array of shape (...), unsigned
-            Row-major unit numbers; lazy for a dask array, NumPy for anything else.
+        array of shape (...), signed
+            Row-major unit numbers, -1 for samples that do not count (masked, or with NaN); lazy for a dask array, NumPy
+            for anything else.
         """
-        return self._map(X, lambda image: labels_of(image, self._units()))
+        return self._map(X, mask, lambda image, weights: labels_of(image, self._labeling(), weights))
 
-    def quantize(self, X: Any) -> Any:
+    def quantize(self, X: Any, *, mask: Any = None) -> Any:
         """Give every sample the color of its best-matching unit.
+
+        Parameters
+        ----------
+        X : array of shape (..., bands)
+        mask : array of shape (...), bool, optional
+            True where a sample counts.
+
+        Returns
+        -------
+        array of the same shape and type
+            Lazy for a dask array, NumPy for anything else. Integer types hold the vectors rounded. Samples that do not
+            count are as they were.
+        """
+
+        def rebuilt(image: da.Array, weights: da.Array | None) -> da.Array:
+            return rebuild(image, self._labeling(), self.codebook_.palette(image.dtype), weights)
+
+        return self._map(X, mask, rebuilt)
+
+    def transform(self, X: Any) -> Any:
+        """Give the distance of every sample to every unit, in the map's metric.
 
         Parameters
         ----------
@@ -221,18 +295,29 @@ class BatchSOM:
 
         Returns
         -------
-        array of the same shape and type
-            Lazy for a dask array, NumPy for anything else. Integer types hold the vectors rounded.
+        array of shape (..., units), float64
+            Lazy for a dask array, NumPy for anything else; NaN for samples with NaN.
         """
+        return self._map(X, None, lambda image, _: distances_to(image, self._labeling()))
 
-        def rebuilt(image: da.Array) -> da.Array:
-            return rebuild(labels_of(image, self._units()), self.codebook_.palette(image.dtype))
-
-        return self._map(X, rebuilt)
-
-    def fit_predict(self, X: Any, y: None = None) -> Any:
+    def fit_predict(self, X: Any, y: None = None, *, mask: Any = None, sample_weight: Any = None) -> Any:
         """Train the map and label what it was trained on."""
-        return self.fit(X).predict(X)
+        return self.fit(X, mask=mask, sample_weight=sample_weight).predict(X, mask=mask)
+
+    def evaluate(self, X: Any, *, mask: Any = None, sample_weight: Any = None) -> Quality:
+        """Tell how well the map fits samples, in one pass: hits, errors, explained variance, topographic error.
+
+        Parameters are those of `fit`.
+        """
+        image, weights = self._take(X, mask, sample_weight, reset=False)
+        with computing(X):
+            if self.counts_colors(image, weights):
+                return count_image(image, weights).quality(self._units(), self._lattice())
+            return Stream(image, weights, self._search()).quality(self._units(), self._lattice())
+
+    def score(self, X: Any, y: None = None, *, mask: Any = None, sample_weight: Any = None) -> float:
+        """Give minus the mean squared Euclidean distance of the samples to their units; more is better."""
+        return -self.evaluate(X, mask=mask, sample_weight=sample_weight).mean_squared_error
 
     @property
     def codebook_(self) -> Codebook:
@@ -250,26 +335,28 @@ class BatchSOM:
         """Write the trained map as .npz, without pickle."""
         self.codebook_.save(path)
 
-    def _units(self) -> NDArray[np.float64]:
-        if not hasattr(self, "weights_"):
-            raise InputError("this BatchSOM is not trained yet; call fit first")
-        return np.asarray(self.weights_, np.float64).reshape(-1, self.weights_.shape[-1])
+    # ------------------------------------------------------------------------------------------------- what is checked
 
-    def _map(self, X: Any, function: Callable[[da.Array], da.Array]) -> Any:
-        image = _as_image(X)
-        self.check_bands(image)
-        result = function(image)
-        if isinstance(X, da.Array):
-            return result
-        with _computing(X):
-            return result.compute()
+    def check_parameters(self) -> tuple[float, ...]:
+        """Check every parameter; give sigma for each epoch, in lattice units.
 
-    @property
-    def units(self) -> int:
-        """Number of units of the map."""
-        return self.rows * self.columns
+        Raises
+        ------
+        InputError
+            Naming the parameter, what is allowed, and what was given.
+        """
+        return check_parameters(self.get_params(deep=False))
 
-    def counts_colors(self, image: da.Array) -> bool:
+    def check_bands(self, image: Any) -> None:
+        """Refuse an image whose bands are not as many as those that the map was trained on."""
+        bands = self._units().shape[1]
+        if image.shape[-1] != bands:
+            raise InputError(
+                f"X has {image.shape[-1]} features, but BatchSOM is expecting {bands} features as input: the bands, in "
+                "the last axis"
+            )
+
+    def counts_colors(self, image: da.Array, weights: da.Array | None = None) -> bool:
         """Tell whether `fit` counts this image's colors rather than streaming it.
 
         Raises
@@ -277,19 +364,70 @@ class BatchSOM:
         InputError
             If it is told to count what cannot be counted.
         """
-        countable = has_color_table(image)
+        masked = weights is None or weights.dtype == np.bool_
+        countable = has_color_table(image) and masked and self.metric == "euclidean"
         if self.method == "colors" and not countable:
             raise InputError(
-                "method='colors' counts the colors of uint8 images with at most 3 bands; this one is "
-                f"{image.dtype} with {image.shape[-1]} bands: use method='stream' or 'auto'"
+                "method='colors' counts the colors of uint8 images with at most 3 bands, by Euclidean distance and "
+                f"without sample weights; this is {image.dtype} with {image.shape[-1]} bands, metric={self.metric!r}"
+                f"{'' if masked else ', with weights'}: use method='stream' or 'auto'"
             )
         return countable and self.method != "stream"
 
-    def check_bands(self, image: da.Array) -> None:
-        """Refuse an image whose bands are not as many as those that the map was trained on."""
-        bands = self._units().shape[1]
-        if image.shape[-1] != bands:
-            raise InputError(f"the image has {image.shape[-1]} bands in its last axis; this map was trained on {bands}")
+    @property
+    def units(self) -> int:
+        """Number of units of the map."""
+        return self.rows * self.columns
+
+    @property
+    def labeling_(self) -> Labeling:
+        """How the trained map labels pixels."""
+        return self._labeling()
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.units
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing != "error"
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "weights_")
+
+    def _take(self, X: Any, mask: Any, sample_weight: Any, *, reset: bool) -> tuple[da.Array, da.Array | None]:
+        if not reset:
+            self._units()
+        image, own_mask = as_image(X)
+        validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=False)  # names of a data frame's columns
+        if reset:
+            self.n_features_in_ = int(image.shape[-1])
+        else:
+            self.check_bands(image)
+        return image, as_weights(image, mask, sample_weight, own_mask)
+
+    def _map(self, X: Any, mask: Any, function: Callable[[da.Array, da.Array | None], da.Array]) -> Any:
+        result = function(*self._take(X, mask, None, reset=False))
+        if isinstance(X, da.Array):
+            return result
+        with computing(X):
+            return result.compute()
+
+    def _units(self) -> NDArray[np.float64]:
+        if not hasattr(self, "weights_"):
+            raise NotTrainedError("this BatchSOM is not trained (fitted) yet; call fit first")
+        return np.asarray(self.weights_, np.float64).reshape(-1, self.weights_.shape[-1])
+
+    def _lattice(self) -> Lattice:
+        return lattice_of(self.get_params(deep=False))
+
+    def _search(self) -> Search:
+        return Search(self.metric, self.precision, self.missing)
+
+    def _labeling(self) -> Labeling:
+        return Labeling(self._units(), self._search())
 
     def _given_codebook(self, bands: int) -> NDArray[np.float64] | None:
         if isinstance(self.init, str):
@@ -301,32 +439,6 @@ class BatchSOM:
         if given.shape != (self.rows, self.columns, bands):
             raise InputError(f"init: an array of shape {(self.rows, self.columns, bands)} is needed; got {given.shape}")
         return Codebook(given).units
-
-    def check_parameters(self) -> tuple[float, ...]:
-        """Check every parameter; give sigma for each epoch, in lattice units.
-
-        Raises
-        ------
-        InputError
-            Naming the parameter, what is allowed, and what was given.
-        """
-        return check_parameters(self.get_params())
-
-
-PARAMETERS = (
-    "rows",
-    "columns",
-    "epochs",
-    "topology",
-    "toroidal",
-    "neighborhood",
-    "sigma",
-    "decay",
-    "init",
-    "method",
-    "cache",
-    "random_state",
-)
 
 
 def load(path: str | Path) -> BatchSOM:
@@ -346,7 +458,8 @@ def from_codebook(codebook: Codebook) -> BatchSOM:
     told = codebook.about.get("parameters", {})
     if not isinstance(told, dict):
         raise InputError(f"a model whose parameters are {told!r}, not a mapping; train it again")
-    kept = {name: value for name, value in told.items() if name in PARAMETERS and name not in ("rows", "columns")}
+    known = BatchSOM().get_params()
+    kept = {name: value for name, value in told.items() if name in known and name not in ("rows", "columns")}
     if isinstance(kept.get("sigma"), list):
         kept["sigma"] = tuple(kept["sigma"])  # JSON has lists alone
     som = BatchSOM(rows, columns, **kept)
@@ -356,35 +469,3 @@ def from_codebook(codebook: Codebook) -> BatchSOM:
     som.quality_ = None
     som.n_features_in_ = bands
     return som
-
-
-def _as_image(X: Any) -> da.Array:
-    """Give an array as a lazy image: whole bands in each chunk, and no chunk without samples."""
-    if isinstance(X, da.Array):
-        array = X
-    else:
-        data = np.asanyarray(X)
-        rows = max(1, NUMPY_CHUNK_BYTES // max(1, data[:1].nbytes)) if data.ndim else 1
-        array = da.from_array(data, chunks=(rows, *data.shape[1:]), name=False) if data.ndim else da.asarray(data)
-    if array.ndim < 2:
-        raise InputError(
-            f"an array of shape {array.shape} has no samples and bands; give (height, width, bands) for an image or "
-            "(n, bands) for a table. A single band is x[..., None]"
-        )
-    if array.dtype.kind not in "uif" or array.dtype.itemsize > 8:
-        raise InputError(
-            f"an array of {array.dtype}; a map takes integers or floating point numbers, for example x.astype('uint8')"
-        )
-    if isinstance(array._meta, np.ma.MaskedArray):
-        raise InputError("a masked array; masks are not taken yet: fill the array, or give only the samples that count")
-    if any(np.isnan(size) for size in array.shape):
-        raise InputError("the array's chunk sizes are unknown; call x.compute_chunk_sizes() first")
-    if prod(array.shape) == 0:
-        raise InputError(f"an array of shape {array.shape} holds no samples; at least one is needed")
-    chunks = tuple(tuple(size for size in sizes if size) for sizes in array.chunks[:-1])
-    return array.rechunk((*chunks, -1)) if (*chunks, (array.shape[-1],)) != array.chunks else array
-
-
-def _computing(X: Any) -> Any:
-    """Give the context to compute an array in: what is in this process's memory is worked on by its threads."""
-    return nullcontext() if isinstance(X, da.Array) else dask.config.set(scheduler="threads")

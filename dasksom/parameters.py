@@ -9,10 +9,13 @@ from dasksom.errors import InputError
 from dasksom.passes import CACHES
 from dasksom.som.initialization import INITIALIZATIONS
 from dasksom.som.lattice import TOPOLOGIES, Lattice
+from dasksom.som.metric import METRICS
 from dasksom.som.neighborhood import NEIGHBORHOODS
+from dasksom.som.samples import MISSING
 from dasksom.som.schedule import DECAYS, radii
 
 METHODS = ("auto", "colors", "stream")
+PRECISIONS = ("float32", "float64")
 MOST_UNITS = 1 << 16
 """Most units of a map; labels and palettes of image files hold no more."""
 MOST_SIDE = 1 << 12
@@ -52,6 +55,17 @@ def check_parameters(given: Mapping[str, Any]) -> tuple[float, ...]:
     _check_choice("neighborhood", given["neighborhood"], NEIGHBORHOODS)
     if not callable(given["decay"]):
         _check_choice("decay", given["decay"], DECAYS)
+    _check_choice("metric", given["metric"], METRICS)
+    _check_choice("precision", given["precision"], PRECISIONS)
+    _check_choice("missing", given["missing"], MISSING)
+    if given["missing"] == "bands" and given["metric"] == "cosine":
+        raise InputError(
+            "metric='cosine' compares whole vectors; with missing='bands' take 'euclidean', 'manhattan' or 'chebyshev'"
+        )
+    tolerance = given["tol"]
+    is_number = isinstance(tolerance, (int, float, np.integer, np.floating)) and not isinstance(tolerance, bool)
+    _check("tol", tolerance, "a finite number of at least 0", is_number and 0 <= tolerance < np.inf)
+    _check("warm_start", given["warm_start"], "True or False", isinstance(given["warm_start"], (bool, np.bool_)))
     _check_choice("method", given["method"], METHODS)
     _check_choice("cache", given["cache"], CACHES)
     if isinstance(given["init"], str):

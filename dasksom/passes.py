@@ -88,9 +88,14 @@ def corner_of(block_id: tuple[int, ...], steps: tuple[Steps, ...]) -> Corner:
 
 
 def _run_on_chunk(
-    block: Any, block_id: tuple[int, ...], steps: tuple[Steps, ...], function: Callable[..., Any], arguments: Any
+    block: Any,
+    *beside: Any,
+    block_id: tuple[int, ...],
+    steps: tuple[Steps, ...],
+    function: Callable[..., Any],
+    how: Any,
 ) -> Any:
-    return function(block, corner_of(block_id, steps), **arguments)
+    return function(block, corner_of(block_id, steps), *beside, **how)
 
 
 def _window_root(results: da.Array, box: tuple[slice, ...], combine: Callable[[Sequence[Part]], Part]) -> Delayed:
@@ -180,6 +185,7 @@ def map_chunks(
     function: Callable[..., Part],
     combine: Callable[[Sequence[Part]], Part],
     *,
+    beside: Sequence[da.Array | None] = (),
     progress: Progress | None = None,
     **arguments: Any,
 ) -> Iterator[Part]:
@@ -189,21 +195,25 @@ def map_chunks(
     ----------
     image : dask array of shape (..., bands)
         The last axis must be one chunk.
-    function : callable (block, corner, **arguments) -> result
-        Gets the chunk as an ndarray and the index of its first element in the image. Must be picklable and safe to run
-        twice.
+    function : callable (block, corner, *beside, **arguments) -> result
+        Gets the chunk as an ndarray, the index of its first element in the image, and the chunks beside it. Must be
+        picklable and safe to run twice.
     combine : callable (list of results) -> result
         Adds results up in the order given. A window of one chunk is combined too.
+    beside : sequence of dask arrays or None
+        Of the same chunks, but for the last axis, which is one chunk: masks, weights. None is left out.
     progress : callable, optional
     **arguments
         Passed to every call; large arrays travel once to each worker.
     """
     total = chunk_count(image)
-    results = image.map_blocks(
+    results = da.map_blocks(
         _run_on_chunk,
+        image,
+        *(array for array in beside if array is not None),
         steps=chunk_steps(image.chunks),
         function=function,
-        arguments={name: _share(value) for name, value in arguments.items()},
+        how={name: _share(value) for name, value in arguments.items()},
         dtype=object,
         # results are no arrays: with this dask neither looks at them nor calls the function to guess
         meta=np.empty((0,) * image.ndim, object),
@@ -224,13 +234,11 @@ def reduce_chunks(
     image: da.Array,
     function: Callable[..., Part],
     combine: Callable[[Sequence[Part]], Part],
-    *,
-    progress: Progress | None = None,
-    **arguments: Any,
+    **options: Any,
 ) -> Part:
-    """Run a function on every chunk and combine all results; parameters as for `map_chunks`."""
+    """Run a function on every chunk and combine all results; parameters and options as for `map_chunks`."""
     total: Part | None = None
-    for part in map_chunks(image, function, combine, progress=progress, **arguments):
+    for part in map_chunks(image, function, combine, **options):
         total = part if total is None else combine([total, part])
     if total is None:
         raise ValueError("an image without chunks")

@@ -80,7 +80,7 @@ class _Run:
         if cache == "memory" or not som.counts_colors(self.image):
             self.image = keep_in_memory(self.image, cache)
         with self.stage("train"):
-            som.fit(self.image, progress=self.watcher.progress, on_epoch=self.watcher.epoch)
+            som.fit(self.image, progress=self.watcher.progress, on_epoch=lambda epoch, _: self.watcher.epoch(epoch))
         self.summary.units = som.units
         self.summary.quality = som.quality_
 
@@ -95,12 +95,13 @@ class _Run:
             palette=codebook.palette(self.image.dtype),
             metadata=dict(codebook.about),
             with_image=with_image,
+            nodata=self.image.dtype.kind == "f",  # pixels with NaN have no label
         )
         self.summary.units = som.units
         measured = self.summary.quality is None
         with self.stage("write"):
             quality = quantize_into(
-                self.image, codebook.units, writer, measured=measured, progress=self.watcher.progress
+                self.image, som.labeling_, writer, measured=measured, progress=self.watcher.progress
             )
         self.summary.quality = quality or self.summary.quality
 

@@ -1,7 +1,7 @@
 """Labels and reconstruction of an image, chunk by chunk, from a trained codebook."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, Protocol
 
@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.passes import Corner, Progress, Steps, chunk_steps, corner_of, map_chunks
-from dasksom.som.bmu import find_bmus, measure
 from dasksom.som.color_cells import are_colors
 from dasksom.som.color_search import look_up_labels
-from dasksom.som.quality import Quality, add_qualities
-from dasksom.som.samples import samples_of
+from dasksom.som.gathering import add_up
+from dasksom.som.quality import Quality, quality_of
+from dasksom.som.samples import Samples
+from dasksom.som.search import Search
 
 TABLE_PIXELS = 1 << 22
 """Images of 8-bit colors with at least this many pixels are labeled through a table of all 2^24 colors."""
@@ -34,83 +35,171 @@ class LabelSink(Protocol):
         """Take (corner, shape, what `encode` returned) of every chunk, in row-major order, on the driver."""
 
 
-def _label(block: NDArray[Any], corner: Corner, codebook: NDArray[np.float64], through_table: bool) -> NDArray[Any]:
-    samples = samples_of(block, corner)
-    # Both give the same labels: the table is filled with float64 distances, summed in the same order, ties to the
-    # lowest unit.
-    find = look_up_labels if through_table else find_bmus
-    return find(samples, codebook).reshape(block.shape[:-1])
+@dataclass(frozen=True, eq=False)
+class Labeling:
+    """How the pixels of an image get their labels; travels to the workers."""
 
+    codebook: NDArray[np.float64]
+    """Shape (units, bands), float64."""
+    search: Search = field(default_factory=Search)
 
-def _through_table(image: da.Array) -> bool:
-    return are_colors(image.dtype, image.shape[-1]) and prod(image.shape[:-1]) >= TABLE_PIXELS
+    @property
+    def signed_type(self) -> np.dtype[Any]:
+        """Smallest signed type that holds the units' numbers."""
+        return np.dtype(np.min_scalar_type(-len(self.codebook)))
+
+    def through_table(self, image: da.Array) -> bool:
+        """Tell whether an image's labels are looked up in a table of all colors."""
+        return (
+            self.search.metric == "euclidean"
+            and are_colors(image.dtype, image.shape[-1])
+            and prod(image.shape[:-1]) >= TABLE_PIXELS
+        )
+
+    def labels(
+        self, block: NDArray[Any], corner: Corner, weights: NDArray[Any] | None, through_table: bool
+    ) -> tuple[NDArray[Any], Samples]:
+        """Label a chunk.
+
+        Returns
+        -------
+        labels : ndarray of shape (...), unsigned
+            Unit numbers; for samples that do not count, the number of units.
+        samples : Samples
+            Those that count.
+        """
+        samples = self.search.take(block, corner, weights)
+        if through_table:
+            found = look_up_labels(samples.values, self.codebook)
+        else:
+            # 8-bit colors have the same labels whether they are looked up or not: the table is exact
+            exact = are_colors(block.dtype, block.shape[-1])
+            search = replace(self.search, precision="float64") if exact else self.search
+            found = search.best(samples, self.codebook)
+        if samples.kept is None:
+            return found.reshape(block.shape[:-1]), samples
+        units = len(self.codebook)
+        labels = np.full(len(samples.kept), units, np.min_scalar_type(units))
+        labels[samples.kept] = found
+        return labels.reshape(block.shape[:-1]), samples
 
 
 def _label_block(
     block: NDArray[Any],
+    *weights: NDArray[Any],
     block_id: tuple[int, ...],
     steps: tuple[Steps, ...],
-    codebook: NDArray[np.float64],
+    labeling: Labeling,
     through_table: bool,
 ) -> NDArray[Any]:
-    return _label(block, (*corner_of(block_id, steps), 0), codebook, through_table)
+    labels, samples = labeling.labels(
+        block, (*corner_of(block_id[: len(steps)], steps), 0), weights[0] if weights else None, through_table
+    )
+    signed = labels.astype(labeling.signed_type)
+    if samples.kept is not None:
+        signed[labels == len(labeling.codebook)] = -1
+    return signed
 
 
-def label_type(units: int) -> np.dtype[Any]:
-    """Give the smallest unsigned type that holds the labels of so many units."""
-    return np.dtype(np.min_scalar_type(units - 1))
-
-
-def labels_of(image: da.Array, codebook: NDArray[np.float64]) -> da.Array:
+def labels_of(image: da.Array, labeling: Labeling, weights: da.Array | None = None) -> da.Array:
     """Label every pixel with its best-matching unit, lazily.
 
     Parameters
     ----------
     image : dask array of shape (..., bands), real
-    codebook : ndarray of shape (units, bands), float64
+    labeling : Labeling
+    weights : dask array of shape (..., 1), bool or real, optional
 
     Returns
     -------
     dask array of shape (...)
-        Unsigned, chunked as the image.
+        Smallest signed type that holds the units' numbers, chunked as the image; -1 for pixels that do not count.
     """
-    dtype = label_type(len(codebook))
-    return image.map_blocks(
+    dtype = labeling.signed_type
+    return da.map_blocks(
         _label_block,
+        image,
+        *([] if weights is None else [weights]),
         steps=chunk_steps(image.chunks[:-1]),
-        codebook=codebook,
-        through_table=_through_table(image),
+        labeling=labeling,
+        through_table=labeling.through_table(image),
         drop_axis=image.ndim - 1,
         dtype=dtype,
         meta=np.empty((0,) * (image.ndim - 1), dtype),
     )
 
 
-def _colors_of_block(labels: NDArray[Any], palette: NDArray[Any]) -> NDArray[Any]:
-    colors: NDArray[Any] = palette[labels]
+def _rebuild_block(
+    block: NDArray[Any],
+    *weights: NDArray[Any],
+    block_id: tuple[int, ...],
+    steps: tuple[Steps, ...],
+    labeling: Labeling,
+    through_table: bool,
+    palette: NDArray[Any],
+) -> NDArray[Any]:
+    labels, samples = labeling.labels(
+        block, (*corner_of(block_id[: len(steps)], steps), 0), weights[0] if weights else None, through_table
+    )
+    colors: NDArray[Any] = np.take(palette, labels, axis=0, mode="clip")
+    if samples.kept is not None:
+        left_out = labels == len(palette)
+        colors[left_out] = block[left_out]
     return colors
 
 
-def rebuild(labels: da.Array, palette: NDArray[Any]) -> da.Array:
-    """Give every label its palette color, lazily.
+def rebuild(image: da.Array, labeling: Labeling, palette: NDArray[Any], weights: da.Array | None = None) -> da.Array:
+    """Give every pixel the palette's color of its best-matching unit, lazily.
 
     Parameters
     ----------
-    labels : dask array of shape (...), unsigned
+    image : dask array of shape (..., bands), real
+    labeling : Labeling
     palette : ndarray of shape (units, bands)
+    weights : dask array of shape (..., 1), bool or real, optional
 
     Returns
     -------
     dask array of shape (..., bands) and the palette's type
+        Pixels that do not count are as they were.
     """
-    bands = palette.shape[1]
-    return labels.map_blocks(
-        _colors_of_block,
+    return da.map_blocks(
+        _rebuild_block,
+        image,
+        *([] if weights is None else [weights]),
+        steps=chunk_steps(image.chunks[:-1]),
+        labeling=labeling,
+        through_table=labeling.through_table(image),
         palette=palette,
-        new_axis=labels.ndim,
-        chunks=(*labels.chunks, (bands,)),
         dtype=palette.dtype,
-        meta=np.empty((0,) * (labels.ndim + 1), palette.dtype),
+        meta=np.empty((0,) * image.ndim, palette.dtype),
+    )
+
+
+def _distances_block(
+    block: NDArray[Any], block_id: tuple[int, ...], steps: tuple[Steps, ...], labeling: Labeling
+) -> NDArray[np.float64]:
+    labeling.search.take(block, (*corner_of(block_id[: len(steps)], steps), 0))  # refuses what cannot be compared
+    values = block.reshape(-1, block.shape[-1])
+    return labeling.search.distances(values, labeling.codebook).reshape(*block.shape[:-1], -1)
+
+
+def distances_to(image: da.Array, labeling: Labeling) -> da.Array:
+    """Give every pixel's distance to every unit, lazily.
+
+    Returns
+    -------
+    dask array of shape (..., units), float64
+        NaN for pixels with NaN, unless missing bands are allowed.
+    """
+    units = len(labeling.codebook)
+    return image.map_blocks(
+        _distances_block,
+        steps=chunk_steps(image.chunks[:-1]),
+        labeling=labeling,
+        chunks=(*image.chunks[:-1], (units,)),
+        dtype=np.float64,
+        meta=np.empty((0,) * image.ndim, np.float64),
     )
 
 
@@ -125,29 +214,34 @@ class _Labeled:
 def _quantize_chunk(
     block: NDArray[Any],
     corner: Corner,
-    codebook: NDArray[np.float64],
+    weights: NDArray[Any] | None = None,
+    *,
+    labeling: Labeling,
     sink: LabelSink,
     through_table: bool,
     measured: bool,
 ) -> _Labeled:
-    labels = _label(block, corner, codebook, through_table)
+    labels, samples = labeling.labels(block, corner, weights, through_table)
     quality = None
     if measured:
-        quality = Quality(*measure(samples_of(block, corner), labels.reshape(-1), codebook))
+        flat = labels.reshape(-1)
+        best = flat if samples.kept is None else flat[samples.kept]
+        quality = quality_of(labeling.search.gather(samples, labeling.codebook, best), labeling.codebook)
     place = corner[0], corner[1]
     return _Labeled(((place, (labels.shape[0], labels.shape[1]), sink.encode(labels, place)),), quality)
 
 
 def _join(parts: Sequence[_Labeled]) -> _Labeled:
     measured = [part.quality for part in parts if part.quality is not None]
-    return _Labeled(sum((part.encoded for part in parts), ()), add_qualities(measured) if measured else None)
+    return _Labeled(sum((part.encoded for part in parts), ()), add_up(measured) if measured else None)
 
 
 def quantize_into(
     image: da.Array,
-    codebook: NDArray[np.float64],
+    labeling: Labeling,
     sink: LabelSink,
     *,
+    weights: da.Array | None = None,
     measured: bool = True,
     progress: Progress | None = None,
 ) -> Quality | None:
@@ -156,9 +250,10 @@ def quantize_into(
     Parameters
     ----------
     image : dask array of shape (rows, columns, bands), real
-    codebook : ndarray of shape (units, bands), float64
+    labeling : Labeling
     sink : LabelSink
         An image writer.
+    weights : dask array of shape (rows, columns, 1), bool or real, optional
     measured : bool
         Whether to count hits and errors on the way; a caller that knows them already saves the time.
     progress : callable, optional
@@ -174,10 +269,11 @@ def quantize_into(
             image,
             _quantize_chunk,
             _join,
+            beside=[weights],
             progress=progress,
-            codebook=codebook,
+            labeling=labeling,
             sink=sink,
-            through_table=_through_table(image),
+            through_table=labeling.through_table(image),
             measured=measured,
         )
         for window in windows:
@@ -186,4 +282,4 @@ def quantize_into(
             yield from window.encoded
 
     sink.collect(encoded())
-    return add_qualities(qualities) if qualities else None
+    return add_up(qualities) if qualities else None

@@ -1,52 +1,63 @@
-"""The epochs of a batch map, and what they need to know of an image that is read chunk by chunk."""
+"""The epochs of a batch map."""
 
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.passes import Corner, Progress, reduce_chunks
-from dasksom.som import batch
-from dasksom.som.batch import BatchSums
-from dasksom.som.bmu import sum_units
-from dasksom.som.initialization import Moments, merge_moments, moments, sample_positions
+from dasksom.som.batch import BatchSums, update
 from dasksom.som.lattice import Lattice
 from dasksom.som.neighborhood import Neighborhood
-from dasksom.som.samples import samples_of
+from dasksom.som.samples import NO_SAMPLES
 
 logger = logging.getLogger(__name__)
 
-SumPixels = Callable[[NDArray[np.float64], Neighborhood], BatchSums]
-"""Takes a codebook (units, bands) and a neighborhood, gives the batch sums over all pixels."""
+
+class TrainingSamples(Protocol):
+    """What an epoch needs of the samples: a color table's counts, or a stream of chunks."""
+
+    def batch_sums(self, codebook: NDArray[np.float64], neighborhood: Neighborhood, utilities: bool) -> BatchSums:
+        """Give all samples' share of the batch update."""
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What was seen in one epoch."""
+    """What was seen in one epoch, of the codebook that it began with."""
 
     epoch: int
     """From 1."""
     sigma: float
     """Radius of the neighborhood, in lattice units."""
     mean_squared_error: float
-    """Mean over the samples of the squared Euclidean distance to the BMU, in the codebook that the epoch began with."""
+    """Mean over the samples of the squared Euclidean distance to the BMU."""
+    quantization_error: float
+    """Mean over the samples of the Euclidean distance to the BMU."""
+    distortion: float
+    """Mean over the samples x of the sum over the units k of h(k, BMU) ||x - w_k||^2."""
+    explained_variance: float
+    """1 - mean squared error / variance of the samples; NaN where they are all alike."""
     empty_units: int
     """Units that were no sample's BMU."""
+
+
+OnEpoch = Callable[[Epoch, NDArray[np.float64]], Any]
+"""Called after each epoch with its record and the new codebook (units, bands); training stops where it returns True."""
 
 
 def train(
     codebook: NDArray[np.float64],
     lattice: Lattice,
     sigmas: Sequence[float],
-    sum_pixels: SumPixels,
+    samples: TrainingSamples,
     *,
     neighborhood: str = "gaussian",
-    on_epoch: Callable[[Epoch], None] | None = None,
+    tolerance: float = 0.0,
+    done: int = 0,
+    on_epoch: OnEpoch | None = None,
 ) -> tuple[NDArray[np.float64], tuple[Epoch, ...]]:
     """Run one batch epoch per sigma.
 
@@ -57,12 +68,15 @@ def train(
     lattice : Lattice
     sigmas : sequence of float
         Radius for each epoch, in lattice units.
-    sum_pixels : callable
-        One pass over all pixels: a color table's or `stream_sums`.
+    samples : TrainingSamples
     neighborhood : str
         A name in ``dasksom.som.neighborhood.NEIGHBORHOODS``.
+    tolerance : float
+        Training stops after an epoch that moved the units, in the root mean square, by no more than this share of the
+        samples' standard deviation; 0 stops never.
+    done : int
+        Epochs before these, in the numbering of the records.
     on_epoch : callable, optional
-        Called with each epoch's record.
 
     Returns
     -------
@@ -70,54 +84,40 @@ def train(
     history : tuple of Epoch
     """
     history = []
-    for number, sigma in enumerate(sigmas, start=1):
-        total = sum_pixels(codebook, Neighborhood(lattice, neighborhood, sigma))
-        codebook = batch.update(codebook, total)
-        error = total.squared_error / int(total.hits.sum())
-        record = Epoch(number, sigma, error, int((total.hits == 0).sum()))
-        logger.info("epoch %d of %d: sigma %.4g, mean squared error %.6g", number, len(sigmas), sigma, error)
+    for number, sigma in enumerate(sigmas, start=done + 1):
+        total = samples.batch_sums(codebook, Neighborhood(lattice, neighborhood, sigma), False)
+        if not total.quality.hits.any():
+            raise InputError(NO_SAMPLES)
+        before, codebook = codebook, update(codebook, total)
+        record = _record(number, sigma, total)
+        logger.info(
+            "epoch %d of %d: sigma %.4g, mean squared error %.6g",
+            number,
+            done + len(sigmas),
+            sigma,
+            record.mean_squared_error,
+        )
         history.append(record)
-        if on_epoch is not None:
-            on_epoch(record)
+        stop = on_epoch is not None and on_epoch(record, codebook) is True
+        if stop or _settled(before, codebook, total, tolerance):
+            logger.info("stopped after epoch %d", number)
+            break
     return codebook, tuple(history)
 
 
-def _chunk_sums(
-    block: NDArray[Any], corner: Corner, codebook: NDArray[np.float64], neighborhood: Neighborhood
-) -> BatchSums:
-    return batch.weigh(sum_units(samples_of(block, corner), codebook), neighborhood)
+def _record(number: int, sigma: float, total: BatchSums) -> Epoch:
+    quality = total.quality
+    return Epoch(
+        epoch=number,
+        sigma=sigma,
+        mean_squared_error=quality.mean_squared_error,
+        quantization_error=quality.quantization_error,
+        distortion=total.distortion / float(quality.hits.sum()),
+        explained_variance=quality.explained_variance,
+        empty_units=quality.empty_units,
+    )
 
 
-def stream_sums(image: da.Array, progress: Progress | None = None) -> SumPixels:
-    """Give the pass over an image that an epoch is: each chunk's task finds BMUs and returns its weighted sums."""
-
-    def sum_pixels(codebook: NDArray[np.float64], neighborhood: Neighborhood) -> BatchSums:
-        return reduce_chunks(
-            image, _chunk_sums, batch.add, progress=progress, codebook=codebook, neighborhood=neighborhood
-        )
-
-    return sum_pixels
-
-
-def _chunk_moments(block: NDArray[Any], corner: Corner) -> Moments:
-    return moments(samples_of(block, corner))
-
-
-def image_moments(image: da.Array, progress: Progress | None = None) -> Moments:
-    """Take the moments of all pixels of an image, in one pass."""
-    return reduce_chunks(image, _chunk_moments, merge_moments, progress=progress)
-
-
-def sample_codebook(image: da.Array, units: int, seed: int | None) -> NDArray[np.float64]:
-    """Take `units` of an image's pixels, chosen by their position in the image and so whatever its chunks.
-
-    Returns
-    -------
-    ndarray of shape (units, bands), float64
-    """
-    leading = image.shape[:-1]
-    positions = np.unravel_index(sample_positions(int(np.prod(leading)), units, seed), leading)
-    chosen = np.asarray(image.vindex[positions].compute(), np.float64)
-    if not np.isfinite(chosen).all():
-        raise InputError("the image holds NaN or infinity; a map needs finite numbers: replace such pixels first")
-    return chosen
+def _settled(before: NDArray[np.float64], after: NDArray[np.float64], total: BatchSums, tolerance: float) -> bool:
+    step = float(((after - before) ** 2).sum(axis=1).mean())
+    return tolerance > 0 and step <= tolerance**2 * total.quality.deviation / float(total.quality.hits.sum())

@@ -17,7 +17,7 @@ def main() -> None:
     with Client(address or LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0")) as client:
         print(f"on {client.scheduler.address}")
         image = dasksom.open_image(image_path)
-        som = dasksom.BatchSOM(8, 8, epochs=20).fit(image, on_epoch=print)
+        som = dasksom.BatchSOM(8, 8, epochs=20).fit(image, on_epoch=lambda epoch, _: print(epoch))
         som.save("palette.npz")
         # Chunks of these arrays are whole chunks of the Zarr that is written, so that no two tasks write the same one.
         labels = som.predict(image)

@@ -143,7 +143,7 @@ def fit_and_label(path: Path, output: Path, cache: str, times: dict[str, list[fl
     epochs: list[float] = []
     start = time.perf_counter()
     image = keep_in_memory(open_image(path), cache)
-    som = BatchSOM(*GRID, epochs=20).fit(image, on_epoch=lambda _: epochs.append(time.perf_counter()))
+    som = BatchSOM(*GRID, epochs=20).fit(image, on_epoch=lambda *_: epochs.append(time.perf_counter()))
     fitted = time.perf_counter()
     height, width, _ = image.shape
     writer = create_writer(
@@ -155,7 +155,7 @@ def fit_and_label(path: Path, output: Path, cache: str, times: dict[str, list[fl
         metadata={},
         with_image=False,
     )
-    quantize_into(image, som.codebook_.units, writer, measured=False)
+    quantize_into(image, som.labeling_, writer, measured=False)
     times.setdefault("fit", []).append(fitted - start)
     times.setdefault("write", []).append(time.perf_counter() - fitted)
     times.setdefault("epoch", []).extend(np.diff(epochs))
@@ -239,7 +239,7 @@ def same_colors(sizes: Sizes) -> Row:
     seconds = []
     for image in (small, large):
         epochs: list[float] = []
-        BatchSOM(*GRID, epochs=30).fit(image, on_epoch=lambda _, epochs=epochs: epochs.append(time.perf_counter()))
+        BatchSOM(*GRID, epochs=30).fit(image, on_epoch=lambda *_, epochs=epochs: epochs.append(time.perf_counter()))
         seconds.append(statistics.median(np.diff(epochs)))
     detail = f"{seconds[1] * 1e3:.1f} ms an epoch / {seconds[0] * 1e3:.1f} ms"
     return Row("epoch on 16 times the pixels, same colors", seconds[1] / seconds[0], "about 1", detail)

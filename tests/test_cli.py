@@ -157,8 +157,8 @@ BAD = [
     (["quantize", "text.xyz", "out.png"], "text.xyz"),
     (["quantize", "nothing", "out.png"], "nothing"),
     (["quantize", "complex.zarr", "out.zarr"], "complex"),
-    (["quantize", "nan.zarr", "out.zarr"], "nan at pixel (0, 0)"),
-    (["quantize", "nan.zarr", "out.zarr", "--init", "sample"], "NaN"),
+    (["quantize", "nan.zarr", "out.zarr"], "no sample to train on"),
+    (["quantize", "nan.zarr", "out.zarr", "--init", "sample"], "no sample to train on"),
     (["quantize", "none.zarr", "out.zarr"], "(0, 4, 3)"),
     (["quantize", "cube.zarr", "out.zarr"], "4"),
     (["quantize", "s3://bucket/image.zarr", "out.zarr"], "remote"),
@@ -190,7 +190,7 @@ BAD = [
     (["train", "photo.png", "map.npz"], "exists already"),
     (["apply", "none.npz", "photo.png", "out.png"], "none.npz"),
     (["apply", "broken.npz", "photo.png", "out.png"], "broken.npz"),
-    (["apply", "map.npz", "bands.zarr", "out.zarr"], "5 bands"),
+    (["apply", "map.npz", "bands.zarr", "out.zarr"], "X has 5 features"),
     (["info", "none.png"], "none.png"),
     (["demo", "demo", "--gigapixel", "--side", "0"], "--side"),
     (["demo", "demo", "--side", "64"], "--gigapixel"),
@@ -268,11 +268,11 @@ def test_interrupted_while_writing__sweeps_up(folder, monkeypatch):
     assert names(folder) == before
 
 
-def test_nan_found_by_a_worker__one_clear_line(folder):
-    zarr.create_array("nan.zarr", data=np.full((30, 20, 4), np.nan))
-    code, _, err = run("quantize", "nan.zarr", "out.zarr", "--workers", "1", "--memory-limit", "1GiB")
+def test_infinity_found_by_a_worker__one_clear_line(folder):
+    zarr.create_array("inf.zarr", data=np.full((30, 20, 4), np.inf))
+    code, _, err = run("quantize", "inf.zarr", "out.zarr", "--workers", "1", "--memory-limit", "1GiB")
     assert code == 2
-    assert "nan at pixel (0, 0)" in err
+    assert "infinity at pixel (0, 0)" in err
     assert len(err.strip().splitlines()) == 1
     assert "out.zarr" not in names(folder)
 

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from dasksom.color_table import count_image, has_color_table
-from dasksom.som.bmu import find_bmus, sum_units
 from dasksom.som.color_cells import colors_of
+from dasksom.som.gathering import gather
 from dasksom.som.initialization import moments
+from dasksom.som.lattice import Lattice
+from dasksom.som.nearest import nearest_units, two_nearest_units
+from dasksom.som.samples import Samples
 
 
 @pytest.mark.parametrize("bands", [1, 2, 3])
@@ -33,17 +36,23 @@ def test_count_image__is_the_same_whatever_the_chunks_and_the_scheduler(photogra
 def test_unit_sums__equal_those_of_all_pixels(photograph):
     table = count_image(da.from_array(photograph, chunks=(100, 600, 3)))
     codebook = np.random.default_rng(0).uniform(0, 255, (100, 3))
-    counted, streamed = table.unit_sums(codebook), sum_units(photograph.reshape(-1, 3), codebook)
+    lattice, pixels = Lattice(10, 10), photograph.reshape(-1, 3)
+    counted, misplaced = table.unit_sums(codebook, utilities=True, lattice=lattice)
+    best, second = two_nearest_units(pixels, codebook, precision="float64")
+    streamed = gather(Samples(pixels, None, None), codebook, best, second)
     assert np.array_equal(counted.hits, streamed.hits)
     assert np.array_equal(counted.sums, streamed.sums)  # integers, exact in both
-    assert counted.squared_error == pytest.approx(streamed.squared_error, rel=1e-12)
+    assert np.allclose(counted.squared_errors, streamed.squared_errors, rtol=1e-12)
+    assert np.allclose(counted.utilities, streamed.utilities, rtol=1e-9)
+    assert counted.distance == pytest.approx(streamed.distance, rel=1e-12)
+    assert misplaced == (~lattice.adjacent(best, second)).sum()
 
 
 def test_unit_sums__no_error_where_every_color_has_its_unit():
     image = np.array([[[1, 2, 3], [250, 9, 77]]], np.uint8)
     table = count_image(da.from_array(image))
-    gathered = table.unit_sums(np.array([[1.0, 2, 3], [250, 9, 77]]))
-    assert gathered.squared_error == 0
+    gathered, _ = table.unit_sums(np.array([[1.0, 2, 3], [250, 9, 77]]))
+    assert gathered.squared_errors.tolist() == [0, 0]
     assert gathered.hits.tolist() == [1, 1]
 
 
@@ -58,8 +67,8 @@ def test_moments__equal_those_of_all_pixels(photograph):
 def test_quality__is_that_of_the_labels(photograph):
     table = count_image(da.from_array(photograph))
     codebook = np.random.default_rng(0).uniform(0, 255, (30, 3))
-    quality = table.quality(codebook)
-    labels = find_bmus(photograph.reshape(-1, 3), codebook)
+    quality = table.quality(codebook, Lattice(5, 6))
+    labels = nearest_units(photograph.reshape(-1, 3), codebook, precision="float64")
     away = ((photograph.reshape(-1, 3) - codebook[labels]) ** 2).sum(axis=1)
     assert quality.mean_squared_error == pytest.approx(away.mean(), rel=1e-12)
     assert quality.hits.tolist() == np.bincount(labels, minlength=30).tolist()

@@ -17,7 +17,9 @@ FLOORS = {
     "estimator": 2,
     "config": 2,
     "parameters": 1,
+    "arrays": 1,
     "training": 1,
+    "streaming": 1,
     "quantization": 1,
     "color_table": 1,
     "passes": 0.5,  # knows dask and nothing of images or maps; the floor above runs on it

@@ -1,68 +1,58 @@
 """The batch update: from what each unit gathered to the next codebook."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dasksom.som.gathering import UnitSums
 from dasksom.som.neighborhood import Neighborhood
+from dasksom.som.quality import Quality, quality_of
 
 NEGLIGIBLE = 1e-12
-"""A unit whose denominator is below this share of one sample keeps its vector: nobody chose it or anyone near it."""
+"""A unit whose denominator is below this share of one sample (of all, where their weights sum to less than 1) keeps its
+vector: nobody chose it or anyone near it."""
 
 
-@dataclass(frozen=True)
-class UnitSums:
-    """What the units gathered from some samples, each sample counting for its best-matching unit alone."""
-
-    sums: NDArray[np.float64]
-    """Sum of the samples of each unit, shape (units, bands), float64."""
-    hits: NDArray[np.int64]
-    """Number of samples of each unit, shape (units,), int64."""
-    squared_error: float
-    """Sum over the samples of the squared Euclidean distance to the best-matching unit."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BatchSums:
-    """One chunk's share of the batch update, or the sum of several chunks' shares."""
+    """One chunk's share of the batch update; the shares of several chunks add up field by field (`add_up`)."""
 
     numerator: NDArray[np.float64]
     """Neighborhood-weighted sum of the samples, shape (units, bands), float64."""
     denominator: NDArray[np.float64]
-    """Neighborhood-weighted number of samples, shape (units,), float64."""
-    hits: NDArray[np.int64]
-    """Number of samples of each unit, shape (units,), int64."""
-    squared_error: float
-    """Sum over the samples of the squared Euclidean distance to the best-matching unit."""
+    """Neighborhood-weighted number of samples, shape (units, 1), or (units, bands) where they may miss bands."""
+    distortion: float
+    """Sum over samples x and units k of h(k, b(x)) ||x - w_k||^2: what the batch map makes small."""
+    quality: Quality
+    """Of the codebook that the epoch began with."""
+    utilities: NDArray[np.float64] | None
+    """As in `UnitSums`."""
 
 
-def weigh(gathered: UnitSums, neighborhood: Neighborhood) -> BatchSums:
+def weigh(gathered: UnitSums, codebook: NDArray[np.float64], neighborhood: Neighborhood) -> BatchSums:
     """Spread what each unit gathered over its neighborhood.
 
     numerator = H S and denominator = H n: H is linear, so weighting the sums of a chunk is weighting each of its
-    samples.
+    samples. The distortion needs no samples either: with y = x - c for the codebook's mean c, and E the sums of the
+    units' ||y||^2, it is the sum over k of (H E)_k - 2 (w_k - c) (H Y)_k + (w_k - c)^2 (H n)_k.
     """
+    counts = gathered.counts
+    away = codebook - codebook.mean(axis=0)
+    rest = gathered.sums - counts * codebook
+    lengths = gathered.squared_errors + (2 * away * rest + counts * away**2).sum(axis=1)
+    columns = np.concatenate([gathered.sums, counts, rest + counts * away, lengths[:, None]], axis=1)
+    spread = neighborhood.spread(columns)
+    bands, weights = gathered.sums.shape[1], counts.shape[1]
+    numerator, denominator, offsets, squares = np.split(spread, [bands, bands + weights, 2 * bands + weights], axis=1)
+    distortion = squares.sum() - 2 * (away * offsets).sum() + (denominator * away**2).sum()
     return BatchSums(
-        numerator=neighborhood.spread(gathered.sums),
-        denominator=neighborhood.spread(gathered.hits.astype(np.float64)),
-        hits=gathered.hits,
-        squared_error=gathered.squared_error,
+        numerator=np.ascontiguousarray(numerator),
+        denominator=np.ascontiguousarray(denominator),
+        distortion=max(float(distortion), 0.0),
+        quality=quality_of(gathered, codebook),
+        utilities=gathered.utilities,
     )
-
-
-def add(parts: Sequence[BatchSums]) -> BatchSums:
-    """Add the shares of several chunks, in the order given."""
-    total = parts[0]
-    for part in parts[1:]:
-        total = BatchSums(
-            total.numerator + part.numerator,
-            total.denominator + part.denominator,
-            total.hits + part.hits,
-            total.squared_error + part.squared_error,
-        )
-    return total
 
 
 def update(codebook: NDArray[np.float64], total: BatchSums) -> NDArray[np.float64]:
@@ -78,7 +68,5 @@ def update(codebook: NDArray[np.float64], total: BatchSums) -> NDArray[np.float6
     -------
     ndarray of shape (units, bands), float64
     """
-    moved = total.denominator > NEGLIGIBLE
-    updated = codebook.copy()
-    updated[moved] = total.numerator[moved] / total.denominator[moved, None]
-    return updated
+    moved = total.denominator > NEGLIGIBLE * min(1.0, float(total.quality.hits.sum()))
+    return np.where(moved, total.numerator / np.where(moved, total.denominator, 1.0), codebook)

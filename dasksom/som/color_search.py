@@ -1,14 +1,18 @@
 """The best-matching units of 8-bit colors: one search per cell of color space, and a table of all colors.
 
-All colors of a cell lie in one small box, so few units can be the best one of any of them. Unit j is left out where it
-is farther than a reference unit r from every point of the box. ||x - w_j||^2 - ||x - w_r||^2 is linear in x, so its
-least value over the box is taken at one corner (the half-space test of Kanungo et al., IEEE TPAMI 24(7), 2002). What is
-left is searched in float64, lowest unit first, exactly as an exhaustive search would do it.
+All colors of a cell lie in one small box, so few units can be the best one of any of them. Unit k is left out where it
+is farther than a reference unit r from every point of the box. ||x - w_k||^2 - ||x - w_r||^2 is linear in x, so its
+least value over the box is taken at one corner (the half-space test of Kanungo et al., IEEE TPAMI 24(7), 2002). Where
+the second-best units are wanted too, a unit is left out only if each of two reference units is nearer everywhere.
+What is left is searched in float64, lowest unit first, exactly as an exhaustive search would do it.
+
+Boxes are nested: a box's candidates are sought among those of the box around it. The cells are visited box by box, so
+that each box is tested once.
 """
 
 import threading
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,58 +20,48 @@ from numpy.typing import NDArray
 from dasksom.som.color_cells import BITS_IN_CELL, BITS_OF_CELL, CELL_SIDE, cell_bounds, color_numbers
 from dasksom.som.compiling import kernel
 
-COARSE = 4
-"""Cells a side of the coarse boxes whose candidates are found first; they start the cells' own search."""
+BOX_BITS = (7, 6, 5, 4, BITS_IN_CELL)
+"""Sides of the nested boxes as powers of two, outermost first; the last ones are the cells."""
+LEVELS = len(BOX_BITS)
 SLACK = 1e-9
 """Share of the squared range of values by which a unit must be farther to be left out; far above float64 rounding."""
 
 
 @kernel
-def _keep_near(codebook: Any, low: Any, width: float, slack: float, candidates: Any, kept: Any) -> int:
-    """Write to `kept`, in order, the candidates that may be the best unit of a point of the box ``[low, low + width]``.
+def _keep_near(codebook: Any, center: Any, width: float, slack: float, two: bool, units: Any, kept: Any) -> int:
+    """Write to `kept`, in order, those units that may be the best (or one of the two best) of a point of a box.
 
-    Returns how many they are.
+    `width` is the greatest difference of two of the box's points in one band. Returns how many units are kept.
     """
     bands = codebook.shape[1]
-    nearest, least = 0, np.inf
-    for k in candidates:
+    first = second = units[0]
+    least = next_least = np.inf
+    for k in units:
         distance = 0.0
         for band in range(bands):
-            away = low[band] + 0.5 * width - codebook[k, band]
-            distance += away * away
+            step = center[band] - codebook[k, band]
+            distance += step * step
         if distance < least:
-            nearest, least = k, distance
+            first, second, least, next_least = k, first, distance, least
+        elif distance < next_least:
+            second, next_least = k, distance
     found = 0
-    for k in candidates:
-        # ||x - w_k||^2 - ||x - w_r||^2 = sum over bands of (w_k - w_r)(w_k + w_r - 2x), least at the corner toward w_k
-        nearer = 0.0
+    for k in units:
+        distance, across = 0.0, 0.0
         for band in range(bands):
-            step = codebook[k, band] - codebook[nearest, band]
-            corner = low[band] + (width if step > 0.0 else 0.0)
-            nearer += step * (codebook[k, band] + codebook[nearest, band] - 2.0 * corner)
-        if nearer <= slack:
-            kept[found] = k
-            found += 1
+            step = center[band] - codebook[k, band]
+            distance += step * step
+            across += abs(codebook[k, band] - codebook[first, band])
+        # from its value at the center, ||x - w_k||^2 - ||x - w_r||^2 falls by at most width * (sum of |w_k - w_r|)
+        near = distance - least <= width * across + slack
+        if two and not near:
+            across = 0.0
+            for band in range(bands):
+                across += abs(codebook[k, band] - codebook[second, band])
+            near = distance - next_least <= width * across + slack
+        kept[found] = k
+        found += near
     return found
-
-
-@kernel
-def _cell_corner(cell: int, bands: int, low: Any) -> None:
-    for band in range(bands):
-        low[band] = float(((cell >> (BITS_OF_CELL * (bands - 1 - band))) & ((1 << BITS_OF_CELL) - 1)) << BITS_IN_CELL)
-
-
-@kernel
-def _coarse_corner(cell: int, bands: int, low: Any) -> int:
-    """Write the low corner of the coarse box around a cell; return a number for that box."""
-    box = 0
-    side = CELL_SIDE * COARSE
-    _cell_corner(cell, bands, low)
-    for band in range(bands):
-        at = int(low[band]) // side
-        low[band] = at * side
-        box = box * 256 + at
-    return box
 
 
 @kernel
@@ -98,51 +92,116 @@ def _search(colors: Any, n: int, codebook: Any, candidates: Any, least: Any, bes
 
 
 @kernel
-def _match_cells(numbers: Any, bounds: Any, codebook: Any, slack: float, best: Any) -> None:
-    """Give each color its best unit; cell c holds the colors ``numbers[bounds[c]:bounds[c + 1]]``, all of one cell."""
+def _search_two(
+    colors: Any, n: int, codebook: Any, candidates: Any, least: Any, best: Any, next_least: Any, second: Any
+) -> None:
+    """Find the two nearest candidates of each color; of one candidate, that one twice."""
+    bands = codebook.shape[1]
+    for i in range(n):
+        least[i] = next_least[i] = np.inf
+        best[i] = second[i] = candidates[0]
+    for k in candidates:
+        w = codebook[k]
+        for i in range(n):
+            if bands == 3:
+                a0, a1, a2 = colors[0, i] - w[0], colors[1, i] - w[1], colors[2, i] - w[2]
+                distance = a0 * a0 + a1 * a1 + a2 * a2
+            else:
+                distance = 0.0
+                for band in range(bands):
+                    away = colors[band, i] - w[band]
+                    distance += away * away
+            closer, close = distance < least[i], distance < next_least[i]
+            other = k if close else second[i]
+            second[i] = best[i] if closer else other
+            best[i] = k if closer else best[i]
+            less = distance if close else next_least[i]
+            next_least[i] = least[i] if closer else less
+            least[i] = distance if closer else least[i]
+
+
+@kernel
+def _match_cells(
+    numbers: Any, bounds: Any, order: Any, boxes: Any, codebook: Any, slack: float, best: Any, second: Any
+) -> None:
+    """Give each color its best unit, and its second-best one where `second` is not empty.
+
+    Cell c holds the colors ``numbers[bounds[c]:bounds[c + 1]]``; `order` and `boxes` are as `_by_box` gives them.
+    """
     units, bands = codebook.shape
-    volume_bits = BITS_IN_CELL * bands
-    everything = np.arange(units)
-    around, near = np.empty(units, np.int64), np.empty(units, np.int64)
-    low = np.empty(bands)
-    colors = np.empty((bands, 1 << volume_bits))
-    least = np.empty(1 << volume_bits)
-    found = np.empty(1 << volume_bits, np.int64)
-    box, n_around = -1, 0
-    for c in range(bounds.size - 1):
-        start, stop = bounds[c], bounds[c + 1]
-        cell = numbers[start] >> volume_bits
-        now = _coarse_corner(cell, bands, low)
-        if now != box:
-            box = now
-            n_around = _keep_near(codebook, low, float(CELL_SIDE * COARSE - 1), slack, everything, around)
-        _cell_corner(cell, bands, low)
-        n_near = _keep_near(codebook, low, float(CELL_SIDE - 1), slack, around[:n_around], near)
+    two = second.size > 0
+    lists = np.empty((LEVELS + 1, units), np.int64)
+    lengths = np.full(LEVELS + 1, units)
+    for k in range(units):
+        lists[0, k] = k
+    around = np.full(LEVELS, -1)
+    low, center = np.empty(bands), np.empty(bands)
+    most = 1 << (BITS_IN_CELL * bands)
+    colors, least, next_least = np.empty((bands, most)), np.empty(most), np.empty(most)
+    found, found_next = np.empty(most, np.int64), np.empty(most, np.int64)
+    for visit in range(order.size):
+        start, stop = bounds[order[visit]], bounds[order[visit] + 1]
+        cell = numbers[start] >> (BITS_IN_CELL * bands)
+        for band in range(bands):
+            place = (cell >> (BITS_OF_CELL * (bands - 1 - band))) & ((1 << BITS_OF_CELL) - 1)
+            low[band] = float(place << BITS_IN_CELL)
+        for level in range(LEVELS):
+            box = boxes[visit] >> (bands * (BOX_BITS[level] - BITS_IN_CELL))
+            if box != around[level]:
+                around[level] = box
+                side = 1 << BOX_BITS[level]
+                for band in range(bands):
+                    center[band] = float(int(low[band]) // side * side) + 0.5 * (side - 1)
+                lengths[level + 1] = _keep_near(
+                    codebook, center, side - 1.0, slack, two, lists[level, : lengths[level]], lists[level + 1]
+                )
+        candidates = lists[LEVELS, : lengths[LEVELS]]
         n = stop - start
         for band in range(bands):
             shift = BITS_IN_CELL * (bands - 1 - band)
             for i in range(n):
                 colors[band, i] = low[band] + float((numbers[start + i] >> shift) & (CELL_SIDE - 1))
-        _search(colors, n, codebook, near[:n_near], least, found)
+        if two:
+            _search_two(colors, n, codebook, candidates, least, found, next_least, found_next)
+            for i in range(n):
+                second[start + i] = found_next[i]
+        else:
+            _search(colors, n, codebook, candidates, least, found)
         for i in range(n):
             best[start + i] = found[i]
 
 
-@kernel
-def _sum_units(numbers: Any, counts: Any, best: Any, bands: int, hits: Any, sums: Any) -> None:
-    for i in range(numbers.size):
-        k, number, count = best[i], np.int64(numbers[i]), counts[i]
-        hits[k] += count
-        cell = number >> (BITS_IN_CELL * bands)
-        for band in range(bands):
-            below = bands - 1 - band
-            value = ((cell >> (BITS_OF_CELL * below)) & ((1 << BITS_OF_CELL) - 1)) << BITS_IN_CELL
-            value |= (number >> (BITS_IN_CELL * below)) & (CELL_SIDE - 1)
-            sums[k, band] += count * value
+def _by_box(
+    numbers: NDArray[np.uint32], bounds: NDArray[np.int64], bands: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Order cells so that those of each box, of whatever size, follow one another (Morton, 1966).
+
+    Returns
+    -------
+    order : ndarray of shape (cells,), int64
+    boxes : ndarray of shape (cells,), int64
+        Numbers of the cells in that order, ascending; without their last ``bands * b`` bits, those of the boxes of
+        ``2**b`` cells a side.
+    """
+    cells = (numbers[bounds[:-1]] >> (BITS_IN_CELL * bands)).astype(np.int64)
+    boxes = np.zeros_like(cells)
+    for band in range(bands):
+        places = cells >> (BITS_OF_CELL * band)
+        for bit in range(BITS_OF_CELL):
+            boxes |= ((places >> bit) & 1) << (bands * bit + band)
+    order = np.argsort(boxes)
+    return order, boxes[order]
 
 
-def _slack(codebook: NDArray[np.float64]) -> float:
-    return SLACK * max(255.0, float(np.abs(codebook).max())) ** 2
+def _match(
+    numbers: NDArray[np.uint32], bounds: NDArray[np.int64], codebook: NDArray[np.float64], two: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    codebook = np.ascontiguousarray(codebook, np.float64)
+    best, second = np.empty(len(numbers), np.int64), np.empty(len(numbers) if two else 0, np.int64)
+    order, boxes = _by_box(numbers, bounds, codebook.shape[1])
+    slack = SLACK * max(255.0, float(np.abs(codebook).max())) ** 2
+    _match_cells(numbers, bounds, order, boxes, codebook, slack, best, second)
+    return best, second
 
 
 def match_colors(
@@ -161,9 +220,96 @@ def match_colors(
     -------
     ndarray of shape (colors,), int64
     """
-    best = np.empty(len(numbers), np.int64)
-    _match_cells(numbers, bounds, codebook, _slack(codebook), best)
-    return best
+    return _match(numbers, bounds, codebook, two=False)[0]
+
+
+def match_two_colors(
+    numbers: NDArray[np.uint32], bounds: NDArray[np.int64], codebook: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the two nearest units of each color of some cells, exactly; ties go to the lowest unit.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (colors,), uint32, ascending
+    bounds : ndarray of shape (cells + 1,), int64
+        Where each cell starts in `numbers` (`cell_bounds`).
+    codebook : ndarray of shape (units, bands), float64
+
+    Returns
+    -------
+    best : ndarray of shape (colors,), int64
+        As `match_colors` gives it.
+    second : ndarray of shape (colors,), int64
+        The nearest of the other units; of a map of one unit, that unit.
+    """
+    return _match(numbers, bounds, codebook, two=True)
+
+
+class ColorSums(NamedTuple):
+    """What the units gathered from some colors, each color counting as often as it occurs."""
+
+    hits: NDArray[np.int64]
+    """Samples of each unit, shape (units,)."""
+    sums: NDArray[np.int64]
+    """Sum of the samples of each unit, shape (units, bands); exact for up to 3.6e16 samples."""
+    squared_errors: NDArray[np.float64]
+    """Sum over the samples of each unit of the squared Euclidean distance to it, shape (units,)."""
+    distances: float
+    """Sum over all samples of the Euclidean distance to their unit."""
+    utilities: NDArray[np.float64]
+    """What the squared error would grow by were a unit removed, shape (units,): the sum over its samples of the squared
+    distance to the second-best unit less that to the best one; 0 where no second-best units were given."""
+
+
+@kernel
+def _value(number: Any, band: int, bands: int) -> Any:
+    """Give the value of one band of the color of a number."""
+    below = bands - 1 - band
+    place = (number >> (BITS_IN_CELL * bands + BITS_OF_CELL * below)) & ((1 << BITS_OF_CELL) - 1)
+    return (place << BITS_IN_CELL) | ((number >> (BITS_IN_CELL * below)) & (CELL_SIDE - 1))
+
+
+@kernel
+def _sum_units(numbers: Any, counts: Any, best: Any, bands: int, hits: Any, sums: Any) -> None:
+    for i in range(numbers.size):
+        k, number, count = best[i], np.int64(numbers[i]), counts[i]
+        hits[k] += count
+        for band in range(bands):
+            sums[k, band] += count * _value(number, band, bands)
+
+
+@kernel
+def _gather(
+    numbers: Any,
+    counts: Any,
+    best: Any,
+    second: Any,
+    codebook: Any,
+    hits: Any,
+    sums: Any,
+    squared_errors: Any,
+    utilities: Any,
+) -> float:
+    bands = codebook.shape[1]
+    distances = 0.0
+    for i in range(numbers.size):
+        k, number, count = best[i], np.int64(numbers[i]), counts[i]
+        hits[k] += count
+        squared = 0.0
+        for band in range(bands):
+            value = _value(number, band, bands)
+            sums[k, band] += count * value
+            away = value - codebook[k, band]
+            squared += away * away
+        squared_errors[k] += count * squared
+        distances += count * np.sqrt(squared)
+        if second.size:
+            next_squared = 0.0
+            for band in range(bands):
+                away = _value(number, band, bands) - codebook[second[i], band]
+                next_squared += away * away
+            utilities[k] += count * (next_squared - squared)
+    return distances
 
 
 def sum_colors(
@@ -180,6 +326,32 @@ def sum_colors(
     hits, sums = np.zeros(units, np.int64), np.zeros((units, bands), np.int64)
     _sum_units(numbers, counts, best, bands, hits, sums)
     return hits, sums
+
+
+def gather_colors(
+    numbers: NDArray[np.uint32],
+    counts: NDArray[np.int64],
+    best: NDArray[np.int64],
+    second: NDArray[np.int64] | None,
+    codebook: NDArray[np.float64],
+) -> ColorSums:
+    """Add up the samples of each unit, exactly, and their errors, color by color in the order given.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (colors,), uint32
+    counts : ndarray of shape (colors,), int64
+    best, second : ndarray of shape (colors,), int64
+        Of each color, as `match_two_colors` gives them; `second` may be None.
+    codebook : ndarray of shape (units, bands), float64
+    """
+    units = len(codebook)
+    hits, sums = np.zeros(units, np.int64), np.zeros(codebook.shape, np.int64)
+    squared_errors, utilities = np.zeros(units), np.zeros(units)
+    codebook = np.ascontiguousarray(codebook, np.float64)
+    nexts = np.empty(0, np.int64) if second is None else second
+    distances = _gather(numbers, counts, best, nexts, codebook, hits, sums, squared_errors, utilities)
+    return ColorSums(hits, sums, squared_errors, distances, utilities)
 
 
 @lru_cache(maxsize=2)

@@ -1,8 +1,11 @@
-"""Codebooks to start from: spread over the plane of the two principal components, or some of the samples."""
+"""Codebooks to start from.
 
-from collections.abc import Sequence
+To add one: write its function of (lattice, samples, seed) and add its line to ``INITIALIZATIONS``.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +18,8 @@ from dasksom.som.lattice import Lattice
 class Moments:
     """Number, mean and scatter of some samples: what a principal component analysis needs, a chunk at a time."""
 
-    count: int
+    count: float
+    """Or weight, where the samples have weights."""
     mean: NDArray[np.float64]
     """Shape (bands,)."""
     scatter: NDArray[np.float64]
@@ -36,18 +40,24 @@ def _scatter(away: Any, times: Any) -> Any:
 
 
 def moments(samples: NDArray[Any], weights: NDArray[Any] | None = None) -> Moments:
-    """Take the moments of samples of shape (n, bands), n > 0, each counted `weights` times.
+    """Take the moments of samples of shape (n, bands), each counted `weights` times; NaN is a band that is missing.
 
-    Differences are taken from the mean before they are multiplied, so a large offset costs no precision.
+    A missing band counts as the mean of that band in its block. Differences are taken from the mean before they are
+    multiplied, so a large offset costs no precision.
     """
     block = 1 << 16  # float64 copies of a whole chunk would be many times its size
-    parts = []
+    bands = samples.shape[1]
+    parts = [Moments(0.0, np.zeros(bands), np.zeros((bands, bands)))]
     for start in range(0, len(samples), block):
         part = np.asarray(samples[start : start + block], np.float64)
         times = np.ones(len(part)) if weights is None else weights[start : start + block].astype(np.float64)
-        count = times.sum()
-        mean = np.einsum("n,nb->b", times, part) / count
-        parts.append(Moments(int(count), mean, _scatter(part - mean, times)))
+        known = np.isfinite(part)
+        if known.all():
+            mean = np.einsum("n,nb->b", times, part) / times.sum()
+        else:
+            mean = np.einsum("n,nb->b", times, np.where(known, part, 0)) / np.maximum(times @ known, 1e-300)
+            part = np.where(known, part, mean)
+        parts.append(Moments(float(times.sum()), mean, _scatter(part - mean, times)))
     return merge_moments(parts)
 
 
@@ -59,6 +69,9 @@ def merge_moments(parts: Sequence[Moments]) -> Moments:
     total = parts[0]
     for part in parts[1:]:
         count = total.count + part.count
+        if not part.count or not total.count:
+            total = total if total.count else part
+            continue
         step = part.mean - total.mean
         mean = total.mean + step * (part.count / count)
         shift = np.outer(step, step) * (total.count * (part.count / count))
@@ -119,5 +132,20 @@ def random_codebook(lattice: Lattice, of: Moments, seed: int | None) -> NDArray[
     return of.mean + deviation * np.random.default_rng(seed).standard_normal((lattice.units, len(of.mean)))
 
 
-INITIALIZATIONS = ("pca", "sample", "random")
-"""Names of the codebooks that a map can start from."""
+class Drawable(Protocol):
+    """Samples that a codebook can start from."""
+
+    def moments(self) -> Moments:
+        """Give their moments."""
+
+    def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
+        """Choose so many of them at random, shape (units, bands)."""
+
+
+Initialization = Callable[[Lattice, Drawable, int | None], NDArray[np.float64]]
+INITIALIZATIONS: dict[str, Initialization] = {
+    "pca": lambda lattice, samples, _: pca_codebook(lattice, samples.moments()),
+    "sample": lambda lattice, samples, seed: samples.draw(lattice.units, seed),
+    "random": lambda lattice, samples, seed: random_codebook(lattice, samples.moments(), seed),
+}
+"""Name to codebook (units, bands) to start from: takes the lattice, the samples and a seed."""

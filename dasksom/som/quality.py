@@ -1,30 +1,87 @@
 """How well a codebook fits the samples that it labeled."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dasksom.som.gathering import UnitSums
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Quality:
-    """Hits and errors over some samples."""
+    """Hits and errors over some samples; those of several groups add up field by field (`add_up`)."""
 
-    hits: NDArray[np.int64]
-    """Samples of each unit, shape (units,)."""
-    squared_error: float
-    """Sum over the samples of the squared Euclidean distance to their unit."""
+    hits: NDArray[np.float64]
+    """Weight of each unit's samples (their number, where they have no weights), shape (units,)."""
+    squared_errors: NDArray[np.float64]
+    """Weighted sum of the squared Euclidean distances of each unit's samples to it, shape (units,)."""
+    distance: float
+    """Weighted sum of the Euclidean distances of the samples to their units."""
+    counts: NDArray[np.float64]
+    """Weight of the samples by band, shape (1,), or (bands,) where they may miss bands."""
+    offsets: NDArray[np.float64]
+    """Weighted sum of the samples' differences from the codebook's mean, shape (bands,)."""
+    squared_offset: float
+    """Weighted sum of the squared lengths of those differences."""
+    misplaced: float | None = None
+    """Weight of the samples whose best and second-best units are no neighbors; None: not looked at."""
+
+    @property
+    def squared_error(self) -> float:
+        """Sum over the samples of the squared Euclidean distance to their unit."""
+        return float(self.squared_errors.sum())
 
     @property
     def mean_squared_error(self) -> float:
         """Mean over the samples of the squared Euclidean distance to their unit (summed over the bands)."""
-        return self.squared_error / int(self.hits.sum())
+        return self.squared_error / float(self.hits.sum())
+
+    @property
+    def quantization_error(self) -> float:
+        """Mean over the samples of the Euclidean distance to their unit."""
+        return self.distance / float(self.hits.sum())
+
+    @property
+    def deviation(self) -> float:
+        """Sum over the samples of the squared Euclidean distance to their mean; 0 where only rounding is left of it."""
+        deviation = self.squared_offset - float((self.offsets**2 / np.maximum(self.counts, 1e-300)).sum())
+        return deviation if deviation > 1e-12 * self.squared_offset else 0.0
+
+    @property
+    def explained_variance(self) -> float:
+        """1 - squared error / squared deviation of the samples from their mean; NaN where they are all alike."""
+        return 1 - self.squared_error / self.deviation if self.deviation else float("nan")
+
+    @property
+    def topographic_error(self) -> float | None:
+        """Share of the samples whose best and second-best units are no neighbors on the lattice, if it was looked at.
+
+        Source: Kiviluoto, "Topology preservation in self-organizing maps" (1996).
+        """
+        return None if self.misplaced is None else self.misplaced / float(self.hits.sum())
+
+    @property
+    def empty_units(self) -> int:
+        """Units that are no sample's best."""
+        return int((self.hits == 0).sum())
 
 
-def add_qualities(parts: Sequence[Quality]) -> Quality:
-    """Combine the qualities of several groups of samples, in the order given."""
-    hits, squared_error = parts[0].hits, parts[0].squared_error
-    for part in parts[1:]:
-        hits, squared_error = hits + part.hits, squared_error + part.squared_error
-    return Quality(hits, squared_error)
+def quality_of(gathered: UnitSums, codebook: NDArray[np.float64], misplaced: float | None = None) -> Quality:
+    """Tell how well a codebook fits the samples that its units gathered.
+
+    Moments are taken about the codebook's mean, which lies among the samples, so that an offset costs no precision:
+    sum ||x - c||^2 = sum over the units of e + 2 (w - c)(S - n w) + n (w - c)^2.
+    """
+    center = codebook.mean(axis=0)
+    away, rest = codebook - center, gathered.sums - gathered.counts * codebook
+    squared = gathered.squared_errors.sum() + (2 * away * rest + gathered.counts * away**2).sum()
+    return Quality(
+        hits=gathered.hits,
+        squared_errors=gathered.squared_errors,
+        distance=gathered.distance,
+        counts=gathered.counts.sum(axis=0),
+        offsets=(rest + gathered.counts * away).sum(axis=0),
+        squared_offset=float(squared),
+        misplaced=misplaced,
+    )

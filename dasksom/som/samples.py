@@ -1,5 +1,6 @@
-"""A chunk of an image as the samples that a map takes."""
+"""A chunk of an image as the samples that a map takes: which of them count, and how much."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,32 +10,101 @@ from dasksom.errors import InputError
 
 LARGEST = 1e150
 """Largest magnitude of a sample; sums of squares of larger ones leave the range of float64."""
+MISSING = ("exclude", "bands", "error")
+"""What becomes of samples with NaN: left out, compared by the bands that they have, or an error."""
 
 
-def samples_of(block: NDArray[Any], corner: tuple[int, ...]) -> NDArray[Any]:
-    """Give a chunk's samples.
+NO_SAMPLES = "there is no sample to train on: all of them are masked, have the weight zero or are NaN"
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The samples of a chunk that count."""
+
+    values: NDArray[Any]
+    """Shape (n, bands), real, finite; with NaN for missing bands where they are allowed."""
+    weights: NDArray[np.float64] | None
+    """How much each counts, above 0, shape (n,); None: 1 each."""
+    kept: NDArray[np.bool_] | None
+    """Which of the chunk's samples these are; None: all."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def take_samples(
+    block: NDArray[Any], corner: tuple[int, ...], weights: NDArray[Any] | None = None, missing: str = "error"
+) -> Samples:
+    """Give the samples of a chunk that count.
 
     Parameters
     ----------
     block : ndarray of shape (..., bands), real
     corner : tuple of int
         Index of the chunk's first element in the image; errors tell places by it.
+    weights : ndarray of shape (..., 1), optional
+        bool: whether each sample counts; or real: how much, 0 for not at all.
+    missing : str
+        One of ``MISSING``. A sample without any band is always left out, unless that is an error.
 
     Returns
     -------
-    ndarray of shape (n, bands), a view where the chunk is contiguous
+    Samples
+        Views of the chunk where all of its samples count.
 
     Raises
     ------
     InputError
-        If one of them is NaN, infinite, or so large that its square is.
+        If a sample that counts is infinite, or so large that its square is, or NaN where that is an error; if a weight
+        is negative or not finite.
     """
-    samples = block.reshape(-1, block.shape[-1])
-    if samples.dtype.kind == "f" and not (-LARGEST <= float(samples.min()) <= float(samples.max()) <= LARGEST):
-        bad = tuple(np.argwhere(~(np.abs(block.astype(np.float64)) <= LARGEST))[0])
-        place = tuple(int(start + at) for start, at in zip(corner, bad, strict=True))
-        raise InputError(
-            f"the image holds {block[bad]} at pixel {place[:-1]}, band {place[-1]}; a map needs finite numbers up "
-            f"to {LARGEST:g}. Replace such pixels first, for example with dask.array.nan_to_num"
-        )
-    return samples
+    values = block.reshape(-1, block.shape[-1])
+    kept, amounts = _weighed(weights, corner)
+    if values.dtype.kind == "f" and not _bounded(values):
+        bad = np.isnan(values)
+        absent = bad.all(axis=1) if missing == "bands" else bad.any(axis=1)
+        if missing != "error" and absent.any():
+            kept = ~absent if kept is None else kept & ~absent
+        allowed = bad if missing != "error" else np.zeros_like(bad)
+        wrong = ~(allowed | (np.abs(values) <= min(LARGEST, float(np.finfo(values.dtype).max))))
+        if kept is not None:
+            wrong &= kept[:, None]
+        if wrong.any():
+            raise InputError(_refusal(block, corner, int(np.flatnonzero(wrong)[0])))
+    if kept is not None and kept.all():
+        kept = None
+    if kept is None:
+        return Samples(values, amounts, None)
+    return Samples(values[kept], None if amounts is None else amounts[kept], kept)
+
+
+def _bounded(values: NDArray[Any]) -> bool:
+    return not len(values) or -LARGEST <= float(values.min()) <= float(values.max()) <= LARGEST
+
+
+def _weighed(
+    weights: NDArray[Any] | None, corner: tuple[int, ...]
+) -> tuple[NDArray[np.bool_] | None, NDArray[np.float64] | None]:
+    if weights is None:
+        return None, None
+    if weights.dtype == np.bool_:
+        return weights.reshape(-1), None
+    amounts = weights.reshape(-1).astype(np.float64)
+    wrong = ~((amounts >= 0) & (amounts < np.inf))
+    if wrong.any():
+        place = np.unravel_index(int(np.flatnonzero(wrong)[0]), weights.shape)
+        at = tuple(int(start + here) for start, here in zip(corner, place, strict=True))[:-1]
+        raise InputError(f"sample_weight: {weights[place]} at {at}; finite numbers of at least 0 are needed")
+    return amounts > 0, amounts
+
+
+def _refusal(block: NDArray[Any], corner: tuple[int, ...], position: int) -> str:
+    bad = np.unravel_index(position, block.shape)
+    place = tuple(int(start + at) for start, at in zip(corner, bad, strict=True))
+    value = block[bad]
+    found = "NaN" if np.isnan(value) else "infinity" if np.isinf(value) else f"{value} (too large)"
+    return (
+        f"the image contains {found} at pixel {place[:-1]}, band {place[-1]}; a map needs finite numbers up to "
+        f"{LARGEST:g}. Mask such pixels (mask=), or replace them first, for example with dask.array.nan_to_num"
+        + ("; missing='exclude' leaves out pixels with NaN" if np.isnan(value) else "")
+    )

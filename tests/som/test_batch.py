@@ -3,11 +3,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dasksom.som.batch import add, update, weigh
-from dasksom.som.bmu import sum_units
+from dasksom.som.batch import update, weigh
+from dasksom.som.gathering import add_up, gather
 from dasksom.som.lattice import Lattice
+from dasksom.som.nearest import nearest_units
 from dasksom.som.neighborhood import Neighborhood
+from dasksom.som.samples import Samples
 from tests import reference
+
+
+def sums(samples, codebook, near):
+    best = nearest_units(samples, codebook, precision="float64")
+    return weigh(gather(Samples(samples, None, None), codebook, best), codebook, near)
 
 
 @settings(max_examples=40, deadline=None)
@@ -23,7 +30,7 @@ def test_an_epoch_equals_the_reference(seed, rows, columns, bands, sigma):
     samples = draw.normal(0, 10, (40, bands))
     codebook = draw.normal(0, 10, (rows * columns, bands))
     near = Neighborhood(Lattice(rows, columns), "gaussian", sigma)
-    got = update(codebook, weigh(sum_units(samples, codebook), near))
+    got = update(codebook, sums(samples, codebook, near))
     expected = reference.batch_epoch(samples.tolist(), codebook.tolist(), Lattice(rows, columns), sigma)
     assert np.allclose(got, expected, rtol=1e-9, atol=1e-9)
 
@@ -32,18 +39,19 @@ def test_shares_of_chunks_add_up_to_the_whole():
     draw = np.random.default_rng(0)
     samples, codebook = draw.random((500, 3)), draw.random((6, 3))
     near = Neighborhood(Lattice(2, 3), "gaussian", 0.8)
-    whole = weigh(sum_units(samples, codebook), near)
-    parts = add([weigh(sum_units(part, codebook), near) for part in np.array_split(samples, 7)])
+    whole = sums(samples, codebook, near)
+    parts = add_up([sums(part, codebook, near) for part in np.array_split(samples, 7)])
     assert np.allclose(parts.numerator, whole.numerator, rtol=1e-13)
     assert np.allclose(parts.denominator, whole.denominator, rtol=1e-13)
-    assert parts.hits.tolist() == whole.hits.tolist()
-    assert parts.squared_error == pytest.approx(whole.squared_error, rel=1e-13)
+    assert parts.quality.hits.tolist() == whole.quality.hits.tolist()
+    assert parts.quality.squared_error == pytest.approx(whole.quality.squared_error, rel=1e-13)
+    assert parts.distortion == pytest.approx(whole.distortion, rel=1e-12)
 
 
 def test_sigma_zero_is_a_step_of_k_means():
     samples = np.array([[0.0], [1.0], [10.0], [14.0]])
     near = Neighborhood(Lattice(1, 2), "gaussian", 0)
-    assert update(np.array([[2.0], [9.0]]), weigh(sum_units(samples, np.array([[2.0], [9.0]])), near)).tolist() == [
+    assert update(np.array([[2.0], [9.0]]), sums(samples, np.array([[2.0], [9.0]]), near)).tolist() == [
         [0.5],
         [12.0],
     ]
@@ -52,4 +60,4 @@ def test_sigma_zero_is_a_step_of_k_means():
 def test_a_unit_that_nobody_chose_keeps_its_vector():
     codebook = np.array([[0.0], [1e6]])
     near = Neighborhood(Lattice(1, 2), "gaussian", 0.05)
-    assert update(codebook, weigh(sum_units(np.array([[3.0], [5.0]]), codebook), near)).tolist() == [[4.0], [1e6]]
+    assert update(codebook, sums(np.array([[3.0], [5.0]]), codebook, near)).tolist() == [[4.0], [1e6]]

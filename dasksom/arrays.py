@@ -1,0 +1,141 @@
+"""What arrays a map takes, and how they become a lazy image with weights beside it."""
+
+from contextlib import nullcontext
+from math import prod
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_array
+
+from dasksom.errors import InputError
+
+NUMPY_CHUNK_BYTES = 16 << 20
+"""Chunks that arrays in memory are worked on in."""
+
+
+def as_image(X: Any) -> tuple[da.Array, da.Array | None]:
+    """Give an array as a lazy image: whole bands in each chunk, and no chunk without samples.
+
+    Parameters
+    ----------
+    X : array of shape (..., bands), real
+        Dask, NumPy, or whatever scikit-learn takes.
+
+    Returns
+    -------
+    image : dask array of the same shape
+    mask : dask array of shape (..., 1), bool, or None
+        Of a masked array: which samples have all their bands.
+
+    Raises
+    ------
+    InputError
+        If it has no samples, no bands, or is not of real numbers.
+    """
+    if not isinstance(X, (da.Array, np.ndarray)) or X.dtype.kind not in "biufc":
+        X = _numeric(X)
+    _check_image(X)
+    if isinstance(X, np.ndarray):
+        rows = max(1, NUMPY_CHUNK_BYTES // X[:1].nbytes)
+        X = da.from_array(X, chunks=(rows, *X.shape[1:]), name=False, asarray=False)
+    mask = None
+    if isinstance(X._meta, np.ma.MaskedArray):
+        mask = ~da.ma.getmaskarray(X).any(axis=-1, keepdims=True)
+        X = da.ma.getdata(X)
+    chunks = tuple(tuple(size for size in sizes if size) for sizes in X.chunks[:-1])
+    if (*chunks, (X.shape[-1],)) != X.chunks:
+        X = X.rechunk((*chunks, -1))
+    return X, None if mask is None else mask.rechunk((*X.chunks[:-1], -1))
+
+
+def _numeric(X: Any) -> NDArray[Any]:
+    """Make an array of lists, data frames, arrays of objects and the like."""
+    try:
+        array: NDArray[Any] = check_array(
+            X, dtype="numeric", allow_nd=True, ensure_all_finite=False, ensure_min_samples=0, ensure_min_features=0
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    return array
+
+
+def _check_image(image: Any) -> None:
+    if image.ndim < 2:
+        raise InputError(
+            f"an array of shape {image.shape} has no samples and bands; give (height, width, bands) for an image or "
+            "(n, bands) for a table. A single band is x[..., None] (Reshape your data)"
+        )
+    if image.dtype.kind == "c":
+        raise InputError(f"Complex data not supported: an array of {image.dtype}; give its real and imaginary parts")
+    if image.dtype.kind not in "uif" or image.dtype.itemsize > 8:
+        raise InputError(
+            f"an array of {image.dtype}; a map takes integers or floating point numbers, for example x.astype('uint8')"
+        )
+    if any(np.isnan(size) for size in image.shape):
+        raise InputError("the array's chunk sizes are unknown; call x.compute_chunk_sizes() first")
+    if prod(image.shape) == 0:
+        samples, bands = prod(image.shape[:-1]), image.shape[-1]
+        raise InputError(
+            f"an array that holds no samples: {samples} sample(s) of {bands} feature(s) (shape=({samples}, {bands})) "
+            "while a minimum of 1 is required."
+        )
+
+
+def as_weights(
+    image: da.Array, mask: Any = None, sample_weight: Any = None, also: da.Array | None = None
+) -> da.Array | None:
+    """Give how much each sample counts as an array in the image's chunks.
+
+    Parameters
+    ----------
+    image : dask array of shape (..., bands)
+    mask : array of shape (...), bool, optional
+        True where a sample counts.
+    sample_weight : array of shape (...), real, optional
+        How much it counts.
+    also : dask array of shape (..., 1), bool, optional
+        Another mask, as `as_image` gives it.
+
+    Returns
+    -------
+    dask array of shape (..., 1), bool or float64; None where every sample counts alike
+
+    Raises
+    ------
+    InputError
+        If a shape or a type does not fit.
+    """
+    counts = also
+    if mask is not None:
+        given = _beside(image, mask, "mask")
+        if given.dtype != np.bool_:
+            raise InputError(f"mask: True where a sample counts, so of bool; got {given.dtype}, say mask != 0")
+        counts = given if counts is None else counts & given
+    if sample_weight is None:
+        return counts
+    weights = _beside(image, sample_weight, "sample_weight")
+    if weights.dtype.kind not in "buif":
+        raise InputError(f"sample_weight: numbers of at least 0 are needed; got {weights.dtype}")
+    weights = weights.astype(np.float64)
+    return weights if counts is None else da.where(counts, weights, 0.0)
+
+
+def _beside(image: da.Array, given: Any, name: str) -> da.Array:
+    if not isinstance(given, da.Array):
+        given = np.asarray(given)
+        if name == "sample_weight" and given.ndim == 0 and given.dtype.kind in "buif":
+            given = np.full(image.shape[:-1], given)
+        given = da.from_array(given, chunks=-1, name=False) if given.ndim else da.asarray(given)
+    if given.shape != image.shape[:-1]:
+        raise InputError(
+            f"{name}: one value for each sample is needed, so the shape {image.shape[:-1]}; got {given.shape}"
+        )
+    return given[..., None].rechunk((*image.chunks[:-1], -1))
+
+
+def computing(X: Any) -> Any:
+    """Give the context to compute an array in: what is in this process's memory is worked on by its threads."""
+    return nullcontext() if isinstance(X, da.Array) else dask.config.set(scheduler="threads")
