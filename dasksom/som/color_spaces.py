@@ -1,0 +1,106 @@
+"""Color spaces in which a map may compare colors: where equal distances look more nearly alike than in RGB.
+
+To add one: write its two functions and add its line to ``COLOR_SPACES``. Each takes and gives ndarrays of shape
+(n, 3), float64; RGB is sRGB from 0 to 1. They undo each other for all real numbers, also outside the gamut, so that a
+mean of colors is never clipped on the way.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+# CIE 1931 2 degree observer, D65, as scikit-image has them
+_XYZ_OF_RGB = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])
+_WHITE = np.array([0.95047, 1.0, 1.08883])
+_LAB_OF_ROOTS = np.array([[0.0, 116.0, 0.0], [500.0, -500.0, 0.0], [0.0, 200.0, -200.0]])
+_CUBIC_FROM = 0.008856
+_SLOPE, _OFFSET = 7.787, 16 / 116
+# Ottosson, "A perceptual color space for image processing" (2020)
+_LMS_OF_RGB = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_OKLAB_OF_ROOTS = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+
+
+def _linear(rgb: Floats) -> Floats:
+    """Undo sRGB's transfer curve (IEC 61966-2-1), mirrored for negative values."""
+    size = np.abs(rgb)
+    return np.asarray(np.sign(rgb) * np.where(size <= 0.04045, size / 12.92, ((size + 0.055) / 1.055) ** 2.4))
+
+
+def _encoded(linear: Floats) -> Floats:
+    size = np.abs(linear)
+    return np.asarray(
+        np.sign(linear) * np.where(size <= 0.04045 / 12.92, size * 12.92, 1.055 * size ** (1 / 2.4) - 0.055)
+    )
+
+
+def lab_of_rgb(rgb: Floats) -> Floats:
+    """CIE 1976 L*a*b*, D65: L from 0 to 100; the distance is the color difference Delta E 1976."""
+    share = _linear(rgb) @ _XYZ_OF_RGB.T / _WHITE
+    roots = np.where(share > _CUBIC_FROM, np.cbrt(share), _SLOPE * share + _OFFSET)
+    return np.asarray(roots @ _LAB_OF_ROOTS.T - [16.0, 0.0, 0.0])
+
+
+def rgb_of_lab(lab: Floats) -> Floats:
+    """Undo `lab_of_rgb`."""
+    roots = (lab + [16.0, 0.0, 0.0]) @ np.linalg.inv(_LAB_OF_ROOTS).T
+    share = np.where(roots > np.cbrt(_CUBIC_FROM), roots**3, (roots - _OFFSET) / _SLOPE)
+    return _encoded(share * _WHITE @ np.linalg.inv(_XYZ_OF_RGB).T)
+
+
+def oklab_of_rgb(rgb: Floats) -> Floats:
+    """Oklab: lightness from 0 to 1."""
+    return np.asarray(np.cbrt(_linear(rgb) @ _LMS_OF_RGB.T) @ _OKLAB_OF_ROOTS.T)
+
+
+def rgb_of_oklab(oklab: Floats) -> Floats:
+    """Undo `oklab_of_rgb`."""
+    roots = oklab @ np.linalg.inv(_OKLAB_OF_ROOTS).T
+    return _encoded(roots**3 @ np.linalg.inv(_LMS_OF_RGB).T)
+
+
+class ColorSpace(NamedTuple):
+    """A way there and back."""
+
+    of_rgb: Callable[[Floats], Floats]
+    to_rgb: Callable[[Floats], Floats]
+
+
+COLOR_SPACES: dict[str, ColorSpace | None] = {
+    "rgb": None,
+    "lab": ColorSpace(lab_of_rgb, rgb_of_lab),
+    "oklab": ColorSpace(oklab_of_rgb, rgb_of_oklab),
+}
+"""None: the image's own numbers, whatever they are."""
+
+
+def scale_of(dtype: np.dtype[Any]) -> float:
+    """Give the value of an image's type that is full intensity: the largest of integers, 1 of floating point."""
+    return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0
+
+
+def to_space(values: NDArray[Any], space: str, scale: float) -> NDArray[Any]:
+    """Give colors (n, 3) of an image in a color space; in "rgb" they stay as they are, whatever their bands."""
+    known = COLOR_SPACES[space]
+    return values if known is None else known.of_rgb(np.asarray(values, np.float64) / scale)
+
+
+def from_space(values: NDArray[np.float64], space: str, scale: float) -> NDArray[np.float64]:
+    """Undo `to_space`."""
+    known = COLOR_SPACES[space]
+    return values if known is None else known.to_rgb(values) * scale
