@@ -100,14 +100,14 @@ def _rank_units(
     expanded = METRICS[metric] in (METRICS["euclidean"], METRICS["cosine"]) and precision == "float32" and not missing
     search = _arrange(units, handicap, np.dtype(precision), expanded)
     rank = ranker(EXPANDED if expanded else metric, missing, ranks)
-    dtype = np.float32 if np.can_cast(samples.dtype, np.float32) else np.float64  # two kinds to compile, without loss
+    dtype = np.float32 if np.can_cast(samples.dtype, np.float32) else np.float64  # no more kinds to compile
     rows = max(1, BLOCK // bands)
     for begin in range(0, len(samples), rows):
         block = np.ascontiguousarray(samples[begin : begin + rows], dtype)
         zero = ~block.any(axis=1) if unit_length else None
         block = _unit_length(block) if unit_length else block.view()
-        block.flags.writeable = False  # one kind to compile
-        found = np.empty((ranks, len(block)), labels.dtype)
+        block.flags.writeable = False  # nor this one
+        found = np.empty((ranks, len(block)), np.uint32)
         rank(block, search.center, search.scale, search.panels, search.start, found)
         if zero is not None:  # as far from all units, but for rounding
             found[:, zero] = np.arange(ranks)[:, np.newaxis]

@@ -57,7 +57,10 @@ class _Lanes(NDArrayOperatorsMixin):
         self.builder, self.value = builder, value
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> "_Lanes":
-        return _Lanes(self.builder, _EMIT[ufunc](self.builder, *(lanes.value for lanes in inputs)))
+        if ufunc not in _EMIT or method != "__call__" or kwargs:
+            return NotImplemented
+        values = (x.value if isinstance(x, _Lanes) else _constant(self.value.type, float(x)) for x in inputs)
+        return _Lanes(self.builder, _EMIT[ufunc](self.builder, *values))
 
 
 def _call(builder: Any, name: str, *vectors: Any) -> Any:
@@ -243,7 +246,8 @@ def ranker(step: str, missing: bool, ranks: int) -> Callable[..., None]:
     callable
         ``rank(samples, center, scale, panels, start, labels)``, all C-contiguous: `samples` (n, bands), float32 or
         float64, are searched as ``(samples - center) * scale``; `panels` (groups, bands, units of a group), float32 or
-        float64; `start` (groups, units of a group), infinite where there is no unit; `labels` (ranks, n), written.
+        float64; `start` (groups, units of a group), infinite where there is no unit; `labels` (ranks, n), uint32,
+        written.
     """
 
     @kernel
