@@ -58,7 +58,7 @@ def lab_of_rgb(rgb: Floats) -> Floats:
 
 def rgb_of_lab(lab: Floats) -> Floats:
     """Undo `lab_of_rgb`."""
-    roots = (lab + [16.0, 0.0, 0.0]) @ np.linalg.inv(_LAB_OF_ROOTS).T
+    roots = np.add(lab, [16.0, 0.0, 0.0]) @ np.linalg.inv(_LAB_OF_ROOTS).T
     share = np.where(roots > np.cbrt(_CUBIC_FROM), roots**3, (roots - _OFFSET) / _SLOPE)
     return _encoded(share * _WHITE @ np.linalg.inv(_XYZ_OF_RGB).T)
 
