@@ -1,0 +1,27 @@
+"""An opened image: its lazy pixels, and what its file says of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import dask.array as da
+
+Tag = tuple[int, int, int, Any, bool]
+"""One TIFF tag as tifffile's `extratags` take it: code, data type, count, value, whether it is written once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A lazy image beside what is not pixels: where there are any, and where on earth or on the slide they lie."""
+
+    pixels: da.Array
+    """Shape (height, width, bands), in the file's dtype; the bands are one chunk, each chunk is one task."""
+    mask: da.Array | None = None
+    """Shape (height, width), bool, in the chunks of `pixels`: True where a pixel counts. None: everywhere."""
+    nodata: float | None = None
+    """The value that stands for "no data" in the file, where it tells one; `mask` is already made of it."""
+    geo_tags: tuple[Tag, ...] = ()
+    """The GeoTIFF tags that place the image on earth (33550, 33922, 34264, 34735 to 34737), verbatim."""
+    pixel_size: tuple[float, float] | None = None
+    """Height and width of a pixel, in `unit`."""
+    unit: str | None = None
+    """Unit of `pixel_size`, as OME-NGFF spells it, such as "micrometer"."""
