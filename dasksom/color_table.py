@@ -21,7 +21,8 @@ from dasksom.passes import Corner, Progress, reduce_chunks
 from dasksom.som.batch import BatchSums, weigh
 from dasksom.som.color_cells import are_colors, cell_bounds, colors_of
 from dasksom.som.color_counts import ColorCounts, count_colors, merge_counts
-from dasksom.som.color_search import ColorSums, gather_colors, match_colors, match_two_colors
+from dasksom.som.color_search import match_colors, match_two_colors
+from dasksom.som.color_sums import ColorSums, gather_colors
 from dasksom.som.gathering import UnitSums
 from dasksom.som.initialization import Moments, moments, sample_positions
 from dasksom.som.lattice import Lattice
@@ -29,8 +30,8 @@ from dasksom.som.neighborhood import Neighborhood
 from dasksom.som.quality import Quality, quality_of
 from dasksom.som.samples import NO_SAMPLES, take_samples
 
-CELLS_A_TASK = 512
-"""Cells of color space that a thread matches in one go."""
+COLORS_A_TASK = 1 << 17
+"""Colors that a thread matches in one go, about: whole cells of color space. Fewer are not worth a thread."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +85,12 @@ class ColorTable:
         misplaced : float or None
         """
         bounds = self._bounds
+        first_colors = np.arange(0, len(self), COLORS_A_TASK)
+        firsts = np.unique(np.searchsorted(bounds[:-1], first_colors, side="right") - 1)
+        cells = zip(firsts, [*firsts[1:], len(bounds) - 1], strict=True)
 
-        def some_cells(first: int) -> tuple[ColorSums, int]:
-            part = bounds[first : first + CELLS_A_TASK + 1]
+        def some_cells(first_and_end: tuple[int, int]) -> tuple[ColorSums, int]:
+            part = bounds[first_and_end[0] : first_and_end[1] + 1]
             these = slice(part[0], part[-1])
             numbers, counts, second = self.numbers[these], self.counts[these], None
             apart = 0
@@ -97,8 +101,8 @@ class ColorTable:
                 best = match_colors(numbers, part - part[0], codebook)
             return gather_colors(numbers, counts, best, second, codebook), apart
 
-        with ThreadPoolExecutor(CPU_COUNT) as threads:
-            parts = list(threads.map(some_cells, range(0, len(bounds) - 1, CELLS_A_TASK)))
+        with ThreadPoolExecutor(min(CPU_COUNT, len(firsts))) as threads:
+            parts = list((threads.map if len(firsts) > 1 else map)(some_cells, cells))
         hits, sums, errors, distances, gains = zip(*(part[0] for part in parts), strict=True)
         counted = np.sum(hits, axis=0).astype(np.float64)
         gathered = UnitSums(

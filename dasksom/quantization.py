@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dasksom.passes import Corner, Progress, Steps, chunk_steps, corner_of, map_chunks
 from dasksom.som.color_cells import are_colors
-from dasksom.som.color_search import look_up_labels
+from dasksom.som.color_labels import by_cells, look_up_labels
 from dasksom.som.gathering import add_up
 from dasksom.som.quality import Quality, quality_of
 from dasksom.som.samples import Samples
@@ -19,6 +19,8 @@ from dasksom.som.search import Search
 
 TABLE_PIXELS = 1 << 22
 """Images of 8-bit colors with at least this many pixels are labeled through a table of all 2^24 colors."""
+SLOW_TABLE_PIXELS = 1 << 25
+"""The same where filling the table takes seconds: other metrics and color spaces."""
 Place = tuple[int, int]
 """(y, x) of a chunk's first pixel, or its (height, width)."""
 Encoded = tuple[Place, Place, Any]
@@ -40,7 +42,7 @@ class Labeling:
     """How the pixels of an image get their labels; travels to the workers."""
 
     codebook: NDArray[np.float64]
-    """Shape (units, bands), float64."""
+    """Shape (units, bands), float64, in the search's color space."""
     search: Search = field(default_factory=Search)
 
     @property
@@ -50,11 +52,8 @@ class Labeling:
 
     def through_table(self, image: da.Array) -> bool:
         """Tell whether an image's labels are looked up in a table of all colors."""
-        return (
-            self.search.metric == "euclidean"
-            and are_colors(image.dtype, image.shape[-1])
-            and prod(image.shape[:-1]) >= TABLE_PIXELS
-        )
+        most = TABLE_PIXELS if by_cells(self.search) else SLOW_TABLE_PIXELS
+        return are_colors(image.dtype, image.shape[-1]) and prod(image.shape[:-1]) >= most
 
     def labels(
         self, block: NDArray[Any], corner: Corner, weights: NDArray[Any] | None, through_table: bool
@@ -66,16 +65,16 @@ class Labeling:
         labels : ndarray of shape (...), unsigned
             Unit numbers; for samples that do not count, the number of units.
         samples : Samples
-            Those that count.
+            Those that count, as they are.
         """
         samples = self.search.take(block, corner, weights)
+        # 8-bit colors have the same labels whether they are looked up or not: the table is exact
+        exact = are_colors(block.dtype, block.shape[-1])
+        search = replace(self.search, precision="float64") if exact else self.search
         if through_table:
-            found = look_up_labels(samples.values, self.codebook)
+            found = look_up_labels(samples.values, self.codebook, search)
         else:
-            # 8-bit colors have the same labels whether they are looked up or not: the table is exact
-            exact = are_colors(block.dtype, block.shape[-1])
-            search = replace(self.search, precision="float64") if exact else self.search
-            found = search.best(samples, self.codebook)
+            found = search.best(search.convert(samples, block.dtype), self.codebook)
         if samples.kept is None:
             return found.reshape(block.shape[:-1]), samples
         units = len(self.codebook)
@@ -226,7 +225,8 @@ def _quantize_chunk(
     if measured:
         flat = labels.reshape(-1)
         best = flat if samples.kept is None else flat[samples.kept]
-        quality = quality_of(labeling.search.gather(samples, labeling.codebook, best), labeling.codebook)
+        compared = labeling.search.convert(samples, block.dtype)
+        quality = quality_of(labeling.search.gather(compared, labeling.codebook, best), labeling.codebook)
     place = corner[0], corner[1]
     return _Labeled(((place, (labels.shape[0], labels.shape[1]), sink.encode(labels, place)),), quality)
 

@@ -1,7 +1,7 @@
 """An image as a map is trained on it when each epoch passes over all of its chunks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dask.array as da
@@ -16,7 +16,7 @@ from dasksom.som.initialization import Moments, merge_moments, moments
 from dasksom.som.lattice import Lattice
 from dasksom.som.neighborhood import Neighborhood
 from dasksom.som.quality import Quality, quality_of
-from dasksom.som.samples import NO_SAMPLES, take_samples
+from dasksom.som.samples import NO_SAMPLES
 from dasksom.som.search import Search
 
 
@@ -30,7 +30,7 @@ def _chunk_sums(
     search: Search,
     utilities: bool,
 ) -> BatchSums:
-    samples = search.take(block, corner, weights)
+    samples = search.convert(search.take(block, corner, weights), block.dtype)
     best, second = search.two_best(samples, codebook) if utilities else (search.best(samples, codebook), None)
     return weigh(search.gather(samples, codebook, best, second), codebook, neighborhood)
 
@@ -44,7 +44,7 @@ def _chunk_quality(
     lattice: Lattice,
     search: Search,
 ) -> Quality:
-    samples = search.take(block, corner, weights)
+    samples = search.convert(search.take(block, corner, weights), block.dtype)
     best, second = search.two_best(samples, codebook)
     apart = ~lattice.adjacent(best, second)
     misplaced = float(apart.sum() if samples.weights is None else samples.weights[apart].sum())
@@ -54,7 +54,7 @@ def _chunk_quality(
 def _chunk_moments(
     block: NDArray[Any], corner: Corner, weights: NDArray[Any] | None = None, *, search: Search
 ) -> Moments:
-    samples = search.take(block, corner, weights)
+    samples = search.convert(search.take(block, corner, weights), block.dtype)
     return moments(samples.values, samples.weights)
 
 
@@ -85,7 +85,8 @@ def _chunk_draws(
     seed: int,
     search: Search,
 ) -> Drawn:
-    samples = take_samples(block, corner, weights, "error" if search.missing == "error" else "exclude")
+    whole = replace(search, missing="error" if search.missing == "error" else "exclude")
+    samples = whole.convert(whole.take(block, corner, weights), block.dtype)
     numbers = _draw(block, corner, leading, seed)
     if samples.kept is not None:
         numbers = numbers[samples.kept]

@@ -1,4 +1,4 @@
-"""The best-matching units of 8-bit colors: one search per cell of color space, and a table of all colors.
+"""The best-matching units of 8-bit colors, one search per cell of color space.
 
 All colors of a cell lie in one small box, so few units can be the best one of any of them. Unit k is left out where it
 is farther than a reference unit r from every point of the box. ||x - w_k||^2 - ||x - w_r||^2 is linear in x, so its
@@ -10,14 +10,12 @@ Boxes are nested: a box's candidates are sought among those of the box around it
 that each box is tested once.
 """
 
-import threading
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.som.color_cells import BITS_IN_CELL, BITS_OF_CELL, CELL_SIDE, cell_bounds, color_numbers
+from dasksom.som.color_cells import BITS_IN_CELL, BITS_OF_CELL, CELL_SIDE
 from dasksom.som.compiling import kernel
 
 BOX_BITS = (7, 6, 5, 4, BITS_IN_CELL)
@@ -243,161 +241,3 @@ def match_two_colors(
         The nearest of the other units; of a map of one unit, that unit.
     """
     return _match(numbers, bounds, codebook, two=True)
-
-
-class ColorSums(NamedTuple):
-    """What the units gathered from some colors, each color counting as often as it occurs."""
-
-    hits: NDArray[np.int64]
-    """Samples of each unit, shape (units,)."""
-    sums: NDArray[np.int64]
-    """Sum of the samples of each unit, shape (units, bands); exact for up to 3.6e16 samples."""
-    squared_errors: NDArray[np.float64]
-    """Sum over the samples of each unit of the squared Euclidean distance to it, shape (units,)."""
-    distances: float
-    """Sum over all samples of the Euclidean distance to their unit."""
-    utilities: NDArray[np.float64]
-    """What the squared error would grow by were a unit removed, shape (units,): the sum over its samples of the squared
-    distance to the second-best unit less that to the best one; 0 where no second-best units were given."""
-
-
-@kernel
-def _value(number: Any, band: int, bands: int) -> Any:
-    """Give the value of one band of the color of a number."""
-    below = bands - 1 - band
-    place = (number >> (BITS_IN_CELL * bands + BITS_OF_CELL * below)) & ((1 << BITS_OF_CELL) - 1)
-    return (place << BITS_IN_CELL) | ((number >> (BITS_IN_CELL * below)) & (CELL_SIDE - 1))
-
-
-@kernel
-def _sum_units(numbers: Any, counts: Any, best: Any, bands: int, hits: Any, sums: Any) -> None:
-    for i in range(numbers.size):
-        k, number, count = best[i], np.int64(numbers[i]), counts[i]
-        hits[k] += count
-        for band in range(bands):
-            sums[k, band] += count * _value(number, band, bands)
-
-
-@kernel
-def _gather(
-    numbers: Any,
-    counts: Any,
-    best: Any,
-    second: Any,
-    codebook: Any,
-    hits: Any,
-    sums: Any,
-    squared_errors: Any,
-    utilities: Any,
-) -> float:
-    bands = codebook.shape[1]
-    distances = 0.0
-    for i in range(numbers.size):
-        k, number, count = best[i], np.int64(numbers[i]), counts[i]
-        hits[k] += count
-        squared = 0.0
-        for band in range(bands):
-            value = _value(number, band, bands)
-            sums[k, band] += count * value
-            away = value - codebook[k, band]
-            squared += away * away
-        squared_errors[k] += count * squared
-        distances += count * np.sqrt(squared)
-        if second.size:
-            next_squared = 0.0
-            for band in range(bands):
-                away = _value(number, band, bands) - codebook[second[i], band]
-                next_squared += away * away
-            utilities[k] += count * (next_squared - squared)
-    return distances
-
-
-def sum_colors(
-    numbers: NDArray[np.uint32], counts: NDArray[np.int64], best: NDArray[np.int64], units: int, bands: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Add up the samples of each unit, exactly.
-
-    Returns
-    -------
-    hits : ndarray of shape (units,), int64
-    sums : ndarray of shape (units, bands), int64
-        Exact for up to 3.6e16 samples.
-    """
-    hits, sums = np.zeros(units, np.int64), np.zeros((units, bands), np.int64)
-    _sum_units(numbers, counts, best, bands, hits, sums)
-    return hits, sums
-
-
-def gather_colors(
-    numbers: NDArray[np.uint32],
-    counts: NDArray[np.int64],
-    best: NDArray[np.int64],
-    second: NDArray[np.int64] | None,
-    codebook: NDArray[np.float64],
-) -> ColorSums:
-    """Add up the samples of each unit, exactly, and their errors, color by color in the order given.
-
-    Parameters
-    ----------
-    numbers : ndarray of shape (colors,), uint32
-    counts : ndarray of shape (colors,), int64
-    best, second : ndarray of shape (colors,), int64
-        Of each color, as `match_two_colors` gives them; `second` may be None.
-    codebook : ndarray of shape (units, bands), float64
-    """
-    units = len(codebook)
-    hits, sums = np.zeros(units, np.int64), np.zeros(codebook.shape, np.int64)
-    squared_errors, utilities = np.zeros(units), np.zeros(units)
-    codebook = np.ascontiguousarray(codebook, np.float64)
-    nexts = np.empty(0, np.int64) if second is None else second
-    distances = _gather(numbers, counts, best, nexts, codebook, hits, sums, squared_errors, utilities)
-    return ColorSums(hits, sums, squared_errors, distances, utilities)
-
-
-@lru_cache(maxsize=2)
-def _lookup_table(weights: bytes, bands: int) -> NDArray[Any]:
-    codebook = np.frombuffer(weights).reshape(-1, bands)
-    numbers = np.arange(256**bands, dtype=np.uint32)
-    best = match_colors(numbers, cell_bounds(numbers, bands), codebook)
-    return best.astype(np.min_scalar_type(len(codebook) - 1))
-
-
-_filling = threading.Lock()
-
-
-@kernel
-def _look_up(samples: Any, numbers: Any, table: Any, labels: Any) -> None:
-    n, bands = samples.shape
-    if bands == 3:
-        for i in range(n):
-            labels[i] = table[numbers[0, samples[i, 0]] | numbers[1, samples[i, 1]] | numbers[2, samples[i, 2]]]
-    else:
-        for i in range(n):
-            number = numbers[0, samples[i, 0]]
-            for band in range(1, bands):
-                number |= numbers[band, samples[i, band]]
-            labels[i] = table[number]
-
-
-def look_up_labels(samples: NDArray[np.uint8], codebook: NDArray[np.float64]) -> NDArray[Any]:
-    """Find the best-matching unit of each sample through a table of all colors.
-
-    The table depends on the codebook alone, so every process fills its own (0.1 s for 256 units) and keeps it for its
-    next chunk; nothing but the codebook travels, and no worker's death can lose it.
-
-    Parameters
-    ----------
-    samples : ndarray of shape (n, bands), uint8, 1 <= bands <= 3
-    codebook : ndarray of shape (units, bands), float64
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        Smallest unsigned type that holds ``units - 1``.
-    """
-    bands = samples.shape[1]
-    with _filling:
-        table = _lookup_table(np.ascontiguousarray(codebook, np.float64).tobytes(), bands)
-    labels = np.empty(len(samples), table.dtype)
-    _look_up(samples, color_numbers(bands), table, labels)
-    return labels

@@ -1,11 +1,12 @@
 """How samples are taken from a chunk and their best-matching units found: what a map's parameters say of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dasksom.som.color_spaces import scale_of, to_space
 from dasksom.som.gathering import UnitSums, gather
 from dasksom.som.nearest import nearest_units, two_nearest_units
 from dasksom.som.samples import Samples, take_samples
@@ -21,14 +22,21 @@ class Search:
     """Of the distances that are compared: float32 or float64."""
     missing: str = "error"
     """What NaN means: one of ``dasksom.som.samples.MISSING``."""
+    color_space: str = "rgb"
+    """A name in ``dasksom.som.color_spaces.COLOR_SPACES``; codebooks are in that space."""
 
     @property
     def _how(self) -> dict[str, Any]:
         return {"metric": self.metric, "precision": self.precision, "missing": self.missing == "bands"}
 
     def take(self, block: NDArray[Any], corner: tuple[int, ...], weights: NDArray[Any] | None = None) -> Samples:
-        """Give the samples of a chunk that count; see `take_samples`."""
+        """Give the samples of a chunk that count, as they are; see `take_samples`."""
         return take_samples(block, corner, weights, self.missing)
+
+    def convert(self, samples: Samples, dtype: np.dtype[Any]) -> Samples:
+        """Give samples of an image of that type in the color space."""
+        values = to_space(samples.values, self.color_space, scale_of(dtype))
+        return samples if values is samples.values else replace(samples, values=values)
 
     def best(self, samples: Samples, codebook: NDArray[np.float64]) -> NDArray[Any]:
         """Find each sample's best-matching unit."""
@@ -45,8 +53,8 @@ class Search:
         return gather(samples, codebook, best, second, missing=self.missing == "bands")
 
     def distances(self, values: NDArray[Any], codebook: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give the distance of each of the values (n, bands) to each unit: shape (n, units), float64."""
-        values = np.asarray(values, np.float64)
+        """Give the distance of each of an image's values (n, bands) to each unit: shape (n, units), float64."""
+        values = np.asarray(to_space(values, self.color_space, scale_of(values.dtype)), np.float64)
         found = np.empty((len(values), len(codebook)))
         lengths = np.sqrt((values**2).sum(axis=1))
         for k, unit in enumerate(codebook):
