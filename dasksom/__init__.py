@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from dasksom.errors import DasksomError, InputError
 
 if TYPE_CHECKING:
-    from dasksom.estimator import BatchSOM, load
+    from dasksom.estimator import BatchSOM
     from dasksom.image import open_image
+    from dasksom.loading import load
 
 __version__ = "0.1.0"
 __all__ = ["BatchSOM", "DasksomError", "InputError", "load", "open_image"]
 
-_HOMES = {"BatchSOM": "dasksom.estimator", "load": "dasksom.estimator", "open_image": "dasksom.image"}
+_HOMES = {"BatchSOM": "dasksom.estimator", "load": "dasksom.loading", "open_image": "dasksom.image"}
 
 
 def __getattr__(name: str) -> Any:

@@ -55,7 +55,24 @@ _map_options = _options(
         nargs=2,
         type=float,
         metavar="FIRST LAST",
-        help="Radius of the neighborhood, in lattice units.  [default: half a side, 0.1]",
+        help="Radius of the neighborhood, in lattice units.  [default: half a side, 0.1; 0.5 before a refinement]",
+    ),
+    click.option(
+        "--refine",
+        type=int,
+        metavar="N",
+        help="Epochs after those in which units move to where the error is; 0 keeps the order of the map.  "
+        "[default: 80 for 8-bit colors, else 0]",
+    ),
+    click.option(
+        "--color-space",
+        metavar="NAME",
+        help="Space in which colors are compared: rgb (the image's numbers), lab or oklab.  [default: rgb]",
+    ),
+    click.option(
+        "--metric",
+        metavar="NAME",
+        help="How far a pixel is from a unit: euclidean, cosine, manhattan or chebyshev.  [default: euclidean]",
     ),
     click.option(
         "--topology", metavar="NAME", help="rectangular (8 neighbors) or hexagonal (6).  [default: rectangular]"

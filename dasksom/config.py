@@ -29,8 +29,16 @@ class MapSection(_Section):
     toroidal: bool = False
     neighborhood: str = "gaussian"
     sigma: tuple[float, float] | None = None
+    refine: int | None = None
+    """None: 80 where the colors of the image are counted, so that epochs cost next to nothing, else 0."""
     decay: str = "exponential"
     init: str = "pca"
+    metric: str = "euclidean"
+    color_space: str = "rgb"
+    empty_units: str = "keep"
+    precision: str = "float32"
+    missing: str = "exclude"
+    tol: float = 0.0
     method: str = "auto"
     seed: int | None = 0
 

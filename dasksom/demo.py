@@ -18,8 +18,6 @@ MOSAIC_SIDE = 32768
 GRIDS = ((3, 3), (8, 8), (16, 16))
 OURS = re.compile(r"photograph(-\d+-colors)?\.png|comparison\.png|mosaic-\d+(-som)?\.zarr|\.(partial|old)-.*")
 """Names of what a demonstration writes."""
-EPOCHS = 100
-"""On counted colors, epochs cost next to nothing."""
 
 
 def _take(folder: Path) -> None:
@@ -33,7 +31,7 @@ def _take(folder: Path) -> None:
 
 
 def _config(grid: tuple[int, int]) -> RunConfig:
-    return RunConfig(map=MapSection(grid=grid, epochs=EPOCHS), output=OutputSection(overwrite=True))
+    return RunConfig(map=MapSection(grid=grid), output=OutputSection(overwrite=True))
 
 
 def photograph_demo(folder: Path, watcher: pipeline.Watcher) -> list[str]:

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,18 +16,21 @@ from sklearn.utils.validation import validate_data
 from dasksom import __version__
 from dasksom.arrays import as_image, as_weights, computing
 from dasksom.color_table import ColorTable, count_image, has_color_table
+from dasksom.compared_colors import ComparedColors, compared_colors
 from dasksom.errors import InputError
 from dasksom.parameters import check_parameters, lattice_of
 from dasksom.passes import Progress, keep_in_memory
 from dasksom.quantization import Labeling, distances_to, labels_of, rebuild
-from dasksom.som.codebook import Codebook, load_codebook
+from dasksom.som.codebook import Codebook
+from dasksom.som.color_labels import by_cells
+from dasksom.som.color_spaces import from_space, scale_of, to_space
 from dasksom.som.initialization import INITIALIZATIONS
 from dasksom.som.lattice import Lattice
 from dasksom.som.quality import Quality
-from dasksom.som.schedule import Decay
+from dasksom.som.schedule import Decay, Step
 from dasksom.som.search import Search
 from dasksom.streaming import Stream
-from dasksom.training import Epoch, OnEpoch, train
+from dasksom.training import Epoch, OnEpoch, Training, train
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +56,11 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         How much a unit's neighbors learn with it.
     sigma : (float, float), optional
         Radius of the neighborhood in the first and in the last epoch, in lattice units. By default from half the longer
-        side of the lattice (a quarter on a torus) to 0.1. A last radius of 0.5 or more keeps neighbors alike; toward 0
-        the error of the palette is least (at 0 an epoch is a step of k-means).
+        side of the lattice (a quarter on a torus) to 0.1, or to 0.5 where a refinement follows. A last radius of 0.5 or
+        more keeps neighbors alike; toward 0 the error of the palette is less (at 0 an epoch is a step of k-means).
+    refine : int
+        Epochs after those, at sigma 0, in which units that do little move to where the error is; 80 take the error of a
+        palette below that of k-means. The units are then put back into the order of the map, as far as it goes.
     decay : {"exponential", "linear", "inverse", "asymptotic"} or callable (first, last, progress) -> float
         How the radius goes from first to last while progress goes from 0 to 1.
     init : {"pca", "sample", "random"} or array of shape (rows, columns, bands)
@@ -63,6 +69,12 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     metric : {"euclidean", "cosine", "manhattan", "chebyshev"}
         How best-matching units are chosen. Units become weighted means of samples, and errors are Euclidean, whatever
         it is.
+    color_space : {"rgb", "lab", "oklab"}
+        Space in which colors are compared and averaged: the image's own numbers, CIE L*a*b* or Oklab. The others are
+        for sRGB images of three bands, of integers or of floats from 0 to 1. Errors are then of that space.
+    empty_units : {"keep", "reseed"}
+        What becomes of a unit after an epoch in which no sample chose it, nor any unit near it: it keeps its vector, or
+        moves beside the unit with the most error.
     precision : {"float32", "float64"}
         Of the distances that "stream" compares; sums are float64 either way, and 8-bit colors are always exact.
     missing : {"exclude", "bands", "error"}
@@ -80,11 +92,13 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Whether "stream" holds the image in the cluster's memory between epochs; "auto" does where it fits with room to
         spare.
     random_state : int, optional
-        Seed of ``init="sample"`` and ``init="random"``.
+        Seed of ``init="sample"`` and ``init="random"``, which differ from fit to fit without one, and of where units
+        move.
 
     Attributes
     ----------
     weights_ : ndarray of shape (rows, columns, bands), float64
+        In the units of the image, whatever the color space.
     history_ : tuple of Epoch
         One record per epoch.
     quality_ : Quality or None
@@ -123,9 +137,12 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         toroidal: bool = False,
         neighborhood: str = "gaussian",
         sigma: tuple[float, float] | None = None,
+        refine: int = 0,
         decay: str | Decay = "exponential",
         init: str | ArrayLike = "pca",
         metric: str = "euclidean",
+        color_space: str = "rgb",
+        empty_units: str = "keep",
         precision: str = "float32",
         missing: str = "exclude",
         tol: float = 0.0,
@@ -141,9 +158,12 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self.toroidal = toroidal
         self.neighborhood = neighborhood
         self.sigma = sigma
+        self.refine = refine
         self.decay = decay
         self.init = init
         self.metric = metric
+        self.color_space = color_space
+        self.empty_units = empty_units
         self.precision = precision
         self.missing = missing
         self.tol = tol
@@ -186,30 +206,30 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         InputError
             If a parameter or an array cannot be used; infinities are found while the array is read.
         """
-        sigmas = self.check_parameters()
+        steps = self.check_parameters()
         again = self.warm_start and hasattr(self, "weights_")
         image, weights = self._take(X, mask, sample_weight, reset=not again)
         start, done = (self._units(), len(self.history_)) if again else (None, 0)
-        if done >= len(sigmas):
+        if done >= len(steps):
             warnings.warn(
-                f"warm_start: {done} of epochs={self.epochs} epochs are done already; raise epochs to go on",
+                f"warm_start: all of epochs={self.epochs} and refine={self.refine} are done; raise one to go on",
                 stacklevel=2,
             )
         with computing(X):
-            self._train(image, weights, start, sigmas[done:], done, progress, on_epoch)
+            self._train(image, weights, start, steps[done:], done, progress, on_epoch)
         return self
 
     def partial_fit(self, X: Any, y: None = None, *, mask: Any = None, sample_weight: Any = None) -> Self:
         """Make one more epoch, on these samples alone, at its place in the schedule; the last radius stays at its end.
 
-        Parameters are those of `fit`.
+        Parameters are those of `fit`. There is no refinement, which goes by the error of all samples.
         """
-        sigmas = self.check_parameters()
+        steps = self.check_parameters()[: self.epochs]
         begun = hasattr(self, "weights_")
         image, weights = self._take(X, mask, sample_weight, reset=not begun)
         start, done = (self._units(), len(self.history_)) if begun else (None, 0)
         with computing(X):
-            self._train(image, weights, start, [sigmas[min(done, len(sigmas) - 1)]], done, None, None)
+            self._train(image, weights, start, [steps[min(done, len(steps) - 1)]], done, None, None)
         return self
 
     def _train(
@@ -217,33 +237,27 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         image: da.Array,
         weights: da.Array | None,
         start: NDArray[np.float64] | None,
-        sigmas: Any,
+        steps: Sequence[Step],
         done: int,
         progress: Progress | None,
         on_epoch: OnEpoch | None,
     ) -> None:
         start = self._given_codebook(image.shape[-1]) if start is None else start
-        samples: ColorTable | Stream
+        scale = scale_of(image.dtype)
+        samples: ColorTable | ComparedColors | Stream
         if self.counts_colors(image, weights):
-            samples = count_image(image, weights, progress)
-            logger.info("%d different colors in %d pixels", len(samples), samples.counts.sum())
+            samples = self._counted(image, weights, progress)
         else:
             samples = Stream(keep_in_memory(image, self.cache), weights, self._search(), progress)
         if start is None:
-            start = INITIALIZATIONS[str(self.init)](self._lattice(), samples, self.random_state)
-        codebook, history = train(
-            start,
-            self._lattice(),
-            sigmas,
-            samples,
-            neighborhood=self.neighborhood,
-            tolerance=self.tol,
-            done=done,
-            on_epoch=on_epoch,
-        )
-        counted = isinstance(samples, ColorTable)
+            codebook = INITIALIZATIONS[str(self.init)](self._lattice(), samples, self.random_state)
+        else:
+            codebook = to_space(start, self.color_space, scale)
+        how = Training(self._lattice(), self.neighborhood, self.tol, self.empty_units, self.random_state or 0)
+        codebook, history = train(codebook, steps, samples, how, done=done, on_epoch=on_epoch)
+        counted = not isinstance(samples, Stream)
         self.quality_: Quality | None = samples.quality(codebook, self._lattice()) if counted else None
-        self.weights_ = codebook.reshape(self.rows, self.columns, -1)
+        self.weights_ = from_space(codebook, self.color_space, scale).reshape(self.rows, self.columns, -1)
         self.history_: tuple[Epoch, ...] = (*(self.history_ if done else ()), *history)
 
     # --------------------------------------------------------------------------------------------------- trained maps
@@ -263,7 +277,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             Row-major unit numbers, -1 for samples that do not count (masked, or with NaN); lazy for a dask array, NumPy
             for anything else.
         """
-        return self._map(X, mask, lambda image, weights: labels_of(image, self._labeling(), weights))
+        return self._map(X, mask, lambda image, weights: labels_of(image, self.labeling_for(image.dtype), weights))
 
     def quantize(self, X: Any, *, mask: Any = None) -> Any:
         """Give every sample the color of its best-matching unit.
@@ -282,7 +296,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """
 
         def rebuilt(image: da.Array, weights: da.Array | None) -> da.Array:
-            return rebuild(image, self._labeling(), self.codebook_.palette(image.dtype), weights)
+            return rebuild(image, self.labeling_for(image.dtype), self.codebook_.palette(image.dtype), weights)
 
         return self._map(X, mask, rebuilt)
 
@@ -298,7 +312,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         array of shape (..., units), float64
             Lazy for a dask array, NumPy for anything else; NaN for samples with NaN.
         """
-        return self._map(X, None, lambda image, _: distances_to(image, self._labeling()))
+        return self._map(X, None, lambda image, _: distances_to(image, self.labeling_for(image.dtype)))
 
     def fit_predict(self, X: Any, y: None = None, *, mask: Any = None, sample_weight: Any = None) -> Any:
         """Train the map and label what it was trained on."""
@@ -311,9 +325,9 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """
         image, weights = self._take(X, mask, sample_weight, reset=False)
         with computing(X):
-            if self.counts_colors(image, weights):
-                return count_image(image, weights).quality(self._units(), self._lattice())
-            return Stream(image, weights, self._search()).quality(self._units(), self._lattice())
+            counted = self.counts_colors(image, weights)
+            samples = self._counted(image, weights) if counted else Stream(image, weights, self._search())
+            return samples.quality(self.labeling_for(image.dtype).codebook, self._lattice())
 
     def score(self, X: Any, y: None = None, *, mask: Any = None, sample_weight: Any = None) -> float:
         """Give minus the mean squared Euclidean distance of the samples to their units; more is better."""
@@ -337,8 +351,8 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     # ------------------------------------------------------------------------------------------------- what is checked
 
-    def check_parameters(self) -> tuple[float, ...]:
-        """Check every parameter; give sigma for each epoch, in lattice units.
+    def check_parameters(self) -> tuple[Step, ...]:
+        """Check every parameter; give what each epoch does.
 
         Raises
         ------
@@ -365,12 +379,12 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             If it is told to count what cannot be counted.
         """
         masked = weights is None or weights.dtype == np.bool_
-        countable = has_color_table(image) and masked and self.metric == "euclidean"
+        countable = has_color_table(image) and masked
         if self.method == "colors" and not countable:
             raise InputError(
-                "method='colors' counts the colors of uint8 images with at most 3 bands, by Euclidean distance and "
-                f"without sample weights; this is {image.dtype} with {image.shape[-1]} bands, metric={self.metric!r}"
-                f"{'' if masked else ', with weights'}: use method='stream' or 'auto'"
+                "method='colors' counts the colors of uint8 images with at most 3 bands, without sample weights; this "
+                f"is {image.dtype} with {image.shape[-1]} bands{'' if masked else ', with weights'}: use "
+                "method='stream' or 'auto'"
             )
         return countable and self.method != "stream"
 
@@ -379,10 +393,9 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """Number of units of the map."""
         return self.rows * self.columns
 
-    @property
-    def labeling_(self) -> Labeling:
-        """How the trained map labels pixels."""
-        return self._labeling()
+    def labeling_for(self, dtype: np.dtype[Any]) -> Labeling:
+        """Tell how the trained map labels the pixels of an image of that type."""
+        return Labeling(to_space(self._units(), self.color_space, scale_of(dtype)), self._search())
 
     @property
     def _n_features_out(self) -> int:
@@ -406,6 +419,11 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             self.n_features_in_ = int(image.shape[-1])
         else:
             self.check_bands(image)
+        if self.color_space != "rgb" and image.shape[-1] != 3:
+            raise InputError(
+                f"color_space={self.color_space!r} is for the three bands of sRGB; X has {image.shape[-1]}: take "
+                "color_space='rgb', which compares the bands as they are"
+            )
         return image, as_weights(image, mask, sample_weight, own_mask)
 
     def _map(self, X: Any, mask: Any, function: Callable[[da.Array, da.Array | None], da.Array]) -> Any:
@@ -424,10 +442,14 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return lattice_of(self.get_params(deep=False))
 
     def _search(self) -> Search:
-        return Search(self.metric, self.precision, self.missing)
+        return Search(self.metric, self.precision, self.missing, self.color_space)
 
-    def _labeling(self) -> Labeling:
-        return Labeling(self._units(), self._search())
+    def _counted(
+        self, image: da.Array, mask: da.Array | None, progress: Progress | None = None
+    ) -> ColorTable | ComparedColors:
+        table = count_image(image, mask, progress)
+        logger.info("%d different colors in %d pixels", len(table), table.counts.sum())
+        return table if by_cells(self._search()) else compared_colors(table, self._search())
 
     def _given_codebook(self, bands: int) -> NDArray[np.float64] | None:
         if isinstance(self.init, str):
@@ -439,33 +461,3 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         if given.shape != (self.rows, self.columns, bands):
             raise InputError(f"init: an array of shape {(self.rows, self.columns, bands)} is needed; got {given.shape}")
         return Codebook(given).units
-
-
-def load(path: str | Path) -> BatchSOM:
-    """Load a trained map that `BatchSOM.save` or ``dasksom train`` wrote.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or not a model.
-    """
-    return from_codebook(load_codebook(path))
-
-
-def from_codebook(codebook: Codebook) -> BatchSOM:
-    """Make a trained map of a codebook; its parameters are those that the codebook tells, or else the defaults."""
-    rows, columns, bands = codebook.weights.shape
-    told = codebook.about.get("parameters", {})
-    if not isinstance(told, dict):
-        raise InputError(f"a model whose parameters are {told!r}, not a mapping; train it again")
-    known = BatchSOM().get_params()
-    kept = {name: value for name, value in told.items() if name in known and name not in ("rows", "columns")}
-    if isinstance(kept.get("sigma"), list):
-        kept["sigma"] = tuple(kept["sigma"])  # JSON has lists alone
-    som = BatchSOM(rows, columns, **kept)
-    som.check_parameters()
-    som.weights_ = codebook.weights
-    som.history_ = ()
-    som.quality_ = None
-    som.n_features_in_ = bands
-    return som

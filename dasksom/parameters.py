@@ -7,25 +7,29 @@ import numpy as np
 
 from dasksom.errors import InputError
 from dasksom.passes import CACHES
+from dasksom.som.color_spaces import COLOR_SPACES
 from dasksom.som.initialization import INITIALIZATIONS
 from dasksom.som.lattice import TOPOLOGIES, Lattice
 from dasksom.som.metric import METRICS
+from dasksom.som.nearest import PRECISIONS
 from dasksom.som.neighborhood import NEIGHBORHOODS
+from dasksom.som.refinement import EMPTY_UNITS, refinement
 from dasksom.som.samples import MISSING
-from dasksom.som.schedule import DECAYS, radii
+from dasksom.som.schedule import DECAYS, Step, radii
 
 METHODS = ("auto", "colors", "stream")
-PRECISIONS = ("float32", "float64")
 MOST_UNITS = 1 << 16
 """Most units of a map; labels and palettes of image files hold no more."""
 MOST_SIDE = 1 << 12
 """Most units of a side: the neighborhood along it is a matrix of its square, 128 MiB."""
 LAST_SIGMA = 0.1
 """Default radius of the last epoch, in lattice units: nothing reaches a neighbor, units end on their own colors."""
+ORDERED_SIGMA = 0.5
+"""The same where a refinement follows, which needs an orderly map to go by."""
 
 
-def check_parameters(given: Mapping[str, Any]) -> tuple[float, ...]:
-    """Check the parameters of a `BatchSOM`, by name; give sigma for each epoch, in lattice units.
+def check_parameters(given: Mapping[str, Any]) -> tuple[Step, ...]:
+    """Check the parameters of a `BatchSOM`, by name; give what each epoch does.
 
     Raises
     ------
@@ -34,6 +38,7 @@ def check_parameters(given: Mapping[str, Any]) -> tuple[float, ...]:
     """
     for name in ("rows", "columns", "epochs"):
         _check(name, given[name], "an int of at least 1", _is_int(given[name], 1))
+    _check("refine", given["refine"], "an int of at least 0", _is_int(given["refine"], 0))
     units = given["rows"] * given["columns"]
     if units > MOST_UNITS:
         raise InputError(f"rows x columns = {units} units; at most {MOST_UNITS} are possible")
@@ -56,11 +61,17 @@ def check_parameters(given: Mapping[str, Any]) -> tuple[float, ...]:
     if not callable(given["decay"]):
         _check_choice("decay", given["decay"], DECAYS)
     _check_choice("metric", given["metric"], METRICS)
+    _check_choice("color_space", given["color_space"], COLOR_SPACES)
+    _check_choice("empty_units", given["empty_units"], EMPTY_UNITS)
     _check_choice("precision", given["precision"], PRECISIONS)
     _check_choice("missing", given["missing"], MISSING)
     if given["missing"] == "bands" and given["metric"] == "cosine":
         raise InputError(
             "metric='cosine' compares whole vectors; with missing='bands' take 'euclidean', 'manhattan' or 'chebyshev'"
+        )
+    if given["color_space"] != "rgb" and given["missing"] == "bands":
+        raise InputError(
+            f"color_space={given['color_space']!r} mixes the bands; with missing='bands' take color_space='rgb'"
         )
     tolerance = given["tol"]
     is_number = isinstance(tolerance, (int, float, np.integer, np.floating)) and not isinstance(tolerance, bool)
@@ -72,8 +83,9 @@ def check_parameters(given: Mapping[str, Any]) -> tuple[float, ...]:
         _check_choice("init", given["init"], INITIALIZATIONS)
     seed = given["random_state"]
     _check("random_state", seed, "None or an int of at least 0", seed is None or _is_int(seed, 0))
-    first, last = _radius_range(given["sigma"], lattice_of(given))
-    return radii(first, last, given["epochs"], given["decay"])
+    first, last = _radius_range(given["sigma"], lattice_of(given), LAST_SIGMA if not given["refine"] else ORDERED_SIGMA)
+    sigmas = radii(first, last, given["epochs"], given["decay"])
+    return (*(Step(sigma) for sigma in sigmas), *refinement(units, given["refine"]))
 
 
 def lattice_of(given: Mapping[str, Any]) -> Lattice:
@@ -81,9 +93,9 @@ def lattice_of(given: Mapping[str, Any]) -> Lattice:
     return Lattice(given["rows"], given["columns"], given["topology"], bool(given["toroidal"]))
 
 
-def _radius_range(sigma: Any, lattice: Lattice) -> tuple[float, float]:
+def _radius_range(sigma: Any, lattice: Lattice, last: float) -> tuple[float, float]:
     if sigma is None:
-        return lattice.default_radius, LAST_SIGMA
+        return max(lattice.default_radius, last), last
     allowed = "a pair (first, last) of finite numbers with first > 0 and first >= last >= 0"
     try:
         first, last = (float(value) for value in sigma)

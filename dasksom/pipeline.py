@@ -12,8 +12,9 @@ from dask.utils import parse_bytes
 
 from dasksom.cluster import connect
 from dasksom.config import RunConfig
-from dasksom.estimator import BatchSOM, from_codebook
+from dasksom.estimator import BatchSOM
 from dasksom.image import check_format, check_output, chunk_alignment, create_writer, open_image, publish
+from dasksom.loading import from_codebook
 from dasksom.passes import keep_in_memory
 from dasksom.quantization import quantize_into
 from dasksom.som.codebook import load_codebook
@@ -24,6 +25,8 @@ CHUNK_BYTES = 64 << 20
 """Largest decoded chunk where memory allows."""
 CHUNKS_PER_WORKER = 16
 """A worker's memory holds so many chunks: one in its several forms, those that come next, and the libraries."""
+REFINEMENT = 80
+"""Epochs that refine a palette, where they are not worth asking for: the colors are counted."""
 SMALL_BYTES = 256 << 20
 """Images that decode to less are not worth starting processes for."""
 
@@ -75,7 +78,10 @@ class _Run:
         yield
         self.summary.seconds[name] = time.perf_counter() - start
 
-    def train(self, som: BatchSOM, cache: str) -> None:
+    def train(self, som: BatchSOM, config: RunConfig) -> None:
+        cache = config.input.cache
+        if config.map.refine is None and som.counts_colors(self.image):
+            som.refine = REFINEMENT
         # Counting and writing are two passes, and what is read twice is not worth keeping unless the user knows better.
         if cache == "memory" or not som.counts_colors(self.image):
             self.image = keep_in_memory(self.image, cache)
@@ -98,11 +104,9 @@ class _Run:
             nodata=self.image.dtype.kind == "f",  # pixels with NaN have no label
         )
         self.summary.units = som.units
-        measured = self.summary.quality is None
+        labeling, measured = som.labeling_for(self.image.dtype), self.summary.quality is None
         with self.stage("write"):
-            quality = quantize_into(
-                self.image, som.labeling_, writer, measured=measured, progress=self.watcher.progress
-            )
+            quality = quantize_into(self.image, labeling, writer, measured=measured, progress=self.watcher.progress)
         self.summary.quality = quality or self.summary.quality
 
 
@@ -128,8 +132,9 @@ def _connect(config: RunConfig, image: da.Array) -> AbstractContextManager[Any]:
 
 def _untrained(config: RunConfig) -> BatchSOM:
     """Make the map that a run trains, with its parameters checked."""
-    given = config.map.model_dump(exclude={"grid", "seed"})
-    som = BatchSOM(*config.map.grid, cache="none", random_state=config.map.seed, **given)
+    given = config.map.model_dump(exclude={"grid", "seed", "refine"})
+    refine = config.map.refine or 0
+    som = BatchSOM(*config.map.grid, cache="none", random_state=config.map.seed, refine=refine, **given)
     som.check_parameters()
     return som
 
@@ -162,7 +167,7 @@ def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, mode
     # the cluster stops before the output is published, or swept away: no task writes any more then
     with publish(output, overwrite=config.output.overwrite) as path, _connect(config, image):
         if model is None:
-            run.train(som, config.input.cache)
+            run.train(som, config)
         run.write(som, path, config.output.image)
     return run.summary
 
@@ -177,6 +182,6 @@ def train(source: str, model: str, config: RunConfig, watcher: Watcher) -> Summa
     image = _open(source, config)
     run = _Run(source, image, model, watcher)
     with publish(model, overwrite=config.output.overwrite) as path, _connect(config, image):
-        run.train(som, config.input.cache)
+        run.train(som, config)
         som.save(path)
     return run.summary

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.som.batch import BatchSums, update
+from dasksom.som.batch import BatchSums, reached, update
 from dasksom.som.lattice import Lattice
 from dasksom.som.neighborhood import Neighborhood
+from dasksom.som.refinement import arrange, beside_the_worst, without_the_idlest
 from dasksom.som.samples import NO_SAMPLES
+from dasksom.som.schedule import Step
 
 logger = logging.getLogger(__name__)
 
@@ -45,35 +47,44 @@ class Epoch:
 
 
 OnEpoch = Callable[[Epoch, NDArray[np.float64]], Any]
-"""Called after each epoch with its record and the new codebook (units, bands); training stops where it returns True."""
+"""Called after each epoch with its record and the new codebook (units, bands), which has more units than the map while
+some are added; training stops where it returns True, once none are."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a map is trained."""
+
+    lattice: Lattice
+    neighborhood: str = "gaussian"
+    """A name in ``dasksom.som.neighborhood.NEIGHBORHOODS``."""
+    tolerance: float = 0.0
+    """Training stops after an epoch that moved the units, in the root mean square, by no more than this share of the
+    samples' standard deviation, if units neither come nor go later; 0 stops never."""
+    empty_units: str = "keep"
+    """One of ``EMPTY_UNITS``."""
+    seed: int = 0
+    """Of where units are added."""
 
 
 def train(
     codebook: NDArray[np.float64],
-    lattice: Lattice,
-    sigmas: Sequence[float],
+    steps: Sequence[Step],
     samples: TrainingSamples,
+    how: Training,
     *,
-    neighborhood: str = "gaussian",
-    tolerance: float = 0.0,
     done: int = 0,
     on_epoch: OnEpoch | None = None,
 ) -> tuple[NDArray[np.float64], tuple[Epoch, ...]]:
-    """Run one batch epoch per sigma.
+    """Run one batch epoch per step.
 
     Parameters
     ----------
     codebook : ndarray of shape (units, bands), float64
         To start from.
-    lattice : Lattice
-    sigmas : sequence of float
-        Radius for each epoch, in lattice units.
+    steps : sequence of Step
     samples : TrainingSamples
-    neighborhood : str
-        A name in ``dasksom.som.neighborhood.NEIGHBORHOODS``.
-    tolerance : float
-        Training stops after an epoch that moved the units, in the root mean square, by no more than this share of the
-        samples' standard deviation; 0 stops never.
+    how : Training
     done : int
         Epochs before these, in the numbering of the records.
     on_epoch : callable, optional
@@ -84,25 +95,48 @@ def train(
     history : tuple of Epoch
     """
     history = []
-    for number, sigma in enumerate(sigmas, start=done + 1):
-        total = samples.batch_sums(codebook, Neighborhood(lattice, neighborhood, sigma), False)
+    laid_out, stop = codebook, False
+    for number, step in enumerate(steps, start=done + 1):
+        neighborhood = Neighborhood(how.lattice, how.neighborhood, step.sigma)
+        total = samples.batch_sums(codebook, neighborhood, step.removed)
         if not total.quality.hits.any():
             raise InputError(NO_SAMPLES)
-        before, codebook = codebook, update(codebook, total)
-        record = _record(number, sigma, total)
+        before, after = codebook, update(codebook, total)
+        codebook = _change_units(after, total, step, how, number)
+        if step.sigma > 0:
+            laid_out = codebook
+        record = _record(number, step.sigma, total)
         logger.info(
             "epoch %d of %d: sigma %.4g, mean squared error %.6g",
             number,
-            done + len(sigmas),
-            sigma,
+            done + len(steps),
+            step.sigma,
             record.mean_squared_error,
         )
         history.append(record)
-        stop = on_epoch is not None and on_epoch(record, codebook) is True
-        if stop or _settled(before, codebook, total, tolerance):
+        stop |= on_epoch is not None and on_epoch(record, codebook) is True
+        moving = any(later.added for later in steps[number - done :])
+        stop |= not moving and _settled(before, after, total, how.tolerance)
+        if stop and len(codebook) == how.lattice.units:
             logger.info("stopped after epoch %d", number)
             break
-    return codebook, tuple(history)
+    return (arrange(codebook, laid_out) if any(step.added for step in steps) else codebook), tuple(history)
+
+
+def _change_units(
+    codebook: NDArray[np.float64], total: BatchSums, step: Step, how: Training, epoch: int
+) -> NDArray[np.float64]:
+    """Let units come, go and move after an update, as the step and the rules say."""
+    empty = np.flatnonzero(~reached(total).any(axis=1)) if how.empty_units == "reseed" else np.empty(0, np.int64)
+    if len(empty) or step.added:
+        found = beside_the_worst(codebook, total.quality, len(empty) + step.added, how.seed + epoch)
+        places = empty[: len(found)]
+        codebook[places] = found[: len(places)]
+        codebook = np.concatenate([codebook, found[len(places) :]])
+    if step.removed:
+        assert total.utilities is not None  # noqa: S101 - asked for with the sums
+        codebook = without_the_idlest(codebook, total.utilities, how.lattice.units)
+    return codebook
 
 
 def _record(number: int, sigma: float, total: BatchSums) -> Epoch:

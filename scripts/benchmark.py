@@ -155,7 +155,7 @@ def fit_and_label(path: Path, output: Path, cache: str, times: dict[str, list[fl
         metadata={},
         with_image=False,
     )
-    quantize_into(image, som.labeling_, writer, measured=False)
+    quantize_into(image, som.labeling_for(image.dtype), writer, measured=False)
     times.setdefault("fit", []).append(fitted - start)
     times.setdefault("write", []).append(time.perf_counter() - fitted)
     times.setdefault("epoch", []).extend(np.diff(epochs))

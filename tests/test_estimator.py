@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from distributed import Client
 from scipy.spatial.distance import cdist
+from sklearn.cluster import KMeans
 
 import dasksom
 from dasksom import BatchSOM, InputError
+from dasksom.som.color_spaces import COLOR_SPACES, to_space
 from dasksom.som.lattice import TOPOLOGIES, Lattice
 from dasksom.som.metric import METRICS
 from dasksom.som.neighborhood import NEIGHBORHOODS
@@ -338,7 +340,7 @@ def test_warm_start__goes_on_where_it_stopped(patch):
     som.fit(patch)
     assert som.weights_.tobytes() == straight.weights_.tobytes()
     assert som.history_ == straight.history_
-    with pytest.warns(UserWarning, match="6 of epochs=6"):
+    with pytest.warns(UserWarning, match="all of epochs=6 and refine=0 are done"):
         som.fit(patch)
 
 
@@ -452,3 +454,99 @@ def test_fit__random_start_is_seeded(patch):
     maps = [BatchSOM(2, 2, epochs=1, init="random", random_state=seed).fit(patch).weights_ for seed in (1, 1, 2)]
     assert np.array_equal(maps[0], maps[1])
     assert not np.array_equal(maps[0], maps[2])
+
+
+@pytest.mark.parametrize("units", [4, 8])
+def test_refine__ends_below_kmeans_with_neighbors_alike(photograph, units):
+    plain = BatchSOM(units, units, epochs=20).fit(photograph)
+    refined = BatchSOM(units, units, epochs=20, refine=80).fit(photograph)
+    kmeans = KMeans(units**2, n_init=1, random_state=0).fit(photograph.reshape(-1, 3).astype(np.float32))
+    assert refined.quality_.mean_squared_error < kmeans.inertia_ / (400 * 600)
+    assert refined.quality_.mean_squared_error < 0.99 * plain.quality_.mean_squared_error
+    assert len(refined.history_) == 100
+    order = refined.evaluate(photograph).topographic_error
+    random = refined.weights_.reshape(-1, 3)[np.random.default_rng(0).permutation(units**2)]
+    refined.weights_ = random.reshape(units, units, 3)
+    assert order < 0.6 * refined.evaluate(photograph).topographic_error
+
+
+def test_refine__counting_colors_gives_what_streaming_gives(patch):
+    maps = [
+        BatchSOM(3, 3, epochs=6, refine=24, method=method, precision="float64").fit(patch).weights_
+        for method in ("colors", "stream")
+    ]
+    assert np.allclose(*maps, rtol=1e-9)
+
+
+def test_refine__counted_colors_give_the_same_bits_for_any_chunks(photograph):
+    maps = [
+        BatchSOM(4, 4, epochs=5, refine=20).fit(da.from_array(photograph, chunks=chunks)).weights_.tobytes()
+        for chunks in ((400, 600, 3), (33, 90, 3))
+    ]
+    assert maps[0] == maps[1]
+
+
+def test_refine__stops_when_told_once_no_unit_is_added_for_a_time(patch):
+    seen = []
+    som = BatchSOM(3, 3, epochs=2, refine=24)
+    som.fit(patch, on_epoch=lambda epoch, codebook: seen.append(len(codebook)) or epoch.epoch >= 4)
+    assert som.weights_.shape == (3, 3, 3)
+    assert seen == [9, 9, 10, 10, 10, 9]  # a unit is added after epoch 3 and removed after epoch 6
+
+
+def test_refine__a_tolerance_does_not_stop_it_before_units_have_moved(patch):
+    som = BatchSOM(2, 2, epochs=5, refine=30, tol=10.0).fit(patch)
+    assert len(som.history_) == 5 + 22  # what the last growth added is removed then, and the rest would be at rest
+    assert BatchSOM(2, 2, epochs=5, tol=10.0).fit(patch).history_[-1].epoch == 1
+
+
+def test_empty_units__keep_their_vectors_or_go_to_where_the_error_is(patch):
+    start = np.full((1, 4, 3), 1000.0) + np.arange(4)[None, :, None]  # all but the first are nobody's
+    kept, moved = (
+        BatchSOM(1, 4, epochs=6, sigma=(0.05, 0.05), init=start, empty_units=policy).fit(patch)
+        for policy in ("keep", "reseed")
+    )
+    assert np.array_equal(kept.weights_[0, 1:], start[0, 1:])
+    assert (kept.quality_.hits > 0).sum() == 1
+    assert (moved.quality_.hits > 0).all()
+    assert moved.quality_.mean_squared_error < 0.5 * kept.quality_.mean_squared_error
+
+
+@pytest.mark.parametrize("space", [name for name in COLOR_SPACES if name != "rgb"])
+def test_color_space__is_where_colors_are_compared(photograph, space):
+    small = photograph[:100, :100]
+    plain, som = (BatchSOM(4, 4, refine=40, color_space=name).fit(small) for name in ("rgb", space))
+    there, quantized, other = (
+        to_space(image.reshape(-1, 3), space, 255) for image in (small, som.quantize(small), plain.quantize(small))
+    )
+    assert ((there - quantized) ** 2).sum() < ((there - other) ** 2).sum()
+    labels = som.predict(small)
+    pixels, units = (to_space(values.reshape(-1, 3), space, 255) for values in (small[::5, ::5], som.weights_))
+    assert np.array_equal(labels[::5, ::5].ravel(), cdist(pixels, units).argmin(axis=1))
+    assert som.score(small) == pytest.approx(-som.quality_.mean_squared_error)
+
+
+def test_color_space__types_agree(photograph):
+    small = photograph[:60, :60]
+    eight = BatchSOM(3, 3, epochs=6, color_space="lab").fit(small)
+    streamed = BatchSOM(3, 3, epochs=6, color_space="lab", precision="float64").fit(small / 255.0)
+    assert np.allclose(eight.weights_ / 255, streamed.weights_, rtol=1e-6)
+    assert np.array_equal(eight.predict(small), streamed.predict(small / 255.0))
+
+
+def test_color_space__is_saved_and_needs_three_bands(patch, tmp_path):
+    som = BatchSOM(2, 2, epochs=3, color_space="oklab").fit(patch)
+    som.save(tmp_path / "map.npz")
+    loaded = dasksom.load(tmp_path / "map.npz")
+    assert np.array_equal(loaded.predict(patch), som.predict(patch))
+    with pytest.raises(InputError, match="three bands of sRGB; X has 2"):
+        BatchSOM(2, 2, color_space="lab").fit(patch[..., :2])
+    with pytest.raises(InputError, match="mixes the bands"):
+        BatchSOM(2, 2, color_space="lab", missing="bands").fit(patch)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_metric__counted_colors_give_what_streaming_gives(patch, metric):
+    counted = BatchSOM(3, 3, epochs=5, metric=metric, precision="float64").fit(patch)
+    streamed = BatchSOM(3, 3, epochs=5, metric=metric, precision="float64", method="stream").fit(patch)
+    assert np.allclose(counted.weights_, streamed.weights_, rtol=1e-9)

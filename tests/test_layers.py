@@ -14,10 +14,12 @@ FLOORS = {
     "terminal": 4,
     "demo": 4,
     "pipeline": 3,
+    "loading": 2.5,
     "estimator": 2,
     "config": 2,
     "parameters": 1,
     "arrays": 1,
+    "compared_colors": 1.5,  # a color table, streamed
     "training": 1,
     "streaming": 1,
     "quantization": 1,

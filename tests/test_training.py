@@ -4,12 +4,15 @@ import pytest
 
 from dasksom.color_table import count_image
 from dasksom.som.lattice import Lattice
+from dasksom.som.schedule import Step
 from dasksom.som.search import Search
 from dasksom.streaming import Stream
-from dasksom.training import train
+from dasksom.training import Training, train
 from tests import reference
 
 SIGMAS = (1.5, 0.7, 0.3, 0.0)
+STEPS = [Step(sigma) for sigma in SIGMAS]
+HOW = Training(Lattice(2, 3))
 
 
 @pytest.fixture
@@ -18,12 +21,11 @@ def start():
 
 
 def test_train__both_ways_equal_the_reference(patch, start):
-    lattice = Lattice(2, 3)
     small = np.ascontiguousarray(patch[:20, :20])
     expected = reference.train(small.reshape(-1, 3).tolist(), start.tolist(), Lattice(2, 3), SIGMAS)
     image = da.from_array(small, chunks=(7, 8, 3))
-    counted, _ = train(start, lattice, SIGMAS, count_image(image))
-    streamed, _ = train(start, lattice, SIGMAS, Stream(image, search=Search(precision="float64")))
+    counted, _ = train(start, STEPS, count_image(image), HOW)
+    streamed, _ = train(start, STEPS, Stream(image, search=Search(precision="float64")), HOW)
     assert np.allclose(counted, expected, rtol=1e-11)
     assert np.allclose(streamed, expected, rtol=1e-11)
 
@@ -37,9 +39,9 @@ def test_train__streams_every_real_type(dtype, bands):
     )
     got, _ = train(
         codebook,
-        Lattice(2, 2),
-        SIGMAS,
+        STEPS,
         Stream(da.from_array(image, chunks=(5, 5, bands)), search=Search(precision="float64")),
+        Training(Lattice(2, 2)),
     )
     assert np.allclose(got, expected, rtol=1e-10)
 
@@ -47,7 +49,7 @@ def test_train__streams_every_real_type(dtype, bands):
 def test_train__history_tells_what_was_seen(patch, start):
     table = count_image(da.from_array(patch))
     seen = []
-    _, history = train(start, Lattice(2, 3), SIGMAS, table, on_epoch=lambda epoch, _: seen.append(epoch))
+    _, history = train(start, STEPS, table, HOW, on_epoch=lambda epoch, _: seen.append(epoch))
     assert tuple(seen) == history
     assert [epoch.epoch for epoch in history] == [1, 2, 3, 4]
     assert [epoch.sigma for epoch in history] == list(SIGMAS)
@@ -57,11 +59,10 @@ def test_train__history_tells_what_was_seen(patch, start):
 
 def test_train__bits_do_not_depend_on_the_scheduler(patch, start, client):
     image = da.from_array(patch.astype(np.float32) / 7, chunks=(5, 7, 3))
-    lattice = Lattice(2, 3)
-    on_cluster, _ = train(start, lattice, SIGMAS, Stream(image, search=Search(precision="float64")))
+    on_cluster, _ = train(start, STEPS, Stream(image, search=Search(precision="float64")), HOW)
     import dask
 
     for options in ({"scheduler": "sync"}, {"scheduler": "threads", "num_workers": 4}):
         with dask.config.set(**options):
-            here, _ = train(start, lattice, SIGMAS, Stream(image, search=Search(precision="float64")))
+            here, _ = train(start, STEPS, Stream(image, search=Search(precision="float64")), HOW)
         assert here.tobytes() == on_cluster.tobytes()

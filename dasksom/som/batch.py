@@ -55,6 +55,11 @@ def weigh(gathered: UnitSums, codebook: NDArray[np.float64], neighborhood: Neigh
     )
 
 
+def reached(total: BatchSums) -> NDArray[np.bool_]:
+    """Tell which numerators have a weight that is not negligible: shape (units, 1), or (units, bands)."""
+    return np.asarray(total.denominator > NEGLIGIBLE * min(1.0, float(total.quality.hits.sum())))
+
+
 def update(codebook: NDArray[np.float64], total: BatchSums) -> NDArray[np.float64]:
     """Move every unit to the neighborhood-weighted mean of the samples; a unit with no weight keeps its vector.
 
@@ -68,5 +73,5 @@ def update(codebook: NDArray[np.float64], total: BatchSums) -> NDArray[np.float6
     -------
     ndarray of shape (units, bands), float64
     """
-    moved = total.denominator > NEGLIGIBLE * min(1.0, float(total.quality.hits.sum()))
+    moved = reached(total)
     return np.where(moved, total.numerator / np.where(moved, total.denominator, 1.0), codebook)

@@ -56,7 +56,7 @@ class _Lanes(NDArrayOperatorsMixin):
     def __init__(self, builder: Any, value: Any) -> None:
         self.builder, self.value = builder, value
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> "_Lanes":
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if ufunc not in _EMIT or method != "__call__" or kwargs:
             return NotImplemented
         values = (x.value if isinstance(x, _Lanes) else _constant(self.value.type, float(x)) for x in inputs)

@@ -1,12 +1,26 @@
-"""How the radius of the neighborhood shrinks from epoch to epoch.
+"""What each epoch does: above all how the radius of the neighborhood shrinks from one to the next.
 
 To add a decay: write its function of (first, last, progress) and add its line to ``DECAYS``.
 """
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from dasksom.errors import InputError
+
+
+@dataclass(frozen=True)
+class Step:
+    """One epoch: its batch update, and what becomes of the units after it (`dasksom.som.refinement`)."""
+
+    sigma: float
+    """Radius of the neighborhood, in lattice units."""
+    added: int = 0
+    """How many units are added, for a time."""
+    removed: bool = False
+    """Whether as many units are removed as were added."""
+
 
 Decay = Callable[[float, float, float], float]
 

@@ -120,7 +120,8 @@ def test_a_label_depends_on_its_sample_alone(monkeypatch, precision, n, bands):
     monkeypatch.setattr(nearest, "BLOCK", 37 * bands)
     np.testing.assert_array_equal(nearest_units(samples, codebook, precision=precision), first)
     with ThreadPoolExecutor(4) as threads:
-        parts = threads.map(lambda i: nearest_units(samples[i : i + 99], codebook, precision=precision), range(0, n, 99))
+        pieces = (samples[i : i + 99] for i in range(0, n, 99))
+        parts = threads.map(lambda piece: nearest_units(piece, codebook, precision=precision), pieces)
     np.testing.assert_array_equal(np.concatenate(list(parts)), first)
 
 
@@ -131,7 +132,8 @@ def test_ties_go_to_the_lowest_unit():
     samples = random.integers(0, 10, size=(800, 2)) / 2
     expected = two_least(squared_distances(samples, codebook))
     np.testing.assert_array_equal(two_nearest_units(samples, codebook, precision="float64"), expected)
-    np.testing.assert_array_equal(nearest_units(distinct, codebook), squared_distances(distinct, codebook).argmin(axis=1))
+    best = squared_distances(distinct, codebook).argmin(axis=1)
+    np.testing.assert_array_equal(nearest_units(distinct, codebook), best)
     same = np.full((300, 3), 0.1)
     for precision in nearest.PRECISIONS:
         first, second = two_nearest_units(random.random((40, 3)), same, precision=precision)
