@@ -8,7 +8,7 @@ of workers.
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import dask.array as da
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError
 from dasksom.passes import Corner, Progress, reduce_chunks
 from dasksom.som.batch import BatchSums, weigh
-from dasksom.som.color_cells import are_colors, cell_bounds, colors_of
+from dasksom.som.color_cells import Cells, are_colors, colors_of, into_cells, split_by_cells
 from dasksom.som.color_counts import ColorCounts, count_colors, merge_counts
 from dasksom.som.color_search import match_colors, match_two_colors
 from dasksom.som.color_sums import ColorSums, gather_colors
@@ -30,8 +30,13 @@ from dasksom.som.neighborhood import Neighborhood
 from dasksom.som.quality import Quality, quality_of
 from dasksom.som.samples import NO_SAMPLES, take_samples
 
-COLORS_A_TASK = 1 << 17
+COLORS_A_TASK = 1 << 14
 """Colors that a thread matches in one go, about: whole cells of color space. Fewer are not worth a thread."""
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(CPU_COUNT, thread_name_prefix="colors")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +53,10 @@ class ColorTable:
         return len(self.numbers)
 
     @cached_property
-    def _bounds(self) -> NDArray[np.int64]:
-        return cell_bounds(self.numbers, self.bands)
+    def _pieces(self) -> list[tuple[Cells, NDArray[np.int64]]]:
+        """Colors and counts, as threads take them."""
+        slices = split_by_cells(self.numbers, self.bands, COLORS_A_TASK)
+        return [(into_cells(self.numbers[these], self.bands), self.counts[these]) for these in slices]
 
     def moments(self) -> Moments:
         """Give the moments of all pixels."""
@@ -84,25 +91,18 @@ class ColorTable:
         UnitSums
         misplaced : float or None
         """
-        bounds = self._bounds
-        first_colors = np.arange(0, len(self), COLORS_A_TASK)
-        firsts = np.unique(np.searchsorted(bounds[:-1], first_colors, side="right") - 1)
-        cells = zip(firsts, [*firsts[1:], len(bounds) - 1], strict=True)
 
-        def some_cells(first_and_end: tuple[int, int]) -> tuple[ColorSums, int]:
-            part = bounds[first_and_end[0] : first_and_end[1] + 1]
-            these = slice(part[0], part[-1])
-            numbers, counts, second = self.numbers[these], self.counts[these], None
-            apart = 0
+        def match(piece: tuple[Cells, NDArray[np.int64]]) -> tuple[ColorSums, int]:
+            cells, counts = piece
+            apart, second = 0, None
             if utilities or lattice is not None:
-                best, second = match_two_colors(numbers, part - part[0], codebook)
+                best, second = match_two_colors(cells, codebook)
                 apart = 0 if lattice is None else int(counts[~lattice.adjacent(best, second)].sum())
             else:
-                best = match_colors(numbers, part - part[0], codebook)
-            return gather_colors(numbers, counts, best, second, codebook), apart
+                best = match_colors(cells, codebook)
+            return gather_colors(cells.numbers, counts, best, second, codebook), apart
 
-        with ThreadPoolExecutor(min(CPU_COUNT, len(firsts))) as threads:
-            parts = list((threads.map if len(firsts) > 1 else map)(some_cells, cells))
+        parts = list(_threads().map(match, self._pieces))
         hits, sums, errors, distances, gains = zip(*(part[0] for part in parts), strict=True)
         counted = np.sum(hits, axis=0).astype(np.float64)
         gathered = UnitSums(

@@ -6,6 +6,7 @@ photograph are, then share cache lines when they are counted or looked up, and a
 cell.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,37 @@ def colors_of(numbers: NDArray[np.uint32], bands: int) -> NDArray[np.uint8]:
     return colors
 
 
-def cell_bounds(numbers: NDArray[np.uint32], bands: int) -> NDArray[np.int64]:
-    """Give the index at which each cell starts among ascending color numbers, and their length at the end."""
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Colors, cell by cell, and in which order a search visits the cells."""
+
+    numbers: NDArray[np.uint32]
+    """Of the colors, ascending, shape (colors,)."""
+    bounds: NDArray[np.int64]
+    """Index at which each cell starts in `numbers`, and their length at the end: shape (cells + 1,)."""
+    order: NDArray[np.int64]
+    """Cells so that those of each box, of whatever size, follow one another (Morton, 1966): shape (cells,)."""
+    boxes: NDArray[np.int64]
+    """Numbers of the cells in that order, ascending; without their last ``bands * b`` bits, those of the boxes of
+    ``2**b`` cells a side."""
+
+
+def into_cells(numbers: NDArray[np.uint32], bands: int) -> Cells:
+    """Tell where the cells of ascending color numbers begin, and how they lie in boxes."""
     starts = np.flatnonzero(np.diff(numbers >> (BITS_IN_CELL * bands))) + 1
-    return np.concatenate([[0], starts, [len(numbers)]]).astype(np.int64)
+    bounds = np.concatenate([[0], starts, [len(numbers)]]).astype(np.int64)
+    cells = (numbers[bounds[:-1]] >> (BITS_IN_CELL * bands)).astype(np.int64)
+    boxes = np.zeros_like(cells)
+    for band in range(bands):
+        places = cells >> (BITS_OF_CELL * band)
+        for bit in range(BITS_OF_CELL):
+            boxes |= ((places >> bit) & 1) << (bands * bit + band)
+    order = np.argsort(boxes)
+    return Cells(numbers, bounds, order, boxes[order])
+
+
+def split_by_cells(numbers: NDArray[np.uint32], bands: int, colors: int) -> list[slice]:
+    """Cut ascending color numbers into pieces of about so many colors, whole cells each."""
+    cells = numbers >> (BITS_IN_CELL * bands)
+    starts = np.unique(np.searchsorted(cells, cells[::colors]))
+    return [slice(int(start), int(end)) for start, end in zip(starts, [*starts[1:], len(numbers)], strict=True)]

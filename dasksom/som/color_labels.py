@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.som.color_cells import cell_bounds, color_numbers, colors_of
+from dasksom.som.color_cells import color_numbers, colors_of, into_cells
 from dasksom.som.color_search import match_colors
 from dasksom.som.compiling import kernel
 from dasksom.som.samples import Samples
@@ -28,7 +28,7 @@ def _lookup_table(weights: bytes, bands: int, search: Search) -> NDArray[Any]:
     numbers = np.arange(256**bands, dtype=np.uint32)
     smallest = np.min_scalar_type(len(codebook) - 1)
     if by_cells(search):
-        return match_colors(numbers, cell_bounds(numbers, bands), codebook).astype(smallest)
+        return match_colors(into_cells(numbers, bands), codebook).astype(smallest)
     table = np.empty(len(numbers), smallest)
     for start in range(0, len(numbers), BLOCK):
         colors = colors_of(numbers[start : start + BLOCK], bands)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.som.color_cells import BITS_IN_CELL, BITS_OF_CELL, CELL_SIDE
+from dasksom.som.color_cells import BITS_IN_CELL, BITS_OF_CELL, CELL_SIDE, Cells
 from dasksom.som.compiling import kernel
 
 BOX_BITS = (7, 6, 5, 4, BITS_IN_CELL)
@@ -124,7 +124,7 @@ def _match_cells(
 ) -> None:
     """Give each color its best unit, and its second-best one where `second` is not empty.
 
-    Cell c holds the colors ``numbers[bounds[c]:bounds[c + 1]]``; `order` and `boxes` are as `_by_box` gives them.
+    Cell c holds the colors ``numbers[bounds[c]:bounds[c + 1]]``; they are visited in this order, by box (`Cells`).
     """
     units, bands = codebook.shape
     two = second.size > 0
@@ -169,68 +169,35 @@ def _match_cells(
             best[start + i] = found[i]
 
 
-def _by_box(
-    numbers: NDArray[np.uint32], bounds: NDArray[np.int64], bands: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Order cells so that those of each box, of whatever size, follow one another (Morton, 1966).
-
-    Returns
-    -------
-    order : ndarray of shape (cells,), int64
-    boxes : ndarray of shape (cells,), int64
-        Numbers of the cells in that order, ascending; without their last ``bands * b`` bits, those of the boxes of
-        ``2**b`` cells a side.
-    """
-    cells = (numbers[bounds[:-1]] >> (BITS_IN_CELL * bands)).astype(np.int64)
-    boxes = np.zeros_like(cells)
-    for band in range(bands):
-        places = cells >> (BITS_OF_CELL * band)
-        for bit in range(BITS_OF_CELL):
-            boxes |= ((places >> bit) & 1) << (bands * bit + band)
-    order = np.argsort(boxes)
-    return order, boxes[order]
-
-
-def _match(
-    numbers: NDArray[np.uint32], bounds: NDArray[np.int64], codebook: NDArray[np.float64], two: bool
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    codebook = np.ascontiguousarray(codebook, np.float64)
-    best, second = np.empty(len(numbers), np.int64), np.empty(len(numbers) if two else 0, np.int64)
-    order, boxes = _by_box(numbers, bounds, codebook.shape[1])
+def _match(cells: Cells, codebook: NDArray[np.float64], two: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    codebook, colors = np.ascontiguousarray(codebook, np.float64), len(cells.numbers)
+    best, second = np.empty(colors, np.int64), np.empty(colors if two else 0, np.int64)
     slack = SLACK * max(255.0, float(np.abs(codebook).max())) ** 2
-    _match_cells(numbers, bounds, order, boxes, codebook, slack, best, second)
+    _match_cells(cells.numbers, cells.bounds, cells.order, cells.boxes, codebook, slack, best, second)
     return best, second
 
 
-def match_colors(
-    numbers: NDArray[np.uint32], bounds: NDArray[np.int64], codebook: NDArray[np.float64]
-) -> NDArray[np.int64]:
+def match_colors(cells: Cells, codebook: NDArray[np.float64]) -> NDArray[np.int64]:
     """Find the best-matching unit of each color of some cells, exactly; ties go to the lowest unit.
 
     Parameters
     ----------
-    numbers : ndarray of shape (colors,), uint32, ascending
-    bounds : ndarray of shape (cells + 1,), int64
-        Where each cell starts in `numbers` (`cell_bounds`).
+    cells : Cells
     codebook : ndarray of shape (units, bands), float64
 
     Returns
     -------
     ndarray of shape (colors,), int64
     """
-    return _match(numbers, bounds, codebook, two=False)[0]
+    return _match(cells, codebook, two=False)[0]
 
 
-def match_two_colors(
-    numbers: NDArray[np.uint32], bounds: NDArray[np.int64], codebook: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def match_two_colors(cells: Cells, codebook: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Find the two nearest units of each color of some cells, exactly; ties go to the lowest unit.
 
     Parameters
     ----------
-    numbers : ndarray of shape (colors,), uint32, ascending
-    bounds : ndarray of shape (cells + 1,), int64
-        Where each cell starts in `numbers` (`cell_bounds`).
+    cells : Cells
     codebook : ndarray of shape (units, bands), float64
 
     Returns
@@ -240,4 +207,4 @@ def match_two_colors(
     second : ndarray of shape (colors,), int64
         The nearest of the other units; of a map of one unit, that unit.
     """
-    return _match(numbers, bounds, codebook, two=True)
+    return _match(cells, codebook, two=True)

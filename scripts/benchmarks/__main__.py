@@ -1,0 +1,78 @@
+"""Measure dasksom side by side with the bare input and output, and with its peers: ratios, never times alone.
+
+Each row is measured in this run on this machine, the two sides in turns, and the medians are compared.
+"""
+
+import argparse
+import json
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.exact import exact
+from benchmarks.gigapixel import gigapixel
+from benchmarks.measuring import TOY, Row, Sizes
+from benchmarks.memory import memory
+from benchmarks.palettes import palettes
+from benchmarks.peers import peers
+from benchmarks.photograph import photograph
+
+# A group of rows: one line here, one module beside this one.
+ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
+    "gigapixel": gigapixel,
+    "peers": peers,
+    "palettes": palettes,
+    "memory": memory,
+    "photograph": photograph,
+    "exact": exact,
+}
+
+
+def main() -> None:
+    """Run the rows that were asked for; print a table and write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = list(ROWS)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"some of {', '.join(names)}; all by default")
+    parser.add_argument(
+        "--toy", action="store_true", help="small sizes: shows that it runs, measures nothing of interest"
+    )
+    parser.add_argument("--repeats", type=int, help="times that each side is measured")
+    parser.add_argument(
+        "--folder", type=Path, help="where the images go (up to 9 GB at a time); by default a temporary folder"
+    )
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    arguments = parser.parse_args()
+    if wrong := set(arguments.rows) - set(names):
+        parser.error(f"unknown rows {', '.join(wrong)}; known are {', '.join(names)}")
+    sizes = TOY if arguments.toy else Sizes()
+    if arguments.repeats:
+        sizes = Sizes(**{**asdict(sizes), "repeats": arguments.repeats})
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as made:
+        folder = Path(made)
+        for name in arguments.rows or names:
+            rows += ROWS[name](sizes, folder)
+            for one in folder.glob("*.zarr"):
+                shutil.rmtree(one)
+    table = Table("what", "measured", "aim", "how")
+    for row in rows:
+        table.add_row(row.name, f"{row.value:.4g}", row.target, row.detail)
+    Console(width=180 if not sys.stdout.isatty() else None).print(table)
+    if arguments.json:
+        machine = {
+            "cpu": platform.processor() or platform.machine(),
+            "python": platform.python_version(),
+            "toy": arguments.toy,
+        }
+        arguments.json.write_text(json.dumps({"machine": machine, "rows": [asdict(row) for row in rows]}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""What all rows are made with: sizes, clocks, clusters."""
+
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from distributed import Client, LocalCluster
+
+GRID = (16, 16)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured figure."""
+
+    name: str
+    value: float
+    target: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large the jobs are."""
+
+    side: int = 32768
+    """Of the mosaic, in pixels."""
+    chunk: int = 2048
+    repeats: int = 3
+    peer_pixels: tuple[int, ...] = (1 << 20, 1 << 24)
+    peer_part: int = 1 << 18
+    """Pixels that XPySom is timed on."""
+    minisom_part: int = 1 << 13
+    """Pixels that MiniSom is timed on."""
+    memory_side: int = 23_552
+    """Of the float32 image with four bands: 8.9 GB."""
+    memory_limit: str = "512MiB"
+    toy: bool = False
+    """Show that it runs; the figures mean nothing."""
+
+
+TOY = Sizes(4096, 2048, 1, (1 << 16,), 1 << 12, 1 << 9, 1536, "512MiB", toy=True)
+
+
+@contextmanager
+def cluster(workers: int, memory_limit: str):
+    """Start single-thread workers on this machine, as dask does it by itself."""
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=memory_limit,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+        ) as started,
+        Client(started) as client,
+    ):
+        yield client
+
+
+def timed(*sides: Callable[[], object], repeats: int) -> list[list[float]]:
+    """Time the sides in turns; give the seconds of each."""
+    seconds: list[list[float]] = [[] for _ in sides]
+    for _ in range(repeats):
+        for side, found in zip(sides, seconds, strict=True):
+            start = time.perf_counter()
+            side()
+            found.append(time.perf_counter() - start)
+    return seconds
+
+
+def shown(seconds: list[float]) -> str:
+    """Write the median and what was measured."""
+    return f"{statistics.median(seconds):.2f} s ({', '.join(f'{one:.2f}' for one in seconds)})"
