@@ -27,7 +27,7 @@ def test_match_colors__equals_brute_force_with_ties_to_the_lowest_unit(seed, uni
     samples = draw.integers(0, 256, (500, bands)).astype(np.uint8)
     samples[:100] = samples[0] // 8 * 8 + draw.integers(0, 8, (100, bands))
     numbers, _ = count_colors(samples)
-    best = match_colors(numbers, into_cells(numbers, bands), codebook)
+    best = match_colors(into_cells(numbers, bands), codebook)
     assert np.array_equal(best, brute_force(colors_of(numbers, bands), codebook))
 
 
@@ -36,6 +36,6 @@ def test_match_colors__thousands_of_units(photograph):
     colors = np.unique(photograph.reshape(-1, 3), axis=0)
     codebook = colors[draw.integers(0, len(colors), 5000)] + draw.random((5000, 3))
     numbers, _ = count_colors(colors)
-    best = match_colors(numbers, into_cells(numbers, 3), codebook)
+    best = match_colors(into_cells(numbers, 3), codebook)
     some = draw.integers(0, len(numbers), 2000)
     assert np.array_equal(best[some], brute_force(colors_of(numbers[some], 3), codebook))

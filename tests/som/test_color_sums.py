@@ -10,7 +10,7 @@ def test_gather_colors__equals_sums_over_the_pixels(photograph):
     samples = photograph.reshape(-1, 3)
     codebook = np.array([[40.0, 30, 20], [200, 150, 100], [120, 60, 30]])
     numbers, counts = count_colors(samples)
-    best, second = match_two_colors(numbers, into_cells(numbers, 3), codebook)
+    best, second = match_two_colors(into_cells(numbers, 3), codebook)
     found = gather_colors(numbers, counts, best, second, codebook)
     away = ((samples[:, None].astype(float) - codebook) ** 2).sum(axis=2)
     labels = away.argmin(axis=1)
