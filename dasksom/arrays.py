@@ -136,6 +136,12 @@ def _beside(image: da.Array, given: Any, name: str) -> da.Array:
     return given[..., None].rechunk((*image.chunks[:-1], -1))
 
 
+def several(X: Any) -> bool:
+    """Tell whether these are several images: a list of dask arrays."""
+    return isinstance(X, (list, tuple)) and bool(X) and all(isinstance(one, da.Array) for one in X)
+
+
 def computing(X: Any) -> Any:
     """Give the context to compute an array in: what is in this process's memory is worked on by its threads."""
-    return nullcontext() if isinstance(X, da.Array) else dask.config.set(scheduler="threads")
+    lazy = isinstance(X, da.Array) or several(X)
+    return nullcontext() if lazy else dask.config.set(scheduler="threads")

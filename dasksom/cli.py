@@ -90,6 +90,12 @@ _map_options = _options(
         metavar="NAME",
         help="How sigma shrinks: exponential, inverse, linear or asymptotic.  [default: exponential]",
     ),
+    click.option(
+        "--sample",
+        type=float,
+        metavar="SHARE",
+        help="Train on this share of the pixels, such as 0.01, for a quick look.  [default: 1, all of them]",
+    ),
     click.option("--init", metavar="NAME", help="Colors to start from: pca, sample or random.  [default: pca]"),
     click.option("--method", metavar="NAME", help="How the image is read: auto, colors or stream.  [default: auto]"),
     click.option("--seed", type=int, metavar="N", help="Seed of --init sample or random.  [default: 0]"),

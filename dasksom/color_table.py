@@ -6,6 +6,7 @@ the map is a sum of integers, so the map is exactly the one that all pixels give
 of workers.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
@@ -136,14 +137,14 @@ def _count_chunk(block: NDArray[np.uint8], corner: Corner, mask: NDArray[Any] | 
     return count_colors(take_samples(block, corner, mask).values)
 
 
-def count_image(image: da.Array, mask: da.Array | None = None, progress: Progress | None = None) -> ColorTable:
-    """Count the colors of an image, in one pass.
+def count_images(images: Sequence[tuple[da.Array, da.Array | None]], progress: Progress | None = None) -> ColorTable:
+    """Count the colors of some images together, in one pass over each.
 
     Parameters
     ----------
-    image : dask array of shape (..., bands), uint8, 1 to 3 bands
-    mask : dask array of shape (..., 1), bool, optional
-        Which pixels count, in the image's chunks.
+    images : sequence of (image, mask)
+        Dask arrays of shape (..., bands), uint8, 1 to 3 bands, the same for all; and of shape (..., 1), bool, in the
+        same chunks: which pixels count. None: all of them.
     progress : callable, optional
 
     Raises
@@ -151,9 +152,16 @@ def count_image(image: da.Array, mask: da.Array | None = None, progress: Progres
     InputError
         If no pixel counts.
     """
-    bands = image.shape[-1]
+    bands = images[0][0].shape[-1]
     combine = partial(merge_counts, bands=bands)
-    numbers, counts = reduce_chunks(image, _count_chunk, combine, beside=[mask], progress=progress)
+    numbers, counts = combine(
+        [reduce_chunks(image, _count_chunk, combine, beside=[mask], progress=progress) for image, mask in images]
+    )
     if not len(numbers):
         raise InputError(NO_SAMPLES)
     return ColorTable(numbers, counts, bands)
+
+
+def count_image(image: da.Array, mask: da.Array | None = None, progress: Progress | None = None) -> ColorTable:
+    """Count the colors of one image; see `count_images`."""
+    return count_images([(image, mask)], progress)

@@ -36,6 +36,7 @@ class MapSection(_Section):
     metric: str = "euclidean"
     color_space: str = "rgb"
     empty_units: str = "keep"
+    sample: float = 1.0
     precision: str = "float32"
     missing: str = "exclude"
     tol: float = 0.0

@@ -1,6 +1,5 @@
 """BatchSOM: the map on arrays, with scikit-learn's and dask-ml's conventions."""
 
-import logging
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,25 +13,21 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import validate_data
 
 from dasksom import __version__
-from dasksom.arrays import as_image, as_weights, computing
-from dasksom.color_table import ColorTable, count_image, has_color_table
-from dasksom.compared_colors import ComparedColors, compared_colors
+from dasksom.arrays import as_image, as_weights, computing, several
+from dasksom.color_table import has_color_table
 from dasksom.errors import InputError
 from dasksom.parameters import check_parameters, lattice_of
-from dasksom.passes import Progress, keep_in_memory
+from dasksom.passes import Progress
 from dasksom.quantization import Labeling, distances_to, labels_of, rebuild
 from dasksom.som.codebook import Codebook
-from dasksom.som.color_labels import by_cells
 from dasksom.som.color_spaces import from_space, scale_of, to_space
 from dasksom.som.initialization import INITIALIZATIONS
 from dasksom.som.lattice import Lattice
 from dasksom.som.quality import Quality
 from dasksom.som.schedule import Decay, Step
 from dasksom.som.search import Search
-from dasksom.streaming import Stream
 from dasksom.training import Epoch, OnEpoch, Training, train
-
-logger = logging.getLogger(__name__)
+from dasksom.training_samples import Weighted, samples_of
 
 
 class NotTrainedError(InputError, NotFittedError):  # type: ignore[misc]
@@ -75,6 +70,9 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     empty_units : {"keep", "reseed"}
         What becomes of a unit after an epoch in which no sample chose it, nor any unit near it: it keeps its vector, or
         moves beside the unit with the most error.
+    sample : float
+        Share of the samples that the map is trained on, above 0, up to 1, for a quick look: chosen at random by their
+        places, whatever the chunks, in one pass, and kept in this process's memory.
     precision : {"float32", "float64"}
         Of the distances that "stream" compares; sums are float64 either way, and 8-bit colors are always exact.
     missing : {"exclude", "bands", "error"}
@@ -92,8 +90,8 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         Whether "stream" holds the image in the cluster's memory between epochs; "auto" does where it fits with room to
         spare.
     random_state : int, optional
-        Seed of ``init="sample"`` and ``init="random"``, which differ from fit to fit without one, and of where units
-        move.
+        Seed of ``init="sample"`` and ``init="random"``, which differ from fit to fit without one; of where units move,
+        and of `sample`, which are always seeded.
 
     Attributes
     ----------
@@ -103,7 +101,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         One record per epoch.
     quality_ : Quality or None
         Hits, errors and topographic error of the trained map over all samples; None where that would take another pass
-        over the image ("stream"): `evaluate` makes it.
+        over the image ("stream", or a `sample`): `evaluate` makes it.
     n_features_in_ : int
         Number of bands.
     feature_names_in_ : ndarray of str
@@ -143,6 +141,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         metric: str = "euclidean",
         color_space: str = "rgb",
         empty_units: str = "keep",
+        sample: float = 1.0,
         precision: str = "float32",
         missing: str = "exclude",
         tol: float = 0.0,
@@ -164,6 +163,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self.metric = metric
         self.color_space = color_space
         self.empty_units = empty_units
+        self.sample = sample
         self.precision = precision
         self.missing = missing
         self.tol = tol
@@ -188,14 +188,15 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
         Parameters
         ----------
-        X : array of shape (..., bands)
-            An image or a table; dask, NumPy or a data frame, any real type. The last axis is the bands.
+        X : array of shape (..., bands), or list of dask arrays
+            An image or a table; dask, NumPy or a data frame, any real type. The last axis is the bands. Or several
+            images of one type and number of bands, for one codebook.
         y : None
             Ignored; scikit-learn's pipelines pass it.
         mask : array of shape (...), bool, optional
-            True where a sample counts, as in scikit-image.
+            True where a sample counts, as in scikit-image. For several images a list of masks, or of None.
         sample_weight : array of shape (...), real, optional
-            How much each sample counts, at least 0.
+            How much each sample counts, at least 0; likewise.
         progress : callable (done, total), optional
             Called as chunks are done; starts again with each pass.
         on_epoch : callable (Epoch, codebook of shape (units, bands)), optional
@@ -208,7 +209,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """
         steps = self.check_parameters()
         again = self.warm_start and hasattr(self, "weights_")
-        image, weights = self._take(X, mask, sample_weight, reset=not again)
+        images = self._take_all(X, mask, sample_weight, reset=not again)
         start, done = (self._units(), len(self.history_)) if again else (None, 0)
         if done >= len(steps):
             warnings.warn(
@@ -216,7 +217,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
                 stacklevel=2,
             )
         with computing(X):
-            self._train(image, weights, start, steps[done:], done, progress, on_epoch)
+            self._train(images, start, steps[done:], done, progress, on_epoch)
         return self
 
     def partial_fit(self, X: Any, y: None = None, *, mask: Any = None, sample_weight: Any = None) -> Self:
@@ -226,37 +227,35 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """
         steps = self.check_parameters()[: self.epochs]
         begun = hasattr(self, "weights_")
-        image, weights = self._take(X, mask, sample_weight, reset=not begun)
+        images = self._take_all(X, mask, sample_weight, reset=not begun)
         start, done = (self._units(), len(self.history_)) if begun else (None, 0)
         with computing(X):
-            self._train(image, weights, start, [steps[min(done, len(steps) - 1)]], done, None, None)
+            self._train(images, start, [steps[min(done, len(steps) - 1)]], done, None, None)
         return self
 
     def _train(
         self,
-        image: da.Array,
-        weights: da.Array | None,
+        images: list[Weighted],
         start: NDArray[np.float64] | None,
         steps: Sequence[Step],
         done: int,
         progress: Progress | None,
         on_epoch: OnEpoch | None,
     ) -> None:
-        start = self._given_codebook(image.shape[-1]) if start is None else start
-        scale = scale_of(image.dtype)
-        samples: ColorTable | ComparedColors | Stream
-        if self.counts_colors(image, weights):
-            samples = self._counted(image, weights, progress)
-        else:
-            samples = Stream(keep_in_memory(image, self.cache), weights, self._search(), progress)
+        first, seed = images[0][0], self.random_state or 0
+        start = self._given_codebook(first.shape[-1]) if start is None else start
+        scale, count = scale_of(first.dtype), all(self.counts_colors(*image) for image in images)
+        samples = samples_of(
+            images, self._search(), count=count, share=self.sample, seed=seed, cache=self.cache, progress=progress
+        )
         if start is None:
             codebook = INITIALIZATIONS[str(self.init)](self._lattice(), samples, self.random_state)
         else:
             codebook = to_space(start, self.color_space, scale)
-        how = Training(self._lattice(), self.neighborhood, self.tol, self.empty_units, self.random_state or 0)
+        how = Training(self._lattice(), self.neighborhood, self.tol, self.empty_units, seed)
         codebook, history = train(codebook, steps, samples, how, done=done, on_epoch=on_epoch)
-        counted = not isinstance(samples, Stream)
-        self.quality_: Quality | None = samples.quality(codebook, self._lattice()) if counted else None
+        free = count and self.sample == 1
+        self.quality_: Quality | None = samples.quality(codebook, self._lattice()) if free else None
         self.weights_ = from_space(codebook, self.color_space, scale).reshape(self.rows, self.columns, -1)
         self.history_: tuple[Epoch, ...] = (*(self.history_ if done else ()), *history)
 
@@ -323,11 +322,12 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
         Parameters are those of `fit`.
         """
-        image, weights = self._take(X, mask, sample_weight, reset=False)
+        self._units()
+        images = self._take_all(X, mask, sample_weight, reset=False)
+        codebook = self.labeling_for(images[0][0].dtype).codebook
         with computing(X):
-            counted = self.counts_colors(image, weights)
-            samples = self._counted(image, weights) if counted else Stream(image, weights, self._search())
-            return samples.quality(self.labeling_for(image.dtype).codebook, self._lattice())
+            count = all(self.counts_colors(*image) for image in images)
+            return samples_of(images, self._search(), count=count).quality(codebook, self._lattice())
 
     def score(self, X: Any, y: None = None, *, mask: Any = None, sample_weight: Any = None) -> float:
         """Give minus the mean squared Euclidean distance of the samples to their units; more is better."""
@@ -363,7 +363,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def check_bands(self, image: Any) -> None:
         """Refuse an image whose bands are not as many as those that the map was trained on."""
-        bands = self._units().shape[1]
+        bands = self.n_features_in_
         if image.shape[-1] != bands:
             raise InputError(
                 f"X has {image.shape[-1]} features, but BatchSOM is expecting {bands} features as input: the bands, in "
@@ -411,8 +411,6 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return hasattr(self, "weights_")
 
     def _take(self, X: Any, mask: Any, sample_weight: Any, *, reset: bool) -> tuple[da.Array, da.Array | None]:
-        if not reset:
-            self._units()
         image, own_mask = as_image(X)
         validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=False)  # names of a data frame's columns
         if reset:
@@ -426,7 +424,20 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             )
         return image, as_weights(image, mask, sample_weight, own_mask)
 
+    def _take_all(self, X: Any, mask: Any, sample_weight: Any, *, reset: bool) -> list[Weighted]:
+        if not several(X):
+            return [self._take(X, mask, sample_weight, reset=reset)]
+        taken = []
+        for number, image in enumerate(X):
+            own = [None if given is None else given[number] for given in (mask, sample_weight)]
+            taken.append(self._take(image, *own, reset=reset and number == 0))
+        types = sorted({str(image.dtype) for image, _ in taken})
+        if len(types) > 1:
+            raise InputError(f"images of {' and '.join(types)}: one map is trained on one type; convert them to one")
+        return taken
+
     def _map(self, X: Any, mask: Any, function: Callable[[da.Array, da.Array | None], da.Array]) -> Any:
+        self._units()
         result = function(*self._take(X, mask, None, reset=False))
         if isinstance(X, da.Array):
             return result
@@ -443,13 +454,6 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def _search(self) -> Search:
         return Search(self.metric, self.precision, self.missing, self.color_space)
-
-    def _counted(
-        self, image: da.Array, mask: da.Array | None, progress: Progress | None = None
-    ) -> ColorTable | ComparedColors:
-        table = count_image(image, mask, progress)
-        logger.info("%d different colors in %d pixels", len(table), table.counts.sum())
-        return table if by_cells(self._search()) else compared_colors(table, self._search())
 
     def _given_codebook(self, bands: int) -> NDArray[np.float64] | None:
         if isinstance(self.init, str):

@@ -76,6 +76,9 @@ def check_parameters(given: Mapping[str, Any]) -> tuple[Step, ...]:
     tolerance = given["tol"]
     is_number = isinstance(tolerance, (int, float, np.integer, np.floating)) and not isinstance(tolerance, bool)
     _check("tol", tolerance, "a finite number of at least 0", is_number and 0 <= tolerance < np.inf)
+    share = given["sample"]
+    is_number = isinstance(share, (int, float, np.integer, np.floating)) and not isinstance(share, bool)
+    _check("sample", share, "a number above 0, up to 1", is_number and 0 < share <= 1)
     _check("warm_start", given["warm_start"], "True or False", isinstance(given["warm_start"], (bool, np.bool_)))
     _check_choice("method", given["method"], METHODS)
     _check_choice("cache", given["cache"], CACHES)

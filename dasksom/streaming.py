@@ -1,9 +1,11 @@
 """An image as a map is trained on it when each epoch passes over all of its chunks."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import dask
 import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from dasksom.som.initialization import Moments, merge_moments, moments
 from dasksom.som.lattice import Lattice
 from dasksom.som.neighborhood import Neighborhood
 from dasksom.som.quality import Quality, quality_of
-from dasksom.som.samples import NO_SAMPLES
+from dasksom.som.samples import NO_SAMPLES, place_numbers
 from dasksom.som.search import Search
 
 
@@ -62,19 +64,6 @@ Drawn = tuple[NDArray[np.uint64], NDArray[np.float64]]
 """Some samples and the numbers that decide which are taken, lowest first."""
 
 
-def _draw(block: NDArray[Any], corner: Corner, leading: tuple[int, ...], seed: int) -> NDArray[np.uint64]:
-    """Give each sample of a chunk a random number that depends on its place in the image and the seed alone."""
-    place = np.zeros(block.shape[:-1], np.uint64)
-    for axis, (start, size) in enumerate(zip(corner, block.shape[:-1], strict=False)):
-        at = np.arange(start, start + size, dtype=np.uint64) * np.uint64(np.prod(leading[axis + 1 :], dtype=np.uint64))
-        place += at.reshape(-1, *(1,) * (len(leading) - 1 - axis))
-    # splitmix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014)
-    number = (place.reshape(-1) + np.uint64(seed)) * np.uint64(0x9E3779B97F4A7C15)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        number = (number ^ (number >> np.uint64(shift))) * np.uint64(factor)
-    return number ^ (number >> np.uint64(31))
-
-
 def _chunk_draws(
     block: NDArray[Any],
     corner: Corner,
@@ -87,7 +76,7 @@ def _chunk_draws(
 ) -> Drawn:
     whole = replace(search, missing="error" if search.missing == "error" else "exclude")
     samples = whole.convert(whole.take(block, corner, weights), block.dtype)
-    numbers = _draw(block, corner, leading, seed)
+    numbers = place_numbers(block.shape[:-1], corner, leading, seed)
     if samples.kept is not None:
         numbers = numbers[samples.kept]
     lowest = np.argpartition(numbers, units)[:units] if len(numbers) > units else np.arange(len(numbers))
@@ -100,7 +89,7 @@ def _lowest_draws(parts: Sequence[Drawn], units: int) -> Drawn:
     return numbers[lowest], np.concatenate([part[1] for part in parts])[lowest]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stream:
     """All samples of an image: every question about them is one pass over its chunks."""
 
@@ -110,23 +99,33 @@ class Stream:
     """Shape (..., 1), bool or real, in the image's chunks."""
     search: Search = field(default_factory=Search)
     progress: Progress | None = None
+    here: bool = False
+    """Whether the samples are in this process's memory, so that its threads work on them and not a cluster."""
 
     def _reduce(self, function: Any, combine: Any, **arguments: Any) -> Any:
-        return reduce_chunks(
-            self.image,
-            function,
-            combine,
-            beside=[self.weights],
-            progress=self.progress,
-            search=self.search,
-            **arguments,
-        )
+        with dask.config.set(scheduler="threads") if self.here else nullcontext():
+            return reduce_chunks(
+                self.image,
+                function,
+                combine,
+                beside=[self.weights],
+                progress=self.progress,
+                search=self.search,
+                **arguments,
+            )
 
     def moments(self) -> Moments:
-        """Take the moments of all samples."""
+        """Take the moments of all samples; their count may be 0."""
         found: Moments = self._reduce(_chunk_moments, merge_moments)
-        if not found.count:
-            raise InputError(NO_SAMPLES)
+        return found
+
+    def lowest(self, units: int, seed: int) -> Drawn:
+        """Give the samples with the lowest random numbers, at most so many, lowest first."""
+
+        def combine(parts: Sequence[Drawn]) -> Drawn:
+            return _lowest_draws(parts, units)
+
+        found: Drawn = self._reduce(_chunk_draws, combine, leading=self.image.shape[:-1], units=units, seed=seed)
         return found
 
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
@@ -138,17 +137,7 @@ class Stream:
         -------
         ndarray of shape (units, bands), float64
         """
-        number = int(np.random.default_rng(seed).integers(1 << 63))
-
-        def lowest(parts: Sequence[Drawn]) -> Drawn:
-            return _lowest_draws(parts, units)
-
-        leading = self.image.shape[:-1]
-        _, chosen = self._reduce(_chunk_draws, lowest, leading=leading, units=units, seed=number)
-        if not len(chosen):
-            raise InputError(NO_SAMPLES)
-        repeated: NDArray[np.float64] = chosen[np.arange(units) % len(chosen)]
-        return repeated
+        return Streams((self,)).draw(units, seed)
 
     def batch_sums(
         self, codebook: NDArray[np.float64], neighborhood: Neighborhood, utilities: bool = False
@@ -163,3 +152,33 @@ class Stream:
         """Tell how well a codebook fits all samples, and how well its lattice keeps their order."""
         total: Quality = self._reduce(_chunk_quality, add_up, codebook=codebook, lattice=lattice)
         return total
+
+
+@dataclass(frozen=True, eq=False)
+class Streams:
+    """The samples of several images, one after the other."""
+
+    parts: tuple[Stream, ...]
+
+    def moments(self) -> Moments:
+        """Take the moments of all samples."""
+        return merge_moments([part.moments() for part in self.parts])
+
+    def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
+        """Choose samples at random from all images; see `Stream.draw`."""
+        first = int(np.random.default_rng(seed).integers(1 << 63))
+        _, chosen = _lowest_draws([part.lowest(units, first + number) for number, part in enumerate(self.parts)], units)
+        if not len(chosen):
+            raise InputError(NO_SAMPLES)
+        repeated: NDArray[np.float64] = chosen[np.arange(units) % len(chosen)]
+        return repeated
+
+    def batch_sums(
+        self, codebook: NDArray[np.float64], neighborhood: Neighborhood, utilities: bool = False
+    ) -> BatchSums:
+        """Give all images' share of the batch update."""
+        return add_up([part.batch_sums(codebook, neighborhood, utilities) for part in self.parts])
+
+    def quality(self, codebook: NDArray[np.float64], lattice: Lattice) -> Quality:
+        """Tell how well a codebook fits all samples, and how well its lattice keeps their order."""
+        return add_up([part.quality(codebook, lattice) for part in self.parts])

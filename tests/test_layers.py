@@ -19,7 +19,9 @@ FLOORS = {
     "config": 2,
     "parameters": 1,
     "arrays": 1,
+    "training_samples": 1.75,
     "compared_colors": 1.5,  # a color table, streamed
+    "sampling": 1,
     "training": 1,
     "streaming": 1,
     "quantization": 1,

@@ -10,8 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from dasksom.errors import InputError
 from dasksom.som.compiling import kernel
 from dasksom.som.lattice import Lattice
+from dasksom.som.samples import NO_SAMPLES
 
 
 @dataclass(frozen=True)
@@ -142,10 +144,16 @@ class Drawable(Protocol):
         """Choose so many of them at random, shape (units, bands)."""
 
 
+def _some(of: Moments) -> Moments:
+    if not of.count:
+        raise InputError(NO_SAMPLES)
+    return of
+
+
 Initialization = Callable[[Lattice, Drawable, int | None], NDArray[np.float64]]
 INITIALIZATIONS: dict[str, Initialization] = {
-    "pca": lambda lattice, samples, _: pca_codebook(lattice, samples.moments()),
+    "pca": lambda lattice, samples, _: pca_codebook(lattice, _some(samples.moments())),
     "sample": lambda lattice, samples, seed: samples.draw(lattice.units, seed),
-    "random": lambda lattice, samples, seed: random_codebook(lattice, samples.moments(), seed),
+    "random": lambda lattice, samples, seed: random_codebook(lattice, _some(samples.moments()), seed),
 }
 """Name to codebook (units, bands) to start from: takes the lattice, the samples and a seed."""

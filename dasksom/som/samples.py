@@ -108,3 +108,35 @@ def _refusal(block: NDArray[Any], corner: tuple[int, ...], position: int) -> str
         f"{LARGEST:g}. Mask such pixels (mask=), or replace them first, for example with dask.array.nan_to_num"
         + ("; missing='exclude' leaves out pixels with NaN" if np.isnan(value) else "")
     )
+
+
+def place_numbers(
+    shape: tuple[int, ...], corner: tuple[int, ...], leading: tuple[int, ...], seed: int
+) -> NDArray[np.uint64]:
+    """Give each sample of a chunk a random number that depends on its place in the image and the seed alone.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the chunk, without bands.
+    corner : tuple of int
+        Index of its first element.
+    leading : tuple of int
+        Shape of the image, without bands.
+    seed : int
+        At least 0.
+
+    Returns
+    -------
+    ndarray of shape (samples,), uint64, spread evenly
+
+    Source: splitmix64 of Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (2014).
+    """
+    place = np.zeros(shape, np.uint64)
+    for axis, (start, size) in enumerate(zip(corner, shape, strict=False)):
+        at = np.arange(start, start + size, dtype=np.uint64) * np.uint64(np.prod(leading[axis + 1 :], dtype=np.uint64))
+        place += at.reshape(-1, *(1,) * (len(leading) - 1 - axis))
+    number = (place.reshape(-1) + np.uint64(seed + 1)) * np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        number = (number ^ (number >> np.uint64(shift))) * np.uint64(factor)
+    return number ^ (number >> np.uint64(31))

@@ -1,0 +1,89 @@
+"""From images to the samples that a map is trained on: counted colors, or streams of chunks."""
+
+import logging
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import dask
+import dask.array as da
+
+from dasksom.color_table import ColorTable, count_images
+from dasksom.compared_colors import ComparedColors, compared_colors
+from dasksom.passes import Progress, keep_in_memory
+from dasksom.sampling import sample_image
+from dasksom.som.color_labels import by_cells
+from dasksom.som.search import Search
+from dasksom.streaming import Stream, Streams
+
+logger = logging.getLogger(__name__)
+
+Weighted = tuple[da.Array, da.Array | None]
+"""An image of shape (..., bands), and how much its samples count (..., 1), bool or real; None: all alike."""
+
+
+def sampled(
+    images: Sequence[Weighted], share: float, search: Search, seed: int, progress: Progress | None
+) -> list[Weighted]:
+    """Take a share of the samples of each image into this process; see `sample_image`."""
+    return [
+        sample_image(image, weights, share, seed=seed + number, missing=search.missing, progress=progress)
+        for number, (image, weights) in enumerate(images)
+    ]
+
+
+def counted(images: Sequence[Weighted], search: Search, progress: Progress | None) -> ColorTable | ComparedColors:
+    """Count the colors of all images together: one pass over each."""
+    table = count_images(images, progress)
+    logger.info("%d different colors in %d pixels", len(table), table.counts.sum())
+    return table if by_cells(search) else compared_colors(table, search)
+
+
+def streamed(
+    images: Sequence[Weighted], search: Search, cache: str, progress: Progress | None, *, here: bool
+) -> Stream | Streams:
+    """Make streams of all images; what fits the cluster's memory is kept there, as `cache` says."""
+    parts = tuple(
+        Stream(image if here else keep_in_memory(image, cache), weights, search, progress, here=here)
+        for image, weights in images
+    )
+    return parts[0] if len(parts) == 1 else Streams(parts)
+
+
+def samples_of(
+    images: Sequence[Weighted],
+    search: Search,
+    *,
+    count: bool,
+    share: float = 1.0,
+    seed: int = 0,
+    cache: str = "none",
+    progress: Progress | None = None,
+) -> ColorTable | Stream | Streams:
+    """Make the samples of images ready.
+
+    Parameters
+    ----------
+    images : sequence of (image, weights)
+    search : Search
+    count : bool
+        Whether to count colors (uint8, at most 3 bands, no real weights) instead of streaming chunks.
+    share : float
+        Of the samples that are taken, chosen at random by their places.
+    seed : int
+        Of that choice.
+    cache : str
+        One of ``dasksom.passes.CACHES``.
+    progress : callable, optional
+
+    Raises
+    ------
+    InputError
+        If there is no sample, or the share does not fit memory.
+    """
+    if share < 1:
+        images = sampled(images, share, search, seed, progress)
+        progress = None
+    with dask.config.set(scheduler="threads") if share < 1 else nullcontext():
+        if count:
+            return counted(images, search, progress)
+    return streamed(images, search, cache, progress, here=share < 1)
