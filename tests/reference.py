@@ -55,3 +55,27 @@ def train(samples, codebook, lattice, sigmas, kind="gaussian"):
     for sigma in sigmas:
         codebook = batch_epoch(samples, codebook, lattice, sigma, kind)
     return codebook
+
+
+def online_place(neighborhood, i, j):
+    """Where unit (i, j) of an online map sits; bubbles and triangles count rows and columns."""
+    if not neighborhood.hexagonal or neighborhood.kind in ("bubble", "triangle"):
+        return i, j
+    return i - 0.5 * ((neighborhood.y - 1 - j) % 2 == 0), j * 1.5 / math.sqrt(3)
+
+
+def online_shares(neighborhood, winner, sigma):
+    """How much each unit of an online map learns of what the winner learns: one list per row of the map."""
+    here = online_place(neighborhood, *winner)
+    shares = [[0.0] * neighborhood.y for _ in range(neighborhood.x)]
+    for i in range(neighborhood.x):
+        for j in range(neighborhood.y):
+            dx, dy = (abs(at - of) for at, of in zip(online_place(neighborhood, i, j), here, strict=True))
+            p, d = dx**2 + dy**2, 2 * sigma**2
+            shares[i][j] = {
+                "gaussian": math.exp(-p / d),
+                "mexican_hat": math.exp(-p / d) * (1 - 2 / d * p),
+                "bubble": float(dx < sigma and dy < sigma),
+                "triangle": max(0, sigma - dx) * max(0, sigma - dy),
+            }[neighborhood.kind]
+    return shares

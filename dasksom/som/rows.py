@@ -1,0 +1,112 @@
+"""A table that a user gave, as samples: float64 and checked, a tile at a time, never copied whole."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dasksom.errors import InputError
+from dasksom.som.samples import LARGEST
+
+TILE_NUMBERS = 1 << 18
+"""Numbers of a tile: 2 MiB as float64."""
+
+
+def as_sample(x: ArrayLike) -> NDArray[np.float64]:
+    """Give one sample as float64, of whatever shape it is.
+
+    Raises
+    ------
+    InputError
+        If it holds anything but finite real numbers.
+    """
+    sample = _as_float(x)
+    if not (np.abs(sample) <= LARGEST).all():
+        raise InputError(f"the sample {x!r} holds {_first_bad(sample)}; a map needs finite numbers up to {LARGEST:g}")
+    return sample
+
+
+class Rows:
+    """The rows of a table, read where and when they are needed.
+
+    Parameters
+    ----------
+    data : array of shape (n, bands), or sequence of n rows
+        Lists and tuples become one array. Of anything else that has ``len()`` and ``[]`` a tile is read at a time.
+    bands : int
+
+    Raises
+    ------
+    InputError
+        If there are no rows, or the first has not that many bands; its methods also where a row holds anything but
+        finite real numbers.
+    TypeError
+        If a row has no length.
+    """
+
+    def __init__(self, data: Any, bands: int) -> None:
+        if len(data) == 0:
+            raise InputError("there are no samples; at least 1 is needed")
+        if len(data[0]) != bands:
+            raise InputError(f"samples have {len(data[0])} features; this map takes {bands}")
+        self._data = _as_float(data) if isinstance(data, (list, tuple)) else data
+        self._bands = bands
+        self._tile = max(1, TILE_NUMBERS // bands)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def at(self, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Give the rows of these numbers: shape (len(numbers), bands), float64, C-contiguous, read-only."""
+        if isinstance(self._data, np.ndarray):
+            return self._checked(self._data[numbers], numbers)
+        return self._checked([self._data[number] for number in numbers.tolist()], numbers)
+
+    def tiles(self) -> Iterator[NDArray[np.float64]]:
+        """Give all rows, in order, a tile at a time: shape (up to a tile, bands), float64, C-contiguous, read-only."""
+        for start in range(0, len(self), self._tile):
+            numbers = np.arange(start, min(start + self._tile, len(self)))
+            if hasattr(self._data, "shape"):
+                yield self._checked(self._data[start : start + self._tile], numbers)
+            else:
+                yield self.at(numbers)
+
+    def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give the mean, shape (bands,), and the covariance, shape (bands, bands): two passes over the tiles."""
+        mean = np.sum([tile.sum(axis=0) for tile in self.tiles()], axis=0) / len(self)
+        scatter = np.zeros((self._bands, self._bands))
+        for tile in self.tiles():
+            away = tile - mean
+            scatter += away.T @ away
+        return mean, scatter / max(len(self) - 1, 1)
+
+    def _checked(self, rows: Any, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+        block = np.ascontiguousarray(_as_float(rows))
+        if block.shape != (len(numbers), self._bands):
+            raise InputError(f"samples of shape {block.shape[1:]}; this map takes ({self._bands},)")
+        if not (-LARGEST <= float(block.min()) <= float(block.max()) <= LARGEST):
+            row, band = np.argwhere(~(np.abs(block) <= LARGEST))[0]
+            raise InputError(
+                f"sample {numbers[row]} holds {block[row, band]} (feature {band}); a map needs finite numbers up to "
+                f"{LARGEST:g}. Leave such samples out, or fill them in, first"
+            )
+        block = block.view()
+        block.flags.writeable = False  # kernels are compiled once for all, and a user's table is never changed
+        return block
+
+
+def _as_float(values: Any) -> NDArray[np.float64]:
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "biufO":
+            raise InputError(f"samples are {array.dtype}; real numbers are accepted")
+        return array.astype(np.float64, copy=False)
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InputError(f"samples are not a table of numbers ({error})") from error
+
+
+def _first_bad(sample: NDArray[np.float64]) -> float:
+    return float(sample[~(np.abs(sample) <= LARGEST)].flat[0])
