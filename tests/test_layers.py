@@ -17,6 +17,7 @@ FLOORS = {
     "loading": 2.5,
     "estimator": 2,
     "config": 2,
+    "minisom": 2,
     "parameters": 1,
     "arrays": 1,
     "training_samples": 1.75,
