@@ -25,6 +25,8 @@ TINY = 1e-8
 """Keeps the cosine distance of a vector of zeros defined."""
 SAME_ROOT = 8
 """Two numbers with one square root in float64 are fewer than this many numbers apart."""
+BLOCK = 64
+"""Units among which the first of the least distance is looked for together."""
 HIGHEST = np.iinfo(np.int64).max
 
 
@@ -148,9 +150,16 @@ def lowest(metric: int, distances: Any) -> int:
     for k in range(len(bits)):
         least = min(least, bits[k] ^ ((bits[k] >> 63) & HIGHEST))
     near = min(least, HIGHEST - SAME_ROOT) + SAME_ROOT if metric == EUCLIDEAN else least
-    first = len(bits)
-    for k in range(len(bits)):
-        first = min(first, k if bits[k] ^ ((bits[k] >> 63) & HIGHEST) <= near else len(bits))
+    first = 0
+    for begin in range(0, len(bits), BLOCK):
+        block, found = bits[begin : begin + BLOCK], 0
+        for k in range(len(block)):
+            found += block[k] ^ ((block[k] >> 63) & HIGHEST) <= near
+        if found > 0:
+            first = begin
+            break
+    while bits[first] ^ ((bits[first] >> 63) & HIGHEST) > near:
+        first += 1
     if metric != EUCLIDEAN:
         return first
     root = np.nan

@@ -139,22 +139,24 @@ def write_shares(
     reach = _reach(along_x, x, least)
     begin, end = max(at_x - reach, 0), min(at_x + reach + 1, x)
     first, last = begin * y // LANES * LANES, (end * y + LANES - 1) // LANES * LANES
-    shares[first : begin * y] = 0.0
-    shares[end * y : last] = 0.0
+    for k in range(first, begin * y):
+        shares[k] = 0.0
+    for k in range(end * y, last):
+        shares[k] = 0.0
+    grid = shares[: x * y].reshape((x, y))
     for product in range(len(along_x)):
         for j in range(y):
             columns[j] = along_y[product, abs(j - at_y)]
         for i in range(begin, end):
-            row = shares[i * y : (i + 1) * y]
             like = along_x[product, abs(step * (i - at_x))]
             unlike = along_x[product, abs(step * (i - at_x) + other)]
             if product > 0:
                 for j in range(y):
-                    row[j] += (like if shift[j] == moved else unlike) * columns[j] * rate
+                    grid[i, j] += (like if shift[j] == moved else unlike) * columns[j] * rate
             elif step > 1:
                 for j in range(y):
-                    row[j] = (like if shift[j] == moved else unlike) * columns[j] * rate
+                    grid[i, j] = (like if shift[j] == moved else unlike) * columns[j] * rate
             else:
                 for j in range(y):
-                    row[j] = like * columns[j] * rate
+                    grid[i, j] = like * columns[j] * rate
     return first, last
