@@ -41,6 +41,12 @@ def test_exact_and_palettes__toy(tmp_path):
     assert rows["error / the best of ten quantizers, worst cell"] <= 1.005
 
 
+def test_online__toy(tmp_path):
+    rows = measured(tmp_path, "online", "--toy")
+    assert all(value >= 0 for value in rows.values())
+    assert rows["... weights that differ"] == 0
+
+
 def test_unknown_rows_are_refused(tmp_path):
     done = run(tmp_path, "nothing", timeout=60)
     assert done.returncode == 2

@@ -125,9 +125,7 @@ def measure_units(metric: int, x: Any, by_band: Any, units: int, distances: Any)
 
     `by_band` has the shape (bands, room), `distances` (room,).
     """
-    if metric == EUCLIDEAN:  # a constant, which the compiler makes more of
-        _sum_bands(EUCLIDEAN, x, by_band, distances)
-    elif metric == CHEBYSHEV:
+    if metric == CHEBYSHEV:
         _largest_band(x, by_band, distances)
     else:
         _sum_bands(metric, x, by_band, distances)

@@ -20,6 +20,7 @@ from benchmarks.exact import exact
 from benchmarks.gigapixel import gigapixel
 from benchmarks.measuring import TOY, Row, Sizes
 from benchmarks.memory import memory
+from benchmarks.online import online
 from benchmarks.palettes import palettes
 from benchmarks.peers import peers
 from benchmarks.photograph import photograph
@@ -28,6 +29,7 @@ from benchmarks.photograph import photograph
 ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "gigapixel": gigapixel,
     "peers": peers,
+    "online": online,
     "palettes": palettes,
     "memory": memory,
     "photograph": photograph,
