@@ -26,7 +26,7 @@ from dasksom.som.lattice import Lattice
 from dasksom.som.quality import Quality
 from dasksom.som.schedule import Decay, Step
 from dasksom.som.search import Search
-from dasksom.training import Epoch, OnEpoch, Training, train
+from dasksom.training import Epoch, MapState, OnEpoch, Training, train
 from dasksom.training_samples import Weighted, samples_of
 
 
@@ -210,14 +210,13 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         steps = self.check_parameters()
         again = self.warm_start and hasattr(self, "weights_")
         images = self._take_all(X, mask, sample_weight, reset=not again)
-        start, done = (self._units(), len(self.history_)) if again else (None, 0)
-        if done >= len(steps):
+        if again and len(self.history_) >= len(steps):
             warnings.warn(
                 f"warm_start: all of epochs={self.epochs} and refine={self.refine} are done; raise one to go on",
                 stacklevel=2,
             )
         with computing(X):
-            self._train(images, start, steps[done:], done, progress, on_epoch)
+            self._train(images, steps, again, progress, on_epoch)
         return self
 
     def partial_fit(self, X: Any, y: None = None, *, mask: Any = None, sample_weight: Any = None) -> Self:
@@ -228,22 +227,21 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         steps = self.check_parameters()[: self.epochs]
         begun = hasattr(self, "weights_")
         images = self._take_all(X, mask, sample_weight, reset=not begun)
-        start, done = (self._units(), len(self.history_)) if begun else (None, 0)
+        done = len(self.history_) if begun else 0
         with computing(X):
-            self._train(images, start, [steps[min(done, len(steps) - 1)]], done, None, None)
+            self._train(images, [steps[min(done, len(steps) - 1)]] * (done + 1), begun, None, None)
         return self
 
     def _train(
         self,
         images: list[Weighted],
-        start: NDArray[np.float64] | None,
         steps: Sequence[Step],
-        done: int,
+        again: bool,
         progress: Progress | None,
         on_epoch: OnEpoch | None,
     ) -> None:
         first, seed = images[0][0], self.random_state or 0
-        start = self._given_codebook(first.shape[-1]) if start is None else start
+        start = self._units() if again else self._given_codebook(first.shape[-1])
         scale, count = scale_of(first.dtype), all(self.counts_colors(*image) for image in images)
         samples = samples_of(
             images, self._search(), count=count, share=self.sample, seed=seed, cache=self.cache, progress=progress
@@ -253,11 +251,12 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         else:
             codebook = to_space(start, self.color_space, scale)
         how = Training(self._lattice(), self.neighborhood, self.tol, self.empty_units, seed)
-        codebook, history = train(codebook, steps, samples, how, done=done, on_epoch=on_epoch)
+        state = MapState(codebook, codebook, self.history_ if again else ())
+        state = train(state, steps, samples, how, on_epoch=on_epoch)
         free = count and self.sample == 1
-        self.quality_: Quality | None = samples.quality(codebook, self._lattice()) if free else None
-        self.weights_ = from_space(codebook, self.color_space, scale).reshape(self.rows, self.columns, -1)
-        self.history_: tuple[Epoch, ...] = (*(self.history_ if done else ()), *history)
+        self.quality_: Quality | None = samples.quality(state.codebook, self._lattice()) if free else None
+        self.weights_ = from_space(state.codebook, self.color_space, scale).reshape(self.rows, self.columns, -1)
+        self.history_: tuple[Epoch, ...] = state.history
 
     # --------------------------------------------------------------------------------------------------- trained maps
 

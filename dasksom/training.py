@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -67,60 +67,80 @@ class Training:
     """Of where units are added."""
 
 
+@dataclass(frozen=True, eq=False)
+class MapState:
+    """A map between two epochs: all that the next one needs."""
+
+    codebook: NDArray[np.float64]
+    """Shape (units, bands), float64; with more units than the map while some are added."""
+    laid_out: NDArray[np.float64]
+    """As it was when the neighborhood last had a radius, shape (units, bands): the order that a refinement goes by."""
+    history: tuple[Epoch, ...] = ()
+    """Of the epochs that are done."""
+
+
+OnState = Callable[[MapState], object]
+
+
 def train(
-    codebook: NDArray[np.float64],
+    state: MapState,
     steps: Sequence[Step],
     samples: TrainingSamples,
     how: Training,
     *,
-    done: int = 0,
     on_epoch: OnEpoch | None = None,
-) -> tuple[NDArray[np.float64], tuple[Epoch, ...]]:
-    """Run one batch epoch per step.
+    on_state: OnState | None = None,
+) -> MapState:
+    """Run one batch epoch per step, from where a state is.
 
     Parameters
     ----------
-    codebook : ndarray of shape (units, bands), float64
-        To start from.
+    state : MapState
     steps : sequence of Step
+        Of the whole training; as many as the state's history has are done.
     samples : TrainingSamples
     how : Training
-    done : int
-        Epochs before these, in the numbering of the records.
     on_epoch : callable, optional
+    on_state : callable (MapState), optional
+        Called after each epoch, before `on_epoch`.
 
     Returns
     -------
-    codebook : ndarray of shape (units, bands), float64
-    history : tuple of Epoch
+    MapState
+        With the units of a refinement in the order of the map.
     """
-    history = []
-    laid_out, stop = codebook, False
-    for number, step in enumerate(steps, start=done + 1):
+    stop = False
+    for number, step in enumerate(steps[len(state.history) :], start=len(state.history) + 1):
         neighborhood = Neighborhood(how.lattice, how.neighborhood, step.sigma)
-        total = samples.batch_sums(codebook, neighborhood, step.removed)
+        total = samples.batch_sums(state.codebook, neighborhood, step.removed)
         if not total.quality.hits.any():
             raise InputError(NO_SAMPLES)
-        before, after = codebook, update(codebook, total)
-        codebook = _change_units(after, total, step, how, number)
-        if step.sigma > 0:
-            laid_out = codebook
+        updated = update(state.codebook, total)
+        moving = any(later.added for later in steps[number:])
+        stop |= not moving and _settled(state.codebook, updated, total, how.tolerance)
+        codebook = _change_units(updated, total, step, how, number)
         record = _record(number, step.sigma, total)
-        logger.info(
-            "epoch %d of %d: sigma %.4g, mean squared error %.6g",
-            number,
-            done + len(steps),
-            step.sigma,
-            record.mean_squared_error,
-        )
-        history.append(record)
+        state = MapState(codebook, codebook if step.sigma > 0 else state.laid_out, (*state.history, record))
+        _log(record, len(steps))
+        if on_state is not None:
+            on_state(state)
         stop |= on_epoch is not None and on_epoch(record, codebook) is True
-        moving = any(later.added for later in steps[number - done :])
-        stop |= not moving and _settled(before, after, total, how.tolerance)
         if stop and len(codebook) == how.lattice.units:
             logger.info("stopped after epoch %d", number)
             break
-    return (arrange(codebook, laid_out) if any(step.added for step in steps) else codebook), tuple(history)
+    if any(step.added for step in steps):
+        state = replace(state, codebook=arrange(state.codebook, state.laid_out))
+    return state
+
+
+def _log(record: Epoch, epochs: int) -> None:
+    logger.info(
+        "epoch %d of %d: sigma %.4g, mean squared error %.6g",
+        record.epoch,
+        epochs,
+        record.sigma,
+        record.mean_squared_error,
+    )
 
 
 def _change_units(
