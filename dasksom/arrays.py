@@ -128,7 +128,7 @@ def _beside(image: da.Array, given: Any, name: str) -> da.Array:
         given = np.asarray(given)
         if name == "sample_weight" and given.ndim == 0 and given.dtype.kind in "buif":
             given = np.full(image.shape[:-1], given)
-        given = da.from_array(given, chunks=-1, name=False) if given.ndim else da.asarray(given)
+        given = da.from_array(given, chunks=-1) if given.ndim else da.asarray(given)
     if given.shape != image.shape[:-1]:
         raise InputError(
             f"{name}: one value for each sample is needed, so the shape {image.shape[:-1]}; got {given.shape}"

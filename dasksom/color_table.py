@@ -18,7 +18,7 @@ from dask.system import CPU_COUNT
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.passes import Corner, Progress, reduce_chunks
+from dasksom.passes import Corner, Keeper, Progress, reduce_chunks
 from dasksom.som.batch import BatchSums, weigh
 from dasksom.som.color_cells import Cells, are_colors, colors_of, into_cells, split_by_cells
 from dasksom.som.color_counts import ColorCounts, count_colors, merge_counts
@@ -31,6 +31,8 @@ from dasksom.som.neighborhood import Neighborhood
 from dasksom.som.quality import Quality, quality_of
 from dasksom.som.samples import NO_SAMPLES, take_samples
 
+COLORS = "colors"
+"""Name of the record of all colors and their counts."""
 COLORS_A_TASK = 1 << 14
 """Colors that a thread matches in one go, about: whole cells of color space. Fewer are not worth a thread."""
 
@@ -137,7 +139,11 @@ def _count_chunk(block: NDArray[np.uint8], corner: Corner, mask: NDArray[Any] | 
     return count_colors(take_samples(block, corner, mask).values)
 
 
-def count_images(images: Sequence[tuple[da.Array, da.Array | None]], progress: Progress | None = None) -> ColorTable:
+def count_images(
+    images: Sequence[tuple[da.Array, da.Array | None]],
+    progress: Progress | None = None,
+    keeper: Keeper | None = None,
+) -> ColorTable:
     """Count the colors of some images together, in one pass over each.
 
     Parameters
@@ -146,6 +152,8 @@ def count_images(images: Sequence[tuple[da.Array, da.Array | None]], progress: P
         Dask arrays of shape (..., bands), uint8, 1 to 3 bands, the same for all; and of shape (..., 1), bool, in the
         same chunks: which pixels count. None: all of them.
     progress : callable, optional
+    keeper : Keeper, optional
+        Keeps the counts, those so far and all of them, and gives them back.
 
     Raises
     ------
@@ -153,12 +161,20 @@ def count_images(images: Sequence[tuple[da.Array, da.Array | None]], progress: P
         If no pixel counts.
     """
     bands = images[0][0].shape[-1]
+    known = None if keeper is None else keeper.load(COLORS)
+    if known is not None:
+        return ColorTable(*known)
     combine = partial(merge_counts, bands=bands)
     numbers, counts = combine(
-        [reduce_chunks(image, _count_chunk, combine, beside=[mask], progress=progress) for image, mask in images]
+        [
+            reduce_chunks(image, _count_chunk, combine, beside=[mask], progress=progress, keeper=keeper)
+            for image, mask in images
+        ]
     )
     if not len(numbers):
         raise InputError(NO_SAMPLES)
+    if keeper is not None:
+        keeper.save(COLORS, (numbers, counts, bands))
     return ColorTable(numbers, counts, bands)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import dask.array as da
 import numpy as np
+from dask.base import tokenize
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
@@ -14,6 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from dasksom import __version__
 from dasksom.arrays import as_image, as_weights, computing, several
+from dasksom.checkpoint import STATE, Checkpoint, Throttled
 from dasksom.color_table import has_color_table
 from dasksom.errors import InputError
 from dasksom.parameters import check_parameters, lattice_of
@@ -183,6 +185,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         sample_weight: Any = None,
         progress: Progress | None = None,
         on_epoch: OnEpoch | None = None,
+        checkpoint: str | Path | None = None,
     ) -> Self:
         """Train the map.
 
@@ -201,11 +204,15 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             Called as chunks are done; starts again with each pass.
         on_epoch : callable (Epoch, codebook of shape (units, bands)), optional
             Called after each epoch; training ends where it returns True.
+        checkpoint : path, optional
+            Folder for what a killed training needs: the same call goes on from there, to the same bits. It is emptied
+            when training has ended. For dask arrays whose names are those of their data, as `open_image` gives them.
 
         Raises
         ------
         InputError
-            If a parameter or an array cannot be used; infinities are found while the array is read.
+            If a parameter or an array cannot be used; infinities are found while the array is read; or the checkpoint
+            is of another training, naming what differs.
         """
         steps = self.check_parameters()
         again = self.warm_start and hasattr(self, "weights_")
@@ -216,7 +223,10 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
                 stacklevel=2,
             )
         with computing(X):
-            self._train(images, steps, again, progress, on_epoch)
+            keeper = None if checkpoint is None else self._checkpoint(checkpoint, X, images, again)
+            self._train(images, steps, again, progress, on_epoch, keeper)
+        if keeper is not None:
+            keeper.clear()
         return self
 
     def partial_fit(self, X: Any, y: None = None, *, mask: Any = None, sample_weight: Any = None) -> Self:
@@ -229,7 +239,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         images = self._take_all(X, mask, sample_weight, reset=not begun)
         done = len(self.history_) if begun else 0
         with computing(X):
-            self._train(images, [steps[min(done, len(steps) - 1)]] * (done + 1), begun, None, None)
+            self._train(images, [steps[min(done, len(steps) - 1)]] * (done + 1), begun, None, None, None)
         return self
 
     def _train(
@@ -239,20 +249,33 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         again: bool,
         progress: Progress | None,
         on_epoch: OnEpoch | None,
+        keeper: Checkpoint | None,
     ) -> None:
         first, seed = images[0][0], self.random_state or 0
         start = self._units() if again else self._given_codebook(first.shape[-1])
         scale, count = scale_of(first.dtype), all(self.counts_colors(*image) for image in images)
         samples = samples_of(
-            images, self._search(), count=count, share=self.sample, seed=seed, cache=self.cache, progress=progress
+            images,
+            self._search(),
+            count=count,
+            share=self.sample,
+            seed=seed,
+            cache=self.cache,
+            progress=progress,
+            keeper=keeper,
         )
-        if start is None:
-            codebook = INITIALIZATIONS[str(self.init)](self._lattice(), samples, self.random_state)
-        else:
-            codebook = to_space(start, self.color_space, scale)
+        state = None if keeper is None else keeper.load(STATE)
+        if state is None:
+            if start is None:
+                codebook = INITIALIZATIONS[str(self.init)](self._lattice(), samples, self.random_state)
+            else:
+                codebook = to_space(start, self.color_space, scale)
+            state = MapState(codebook, codebook, self.history_ if again else ())
+            if keeper is not None:
+                keeper.save(STATE, state)  # to start from may have been a pass of its own
         how = Training(self._lattice(), self.neighborhood, self.tol, self.empty_units, seed)
-        state = MapState(codebook, codebook, self.history_ if again else ())
-        state = train(state, steps, samples, how, on_epoch=on_epoch)
+        kept = None if keeper is None else Throttled(keeper)
+        state = train(state, steps, samples, how, on_epoch=on_epoch, on_state=kept)
         free = count and self.sample == 1
         self.quality_: Quality | None = samples.quality(state.codebook, self._lattice()) if free else None
         self.weights_ = from_space(state.codebook, self.color_space, scale).reshape(self.rows, self.columns, -1)
@@ -434,6 +457,17 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         if len(types) > 1:
             raise InputError(f"images of {' and '.join(types)}: one map is trained on one type; convert them to one")
         return taken
+
+    def _checkpoint(self, folder: str | Path, X: Any, images: list[Weighted], again: bool) -> Checkpoint:
+        """Open the checkpoint of a training, refusing that of another."""
+        if not (isinstance(X, da.Array) or several(X)):
+            raise InputError("checkpoint: is for dask arrays; what is in memory is lost with the process, too")
+        told: dict[str, Any] = {name: str(value) for name, value in self.get_params().items() if name != "cache"}
+        told["init"] = self.init if isinstance(self.init, str) else tokenize(np.asarray(self.init, np.float64))
+        told["start"] = tokenize(self._units()) if again else ""
+        for number, (image, weights) in enumerate(images):
+            told[f"image {number}"] = [image.name, "" if weights is None else weights.name, str(image.chunks)]
+        return Checkpoint(folder, {**told, "dasksom": __version__, "numpy": np.__version__})
 
     def _map(self, X: Any, mask: Any, function: Callable[[da.Array, da.Array | None], da.Array]) -> Any:
         self._units()

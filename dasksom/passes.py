@@ -11,15 +11,17 @@ inside a window is computed on the cluster; its result comes to the driver, alwa
 
 import math
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, product
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import dask
 import dask.array as da
 import numpy as np
 import psutil
+from dask.base import tokenize
 from dask.delayed import Delayed
 
 Part = TypeVar("Part")
@@ -27,6 +29,21 @@ Corner = tuple[int, ...]
 Progress = Callable[[int, int], None]
 """Called with (chunks done, chunks in all)."""
 
+
+class Keeper(Protocol):
+    """What keeps records of work that is under way, should the process be killed."""
+
+    def load(self, name: str) -> Any:
+        """Give the newest record of that name; None if there is none."""
+
+    def save(self, name: str, value: Any) -> None:
+        """Keep a record under that name."""
+
+
+UNDER_WAY = "under-way"
+"""Name of the record of a pass that is under way."""
+KEEP_SECONDS = 30.0
+"""How often such a record is kept: as much work as is lost at most, and one window."""
 FAN_IN = 16
 """Results that one task combines."""
 HEADROOM = 0.25
@@ -58,6 +75,10 @@ def windows(numblocks: Sequence[int], most: int) -> Iterator[tuple[slice, ...]]:
         thin = tuple(slice(at, at + 1) for at in before)
         for start in range(0, numblocks[cut], step):
             yield (*thin, slice(start, min(start + step, numblocks[cut])), *whole)
+
+
+def _chunks_in(box: tuple[slice, ...]) -> int:
+    return math.prod(cut.stop - cut.start for cut in box)
 
 
 def _window_size(chunks: int) -> int:
@@ -187,6 +208,7 @@ def map_chunks(
     *,
     beside: Sequence[da.Array | None] = (),
     progress: Progress | None = None,
+    first: int = 0,
     **arguments: Any,
 ) -> Iterator[Part]:
     """Run a function on every chunk and yield the combined results window by window, in row-major order.
@@ -203,10 +225,13 @@ def map_chunks(
     beside : sequence of dask arrays or None
         Of the same chunks, but for the last axis, which is one chunk: masks, weights. None is left out.
     progress : callable, optional
+    first : int
+        Window to begin with; those before it are passed over.
     **arguments
         Passed to every call; large arrays travel once to each worker.
     """
     total = chunk_count(image)
+    boxes = list(windows(image.numblocks, _window_size(total)))
     results = da.map_blocks(
         _run_on_chunk,
         image,
@@ -218,11 +243,8 @@ def map_chunks(
         # results are no arrays: with this dask neither looks at them nor calls the function to guess
         meta=np.empty((0,) * image.ndim, object),
     )
-    roots = (
-        (_window_root(results, box, combine), math.prod(cut.stop - cut.start for cut in box))
-        for box in windows(image.numblocks, _window_size(total))
-    )
-    done = 0
+    roots = ((_window_root(results, box, combine), _chunks_in(box)) for box in boxes[first:])
+    done = sum(_chunks_in(box) for box in boxes[:first])
     for result, chunks in _run_windows(roots):
         done += chunks
         if progress is not None:
@@ -234,12 +256,30 @@ def reduce_chunks(
     image: da.Array,
     function: Callable[..., Part],
     combine: Callable[[Sequence[Part]], Part],
+    *,
+    keeper: Keeper | None = None,
     **options: Any,
 ) -> Part:
-    """Run a function on every chunk and combine all results; parameters and options as for `map_chunks`."""
+    """Run a function on every chunk and combine all results.
+
+    Parameters are those of `map_chunks`. With a keeper, what the windows gave so far is kept now and then, and a pass
+    of the same function with the same arguments over the same image goes on from there.
+    """
     total: Part | None = None
-    for part in map_chunks(image, function, combine, **options):
+    done, kept_at, label = 0, time.monotonic(), ""
+    if keeper is not None:
+        given = {name: value for name, value in options.items() if name not in ("progress", "beside")}
+        beside = [array.name for array in options.get("beside", ()) if array is not None]
+        label = tokenize(image.name, image.chunks, beside, function.__qualname__, given)
+        before = keeper.load(UNDER_WAY)
+        if before is not None and before["label"] == label:
+            done, total = before["windows"], before["total"]
+    for part in map_chunks(image, function, combine, first=done, **options):
         total = part if total is None else combine([total, part])
+        done += 1
+        if keeper is not None and time.monotonic() - kept_at >= KEEP_SECONDS:
+            keeper.save(UNDER_WAY, {"label": label, "windows": done, "total": total})
+            kept_at = time.monotonic()
     if total is None:
         raise ValueError("an image without chunks")
     return total

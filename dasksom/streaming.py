@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.passes import Corner, Progress, reduce_chunks
+from dasksom.passes import Corner, Keeper, Progress, reduce_chunks
 from dasksom.som.batch import BatchSums, weigh
 from dasksom.som.gathering import add_up
 from dasksom.som.initialization import Moments, merge_moments, moments
@@ -101,6 +101,8 @@ class Stream:
     progress: Progress | None = None
     here: bool = False
     """Whether the samples are in this process's memory, so that its threads work on them and not a cluster."""
+    keeper: Keeper | None = None
+    """Keeps passes that are under way."""
 
     def _reduce(self, function: Any, combine: Any, **arguments: Any) -> Any:
         with dask.config.set(scheduler="threads") if self.here else nullcontext():
@@ -110,6 +112,7 @@ class Stream:
                 combine,
                 beside=[self.weights],
                 progress=self.progress,
+                keeper=self.keeper,
                 search=self.search,
                 **arguments,
             )

@@ -9,7 +9,7 @@ import dask.array as da
 
 from dasksom.color_table import ColorTable, count_images
 from dasksom.compared_colors import ComparedColors, compared_colors
-from dasksom.passes import Progress, keep_in_memory
+from dasksom.passes import Keeper, Progress, keep_in_memory
 from dasksom.sampling import sample_image
 from dasksom.som.color_labels import by_cells
 from dasksom.som.search import Search
@@ -31,19 +31,27 @@ def sampled(
     ]
 
 
-def counted(images: Sequence[Weighted], search: Search, progress: Progress | None) -> ColorTable | ComparedColors:
+def counted(
+    images: Sequence[Weighted], search: Search, progress: Progress | None, keeper: Keeper | None
+) -> ColorTable | ComparedColors:
     """Count the colors of all images together: one pass over each."""
-    table = count_images(images, progress)
+    table = count_images(images, progress, keeper)
     logger.info("%d different colors in %d pixels", len(table), table.counts.sum())
     return table if by_cells(search) else compared_colors(table, search)
 
 
 def streamed(
-    images: Sequence[Weighted], search: Search, cache: str, progress: Progress | None, *, here: bool
+    images: Sequence[Weighted],
+    search: Search,
+    cache: str,
+    progress: Progress | None,
+    keeper: Keeper | None,
+    *,
+    here: bool,
 ) -> Stream | Streams:
     """Make streams of all images; what fits the cluster's memory is kept there, as `cache` says."""
     parts = tuple(
-        Stream(image if here else keep_in_memory(image, cache), weights, search, progress, here=here)
+        Stream(image if here else keep_in_memory(image, cache), weights, search, progress, here, keeper)
         for image, weights in images
     )
     return parts[0] if len(parts) == 1 else Streams(parts)
@@ -58,6 +66,7 @@ def samples_of(
     seed: int = 0,
     cache: str = "none",
     progress: Progress | None = None,
+    keeper: Keeper | None = None,
 ) -> ColorTable | Stream | Streams:
     """Make the samples of images ready.
 
@@ -74,6 +83,8 @@ def samples_of(
     cache : str
         One of ``dasksom.passes.CACHES``.
     progress : callable, optional
+    keeper : Keeper, optional
+        Keeps passes that are under way, and counted colors; of no use to a share, which is drawn anew.
 
     Raises
     ------
@@ -82,8 +93,8 @@ def samples_of(
     """
     if share < 1:
         images = sampled(images, share, search, seed, progress)
-        progress = None
+        progress = keeper = None
     with dask.config.set(scheduler="threads") if share < 1 else nullcontext():
         if count:
-            return counted(images, search, progress)
-    return streamed(images, search, cache, progress, here=share < 1)
+            return counted(images, search, progress, keeper)
+    return streamed(images, search, cache, progress, keeper, here=share < 1)

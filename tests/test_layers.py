@@ -20,6 +20,7 @@ FLOORS = {
     "minisom": 2,
     "parameters": 1,
     "arrays": 1,
+    "checkpoint": 1.75,
     "training_samples": 1.75,
     "compared_colors": 1.5,  # a color table, streamed
     "sampling": 1,
