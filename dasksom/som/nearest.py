@@ -18,12 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.som.metric import METRICS
+from dasksom.som.nearest_cells import Cells, arrange_cells, break_even, search_in_cells
 from dasksom.som.nearest_kernels import EXPANDED, group_size, ranker, to_unit_length
 
 PRECISIONS = ("float32", "float64")
 """What distances may be computed in."""
 BLOCK = 1 << 18
 """Values of samples converted together, where they must be."""
+CELLS_BLOCK = 1 << 21
+"""The same for samples that are sorted by cells, whose neighbors must be many."""
+PROBE = 2048
+"""Samples that are searched in cells to see whether that is worth while."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,26 @@ def _check(samples: NDArray[Any], codebook: NDArray[np.float64], metric: str, pr
         raise ValueError(f"samples {samples.shape} and codebook {codebook.shape}: the numbers of bands must agree")
 
 
+def _converted(samples: NDArray[Any], unit_length: bool) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Give samples in a type and layout that the kernel takes, and which of them are zero where that matters."""
+    dtype = np.float32 if np.can_cast(samples.dtype, np.float32) else np.float64  # no more kinds to compile
+    block: NDArray[Any] = np.ascontiguousarray(samples, dtype)
+    zero = np.logical_not(block.any(axis=1)) if unit_length else None
+    block = _unit_length(block) if unit_length else block.view()
+    block.flags.writeable = False  # nor this one
+    return block, zero
+
+
+def _worthwhile_cells(samples: NDArray[Any], search: _Search, count: int, unit_length: bool) -> Cells | None:
+    """Arrange a codebook in cells if that makes the search faster, as some of the samples show; labels are the same."""
+    most = break_even(len(samples), samples.shape[1], count)
+    if most < 0.1:
+        return None
+    cells = arrange_cells(search.panels, search.start, count)
+    probe, _ = _converted(samples[:: max(1, len(samples) // PROBE)], unit_length)
+    return cells if search_in_cells(probe, search.center, search.scale, cells)[1] <= most else None
+
+
 def _rank_units(
     samples: NDArray[Any], codebook: NDArray[np.float64], metric: str, precision: str, missing: bool, ranks: int
 ) -> NDArray[Any]:
@@ -100,15 +125,15 @@ def _rank_units(
     expanded = METRICS[metric] in (METRICS["euclidean"], METRICS["cosine"]) and precision == "float32" and not missing
     search = _arrange(units, handicap, np.dtype(precision), expanded)
     rank = ranker(EXPANDED if expanded else metric, missing, ranks)
-    dtype = np.float32 if np.can_cast(samples.dtype, np.float32) else np.float64  # no more kinds to compile
-    rows = max(1, BLOCK // bands)
+    cells = _worthwhile_cells(samples, search, count, unit_length) if expanded and ranks == 1 else None
+    rows = max(1, (BLOCK if cells is None else CELLS_BLOCK) // bands)
     for begin in range(0, len(samples), rows):
-        block = np.ascontiguousarray(samples[begin : begin + rows], dtype)
-        zero = ~block.any(axis=1) if unit_length else None
-        block = _unit_length(block) if unit_length else block.view()
-        block.flags.writeable = False  # nor this one
-        found = np.empty((ranks, len(block)), np.uint32)
-        rank(block, search.center, search.scale, search.panels, search.start, found)
+        block, zero = _converted(samples[begin : begin + rows], unit_length)
+        if cells is None:
+            found = np.empty((ranks, len(block)), np.uint32)
+            rank(block, search.center, search.scale, search.panels, search.start, found)
+        else:
+            found = search_in_cells(block, search.center, search.scale, cells)[0][np.newaxis]
         if zero is not None:  # as far from all units, but for rounding
             found[:, zero] = np.arange(ranks)[:, np.newaxis]
         labels[:, begin : begin + rows] = found

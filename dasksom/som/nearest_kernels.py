@@ -116,7 +116,8 @@ class _Memory:
         self.vector = ir.VectorType(self.scalar, LANES)
         self.size = context.get_abi_sizeof(self.scalar)
 
-    def _point(self, index: tuple[Any, ...]) -> Any:
+    def point(self, *index: Any) -> Any:
+        """Give the address of one value."""
         place = _I64(0)
         for length, i in zip(self.shape, index, strict=True):
             place = self.builder.add(self.builder.mul(place, length), _I64(i) if isinstance(i, int) else i)
@@ -124,15 +125,15 @@ class _Memory:
 
     def load(self, *index: Any) -> Any:
         """Load one value."""
-        return self.builder.load(self._point(index))
+        return self.builder.load(self.point(*index))
 
     def load_lanes(self, *index: Any) -> Any:
         """Load a vector that starts at an index."""
-        return self.builder.load(self.builder.bitcast(self._point(index), self.vector.as_pointer()), align=self.size)
+        return self.builder.load(self.builder.bitcast(self.point(*index), self.vector.as_pointer()), align=self.size)
 
     def store_lanes(self, lanes: Any, *index: Any) -> None:
         """Store a vector that starts at an index."""
-        pointer = self.builder.bitcast(self._point(index), self.vector.as_pointer())
+        pointer = self.builder.bitcast(self.point(*index), self.vector.as_pointer())
         self.builder.store(lanes, pointer, align=self.size)
 
 
@@ -166,6 +167,19 @@ def _pack_tile(typing_context, samples, first, center, scale, tiles, tile):  # t
         return context.get_dummy_value()
 
     return types.void(samples, first, center, scale, tiles, tile), emit
+
+
+def _add_up_bands(
+    builder: Any, step: str, missing: bool, x: _Memory, tile: Any, w: _Memory, begin: _Memory, group: Any, total: Any
+) -> None:
+    """Emit the distances of a tile to the units of a group, left in the variables `total`."""
+    for u, variable in enumerate(total):
+        builder.store(_spread(builder, begin.load(group, u)), variable)
+    with cgutils.for_range(builder, x.shape[1], intp=_I64) as loop:
+        lanes = x.load_lanes(tile, loop.index, 0)
+        for u, variable in enumerate(total):
+            weight = _spread(builder, w.load(group, loop.index, u))
+            builder.store(_step(builder, step, missing, builder.load(variable), lanes, weight), variable)
 
 
 def _rank(builder: Any, new: list[Any], ranks: list[list[Any]]) -> None:
@@ -202,15 +216,7 @@ def _search_tile(  # type: ignore[no-untyped-def]
             record += record[:1] * run  # whose first is the least: `best` is right as it is
             records.append([cgutils.alloca_once_value(builder, lanes) for lanes in record])
         with cgutils.for_range_slice(builder, first, last, _I64(1), _I64) as (group, _):
-            for u in range(units):
-                builder.store(_spread(builder, begin.load(group, u)), total[u])
-            with cgutils.for_range(builder, x.shape[1], intp=_I64) as loop:
-                lanes = x.load_lanes(tile, loop.index, 0)
-                for u in range(units):
-                    weight = _spread(builder, w.load(group, loop.index, u))
-                    before = builder.load(total[u])
-                    after = _step(builder, step.literal_value, missing.literal_value, before, lanes, weight)
-                    builder.store(after, total[u])
+            _add_up_bands(builder, step.literal_value, missing.literal_value, x, tile, w, begin, group, total)
             for u in range(0, units, run):
                 totals = [builder.load(variable) for variable in total[u : u + run]]
                 lowest = reduce(lambda a, b: _where(builder, "<", b, a, b, a), totals)
