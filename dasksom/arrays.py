@@ -1,7 +1,7 @@
 """What arrays a map takes, and how they become a lazy image with weights beside it."""
 
 from contextlib import nullcontext
-from math import prod
+from math import ceil, prod
 from typing import Any
 
 import dask
@@ -13,7 +13,12 @@ from sklearn.utils.validation import check_array
 from dasksom.errors import InputError
 
 NUMPY_CHUNK_BYTES = 16 << 20
-"""Chunks that arrays in memory are worked on in."""
+"""Most bytes of the chunks that arrays in memory are worked on in."""
+LEAST_CHUNKS, LEAST_CHUNK_BYTES = 4, 1 << 20
+"""Chunks that smaller arrays are cut into, for several threads to work on, and the least bytes of these.
+
+The cut must not depend on the number of threads, or the map would.
+"""
 
 
 def as_image(X: Any) -> tuple[da.Array, da.Array | None]:
@@ -39,7 +44,8 @@ def as_image(X: Any) -> tuple[da.Array, da.Array | None]:
         X = _numeric(X)
     _check_image(X)
     if isinstance(X, np.ndarray):
-        rows = max(1, NUMPY_CHUNK_BYTES // X[:1].nbytes)
+        count = max(ceil(X.nbytes / NUMPY_CHUNK_BYTES), min(LEAST_CHUNKS, X.nbytes // LEAST_CHUNK_BYTES), 1)
+        rows = ceil(len(X) / min(count, len(X)))  # all alike, so that no thread waits long for another
         X = da.from_array(X, chunks=(rows, *X.shape[1:]), name=False, asarray=False)
     mask = None
     if isinstance(X._meta, np.ma.MaskedArray):

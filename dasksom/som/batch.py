@@ -35,16 +35,18 @@ def weigh(gathered: UnitSums, codebook: NDArray[np.float64], neighborhood: Neigh
 
     numerator = H S and denominator = H n: H is linear, so weighting the sums of a chunk is weighting each of its
     samples. The distortion needs no samples either: with y = x - c for the codebook's mean c, and E the sums of the
-    units' ||y||^2, it is the sum over k of (H E)_k - 2 (w_k - c) (H Y)_k + (w_k - c)^2 (H n)_k.
+    units' ||y||^2, it is the sum over k of (H E)_k - 2 (w_k - c) (H Y)_k + (w_k - c)^2 (H n)_k, where H Y is
+    H S - c H n.
     """
     counts = gathered.counts
-    away = codebook - codebook.mean(axis=0)
+    center = codebook.mean(axis=0)
+    away = codebook - center
     rest = gathered.sums - counts * codebook
     lengths = gathered.squared_errors + (2 * away * rest + counts * away**2).sum(axis=1)
-    columns = np.concatenate([gathered.sums, counts, rest + counts * away, lengths[:, None]], axis=1)
-    spread = neighborhood.spread(columns)
+    spread = neighborhood.spread(np.concatenate([gathered.sums, counts, lengths[:, None]], axis=1))
     bands, weights = gathered.sums.shape[1], counts.shape[1]
-    numerator, denominator, offsets, squares = np.split(spread, [bands, bands + weights, 2 * bands + weights], axis=1)
+    numerator, denominator, squares = np.split(spread, [bands, bands + weights], axis=1)
+    offsets = numerator - denominator * center
     distortion = squares.sum() - 2 * (away * offsets).sum() + (denominator * away**2).sum()
     return BatchSums(
         numerator=np.ascontiguousarray(numerator),

@@ -13,7 +13,8 @@ matrix of distances. Nothing is left for an auto-vectorizer to guess, and no BLA
 would change bits. LLVM splits the vectors for processors with narrower registers. All lanes do the same and no sum is
 reordered, so what a sample gets depends neither on where it stands nor on the shape of tiles and groups.
 
-Numba keeps compiled kernels until this file changes: touch it after editing a metric that already was compiled.
+Numba keeps compiled kernels until the file that they stand in changes: touch this one after editing a metric that
+already was compiled, and `nearest_cells` after editing this one.
 """
 
 from collections.abc import Callable

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.exact import exact
+from benchmarks.fits import fits
 from benchmarks.gigapixel import gigapixel
 from benchmarks.measuring import TOY, Row, Sizes
 from benchmarks.memory import memory
@@ -24,6 +25,7 @@ from benchmarks.online import online
 from benchmarks.palettes import palettes
 from benchmarks.peers import peers
 from benchmarks.photograph import photograph
+from benchmarks.search import search
 
 # A group of rows: one line here, one module beside this one.
 ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
@@ -31,10 +33,19 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "peers": peers,
     "online": online,
     "palettes": palettes,
+    "search": search,
+    "fits": fits,
     "memory": memory,
     "photograph": photograph,
     "exact": exact,
 }
+
+
+def processor() -> str:
+    """Name this machine's processor."""
+    told = Path("/proc/cpuinfo")
+    names = [line.split(":")[1].strip() for line in told.read_text().splitlines() if line.startswith("model name")]
+    return f"{names[0]}, {len(names)} cores" if names else platform.processor() or platform.machine()
 
 
 def main() -> None:
@@ -66,10 +77,11 @@ def main() -> None:
     table = Table("what", "measured", "aim", "how")
     for row in rows:
         table.add_row(row.name, f"{row.value:.4g}", row.target, row.detail)
+    print(processor())
     Console(width=180 if not sys.stdout.isatty() else None).print(table)
     if arguments.json:
         machine = {
-            "cpu": platform.processor() or platform.machine(),
+            "cpu": processor(),
             "python": platform.python_version(),
             "toy": arguments.toy,
         }

@@ -37,11 +37,16 @@ class Sizes:
     memory_side: int = 23_552
     """Of the float32 image with four bands: 8.9 GB."""
     memory_limit: str = "512MiB"
+    search_pairs: int = 3 * 10**9
+    """Pairs of a sample and a unit that searches are timed on, over the number of bands."""
+    fit_samples: tuple[int, ...] = (480_000, 96_000)
+    """Samples of 34 bands for maps of 30 x 30 and 100 x 100 units."""
+    memory_samples: int = 40_000
     toy: bool = False
     """Show that it runs; the figures mean nothing."""
 
 
-TOY = Sizes(4096, 2048, 1, (1 << 16,), 1 << 12, 1 << 9, 1536, "512MiB", toy=True)
+TOY = Sizes(4096, 2048, 1, (1 << 16,), 1 << 12, 1 << 9, 1536, "512MiB", 10**7, (2_000, 2_000), 500, toy=True)
 
 
 @contextmanager
