@@ -16,7 +16,7 @@ from dasksom.image.chunks import plan_chunks
 from dasksom.image.paths import check_readable, listed, local_path, match_suffix
 from dasksom.image.photographs import open_photograph
 from dasksom.image.protocols import Source
-from dasksom.image.tiff_files import open_tiff
+from dasksom.image.tiff_source import open_tiff
 from dasksom.image.zarr_files import open_zarr
 
 Opener = Callable[[Path, str | None], Source]
