@@ -18,7 +18,7 @@ from dasksom.arrays import as_image, as_weights, computing
 from dasksom.color_table import ColorTable, count_image, has_color_table
 from dasksom.errors import InputError
 from dasksom.parameters import check_parameters, lattice_of
-from dasksom.passes import Progress, keep_in_memory
+from dasksom.passes import Progress, keep_with_mask
 from dasksom.quantization import Labeling, distances_to, labels_of, rebuild
 from dasksom.som.codebook import Codebook, load_codebook
 from dasksom.som.initialization import INITIALIZATIONS
@@ -228,7 +228,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             samples = count_image(image, weights, progress)
             logger.info("%d different colors in %d pixels", len(samples), samples.counts.sum())
         else:
-            samples = Stream(keep_in_memory(image, self.cache), weights, self._search(), progress)
+            samples = Stream(*keep_with_mask(image, weights, self.cache), self._search(), progress)
         if start is None:
             start = INITIALIZATIONS[str(self.init)](self._lattice(), samples, self.random_state)
         codebook, history = train(

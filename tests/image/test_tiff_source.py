@@ -86,7 +86,9 @@ def test_reads__sparse_tiles_as_the_file_says(tmp_path, pixels):
     tifffile.imwrite(path, tiles, shape=(128, 128, 3), dtype="u1", photometric="rgb", tile=(64, 64), compression="zlib")
     expected = np.zeros((128, 128, 3), np.uint8)
     expected[:64, :64], expected[64:, 64:] = pixels[:64, :64], pixels[64:128, 64:128]
-    assert np.array_equal(open_image(path).compute(), expected)
+    with pytest.raises(InputError, match=r"2 of its 4 tiles or strips are missing, .* number 1; .*fill-missing"):
+        open_image(path)
+    assert np.array_equal(open_image(path, fill_missing=True).compute(), expected)
 
 
 def test_reads__first_series_at_full_resolution(tmp_path, pixels):
@@ -103,7 +105,7 @@ def test_reads__decodes_only_what_a_region_touches(tmp_path, pixels, monkeypatch
     tifffile.imwrite(path, pixels, photometric="rgb", tile=(64, 32), compression="zlib")
     source = open_source(path)
     decoded = []
-    layout = tiff_layout(source.path, source.stamp)
+    layout = tiff_layout(source.location, source.stamp, source.part)
     real = layout.decode
     object.__setattr__(layout, "decode", lambda data, index, **kw: decoded.append(index) or real(data, index, **kw))
     source[64:128, 32:96, 0:3]
@@ -165,9 +167,17 @@ def test_image__name_follows_the_file(tmp_path, pixels):
         ),
         (np.zeros((20, 20, 4), "u1"), {"photometric": "separated"}, "SEPARATED; its colors are CMYK"),
         (np.zeros((20, 20), "u1"), {"photometric": "miniswhite"}, "MINISWHITE"),
-        (np.zeros((5, 20, 20), "u1"), {"photometric": "minisblack"}, r"a stack, axes QYX of shape \(5, 20, 20\)"),
-        (np.zeros((5, 20, 20, 3), "u1"), {"photometric": "rgb"}, "a stack, axes QYXS"),
-        (np.zeros((20, 20), bool), {"photometric": "minisblack"}, "dtype bool; convert them to uint8"),
+        (
+            np.zeros((5, 20, 20), "u1"),
+            {"photometric": "minisblack"},
+            "its axes are q=5, y=20, x=20.*--select q=0.*or say with --axes that q is the bands",
+        ),
+        (
+            np.zeros((5, 20, 20, 3), "u1"),
+            {"photometric": "rgb"},
+            r"its axes are q=5, y=20, x=20, s=3.*--select q=0 \(0 to 4\)$",
+        ),
+        (np.zeros((20, 20), bool), {"photometric": "minisblack"}, "values of 1 bits are not read; convert it to 8"),
         (np.zeros((20, 20), "c8"), {"photometric": "minisblack"}, "dtype complex64"),
     ],
 )
