@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, isnan
+from math import isnan
 from typing import Any
 
 import dask.array as da
@@ -148,15 +148,14 @@ def mask_array(source: Source, pixels: da.Array, named: str, alpha: int | None =
 
 def _factor(size: tuple[int, int], own: tuple[int, int], named: str) -> tuple[int, int] | None:
     """Return the whole factors between an image and its mask; None where they are fractions."""
-    whole = [ceil(length / short) for length, short in zip(size, own, strict=True)]
-    if whole[0] == whole[1] and all(
-        length / factor <= short < length / factor + 1 for length, factor, short in zip(size, whole, own, strict=True)
-    ):
-        return whole[0], whole[1]
-    # both axes shrink by one factor, up to the rounding of the mask's size
-    lowest = max(length / (short + 1) for length, short in zip(size, own, strict=True))
-    highest = min(length / max(short - 1, 0.5) for length, short in zip(size, own, strict=True))
-    if highest < 1 or lowest > highest or own[0] > size[0] or own[1] > size[1]:
+    lengths = list(zip(size, own, strict=True))
+    for factor in {round(length / short) for length, short in lengths}:
+        # sizes of pyramids are rounded up by some programs and down by others
+        if factor >= 1 and all(abs(length / factor - short) < 1 for length, short in lengths):
+            return factor, factor
+    lowest = max(length / (short + 1) for length, short in lengths)
+    highest = min(length / max(short - 1, 0.5) for length, short in lengths)
+    if lowest > highest or own[0] > size[0] or own[1] > size[1]:
         raise InputError(
             f"{named}: a mask of {own[0]} x {own[1]} pixels does not fit an image of {size[0]} x {size[1]}: it must "
             "have the same size, or that of a lower resolution of the same field (height and width both divided "

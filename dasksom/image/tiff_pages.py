@@ -122,6 +122,7 @@ def find_pages(location: Location, tiff: Any, level: Any, mask: bool) -> TiffPag
         pages: tuple[Any, ...] = (mask_page(tiff, level),)
         axes, shape = "YX", tuple(pages[0].shape)
     else:
+        # not level.pages, which looks for headers behind the first one where there are none
         pages, axes, shape = tuple(level._pages), level.axes, tuple(level.shape)
     first = pages[0] if mask else level.keyframe
     if None in pages:
@@ -247,6 +248,13 @@ def _check_kind(location: Location, page: Any, mask: bool) -> None:
         ) from error
 
 
+def _length(location: Location, file: Location) -> int:
+    try:
+        return int(file.stamp()[0])
+    except OSError as error:
+        raise InputError(f"{location}: its file {file} is missing ({error.strerror}); copy it too") from error
+
+
 def check_segments(location: Location, pages: TiffPages, used: set[int], size: int, fill_missing: bool) -> None:
     """Refuse a file that is cut short, or that lacks tiles where nothing says what they stand for.
 
@@ -280,7 +288,7 @@ def check_segments(location: Location, pages: TiffPages, used: set[int], size: i
                 "fill_missing=True)"
             )
         end = int((offsets + counts).max())
-        length = pages.files[number].stamp()[0] if pages.files else size
+        length = _length(location, pages.files[number]) if pages.files else size
         if end > length:
             raise InputError(
                 f"{location}: is cut short: its pixels reach to byte {end}, the file ends at {length}; copy it again"

@@ -158,7 +158,6 @@ def test_shape__refused(tmp_path, shape, message):
 def test_shape__names_of_axes_settle_it(tmp_path):
     zarr.create_array(tmp_path / "last.zarr", data=np.ones((3, 60, 80), "u1"), dimension_names=("y", "x", "band"))
     assert open_image(tmp_path / "last.zarr").shape == (3, 60, 80)
-    zarr.create_array(tmp_path / "first.zarr", shape=(60, 50, 8), dtype="u1", dimension_names=("c", "y", "x"))
     planes = np.arange(60 * 50 * 8, dtype=np.uint16).reshape(60, 50, 8)
     zarr.create_array(tmp_path / "first.zarr", data=planes, chunks=(7, 20, 8), dimension_names=("c", "y", "x"))
     assert np.array_equal(open_image(tmp_path / "first.zarr").compute(), planes.transpose(1, 2, 0))
