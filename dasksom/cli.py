@@ -179,7 +179,8 @@ def cli(verbose: bool, debug: bool) -> None:
 def quantize(image_path: str, output_path: str, model: str | None, **given: Any) -> None:
     """Train a map on every pixel of IMAGE and write IMAGE in its colors to OUTPUT.
 
-    IMAGE is a Zarr array or group, a TIFF, or a photograph (PNG, JPEG, WebP). OUTPUT is .zarr (labels, image and
+    IMAGE is a Zarr or OME-Zarr directory, a TIFF (OME-TIFF, GeoTIFF, SVS), a PNG, JPEG or WebP, a GDAL .vrt, a folder
+    of tiles named by row and column, or the URL of a Zarr or TIFF (s3://, https://). OUTPUT is .zarr (labels, image and
     palette), .tif, .png or .jpg. It appears under its name only when it is whole.
     """
     if model is not None and (told := [name for name in MapSection.model_fields if given.get(name) is not None]):

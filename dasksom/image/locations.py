@@ -119,8 +119,6 @@ class Location:
         told = system.info(path)
         if told.get("size") is None:
             raise OSError("the server does not tell how long it is")
-        if told.get("partial") is False:
-            raise OSError("the server gives whole files alone, no parts of them (no Accept-Ranges)")
         changed = next((told[key] for key in ("ETag", "LastModified", "Last-Modified", "mtime") if told.get(key)), 0)
         return int(told["size"]), str(changed)
 
@@ -155,7 +153,10 @@ class Location:
         rest = iter(parts)
         while some := list(islice(rest, _RANGES_AT_ONCE)):
             yield from system.cat_ranges(
-                [path] * len(some), [offset for offset, _ in some], [offset + count for offset, count in some]
+                [path] * len(some),
+                [offset for offset, _ in some],
+                [offset + count for offset, count in some],
+                on_error="raise",  # else errors come in place of bytes
             )
 
 
@@ -232,6 +233,8 @@ def check_reachable(location: Location) -> None:
     """
     try:
         size, _ = location.stamp()
+        if size and len(location.read(0, 1)) > 1:
+            raise OSError("the server gives whole files alone, no parts of them (it does not heed Range)")
     except InputError:
         raise
     except FileNotFoundError:

@@ -140,9 +140,9 @@ def open_picture(
     return picture if mask is None else _masked(picture, _given_mask(mask, picture.pixels, storage), "mask given")
 
 
-def open_source(image: str | os.PathLike[str], **selection: Any) -> Source:
+def open_source(image: str | os.PathLike[str], *, storage: Mapping[str, Any] | None = None, **selection: Any) -> Source:
     """Open an image file without dask: shape, dtype and storage chunks, and regions read on demand."""
-    return open_found(locate(image), Selection(**selection)).source
+    return open_found(locate(image, storage), Selection(**selection)).source
 
 
 def open_found(location: Location, selection: Selection) -> Found:
