@@ -256,16 +256,16 @@ def _about_image(path: str, config: RunConfig) -> dict[str, str]:
         "decoded": format_bytes(image.nbytes),
         "read in": f"{image.npartitions} chunks of {columns} x {rows} pixels, {format_bytes(chunk_bytes)} each",
         "trained by": "counting its colors: two passes in all" if counted else "streaming: a pass per epoch, and two",
-        "counting": _about_mask(picture),
+        "pixels that count": _about_mask(picture),
         **({"pixel": _about_pixel(picture)} if picture.pixel_size else {}),
     }
 
 
 def _about_mask(picture: Picture) -> str:
-    kept = "; pixels with NaN do not" if picture.pixels.dtype.kind == "f" else ""
+    without = " but those with NaN" if picture.pixels.dtype.kind == "f" else ""
     if picture.mask is None:
-        return f"all pixels{kept}"
-    return f"pixels by {picture.about['mask']}; their share is known once the mask is read{kept}"
+        return f"all{without}"
+    return f"those of the {picture.about['mask']}; how many is not known before it is read"
 
 
 def _about_pixel(picture: Picture) -> str:

@@ -75,7 +75,8 @@ class _Run:
     """An open image on a running cluster, with a clock and a watcher."""
 
     def __init__(self, source: str, picture: Picture, output: str, watcher: Watcher) -> None:
-        self.image, self.mask, self.watcher = picture.pixels, picture.mask, watcher
+        self.picture, self.watcher = picture, watcher
+        self.image, self.mask = picture.pixels, picture.mask
         self.summary = Summary(shown(source), self.image.shape, str(self.image.dtype), output, 0)
 
     @contextmanager

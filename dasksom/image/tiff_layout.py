@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.locations import Location, Stamp, check_unchanged
+from dasksom.image.masks import holds
 from dasksom.image.tiff_pages import Part, TiffPages, described, find_pages, images_of, level_of, mask_page
 from dasksom.image.tiff_tags import TiffFacts, crs_name, read_facts
 
@@ -209,16 +210,15 @@ def _parsed(location: Location, tiff: Any, part: Part) -> TiffLayout:
     about = {"format": "BigTIFF" if tiff.is_bigtiff else "TIFF"}
     about["axes"] = ", ".join(f"{axis} {length}" for axis, length in zip(pages.axes, pages.shape, strict=True))
     if len(images) > 1:
-        about["images"] = f"{number} of {described(images)}"
+        about["images"] = f"number {number} of {described(images)}"
     if len(images[number].levels) > 1:
         about["level"] = f"{part.level} of 0 to {len(images[number].levels) - 1}"
     if crs := crs_name(facts.geo_tags):
         about["place on earth"] = crs
-    key = pages.pages[0].keyframe
+    fill = facts.nodata if facts.nodata is not None and holds(pages.dtype, facts.nodata) else 0
+    masked = mask_page(tiff, level) is not None
     # `decode` is made here: it needs tags, which need the open file
-    return TiffLayout(
-        location, pages, key.decode, key.nodata, facts, tuple(about.items()), mask_page(tiff, level) is not None
-    )
+    return TiffLayout(location, pages, pages.pages[0].keyframe.decode, fill, facts, tuple(about.items()), masked)
 
 
 def whole_image(location: Location, stamp: Stamp, part: Part, bands: tuple[Band, ...]) -> NDArray[Any]:

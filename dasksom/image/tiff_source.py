@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.locations import Location, Stamp
+from dasksom.image.masks import holds
 from dasksom.image.picture import Found
 from dasksom.image.protocols import Region
 from dasksom.image.selection import Selection, View, plan_view
@@ -74,7 +75,7 @@ def open_tiff(location: Location, selection: Selection) -> Found:
     source = TiffSource(location, stamp, part, view, pages.dtype, layout.storage_chunks)
     bands, facts = _bands(view, pages), layout.facts
     # tiles that a file without a no-data value lacks leave a choice
-    may_miss = selection.fill_missing or facts.nodata is not None
+    may_miss = selection.fill_missing or (facts.nodata is not None and holds(pages.dtype, facts.nodata))
     check_segments(location, pages, {page for page, _ in bands}, int(stamp[0]), may_miss)
     return Found(
         source,

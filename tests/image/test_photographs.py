@@ -1,4 +1,5 @@
 import pickle
+import subprocess
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -148,8 +149,15 @@ def test_limit__large_is_read_without_a_warning_and_too_large_refused(tmp_path, 
         warnings.simplefilter("error")
         assert np.array_equal(open_image(path).compute(), pixels)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(InputError, match=r"too large.*more than 178956970 pixels.*tiled TIFF.*pyvips.*a\.tif"):
+    with pytest.raises(
+        InputError, match=r"too large.*more than 178956970 pixels.*tiled TIFF.*pyvips.*a\.tif"
+    ) as refused:
         open_image(path)
+    # the advice, as a person copies it; pyvips is installed already
+    advice = str(refused.value).partition("pip install 'pyvips[binary]' && ")[2]
+    assert advice.startswith("python -c ")
+    subprocess.run(advice, shell=True, check=True, timeout=60)  # noqa: S602 - as a person would
+    assert np.array_equal(open_image(path.with_suffix(".tif")).compute(), pixels)
 
 
 # ---------------------------------------------------------------------------------------------------------- writing

@@ -11,11 +11,14 @@ import fsspec
 import numpy as np
 import pytest
 import tifffile
+import yaml
 import zarr
+from click.testing import CliRunner
 from moto.server import ThreadedMotoServer
 from PIL import Image
 
 from dasksom import BatchSOM, InputError, open_image, open_picture
+from dasksom.cli import cli
 from dasksom.image import open_source
 from dasksom.image.locations import Location, locate
 
@@ -127,6 +130,20 @@ def test_secrets__are_shown_nowhere(bucket, caplog):
             shown.append(str(caught.value))
             assert caught.value.__cause__ is None
     assert not [text for text in shown if SECRET in text]
+
+
+def test_command_line__storage_from_a_configuration_file(bucket, tmp_path):
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump({"input": {"storage": bucket}, "map": {"grid": "2x2"}}))
+    options = ["--config", str(tmp_path / "run.yaml")]
+    for command in (
+        ["quantize", "s3://images/tiles.tif", str(tmp_path / "out.zarr")],
+        ["info", "s3://images/tiles.tif"],
+    ):
+        done = CliRunner().invoke(cli, [*command, *options])
+        assert done.exit_code == 0, done.output
+        assert "220 x 300 pixels" in done.output
+        assert SECRET not in done.output
+    assert zarr.open_group(tmp_path / "out.zarr", mode="r")["labels"].shape == (300, 220)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_levels_and_series(tmp_path, random):
     assert np.array_equal(open_image(path, series=1).compute(), pixels[:40, :60])
     about = open_picture(path, level=1).about
     assert about["level"] == "1 of 0 to 2"
-    assert about["images"].startswith("0 of 0 YXS 300 x 260 x 3; 1 YXS 40 x 60 x 3")
+    assert about["images"].startswith("number 0 of 0 YXS 300 x 260 x 3; 1 YXS 40 x 60 x 3")
     with pytest.raises(InputError, match="--level 5: its levels are 0 YXS 300 x 260 x 3, 1 YXS 150 x 130 x 3, 2"):
         open_image(path, level=5)
     with pytest.raises(InputError, match=r"--series 2: its images are 0 .*; 1 YXS 40 x 60 x 3"):
