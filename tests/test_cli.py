@@ -20,12 +20,19 @@ import dasksom
 from dasksom.cli import cli, main
 
 
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory, photograph):
+    folder = tmp_path_factory.mktemp("originals")
+    Image.fromarray(photograph).save(folder / "photo.png")
+    zarr.create_array(folder / "scene.zarr", data=photograph.astype(np.float32), chunks=(100, 200, 3))
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path, monkeypatch, photograph):
+def folder(tmp_path, monkeypatch, originals):
     """A folder to work in, with a photograph and a Zarr image."""
     monkeypatch.chdir(tmp_path)
-    Image.fromarray(photograph).save("photo.png")
-    zarr.create_array("scene.zarr", data=photograph.astype(np.float32), chunks=(100, 200, 3))
+    shutil.copytree(originals, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
