@@ -77,8 +77,8 @@ class InputSection(_Section):
     """Path of an image that is 0 where pixels do not count."""
     fill_missing: bool = False
     """Whether chunks and tiles that the file lacks are its fill value."""
-    storage: dict[str, Any] = Field(default_factory=dict, repr=False)
-    """Options of a remote store's file system; may hold keys, so it is never shown."""
+    storage: dict[str, Any] = Field(default_factory=dict, repr=False, exclude=True)
+    """Options of a remote store's file system; may hold keys, so it is neither shown nor written anywhere."""
     chunk_size: str | None = None
     """Largest decoded chunk, such as 64MiB; by default 64 MiB, or less where `memory_limit` is small."""
     cache: str = "auto"

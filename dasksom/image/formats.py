@@ -11,7 +11,8 @@ from dasksom.image.photographs import open_photograph
 from dasksom.image.picture import Found
 from dasksom.image.selection import Selection
 from dasksom.image.tiff_source import open_tiff
-from dasksom.image.zarr_files import ZARR_METADATA, open_zarr
+from dasksom.image.zarr_files import open_zarr
+from dasksom.image.zarr_stores import ZARR_METADATA
 
 Opener = Callable[[Location, Selection], Found]
 

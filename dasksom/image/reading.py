@@ -25,7 +25,7 @@ from dasksom.image.protocols import Source
 from dasksom.image.selection import Selection, parse_select
 from dasksom.image.tile_folders import open_tile_folder
 from dasksom.image.vrt import open_vrt
-from dasksom.image.zarr_files import is_zarr
+from dasksom.image.zarr_stores import is_zarr
 
 READERS: dict[str, Opener] = {**formats.READERS, ".vrt": open_vrt}
 """What a path may end in."""
@@ -137,7 +137,9 @@ def open_picture(
     else:
         refuse_others(image)
     picture = _settle_nodata(picture, nodata)
-    return picture if mask is None else _masked(picture, _given_mask(mask, picture.pixels, storage), "mask given")
+    if mask is None:
+        return picture
+    return _masked(picture, _given_mask(mask, picture.pixels, storage, fill_missing), "mask given")
 
 
 def open_source(image: str | os.PathLike[str], *, storage: Mapping[str, Any] | None = None, **selection: Any) -> Source:
@@ -218,10 +220,10 @@ def _number(given: float | str) -> float:
         raise InputError(f"nodata={given!r}: a number, nan or none is accepted") from None
 
 
-def _given_mask(mask: Any, pixels: da.Array, storage: Mapping[str, Any] | None) -> da.Array:
+def _given_mask(mask: Any, pixels: da.Array, storage: Mapping[str, Any] | None, fill_missing: bool) -> da.Array:
     if isinstance(mask, (str, os.PathLike)):
         location = locate(mask, storage)
-        found = open_found(location, Selection(bools=True))
+        found = open_found(location, Selection(bools=True, fill_missing=fill_missing))
         return mask_array(found.source, pixels, str(location), found.alpha)
     array = mask if isinstance(mask, da.Array) else da.from_array(np.asarray(mask), chunks=-1)
     if array.dtype != np.bool_ or array.shape != pixels.shape[:2]:

@@ -25,6 +25,7 @@ _JPEG = {6, 7, 34892, 33007}
 _MASK = 4
 """Bit of the tag NewSubfileType: the page tells which pixels of another one count."""
 _MOST_PAGES_SEARCHED = 64
+_MOST_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def find_pages(location: Location, tiff: Any, level: Any, mask: bool) -> TiffPag
 
 
 def _choose(location: Location, images: Sequence[Any], number: int | None) -> int:
-    shown = described(images[:20])
+    shown = described(images)
     if not images:
         raise InputError(f"{location}: holds no image; is it cut short?")
     if number is not None:
@@ -168,7 +169,8 @@ def _choose(location: Location, images: Sequence[Any], number: int | None) -> in
 
 def described(images: Sequence[Any]) -> str:
     """List images for a person: number, name, axes and size."""
-    return "; ".join(f"{n} {_described(series)}" for n, series in enumerate(images))
+    more = [f"and {len(images) - _MOST_LISTED} more"] if len(images) > _MOST_LISTED else []
+    return "; ".join([f"{n} {_described(series)}" for n, series in enumerate(images[:_MOST_LISTED])] + more)
 
 
 def _described(series: Any) -> str:

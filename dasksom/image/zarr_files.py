@@ -7,31 +7,31 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from dasksom.errors import InputError
 from dasksom.image.locations import Location, Stamp
-from dasksom.image.ome_zarr import Pyramid, ome_attributes, pyramid_of
+from dasksom.image.ome_zarr import Pyramid
 from dasksom.image.picture import Found
 from dasksom.image.pixels import check_dtype, check_not_empty, guess_axes
 from dasksom.image.protocols import Region
 from dasksom.image.selection import Selection, View, plan_view
+from dasksom.image.zarr_choice import choose_array
+from dasksom.image.zarr_stores import (
+    ZARR_METADATA,
+    MissingChunkError,
+    WholeStore,
+    is_zarr,
+    metadata_stamp,
+    open_array,
+    store_of,
+)
 
-ZARR_METADATA = ("zarr.json", ".zarray", ".zgroup")
-"""A directory that holds one of these is a Zarr node."""
 _MOST_CHUNKS_LOOKED_FOR = 200_000
-_ALL_METADATA = (*ZARR_METADATA, ".zattrs", ".zmetadata")
-
-
-def is_zarr(path: Path) -> bool:
-    """Return whether a directory is a Zarr array or group."""
-    return any((path / name).is_file() for name in ZARR_METADATA)
 
 
 @dataclass(frozen=True)
@@ -74,28 +74,11 @@ class ZarrSource:
             found = np.asarray(array[index] if plain else array.oindex[index])
         except Exception as error:  # zarr, numcodecs and the file system each raise their own
             where = ", ".join(f"{r.start}:{r.stop}" for r in region[:2])
-            damaged = "" if isinstance(error, _MissingChunkError) else "; the store is damaged or gone"
+            damaged = "" if isinstance(error, MissingChunkError) else "; the store is damaged or gone"
             raise self.location.below(self.component).refusal(
                 f"pixels [{where}] cannot be read: {error}{damaged}"
             ) from self.location.cause(error)
         return np.ascontiguousarray(self.view.upright(found), dtype=self.dtype)
-
-
-class _MissingChunkError(Exception):
-    """A chunk that the store lacks."""
-
-
-class _WholeStore(WrapperStore[Any]):
-    """A store of which every chunk must be there: zarr itself takes a lost one for its fill value without a word."""
-
-    async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
-        found = await self._store.get(key, *args, **kwargs)
-        if found is None and not key.endswith(_ALL_METADATA):
-            raise _MissingChunkError(
-                f"the chunk {key} is missing: lost, or never written because it holds the fill value alone; "
-                "if so, say --fill-missing (in Python fill_missing=True)"
-            )
-        return found
 
 
 def open_zarr(location: Location, selection: Selection) -> Found:
@@ -108,8 +91,8 @@ def open_zarr(location: Location, selection: Selection) -> Found:
                 f"{location}: no Zarr metadata in this directory (none of {', '.join(ZARR_METADATA)}); "
                 "give the directory that zarr wrote, or an image file"
             )
-    component, pyramid, level = _choose(location, selection)
-    array = _opened(location, component)
+    component, pyramid, level = choose_array(location, selection)
+    array = open_array(location, component)
     named = str(location.below(component))
     check_not_empty(named, array.shape)
     dtype = array.dtype if selection.bools and array.dtype == np.bool_ else check_dtype(named, array.dtype)
@@ -125,7 +108,7 @@ def open_zarr(location: Location, selection: Selection) -> Found:
     source = ZarrSource(
         location=location,
         component=component,
-        stamp=_metadata_stamp(location.below(component)),
+        stamp=metadata_stamp(location.below(component)),
         view=view,
         dtype=dtype,
         storage_chunks=(int(stored[view.roles.index("y")]), int(stored[view.roles.index("x")])),
@@ -156,136 +139,11 @@ def _check_chunks(location: Location, array: zarr.Array[Any], view: View) -> Non
         )
 
 
-def _store(location: Location) -> Any:
-    if not location.remote:
-        return LocalStore(location.local, read_only=True)
-    return FsspecStore.from_url(location.path, storage_options=location.storage_options(), read_only=True)
-
-
 @lru_cache(maxsize=16)
 def _array(location: Location, component: str, stamp: Stamp, fill_missing: bool) -> zarr.Array[Any]:
     """Return an open array, once per process; the stamp keeps an overwritten store from being taken for the old one."""
-    store = _store(location)
-    return zarr.open_array(store if fill_missing else _WholeStore(store), path=component, mode="r")
-
-
-def _metadata_stamp(node: Location) -> Stamp:
-    for name in ZARR_METADATA:
-        try:
-            return node.below(name).stamp()
-        except FileNotFoundError:
-            continue
-    raise node.refusal("its Zarr metadata is gone")
-
-
-def _node(location: Location, component: str) -> Any:
-    """Open whatever is there, array or group."""
-    named = location.below(component)
-    try:
-        return zarr.open(_store(location), path=component, mode="r")
-    except FileNotFoundError as error:
-        raise named.refusal("no Zarr metadata is found there; check the path") from location.cause(error)
-    except Exception as error:
-        hint = "; check the URL, and input.storage of the configuration file" if location.remote else ""
-        raise named.refusal(f"its Zarr metadata cannot be read: {error}{hint}") from location.cause(error)
-
-
-def _opened(location: Location, component: str) -> zarr.Array[Any]:
-    try:
-        return zarr.open_array(_store(location), path=component, mode="r")
-    except Exception as error:  # damaged JSON, unknown codecs, unknown dtypes: each raises its own
-        raise location.below(component).refusal(f"cannot be opened as a Zarr array: {error}") from location.cause(error)
-
-
-def _choose(location: Location, selection: Selection) -> tuple[str, Pyramid | None, int]:
-    """Return the component that is the image ("" where the path itself is an array), its pyramid, and the level."""
-    node, base = _node(location, ""), ""
-    if selection.component is not None:
-        if isinstance(node, zarr.Array):
-            raise InputError(
-                f"{location}: is an array, not a group; leave component={selection.component!r} (--component) out"
-            )
-        base = selection.component.strip("/")
-        node = _member(location, node, base, selection.component)
-    if isinstance(node, zarr.Group) and "multiscales" not in ome_attributes(node.attrs):
-        base, node = _scene(location, node, base, selection.series)
-    elif selection.series is not None:
-        raise InputError(f"{location}: holds one image; leave --series {selection.series} out")
-    if isinstance(node, zarr.Array):
-        return _without_level(location, base, selection)
-    pyramid = pyramid_of(str(location.below(base)), node.attrs)
-    if pyramid is None:
-        return _without_level(location, _only_image(location, node, base), selection)
-    level = selection.level or 0
-    if not 0 <= level < len(pyramid.levels):
-        raise InputError(
-            f"{location.below(base)}: --level {level}: its levels are 0 (full resolution) to {len(pyramid.levels) - 1}"
-        )
-    return f"{base}/{pyramid.levels[level]}".strip("/"), pyramid, level
-
-
-def _without_level(location: Location, component: str, selection: Selection) -> tuple[str, None, int]:
-    if selection.level:
-        raise InputError(f"{location.below(component)}: --level {selection.level}: is no pyramid; it has level 0 alone")
-    return component, None, 0
-
-
-def _member(location: Location, group: zarr.Group, base: str, given: str) -> Any:
-    try:
-        if not base or ".." in base.split("/"):
-            raise KeyError(base)
-        return group[base]
-    except Exception as error:
-        raise InputError(
-            f"{location}: no array {given!r} in this group; it holds {_described(_arrays(location, group))}"
-        ) from location.cause(error)
-
-
-def _scene(location: Location, group: zarr.Group, base: str, series: int | None) -> tuple[str, Any]:
-    """Return one image of a group of several, as bioformats2raw lays them out: "0", "1", ... below the root."""
-    if "bioformats2raw.layout" not in ome_attributes(group.attrs):
-        if series is not None:
-            raise InputError(f"{location}: --series {series}: is no group of several images; name one with --component")
-        return base, group
-    told = ome_attributes(group["OME"].attrs).get("series") if "OME" in group else None
-    numbers = range(len(told)) if told else sorted(int(name) for name in group.group_keys() if name.isdigit())
-    if series is None and len(numbers) > 1:
-        raise InputError(f"{location}: holds {len(numbers)} images; say which: --series {numbers[0]} to {numbers[-1]}")
-    chosen = series if series is not None else numbers[0] if numbers else 0
-    if chosen not in numbers:
-        raise InputError(f"{location}: --series {chosen}: its images are {', '.join(map(str, numbers)) or 'none'}")
-    scene = f"{base}/{chosen}".strip("/")
-    return scene, _node(location, scene)
-
-
-def _arrays(location: Location, group: zarr.Group) -> dict[str, zarr.Array[Any]]:
-    try:
-        return {name: node for name, node in group.members(max_depth=None) if isinstance(node, zarr.Array)}
-    except Exception as error:
-        raise location.refusal(
-            f"its members cannot be read: {error}; name the array with --component"
-        ) from location.cause(error)
-
-
-def _only_image(location: Location, group: zarr.Group, base: str) -> str:
-    arrays = _arrays(location, group)
-    own = [name for name, array in arrays.items() if "/" not in name and _may_be_image(array)]
-    if "image" in arrays or len(own) == 1:
-        return f"{base}/{'image' if 'image' in arrays else own[0]}".strip("/")
-    raise InputError(
-        f"{location.below(base)}: which array is the image? this group holds {_described(arrays)}; "
-        "say component='NAME' (on the command line --component NAME)"
-    )
-
-
-def _may_be_image(array: zarr.Array[Any]) -> bool:
-    return array.ndim >= 2 and array.dtype.kind in "uif"
-
-
-def _described(arrays: dict[str, zarr.Array[Any]]) -> str:
-    described = [f"{name} {array.shape} {array.dtype}" for name, array in sorted(arrays.items())]
-    more = [f"and {len(described) - 20} more"] if len(described) > 20 else []
-    return "; ".join(described[:20] + more) or "no arrays"
+    store = store_of(location)
+    return zarr.open_array(store if fill_missing else WholeStore(store), path=component, mode="r")
 
 
 def _axes(named: str, array: zarr.Array[Any], pyramid: Pyramid | None, selection: Selection) -> tuple[str, ...]:

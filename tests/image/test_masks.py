@@ -140,6 +140,17 @@ def test_mask__of_every_kind(tmp_path, pixels, keep):
             open_picture(image, mask=wrong)
 
 
+def test_mask__of_which_chunks_are_missing(tmp_path, pixels):
+    keep = np.zeros((120, 90), np.uint8)
+    keep[:40, :40] = 1
+    zarr.create_array(tmp_path / "m.zarr", data=keep, chunks=(40, 40))
+    image = _save(tmp_path / "a.zarr", pixels)
+    with pytest.raises(InputError, match=r"m\.zarr: 8 of its 9 chunks are missing"):
+        open_picture(image, mask=tmp_path / "m.zarr")
+    found = open_picture(image, mask=tmp_path / "m.zarr", fill_missing=True)
+    assert np.array_equal(found.mask.compute(), keep > 0)
+
+
 def test_mask__all_kinds_at_once(tmp_path, pixels, keep):
     pixels[:10] = 5
     alpha = np.ones((120, 90), np.uint8)

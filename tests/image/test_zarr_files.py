@@ -9,7 +9,7 @@ from zarr.codecs import ZstdCodec
 
 from dasksom.errors import InputError
 from dasksom.image import open_image, open_source
-from dasksom.image.zarr_files import is_zarr
+from dasksom.image.zarr_stores import is_zarr
 
 
 def _store(path, pixels, **kwargs):
