@@ -16,6 +16,9 @@ ROWS = ("y", "lat", "latitude", "northing", "row", "rows", "height")
 COLUMNS = ("x", "lon", "longitude", "easting", "col", "column", "columns", "width")
 """Names of the axes along which an image has its rows and its columns."""
 
+MOST_BANDS = 1 << 16
+"""Bands that a pixel has at most."""
+
 Picks = int | tuple[int, ...] | slice
 """One place along an axis, several, or a range of them."""
 
@@ -195,6 +198,8 @@ def _one_place(
 
 
 def _places(named: str, axis: str, length: int, pick: Picks) -> tuple[int, ...]:
+    if length > MOST_BANDS and isinstance(pick, slice):
+        raise InputError(f"{named}: {length} places along {axis} are more bands than {MOST_BANDS}; are its axes right?")
     places = tuple(range(length)[pick]) if isinstance(pick, slice) else (pick,) if isinstance(pick, int) else pick
     if not places or not all(0 <= place < length for place in places):
         shown = f"{pick.start or 0}:{length if pick.stop is None else pick.stop}" if isinstance(pick, slice) else pick

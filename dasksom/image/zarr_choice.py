@@ -10,7 +10,7 @@ from dasksom.errors import InputError
 from dasksom.image.locations import Location
 from dasksom.image.ome_zarr import Pyramid, ome_attributes, pyramid_of
 from dasksom.image.selection import Selection
-from dasksom.image.zarr_stores import open_node
+from dasksom.image.zarr_stores import attributes_of, open_node
 
 
 def choose_array(location: Location, selection: Selection) -> tuple[str, Pyramid | None, int]:
@@ -23,13 +23,13 @@ def choose_array(location: Location, selection: Selection) -> tuple[str, Pyramid
             )
         base = selection.component.strip("/")
         node = _member(location, node, base, selection.component)
-    if isinstance(node, zarr.Group) and "multiscales" not in ome_attributes(node.attrs):
+    if isinstance(node, zarr.Group) and "multiscales" not in ome_attributes(attributes_of(node)):
         base, node = _scene(location, node, base, selection.series)
     elif selection.series is not None:
         raise InputError(f"{location}: holds one image; leave --series {selection.series} out")
     if isinstance(node, zarr.Array):
         return _without_level(location, base, selection)
-    pyramid = pyramid_of(str(location.below(base)), node.attrs)
+    pyramid = pyramid_of(str(location.below(base)), attributes_of(node))
     if pyramid is None:
         return _without_level(location, _only_image(location, node, base), selection)
     level = selection.level or 0
@@ -59,11 +59,11 @@ def _member(location: Location, group: zarr.Group, base: str, given: str) -> Any
 
 def _scene(location: Location, group: zarr.Group, base: str, series: int | None) -> tuple[str, Any]:
     """Return one image of a group of several, as bioformats2raw lays them out: "0", "1", ... below the root."""
-    if "bioformats2raw.layout" not in ome_attributes(group.attrs):
+    if "bioformats2raw.layout" not in ome_attributes(attributes_of(group)):
         if series is not None:
             raise InputError(f"{location}: --series {series}: is no group of several images; name one with --component")
         return base, group
-    told = ome_attributes(group["OME"].attrs).get("series") if "OME" in group else None
+    told = ome_attributes(attributes_of(group["OME"])).get("series") if "OME" in group else None
     numbers = range(len(told)) if told else sorted(int(name) for name in group.group_keys() if name.isdigit())
     if series is None and len(numbers) > 1:
         raise InputError(f"{location}: holds {len(numbers)} images; say which: --series {numbers[0]} to {numbers[-1]}")

@@ -25,6 +25,7 @@ from dasksom.image.zarr_stores import (
     ZARR_METADATA,
     MissingChunkError,
     WholeStore,
+    attributes_of,
     is_zarr,
     metadata_stamp,
     open_array,
@@ -100,6 +101,8 @@ def open_zarr(location: Location, selection: Selection) -> Found:
     view = plan_view(named, axes, array.shape, selection)
     # chunks of NaN hold no data, so nothing is lost with one that was never written
     fill_missing = selection.fill_missing or (array.fill_value is not None and array.fill_value != array.fill_value)
+    if min(array.shards or array.chunks) < 1:
+        raise InputError(f"{named}: has chunks of {array.shards or array.chunks}; its metadata is damaged")
     if not fill_missing and not location.remote:
         _check_chunks(location.below(component), array, view)
     # a shard is read and decoded as a whole, faster than chunk by chunk; so it is what chunks are planned by
@@ -115,7 +118,7 @@ def open_zarr(location: Location, selection: Selection) -> Found:
         fill_missing=fill_missing,
     )
     about = _about(location, array, axes, pyramid, level)
-    return Found(source, nodata=_nodata(array.attrs), pixel_size=size, unit=unit, about=about)
+    return Found(source, nodata=_nodata(attributes_of(array)), pixel_size=size, unit=unit, about=about)
 
 
 def _check_chunks(location: Location, array: zarr.Array[Any], view: View) -> None:
@@ -155,7 +158,7 @@ def _axes(named: str, array: zarr.Array[Any], pyramid: Pyramid | None, selection
                 f"{''.join(pyramid.axes)}; the metadata is damaged: name the array with --component from the root"
             )
         return pyramid.axes
-    told = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS") or ()
+    told = getattr(array.metadata, "dimension_names", None) or attributes_of(array).get("_ARRAY_DIMENSIONS") or ()
     if isinstance(told, (list, tuple)) and len(told) == array.ndim and all(isinstance(name, str) for name in told):
         return tuple(told)
     return ("?",) * array.ndim if selection.axes is not None else guess_axes(named, array.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,12 @@ def open_node(location: Location, component: str) -> Any:
     except Exception as error:
         hint = "; check the URL, and input.storage of the configuration file" if location.remote else ""
         raise named.refusal(f"its Zarr metadata cannot be read: {error}{hint}") from location.cause(error)
+
+
+def attributes_of(node: zarr.Array[Any] | zarr.Group) -> Mapping[str, Any]:
+    """Return a node's attributes; none where the file has something else in their place."""
+    told = node.metadata.attributes
+    return told if isinstance(told, Mapping) else {}
 
 
 def open_array(location: Location, component: str) -> zarr.Array[Any]:

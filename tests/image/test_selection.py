@@ -68,6 +68,7 @@ def test_view__reads_what_the_axes_say(axes, shape, select, expected):
         ("cyx", (3, 4, 5), {"select": ["c=-1"]}, "there are places from 0 to 2"),
         ("cyx", (3, 4, 5), {"select": ["c=3:9"]}, "there are places from 0 to 2"),
         ("zcyx", (3, 2, 4, 5), {"select": ["z=0,1"]}, "takes one place, because z is not the bands"),
+        ("cyx", (1 << 40, 4, 5), {}, "more bands than 65536"),
         ("czq", (3, 4, 5), {}, "an image needs y and x"),
         ("yyx", (3, 4, 5), {}, "every axis a name of its own"),
     ],

@@ -225,6 +225,27 @@ def test_metadata__missing_damaged_or_unknown(tmp_path, pixels):
     assert not is_zarr(tmp_path / "empty.zarr")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"attributes":{}', '"attributes":[1]', None),
+        ('"chunk_shape":[64', '"chunk_shape":[0', r"chunks of \(0, 50, 3\); its metadata is damaged|cannot be"),
+        ('"shape":[301', '"shape":[-1', "cannot be|chunks"),
+        ('"shape":[301', '"shape":[99999', "chunks are missing"),
+    ],
+)
+def test_metadata__that_makes_no_sense(tmp_path, pixels, old, new, message):
+    path = _store(tmp_path / "a.zarr", pixels, chunks=(64, 50, 3))
+    text = "".join((path / "zarr.json").read_text().split())
+    assert old in text
+    (path / "zarr.json").write_text(text.replace(old, new))
+    if message is None:
+        assert np.array_equal(open_image(path).compute(), pixels)
+    else:
+        with pytest.raises(InputError, match=message):
+            open_image(path)
+
+
 def test_read__damaged_chunk_is_named(tmp_path, pixels):
     path = _store(tmp_path / "a.zarr", pixels, chunks=(301, 222, 3), compressors=ZstdCodec(checksum=True))
     chunk = path / "c/0/0/0"
