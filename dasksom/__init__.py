@@ -10,13 +10,19 @@ from dasksom.errors import DasksomError, InputError
 
 if TYPE_CHECKING:
     from dasksom.estimator import BatchSOM
-    from dasksom.image import open_image
+    from dasksom.image import Picture, open_image, open_picture
     from dasksom.loading import load
 
 __version__ = "0.1.0"
-__all__ = ["BatchSOM", "DasksomError", "InputError", "load", "open_image"]
+__all__ = ["BatchSOM", "DasksomError", "InputError", "Picture", "load", "open_image", "open_picture"]
 
-_HOMES = {"BatchSOM": "dasksom.estimator", "load": "dasksom.loading", "open_image": "dasksom.image"}
+_HOMES = {
+    "BatchSOM": "dasksom.estimator",
+    "Picture": "dasksom.image",
+    "load": "dasksom.loading",
+    "open_image": "dasksom.image",
+    "open_picture": "dasksom.image",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -139,7 +139,16 @@ def _beside(image: da.Array, given: Any, name: str) -> da.Array:
         raise InputError(
             f"{name}: one value for each sample is needed, so the shape {image.shape[:-1]}; got {given.shape}"
         )
-    return given[..., None].rechunk((*image.chunks[:-1], -1))
+    beside = given.rechunk(image.chunks[:-1])
+    # not given[..., None], which would not be fused with the task that reads the chunk
+    return da.map_blocks(
+        np.expand_dims,
+        beside,
+        axis=-1,
+        new_axis=beside.ndim,
+        chunks=(*beside.chunks, (1,)),
+        meta=np.empty((0,) * image.ndim, beside.dtype),
+    )
 
 
 def several(X: Any) -> bool:

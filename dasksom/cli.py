@@ -18,7 +18,7 @@ from dasksom.color_table import has_color_table
 from dasksom.config import MapSection, RunConfig, load_config
 from dasksom.demo import MOSAIC_SIDE, mosaic_demo, photograph_demo
 from dasksom.errors import DasksomError, InputError
-from dasksom.image import open_image
+from dasksom.image import Picture, open_picture
 from dasksom.som.codebook import load_codebook
 from dasksom.terminal import TerminalWatcher
 
@@ -100,8 +100,38 @@ _map_options = _options(
     click.option("--method", metavar="NAME", help="How the image is read: auto, colors or stream.  [default: auto]"),
     click.option("--seed", type=int, metavar="N", help="Seed of --init sample or random.  [default: 0]"),
 )
+_part_options = _options(
+    click.option("--component", metavar="NAME", help="Array or image inside a Zarr group."),
+    click.option("--series", type=int, metavar="N", help="Number of the image in a file of several."),
+    click.option("--level", type=int, metavar="N", help="Level of a pyramid.  [default: 0, the full resolution]"),
+    click.option(
+        "--select",
+        multiple=True,
+        metavar="AXIS=PLACES",
+        help="Place along an axis, such as z=3, or bands, such as c=0,2 or c=0:3; may be repeated.",
+    ),
+    click.option("--axes", metavar="LETTERS", help="What the stored axes are, such as cyx, if the file does not tell."),
+    click.option(
+        "--fill-missing",
+        is_flag=True,
+        default=None,
+        help="Take chunks and tiles that the file lacks for its fill value; else they are an error.",
+    ),
+)
+_mask_options = _options(
+    click.option("--mask", metavar="IMAGE", help="Image, of any lower resolution too: pixels count where it is not 0."),
+    click.option(
+        "--nodata", metavar="VALUE", help="Value of pixels that do not count; none: the file's is not heeded."
+    ),
+    click.option(
+        "--alpha",
+        metavar="NAME",
+        help="Opacity: mask (transparent pixels do not count), drop or band.  [default: mask]",
+    ),
+)
 _run_options = _options(
-    click.option("--component", metavar="NAME", help="Array inside a Zarr group."),
+    _part_options,
+    _mask_options,
     click.option("--chunk-size", metavar="SIZE", help="Largest chunk that a task reads, decoded, such as 64MiB."),
     click.option(
         "--cache", metavar="NAME", help="Keep the image in the cluster's memory between passes: auto, memory or none."
@@ -136,6 +166,7 @@ def _config(given: dict[str, Any]) -> RunConfig:
     names = {section: getattr(model, "model_fields", {}) for section, model in sections.items()}
     laid = {section: {name: given.get(name) for name in fields} for section, fields in names.items()}
     laid["cluster"]["name"] = given.get("cluster")
+    laid["input"]["select"] = given.get("select") or None
     return load_config(given["config_path"], laid)
 
 
@@ -171,7 +202,8 @@ def cli(verbose: bool, debug: bool) -> None:
 def quantize(image_path: str, output_path: str, model: str | None, **given: Any) -> None:
     """Train a map on every pixel of IMAGE and write IMAGE in its colors to OUTPUT.
 
-    IMAGE is a Zarr array or group, a TIFF, or a photograph (PNG, JPEG, WebP). OUTPUT is .zarr (labels, image and
+    IMAGE is a Zarr or OME-Zarr directory, a TIFF (OME-TIFF, GeoTIFF, SVS), a PNG, JPEG or WebP, a GDAL .vrt, a folder
+    of tiles named by row and column, or the URL of a Zarr or TIFF (s3://, https://). OUTPUT is .zarr (labels, image and
     palette), .tif, .png or .jpg. It appears under its name only when it is whole.
     """
     if model is not None and (told := [name for name in MapSection.model_fields if given.get(name) is not None]):
@@ -208,13 +240,16 @@ def apply(model_path: str, image_path: str, output_path: str, **given: Any) -> N
 
 @cli.command()
 @click.argument("path", metavar="IMAGE|MODEL.npz")
-@click.option("--component", metavar="NAME", help="Array inside a Zarr group.")
-def info(path: str, component: str | None) -> None:
+@_part_options
+@_mask_options
+@click.option("--config", "config_path", metavar="FILE", help="YAML file with any of these, under input.")
+def info(path: str, **given: Any) -> None:
     """Tell what an image or a trained map is, reading none of the pixels."""
     table = Table(show_header=False, box=None)
-    for name, value in (_about_model(path) if path.lower().endswith(".npz") else _about_image(path, component)).items():
+    about = _about_model(path) if path.lower().endswith(".npz") else _about_image(path, _config(given))
+    for name, value in about.items():
         table.add_row(name, value)
-    Console(soft_wrap=True).print(table)
+    Console(soft_wrap=True).print(table, markup=False)
 
 
 def _about_model(path: str) -> dict[str, str]:
@@ -230,18 +265,35 @@ def _about_model(path: str) -> dict[str, str]:
     }
 
 
-def _about_image(path: str, component: str | None) -> dict[str, str]:
-    image = open_image(path, component=component)
+def _about_image(path: str, config: RunConfig) -> dict[str, str]:
+    picture = open_picture(path, **config.input.opening())
+    image, about = picture.pixels, dict(picture.about)
     height, width, bands = image.shape
     rows, columns = image.chunksize[:2]
     chunk_bytes = rows * columns * bands * image.dtype.itemsize
     counted = has_color_table(image)
+    about.pop("mask", None)
     return {
+        **about,
         "size": f"{width} x {height} pixels ({height * width / 1e6:.3g} Mpx), {bands} bands of {image.dtype}",
         "decoded": format_bytes(image.nbytes),
         "read in": f"{image.npartitions} chunks of {columns} x {rows} pixels, {format_bytes(chunk_bytes)} each",
         "trained by": "counting its colors: two passes in all" if counted else "streaming: a pass per epoch, and two",
+        "pixels that count": _about_mask(picture),
+        **({"pixel": _about_pixel(picture)} if picture.pixel_size else {}),
     }
+
+
+def _about_mask(picture: Picture) -> str:
+    without = " but those with NaN" if picture.pixels.dtype.kind == "f" else ""
+    if picture.mask is None:
+        return f"all{without}"
+    return f"those of the {picture.about['mask']}; how many is not known before it is read"
+
+
+def _about_pixel(picture: Picture) -> str:
+    height, width = picture.pixel_size or (0.0, 0.0)
+    return f"{width:.6g} x {height:.6g} {picture.unit}"
 
 
 @cli.command()

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from dasksom.cluster import ClusterOptions, check_options
 from dasksom.errors import InputError
+from dasksom.image import ALPHA, parse_select
 from dasksom.passes import CACHES
 
 MOST_CONFIG_BYTES = 1 << 20
@@ -68,12 +69,47 @@ class InputSection(_Section):
     """How the image is read."""
 
     component: str | None = None
-    """Array inside a Zarr group."""
+    """Array or image inside a Zarr group."""
+    series: int | None = None
+    """Number of the image in a file of several."""
+    level: int | None = None
+    """Level of a pyramid; 0 is the full resolution."""
+    select: dict[str, int | str | tuple[int, ...]] | tuple[str, ...] | None = None
+    """Places along axes, such as {z: 3, c: [0, 2]}."""
+    axes: str | None = None
+    """What the stored axes are, such as cyx, in place of what the file says."""
+    alpha: str | None = None
+    """What becomes of opacity: "mask", "drop" or "band"."""
+    nodata: float | str | None = None
+    """Value of pixels that do not count; "none": the file's own is not heeded."""
+    mask: str | None = None
+    """Path of an image that is 0 where pixels do not count."""
+    fill_missing: bool = False
+    """Whether chunks and tiles that the file lacks are its fill value."""
+    storage: dict[str, Any] = Field(default_factory=dict, repr=False, exclude=True)
+    """Options of a remote store's file system; may hold keys, so it is neither shown nor written anywhere."""
     chunk_size: str | None = None
     """Largest decoded chunk, such as 64MiB; by default 64 MiB, or less where `memory_limit` is small."""
     cache: str = "auto"
     """Whether the chunks are held in the cluster's memory between passes: "memory", "none", or "auto" (images that are
     streamed and fit)."""
+
+    def opening(self) -> dict[str, Any]:
+        """Give the options of `dasksom.image.open_picture`."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name not in ("chunk_size", "cache")}
+
+    @field_validator("select")
+    @classmethod
+    def _is_selection(cls, value: Any) -> Any:
+        parse_select(value)
+        return value
+
+    @field_validator("alpha")
+    @classmethod
+    def _is_alpha(cls, value: str | None) -> str | None:
+        if value is not None and value not in ALPHA:
+            raise ValueError(f"{value!r} is not one of {', '.join(ALPHA)}")
+        return value
 
     @field_validator("cache")
     @classmethod

@@ -195,10 +195,15 @@ def keep_in_memory(image: da.Array, cache: str) -> da.Array:
     cache : {"auto", "memory", "none"}
         "auto" holds them where a quarter of the workers' memory is then left, below where they begin to write to disk.
     """
+    return keep_with_mask(image, None, cache)[0]
+
+
+def keep_with_mask(image: da.Array, mask: da.Array | None, cache: str) -> tuple[da.Array, da.Array | None]:
+    """Hold an image as `keep_in_memory` does, and what lies beside it, which may be made of the same file."""
     share = float(dask.config.get("distributed.worker.memory.target", 0.6) or 0.6) - HEADROOM
     if cache == "memory" or (cache == "auto" and image.nbytes <= memory_limit() * share):
-        return image.persist()
-    return image
+        return (image.persist(), None) if mask is None else dask.persist(image, mask)
+    return image, mask
 
 
 def map_chunks(

@@ -10,12 +10,23 @@ from typing import Any, Protocol
 import dask.array as da
 from dask.utils import parse_bytes
 
+from dasksom.arrays import as_weights
 from dasksom.cluster import connect
 from dasksom.config import RunConfig
 from dasksom.estimator import BatchSOM
-from dasksom.image import check_format, check_output, chunk_alignment, create_writer, open_image, publish
+from dasksom.image import (
+    Picture,
+    check_format,
+    check_output,
+    chunk_alignment,
+    create_writer,
+    is_remote,
+    open_picture,
+    publish,
+    shown,
+)
 from dasksom.loading import from_codebook
-from dasksom.passes import keep_in_memory
+from dasksom.passes import keep_with_mask
 from dasksom.quantization import quantize_into
 from dasksom.som.codebook import load_codebook
 from dasksom.som.quality import Quality
@@ -66,9 +77,10 @@ class Summary:
 class _Run:
     """An open image on a running cluster, with a clock and a watcher."""
 
-    def __init__(self, source: str, image: da.Array, output: str, watcher: Watcher) -> None:
-        self.image, self.watcher = image, watcher
-        self.summary = Summary(source, image.shape, str(image.dtype), output, 0)
+    def __init__(self, source: str, picture: Picture, output: str, watcher: Watcher) -> None:
+        self.picture, self.watcher = picture, watcher
+        self.image, self.mask = picture.pixels, picture.mask
+        self.summary = Summary(shown(source), self.image.shape, str(self.image.dtype), output, 0)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -84,9 +96,14 @@ class _Run:
             som.refine = REFINEMENT
         # Counting and writing are two passes, and what is read twice is not worth keeping unless the user knows better.
         if cache == "memory" or not som.counts_colors(self.image):
-            self.image = keep_in_memory(self.image, cache)
+            self.image, self.mask = keep_with_mask(self.image, self.mask, cache)
         with self.stage("train"):
-            som.fit(self.image, progress=self.watcher.progress, on_epoch=lambda epoch, _: self.watcher.epoch(epoch))
+            som.fit(
+                self.image,
+                mask=self.mask,
+                progress=self.watcher.progress,
+                on_epoch=lambda epoch, _: self.watcher.epoch(epoch),
+            )
         self.summary.units = som.units
         self.summary.quality = som.quality_
 
@@ -101,12 +118,19 @@ class _Run:
             palette=codebook.palette(self.image.dtype),
             metadata=dict(codebook.about),
             with_image=with_image,
-            nodata=self.image.dtype.kind == "f",  # pixels with NaN have no label
+            nodata=self.mask is not None or self.image.dtype.kind == "f",  # pixels with NaN have no label
         )
         self.summary.units = som.units
         labeling, measured = som.labeling_for(self.image.dtype), self.summary.quality is None
         with self.stage("write"):
-            quality = quantize_into(self.image, labeling, writer, measured=measured, progress=self.watcher.progress)
+            quality = quantize_into(
+                self.image,
+                labeling,
+                writer,
+                weights=as_weights(self.image, self.mask),
+                measured=measured,
+                progress=self.watcher.progress,
+            )
         self.summary.quality = quality or self.summary.quality
 
 
@@ -122,8 +146,13 @@ def _chunk_bytes(config: RunConfig) -> int:
     return min(CHUNK_BYTES, int(parse_bytes(config.cluster.memory_limit)) // CHUNKS_PER_WORKER)
 
 
-def _open(source: str, config: RunConfig, align: int = 1) -> da.Array:
-    return open_image(source, component=config.input.component, chunk_bytes=_chunk_bytes(config), align=align)
+def _open(source: str, config: RunConfig, align: int = 1) -> Picture:
+    return open_picture(source, chunk_bytes=_chunk_bytes(config), align=align, **config.input.opening())
+
+
+def _inputs(source: str, config: RunConfig) -> list[str]:
+    """Give the paths that a run reads, which no output may touch; URLs are out of its reach."""
+    return [path for path in (source, config.input.mask) if path is not None and not is_remote(path)]
 
 
 def _connect(config: RunConfig, image: da.Array) -> AbstractContextManager[Any]:
@@ -157,13 +186,14 @@ def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, mode
         For anything given that cannot be used; before any work where it can be known then. Nothing is left behind.
     """
     align = chunk_alignment(output)
-    check_output(output, inputs=[source], overwrite=config.output.overwrite)
+    check_output(output, inputs=_inputs(source, config), overwrite=config.output.overwrite)
     som = _untrained(config) if model is None else from_codebook(load_codebook(model))
-    image = _open(source, config, align)
+    picture = _open(source, config, align)
+    image = picture.pixels
     if model is not None:
         som.check_bands(image)
     check_format(output, shape=image.shape, dtype=image.dtype, units=som.units, with_image=config.output.image)
-    run = _Run(source, image, output, watcher)
+    run = _Run(source, picture, output, watcher)
     # the cluster stops before the output is published, or swept away: no task writes any more then
     with publish(output, overwrite=config.output.overwrite) as path, _connect(config, image):
         if model is None:
@@ -177,11 +207,11 @@ def train(source: str, model: str, config: RunConfig, watcher: Watcher) -> Summa
 
     Parameters are those of `quantize`, the model's path in place of the output's.
     """
-    check_output(model, inputs=[source], overwrite=config.output.overwrite, suffixes=[".npz"])
+    check_output(model, inputs=_inputs(source, config), overwrite=config.output.overwrite, suffixes=[".npz"])
     som = _untrained(config)
-    image = _open(source, config)
-    run = _Run(source, image, model, watcher)
-    with publish(model, overwrite=config.output.overwrite) as path, _connect(config, image):
+    picture = _open(source, config)
+    run = _Run(source, picture, model, watcher)
+    with publish(model, overwrite=config.output.overwrite) as path, _connect(config, picture.pixels):
         run.train(som, config)
         som.save(path)
     return run.summary

@@ -1,6 +1,8 @@
 """The command line as a person meets it: what it writes, what it says, how it ends."""
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,12 +20,19 @@ import dasksom
 from dasksom.cli import cli, main
 
 
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory, photograph):
+    folder = tmp_path_factory.mktemp("originals")
+    Image.fromarray(photograph).save(folder / "photo.png")
+    zarr.create_array(folder / "scene.zarr", data=photograph.astype(np.float32), chunks=(100, 200, 3))
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path, monkeypatch, photograph):
+def folder(tmp_path, monkeypatch, originals):
     """A folder to work in, with a photograph and a Zarr image."""
     monkeypatch.chdir(tmp_path)
-    Image.fromarray(photograph).save("photo.png")
-    zarr.create_array("scene.zarr", data=photograph.astype(np.float32), chunks=(100, 200, 3))
+    shutil.copytree(originals, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -135,7 +144,16 @@ def test_quantize__small_chunks_give_the_same_file(folder):
         assert np.array_equal(whole[name][...], pieces[name][...])
 
 
-def _bad_images(folder):
+@pytest.fixture(scope="module")
+def bad_images(tmp_path_factory):
+    """A folder of files that cannot be used, or not so."""
+    folder = tmp_path_factory.mktemp("bad")
+    with contextlib.chdir(folder):
+        _make_bad_images(folder)
+    return folder
+
+
+def _make_bad_images(folder):
     (folder / "empty.png").touch()
     (folder / "text.png").write_text("no picture")
     (folder / "text.xyz").write_text("no picture")
@@ -144,7 +162,24 @@ def _bad_images(folder):
     zarr.create_array("nan.zarr", data=np.full((30, 20, 4), np.nan))
     zarr.create_array("none.zarr", shape=(0, 4, 3), dtype="u1")
     zarr.create_array("cube.zarr", shape=(2, 3, 4, 5), dtype="u1")
-    zarr.create_array("bands.zarr", data=np.zeros((8, 8, 5), np.uint8))
+    zarr.create_array("bands.zarr", data=np.ones((8, 8, 5), np.uint8))
+    pixels = np.random.default_rng(0).integers(1, 256, (128, 128, 3), np.uint8)
+    rgb = {"photometric": "rgb", "tile": (64, 64), "compression": "zlib"}
+    tifffile.imwrite("short.tif", pixels, **rgb)
+    os.truncate("short.tif", os.stat("short.tif").st_size - 99)
+    tifffile.imwrite("holes.tif", iter([pixels[:64, :64], None, None, None]), shape=pixels.shape, dtype="u1", **rgb)
+    tifffile.imwrite("cmyk.tif", np.dstack([pixels, pixels[..., :1]]), photometric="separated")
+    tifffile.imwrite("palette.tif", pixels[..., 0], photometric="palette", colormap=np.zeros((3, 256), np.uint16))
+    tifffile.imwrite("bits.tif", pixels[..., 0] % 16, bitspersample=4, photometric="minisblack")
+    tifffile.imwrite("complex.tif", pixels[..., 0].astype(complex), photometric="minisblack")
+    tifffile.imwrite("stack.tif", pixels.transpose(2, 0, 1), photometric="minisblack")
+    tifffile.imwrite("good.tif", pixels, **rgb)
+    zarr.create_array("chunks.zarr", data=pixels, chunks=(64, 64, 3))
+    (folder / "chunks.zarr/c/1/0/0").unlink()
+    zarr.create_array("codec.zarr", data=pixels)
+    text = (folder / "codec.zarr/zarr.json").read_text()
+    (folder / "codec.zarr/zarr.json").write_text(text.replace('"zstd"', '"codec_of_tomorrow"'))
+    Image.new("L", (50, 60)).save("mask.png")
     dasksom.BatchSOM(2, 2, epochs=1).fit(np.random.default_rng(0).random((9, 3))).save("map.npz")
     (folder / "broken.npz").write_bytes(b"no model")
     np.savez(folder / "list.npz", weights=np.ones((1, 1, 3)), about=np.frombuffer(b"[1]", np.uint8))
@@ -160,8 +195,8 @@ BAD = [
     (["quantize", "nan.zarr", "out.zarr"], "no sample to train on"),
     (["quantize", "nan.zarr", "out.zarr", "--init", "sample"], "no sample to train on"),
     (["quantize", "none.zarr", "out.zarr"], "(0, 4, 3)"),
-    (["quantize", "cube.zarr", "out.zarr"], "4"),
-    (["quantize", "s3://bucket/image.zarr", "out.zarr"], "remote"),
+    (["quantize", "cube.zarr", "out.zarr"], "--axes tzyx"),
+    (["quantize", "ftp://bucket/image.zarr", "out.zarr"], "URLs of ftp:// are not read"),
     (["quantize", "photo.png", "out.png", "--grid", "3by3"], "3by3"),
     (["quantize", "photo.png", "out.png", "--grid", "0x3"], "'rows'"),
     (["quantize", "photo.png", "out.png", "--grid", "999x999"], "65536"),
@@ -186,6 +221,27 @@ BAD = [
     (["quantize", "scene.zarr", "out.png"], "float32"),
     (["quantize", "bands.zarr", "out.jpg"], "5"),
     (["quantize", "photo.png", "out.png", "--component", "x"], "component"),
+    (["quantize", "short.tif", "out.tif"], "short.tif: is cut short: its pixels reach to byte"),
+    (["quantize", "holes.tif", "out.tif"], "holes.tif: 3 of its 4 tiles or strips are missing, the first one number 1"),
+    (["quantize", "cmyk.tif", "out.tif"], "cmyk.tif: a TIFF with photometric interpretation SEPARATED"),
+    (["quantize", "palette.tif", "out.tif"], "palette.tif: a TIFF with photometric interpretation PALETTE"),
+    (["quantize", "bits.tif", "out.tif"], "bits.tif: values of 4 bits are not read; convert it to 8"),
+    (["quantize", "complex.tif", "out.tif"], "complex.tif: pixels are of dtype complex128"),
+    (["quantize", "stack.tif", "out.tif"], "stack.tif: its axes are q=3, y=128, x=128"),
+    (["quantize", "chunks.zarr", "out.zarr"], "chunks.zarr: 1 of its 4 chunks is missing, the first one c/1/0/0"),
+    (["quantize", "codec.zarr", "out.zarr"], "codec_of_tomorrow"),
+    (["quantize", "good.tif", "out.tif", "--level", "1"], "good.tif: --level 1: its levels are 0 YXS"),
+    (["quantize", "good.tif", "out.tif", "--series", "2"], "good.tif: --series 2: its images are 0 YXS"),
+    (["quantize", "good.tif", "out.tif", "--select", "z=1"], "its axes to select along are s (0 to 2)"),
+    (["quantize", "good.tif", "out.tif", "--select", "z"], "z= (--select)"),
+    (["quantize", "good.tif", "out.tif", "--axes", "yx"], "--axes yx: has 2 letters, but 3 axes are stored"),
+    (["quantize", "good.tif", "out.tif", "--nodata", "-5"], "an image of uint8 never holds it"),
+    (["quantize", "good.tif", "out.tif", "--nodata", "x"], "a number, nan or none"),
+    (["quantize", "good.tif", "out.tif", "--alpha", "x"], "mask, drop, band"),
+    (["quantize", "good.tif", "out.tif", "--mask", "mask.png"], "mask.png: a mask of 60 x 50 pixels does not fit"),
+    (["quantize", "good.tif", "out.tif", "--mask", "none.png"], "none.png: cannot be opened"),
+    (["quantize", "good.tif", "good.tif", "--overwrite"], "input itself"),
+    (["quantize", "photo.png", "good.tif", "--mask", "good.tif", "--overwrite"], "input itself"),
     (["train", "photo.png", "model.txt"], ".npz"),
     (["train", "photo.png", "map.npz"], "exists already"),
     (["apply", "none.npz", "photo.png", "out.png"], "none.npz"),
@@ -208,8 +264,8 @@ BAD = [
 @pytest.mark.parametrize(
     ("arguments", "told"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
-def test_bad_input__one_clear_line_exit_2_nothing_left(folder, arguments, told):
-    _bad_images(folder)
+def test_bad_input__one_clear_line_exit_2_nothing_left(folder, bad_images, arguments, told):
+    shutil.copytree(bad_images, folder, dirs_exist_ok=True)
     Image.new("RGB", (2, 2)).save("there.png")
     before, kept = names(folder), (folder / "there.png").read_bytes()
     code, out, err = run(*arguments)
@@ -220,6 +276,45 @@ def test_bad_input__one_clear_line_exit_2_nothing_left(folder, arguments, told):
     assert out == ""
     assert names(folder) == before
     assert (folder / "there.png").read_bytes() == kept
+
+
+def test_quantize__pixels_that_do_not_count(folder, photograph):
+    """Garbage below a mask moves nothing, whichever way it is told; the file says where there is no data."""
+    keep = np.add.outer(np.arange(400), np.arange(600)) % 3 > 0
+    Image.fromarray(keep.astype(np.uint8)).save("mask.png")
+    palettes = []
+    for number, garbage in enumerate((0, 255)):
+        pixels = np.where(keep[..., None], np.maximum(photograph, 1), garbage).astype(np.uint8)
+        Image.fromarray(pixels).save(f"{number}.png")
+        Image.fromarray(np.dstack([pixels, keep * 255]).astype(np.uint8)).save(f"alpha{number}.png")
+        told = [[f"{number}.png", "--mask", "mask.png"], [f"alpha{number}.png"]]
+        for image, *options in told if garbage else [*told, ["0.png", "--nodata", "0"]]:
+            code, _, err = run("quantize", image, "out.zarr", "--grid", "3x3", "--overwrite", *options)
+            assert code == 0, err
+            group = zarr.open_group("out.zarr", mode="r")
+            assert np.array_equal(group["labels"][...] > 0, keep)
+            assert np.array_equal(group["image"][...][keep], group["palette"][...][group["labels"][...][keep] - 1])
+            palettes.append(group["palette"][...])
+    assert len(palettes) == 5
+    for palette in palettes[1:]:
+        assert np.array_equal(palette, palettes[0])
+
+
+def test_info__what_the_file_tells(folder, photograph):
+    with tifffile.TiffWriter("slide.tif", ome=True) as tiff:
+        metadata = {"PhysicalSizeX": 0.25, "PhysicalSizeY": 0.25}
+        tiff.write(photograph, photometric="rgb", tile=(128, 128), subifds=1, metadata=metadata)
+        tiff.write(photograph[::2, ::2], photometric="rgb", tile=(128, 128), subfiletype=1)
+    shown = " ".join(run("info", "slide.tif", "--level", "1", "--nodata", "0")[1].split())
+    for told in (
+        "axes y 200, x 300, s 3",
+        "level 1 of 0 to 1",
+        "no data 0",
+        "0.5 x 0.5 micrometer",
+        "300 x 200 pixels",
+    ):
+        assert told in shown, shown
+    assert "those of the no-data value; how many is not known before it is read" in shown
 
 
 def test_what_a_format_cannot_hold_is_refused_before_training(folder, monkeypatch):
@@ -241,7 +336,7 @@ def test_debug__traceback_and_the_same_exit_code(folder):
 
 def test_the_number_of_workers_does_not_change_the_chunks(folder, monkeypatch):
     seen = []
-    monkeypatch.setattr("dasksom.pipeline.open_image", lambda *_, **options: seen.append(options["chunk_bytes"]))
+    monkeypatch.setattr("dasksom.pipeline.open_picture", lambda *_, **options: seen.append(options["chunk_bytes"]))
     for workers in ("1", "500"):
         assert run("train", "scene.zarr", "out.npz", "--workers", workers, "--cluster", "threads")[0] == 1
     assert len(set(seen)) == 1

@@ -29,6 +29,15 @@ def test_quantize_yaml__explains_every_key_and_holds_the_defaults():
             assert "#" in lines[0], key
 
 
+def test_credentials_are_neither_shown_nor_dumped():
+    config = load_config(None, {"input": {"storage": {"secret": "hidden-word"}}})
+    assert config.input.opening()["storage"] == {"secret": "hidden-word"}
+    assert "hidden-word" not in f"{config!r} {config} {config.model_dump()} {config.model_dump_json()}"
+    with pytest.raises(InputError) as refused:
+        load_config(None, {"input": {"storage": "hidden-word", "level": "hidden-word"}})
+    assert "hidden-word" not in str(refused.value)
+
+
 def test_the_command_line_wins(tmp_path):
     path = tmp_path / "run.yaml"
     path.write_text("map: {grid: 3x4, epochs: 7}\n")

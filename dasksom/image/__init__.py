@@ -1,23 +1,32 @@
 """Images on disk as lazy dask arrays, and labels and palettes as image files; knows nothing of maps."""
 
 from dasksom.image.chunks import plan_chunks
+from dasksom.image.locations import is_remote, shown
 from dasksom.image.mosaic import mosaic_array, write_mosaic
+from dasksom.image.picture import Picture
 from dasksom.image.protocols import Source, Writer
 from dasksom.image.publishing import check_output, publish
-from dasksom.image.reading import open_image, open_source
+from dasksom.image.reading import ALPHA, open_image, open_picture, open_source
+from dasksom.image.selection import parse_select
 from dasksom.image.writing import check_format, chunk_alignment, create_writer
 
 __all__ = [
+    "ALPHA",
+    "Picture",
     "Source",
     "Writer",
     "check_format",
     "check_output",
     "chunk_alignment",
     "create_writer",
+    "is_remote",
     "mosaic_array",
     "open_image",
+    "open_picture",
     "open_source",
+    "parse_select",
     "plan_chunks",
     "publish",
+    "shown",
     "write_mosaic",
 ]

@@ -38,9 +38,9 @@ def local_path(path: str | os.PathLike[str]) -> Path:
         raise InputError(f"{text}: {error}; write the folder out instead of ~") from error
 
 
-def match_suffix(path: Path, table: dict[str, _T]) -> _T | None:
+def match_suffix(path: Path | str, table: dict[str, _T]) -> _T | None:
     """Return the entry of the longest suffix that the name ends with (``.ome.zarr`` before ``.zarr``), or None."""
-    name = path.name.lower()
+    name = Path(path).name.lower()
     return next((table[s] for s in sorted(table, key=len, reverse=True) if name.endswith(s)), None)
 
 
@@ -78,15 +78,3 @@ def check_readable(path: Path) -> bool:
     if stat.S_ISREG(mode) and path.stat().st_size == 0:
         raise InputError(f"{path}: is empty (0 bytes); was it copied completely?")
     return stat.S_ISDIR(mode)
-
-
-def check_unchanged(path: str, stamp: Stamp) -> None:
-    """Raise if a file is not the one that was planned for: its tiles would be looked for in the wrong places.
-
-    Only the size is compared: copies of one file on several nodes' own disks may carry different times.
-    """
-    size = os.stat(path).st_size
-    if size != stamp[0]:
-        raise InputError(
-            f"{path}: has {size} bytes, but had {stamp[0]} when it was opened; leave it alone while a run reads it"
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,8 +16,10 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from dasksom.errors import InputError
-from dasksom.image.paths import Stamp, check_unchanged, stamp_of
+from dasksom.image.locations import Location, Stamp, check_unchanged
+from dasksom.image.picture import Found
 from dasksom.image.protocols import Encoded, Output, Region, check_labels, clip_labels, with_nodata_row
+from dasksom.image.selection import Selection
 
 MAX_PIXELS = 178_956_970
 """Pillow's own limit for what it opens; larger photographs are neither read nor written."""
@@ -24,10 +27,12 @@ MAX_PIXELS = 178_956_970
 _MAX_JPEG_SIDE = 65_535
 
 _CONVERSION = (
-    "pip install 'pyvips[binary]'; "
-    "python -c \"import pyvips; pyvips.Image.new_from_file('{}', access='sequential').tiffsave('{}', "
-    "tile=True, tile_width=512, tile_height=512, compression='deflate', bigtiff=True)\""
+    "import pyvips; pyvips.Image.new_from_file({!r}, access='sequential').tiffsave({!r}, "
+    "tile=True, tile_width=512, tile_height=512, compression='deflate', bigtiff=True)"
 )
+
+_ALPHA = {"LA": 1, "RGBA": 3}
+"""Modes with a band that tells how opaque a pixel is, and its number."""
 
 # Pillow mode of the file -> (mode to decode to, bands, dtype)
 _MODES: dict[str, tuple[str, int, str]] = {
@@ -60,7 +65,7 @@ class PhotographSource:
     Rows and columns are those of the upright photograph: the EXIF orientation is applied.
     """
 
-    path: str
+    location: Location
     stamp: Stamp
     mode: str
     turned: bool
@@ -80,25 +85,28 @@ class PhotographSource:
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """Path, size and time of last change."""
-        return "photograph", self.path, self.stamp
+        """Where, size and time of last change."""
+        return "photograph", self.location.name, self.stamp
 
     def __getitem__(self, region: Region) -> NDArray[Any]:
         """Read a region; see `Source`."""
         with _decoding:
-            whole = _decoded(self.path, self.stamp, self.mode, self.turned)
+            whole = _decoded(self.location, self.stamp, self.mode, self.turned)
         # a copy, never a view: what is written into a chunk must not reach the kept photograph
         return np.array(whole[region], order="C")
 
 
-def open_photograph(path: Path, component: str | None) -> PhotographSource:
+def open_photograph(location: Location, selection: Selection) -> Found:
     """Open a photograph; only its header is read."""
-    if component is not None:
-        raise InputError(
-            f"{path}: component={component!r} (--component) is for Zarr groups; leave it out for photographs"
-        )
-    with _decoding, _opened(str(path)) as image:
-        _check_photograph(path, image)
+    for name, given in (("component", selection.component), ("series", selection.series), ("level", selection.level)):
+        if given:
+            raise InputError(
+                f"{location}: {name}={given!r} (--{name}): a photograph is one image of one level; leave it out"
+            )
+    if selection.axes is not None or selection.select:
+        raise InputError(f"{location}: --axes and --select: a photograph's axes are y, x and c; leave them out")
+    with _decoding, _opened(location) as image:
+        _check_photograph(location, image)
         mode, bands, dtype = _MODES[image.mode]
         if image.mode == "P" and "transparency" in image.info:
             mode, bands = "RGBA", 4
@@ -107,61 +115,69 @@ def open_photograph(path: Path, component: str | None) -> PhotographSource:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1) if told else 1
         turned = orientation >= _QUARTER_TURN
         shape = (image.width, image.height, bands) if turned else (image.height, image.width, bands)
-    return PhotographSource(str(path.absolute()), stamp_of(path), mode, orientation != 1, shape, np.dtype(dtype))
+        about = {"format": str(image.format), "colors": image.mode}
+    source = PhotographSource(location, location.stamp(), mode, orientation != 1, shape, np.dtype(dtype))
+    return Found(source, alpha=_ALPHA.get(mode), about=about)
 
 
 @lru_cache(maxsize=1)
-def _decoded(path: str, stamp: Stamp, mode: str, turned: bool) -> NDArray[Any]:
+def _decoded(location: Location, stamp: Stamp, mode: str, turned: bool) -> NDArray[Any]:
     try:
-        check_unchanged(path, stamp)
-        with _opened(path) as image:
+        check_unchanged(location, stamp)
+        with _opened(location) as image:
             upright = ImageOps.exif_transpose(image) if turned else image
             pixels = np.asarray(upright if upright.mode == mode else upright.convert(mode))
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: cannot be decoded: {error}; the file is damaged or cut short") from error
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's plugins and remote stores each raise their own
+        raise location.refusal(f"cannot be decoded: {error}; the file is damaged or cut short") from location.cause(
+            error
+        )
     return pixels if pixels.ndim == 3 else pixels[:, :, np.newaxis]
 
 
-def _opened(path: str) -> Image.Image:
+def _opened(location: Location) -> Image.Image:
     """Return a Pillow image whose header is read; large ones are refused, fairly large ones open without a warning."""
     try:
         # callers hold the lock, because filters of warnings belong to the whole process
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(path)
+            return Image.open(location.open() if location.remote else location.path)
     except Image.DecompressionBombError as error:
-        advice = _CONVERSION.format(path, Path(path).with_suffix(".tif"))
+        program = _CONVERSION.format(location.name, str(Path(location.name).with_suffix(".tif")))
+        first = "copy it to a disk, and " if location.remote else ""
         raise InputError(
-            f"{path}: too large for a PNG, JPEG or WebP, which is decoded as a whole: more than {MAX_PIXELS} pixels; "
-            f"convert it to a tiled TIFF, for example so: {advice}"
+            f"{location}: too large for a PNG, JPEG or WebP, which is decoded as a whole: more than {MAX_PIXELS} "
+            f"pixels; {first}convert it to a tiled TIFF, for example so: pip install 'pyvips[binary]' && "
+            f"python -c {shlex.quote(program)}"
         ) from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{path}: is not a PNG, JPEG or WebP that can be read; is it damaged, or misnamed?") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path}: cannot be opened as a photograph: {error}") from error
+        raise location.refusal(
+            "is not a PNG, JPEG or WebP that can be read; is it damaged, or misnamed?"
+        ) from location.cause(error)
+    except Exception as error:
+        raise location.refusal(f"cannot be opened as a photograph: {error}") from location.cause(error)
 
 
-def _check_photograph(path: Path, image: Image.Image) -> None:
+def _check_photograph(location: Location, image: Image.Image) -> None:
     if image.mode not in _MODES:
         raise InputError(
-            f"{path}: its colors are {image.mode}; accepted are gray, RGB and RGBA: "
+            f"{location}: its colors are {image.mode}; accepted are gray, RGB and RGBA: "
             "convert it to RGB first (an image editor, or Pillow's image.convert('RGB'))"
         )
-    if image.format == "PNG" and image.mode != "I;16" and _png_depth(path) == 16:
+    if image.format == "PNG" and image.mode != "I;16" and _png_depth(location) == 16:
         raise InputError(
-            f"{path}: is a PNG of 16 bits and several bands, of which Pillow keeps 8 bits; convert it to TIFF or Zarr"
+            f"{location}: is a PNG of 16 bits and several bands, of which Pillow keeps 8 bits; "
+            "convert it to TIFF or Zarr"
         )
     if image.format in ("PNG", "WEBP", "GIF") and getattr(image, "n_frames", 1) > 1:
         raise InputError(
-            f"{path}: is an animation of {getattr(image, 'n_frames', 1)} frames; save one frame as an image"
+            f"{location}: is an animation of {getattr(image, 'n_frames', 1)} frames; save one frame as an image"
         )
 
 
-def _png_depth(path: Path) -> int:
-    with path.open("rb") as file:
-        return file.read(25)[24]
+def _png_depth(location: Location) -> int:
+    return location.read(0, 25)[24]
 
 
 # ---------------------------------------------------------------------------------------------------------- writing

@@ -1,12 +1,35 @@
 """An opened image: its lazy pixels, and what its file says of them."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import dask.array as da
 
+from dasksom.image.protocols import Source
+
 Tag = tuple[int, int, int, Any, bool]
 """One TIFF tag as tifffile's `extratags` take it: code, data type, count, value, whether it is written once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a format's opener finds in a file, before any pixel is read."""
+
+    source: Source
+    nodata: float | None = None
+    """The value that stands for "no data"."""
+    alpha: int | None = None
+    """The band that tells how opaque a pixel is."""
+    mask: Source | None = None
+    """One band of the same size: not 0 where a pixel counts."""
+    geo_tags: tuple[Tag, ...] = ()
+    pixel_size: tuple[float, float] | None = None
+    unit: str | None = None
+    about: Mapping[str, str] = field(default_factory=dict)
+    """What else a person may want to know: axes, levels, series, place on earth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,3 +48,5 @@ class Picture:
     """Height and width of a pixel, in `unit`."""
     unit: str | None = None
     """Unit of `pixel_size`, as OME-NGFF spells it, such as "micrometer"."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """What else the file tells, for a person: axes, levels, series, place on earth, what the mask was made of."""

@@ -1,4 +1,4 @@
-"""Which shapes and dtypes are images; the same rules for every format."""
+"""Which dtypes are images, and which axes an array has that does not name them; the same rules for every format."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from dasksom.errors import InputError
 
-_BAND_NAMES = {"band", "bands", "c", "channel", "channels", "s", "sample", "samples", "wavelength", "rgb"}
+BAND_NAMES = {"band", "bands", "c", "channel", "channels", "s", "sample", "samples", "wavelength", "rgb"}
+"""Names of an axis along which an image has its bands."""
 _MANY_BANDS = 1024
 
 
@@ -17,42 +18,42 @@ def check_dtype(path: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the dtype in this machine's byte order; refuse all but integers and floats."""
     if dtype.kind == "b":
         raise InputError(f"{path}: pixels are of dtype bool; convert them to uint8 (0 and 255) first")
-    if dtype.kind not in "uif":
+    if dtype.kind == "c":
+        raise InputError(
+            f"{path}: pixels are of dtype {dtype}; accepted are integers and floats: "
+            "store real and imaginary parts, or magnitudes, as bands"
+        )
+    if dtype.kind not in "uif" or dtype.itemsize > 8:
         raise InputError(f"{path}: pixels are of dtype {dtype}; accepted are integers and floats, convert them first")
     return dtype.newbyteorder("=")
 
 
-def check_shape(path: str, shape: Sequence[int], axes: Sequence[str | None] | None = None) -> tuple[int, int, int]:
-    """Return (height, width, bands) for a 2-D or 3-D shape, bands last.
+def check_not_empty(path: str, shape: Sequence[int]) -> None:
+    """Refuse an array without pixels."""
+    if 0 in shape:
+        raise InputError(f"{path}: has no pixels, shape {tuple(shape)}")
 
-    Parameters
-    ----------
-    path : of the image, for messages
-    shape : of the stored array, in pixels
-    axes : names of the axes where the file tells them; a last axis named like bands settles what is ambiguous
+
+def guess_axes(path: str, shape: Sequence[int]) -> tuple[str, ...]:
+    """Return the axes of an array that does not name them: rows, columns, bands last.
 
     Raises
     ------
     InputError
-        No pixels, fewer than 2 or more than 3 axes, or bands that may stand first.
+        Fewer than 2 or more than 3 axes, or bands that may stand first.
     """
-    named = f" with axes {tuple(axes)}" if axes and any(axes) else ""
     if len(shape) not in (2, 3):
         raise InputError(
-            f"{path}: has {len(shape)} axes, shape {tuple(shape)}{named}; "
-            "an image is (height, width) or (height, width, bands): take one plane of it first"
+            f"{path}: has {len(shape)} axes, shape {tuple(shape)}; an image is (height, width) or "
+            f"(height, width, bands): say what the axes are, for example --axes {'ctzyx'[-len(shape) :]}, "
+            "and which place to take along each that is not y, x or c (bands), for example --select z=0"
         )
-    if 0 in shape:
-        raise InputError(f"{path}: has no pixels, shape {tuple(shape)}")
     if len(shape) == 2:
-        return int(shape[0]), int(shape[1]), 1
-    height, width, bands = (int(n) for n in shape)
-    names = [(name or "").lower() for name in axes] if axes else ["", "", ""]
-    unlikely = height < bands and (height <= 4 or bands > _MANY_BANDS)
-    if names[0] in _BAND_NAMES or (unlikely and names[2] not in _BAND_NAMES):
+        return "y", "x"
+    height, _, bands = shape
+    if height < bands and (height <= 4 or bands > _MANY_BANDS):
         raise InputError(
-            f"{path}: shape {tuple(shape)}{named} looks like bands first, but bands must come last; in Python: "
-            "array = dask.array.from_zarr(path).transpose(1, 2, 0), then BatchSOM(...).fit(array), "
-            "or save the transposed array with rechunk and to_zarr"
+            f"{path}: shape {tuple(shape)} looks like bands first, but does not say so; say it with --axes cyx, "
+            "or --axes yxc if the bands are last all the same (in Python open_image(..., axes='cyx'))"
         )
-    return height, width, bands
+    return "y", "x", "c"

@@ -14,7 +14,7 @@ from pathlib import Path
 from dasksom.errors import InputError
 from dasksom.image.paths import listed, local_path
 from dasksom.image.writing import WRITERS
-from dasksom.image.zarr_files import is_zarr
+from dasksom.image.zarr_stores import is_zarr
 
 SWEEP_SECONDS = 10.0
 """How long to try to delete an unfinished output that is still being written to."""

@@ -1,60 +1,46 @@
-"""A path becomes a lazy image: one dask task per chunk, nothing read before compute."""
+"""A path, a URL or a DataArray becomes a lazy image: one dask task per chunk, nothing read before compute."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from math import prod
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from math import isnan
+from typing import Any
 
 import dask.array as da
 import numpy as np
 from dask.base import tokenize
 
 from dasksom.errors import InputError
+from dasksom.image import formats
 from dasksom.image.chunks import plan_chunks
-from dasksom.image.paths import check_readable, listed, local_path, match_suffix
-from dasksom.image.photographs import open_photograph
+from dasksom.image.data_arrays import data_array_picture, is_data_array, refuse_others
+from dasksom.image.formats import Opener, open_file
+from dasksom.image.locations import Location, locate
+from dasksom.image.masks import alpha_mask, holds, mask_array, nodata_mask, without_band
+from dasksom.image.paths import check_readable
+from dasksom.image.picture import Found, Picture
 from dasksom.image.protocols import Source
-from dasksom.image.tiff_files import open_tiff
-from dasksom.image.zarr_files import open_zarr
+from dasksom.image.selection import Selection, parse_select
+from dasksom.image.tile_folders import open_tile_folder
+from dasksom.image.vrt import open_vrt
+from dasksom.image.zarr_stores import is_zarr
 
-Opener = Callable[[Path, str | None], Source]
+READERS: dict[str, Opener] = {**formats.READERS, ".vrt": open_vrt}
+"""What a path may end in."""
 
-# A format to read: one line here, one file beside this one. Openers read headers, never pixels.
-READERS: dict[str, Opener] = {
-    ".jpeg": open_photograph,
-    ".jpg": open_photograph,
-    ".png": open_photograph,
-    ".tif": open_tiff,
-    ".tiff": open_tiff,
-    ".webp": open_photograph,
-    ".zarr": open_zarr,
-}
-
-# First bytes of files whose suffix says nothing (SVS, NDPI and many scanners' files are TIFF).
-MAGIC: dict[bytes, Opener] = {
-    b"II*\0": open_tiff,
-    b"MM\0*": open_tiff,
-    b"II+\0": open_tiff,
-    b"MM\0+": open_tiff,
-    b"\x89PNG\r\n\x1a\n": open_photograph,
-    b"\xff\xd8\xff": open_photograph,
-    b"RIFF": open_photograph,
-}
+ALPHA = ("mask", "drop", "band")
+"""What becomes of a band of opacity: it tells which pixels count, is left out, or is a band like the others."""
 
 
-def open_image(
-    path: str | os.PathLike[str], *, component: str | None = None, chunk_bytes: int = 64 * 2**20, align: int = 1
-) -> da.Array:
-    """Open an image file as a lazy dask array.
+def open_image(image: Any, **options: Any) -> da.Array:
+    """Open an image as a lazy dask array.
 
     Parameters
     ----------
-    path : a Zarr directory, a TIFF, or a PNG, JPEG or WebP; every worker must see it under the same path
-    component : the array of a Zarr group that is the image, where the group leaves a choice
-    chunk_bytes : wanted bytes of a decoded chunk
-    align : rows and columns of chunks are multiples of it; `writing.chunk_alignment(output)` says what an output needs
+    image : path, URL or xarray DataArray
+    **options : those of `open_picture`
 
     Returns
     -------
@@ -66,13 +52,118 @@ def open_image(
     InputError
         Whatever makes the file unusable, before any pixel is read; damaged pixels are found on reading.
     """
-    source = open_source(path, component=component)
+    return open_picture(image, **options).pixels
+
+
+def open_picture(
+    image: Any,
+    *,
+    component: str | None = None,
+    series: int | None = None,
+    level: int | None = None,
+    select: Mapping[str, Any] | Iterable[str] | None = None,
+    axes: str | None = None,
+    alpha: str | None = None,
+    nodata: float | str | None = None,
+    mask: Any = None,
+    fill_missing: bool = False,
+    storage: Mapping[str, Any] | None = None,
+    chunk_bytes: int = 64 * 2**20,
+    align: int = 1,
+) -> Picture:
+    """Open an image with what its file tells beside pixels: which of them count, and where on earth they lie.
+
+    Parameters
+    ----------
+    image : path, URL or xarray DataArray
+        A Zarr or OME-Zarr directory, a TIFF, a PNG, JPEG or WebP, a GDAL .vrt, a folder of tiles; every worker must see
+        it under the same path.
+    component : str, optional
+        Path of an array or image inside a Zarr group.
+    series, level : int, optional
+        Number of the image in a file of several; level of its pyramid, 0 being the full resolution.
+    select : dict or list of str, optional
+        Places along axes, such as {"z": 3, "c": (0, 2)} or ["z=3", "c=0,2"].
+    axes : str, optional
+        What the stored axes are, such as "cyx", in place of what the file says.
+    alpha : {"mask", "drop", "band"}, optional
+        What becomes of opacity; "mask" by default, so that transparent pixels do not count. Where the file does not say
+        which band it is, it is the last one of 2 or 4 if this is given.
+    nodata : float or "none", optional
+        Value of pixels that do not count, in place of the file's; "none": all count.
+    mask : path, URL or bool array of shape (height, width), optional
+        Pixels count where it is not 0; an image may be of a lower resolution.
+    fill_missing : bool
+        Whether chunks or tiles that the file lacks are its fill value; else they are an error.
+    storage : dict, optional
+        Options of a remote store's file system (fsspec): key, secret, endpoint_url, anon, ...
+    chunk_bytes : int
+        Wanted bytes of a decoded chunk.
+    align : int
+        Rows and columns of chunks are multiples of it; `writing.chunk_alignment(output)` says what an output needs.
+
+    Returns
+    -------
+    Picture
+        `BatchSOM.fit(picture.pixels, mask=picture.mask)` trains on the pixels that count.
+
+    Raises
+    ------
+    InputError
+        Whatever makes the file unusable, before any pixel is read; damaged pixels are found on reading.
+
+    Examples
+    --------
+    >>> import numpy as np, dasksom, tempfile, PIL.Image
+    >>> path = tempfile.mkdtemp() + "/a.png"
+    >>> PIL.Image.fromarray(np.full((2, 3, 4), 255, np.uint8)).save(path)
+    >>> picture = dasksom.open_picture(path)
+    >>> picture.pixels.shape, picture.mask.compute().all()
+    ((2, 3, 3), np.True_)
+    """
+    if alpha is not None and alpha not in ALPHA:
+        raise InputError(f"alpha={alpha!r}: one of {', '.join(ALPHA)} is accepted")
+    selection = Selection(component, series, level, axes, parse_select(select), fill_missing)
+    if isinstance(image, (str, os.PathLike)):
+        location = locate(image, storage)
+        found = open_found(location, selection)
+        pixels = _lazy(found.source, str(location), chunk_bytes, align)
+        picture = Picture(pixels, None, found.nodata, found.geo_tags, found.pixel_size, found.unit, found.about)
+        if found.mask is not None:
+            picture = _masked(picture, mask_array(found.mask, pixels, f"{location} (its own mask)"), "mask of the file")
+        picture = _settle_alpha(picture, found.alpha, alpha)
+    elif is_data_array(image):
+        picture = _settle_alpha(data_array_picture(image, selection, chunk_bytes, align), None, alpha)
+    else:
+        refuse_others(image)
+    picture = _settle_nodata(picture, nodata)
+    if mask is None:
+        return picture
+    return _masked(picture, _given_mask(mask, picture.pixels, storage, fill_missing), "mask given")
+
+
+def open_source(image: str | os.PathLike[str], *, storage: Mapping[str, Any] | None = None, **selection: Any) -> Source:
+    """Open an image file without dask: shape, dtype and storage chunks, and regions read on demand."""
+    return open_found(locate(image, storage), Selection(**selection)).source
+
+
+def open_found(location: Location, selection: Selection) -> Found:
+    """Open whatever a location is: a file, a Zarr directory, a virtual mosaic, a folder of tiles."""
+    if not location.remote and check_readable(location.local):
+        tiles = not is_zarr(location.local) and not location.file_name.endswith(".zarr")
+        return open_tile_folder(location, selection) if tiles else open_file(location, selection)
+    if location.file_name.endswith(".vrt"):
+        return open_vrt(location, selection)
+    return open_file(location, selection)
+
+
+def _lazy(source: Source, named: str, chunk_bytes: int, align: int) -> da.Array:
     try:
         rows, columns = plan_chunks(
             source.shape, source.dtype.itemsize, source.storage_chunks, chunk_bytes=chunk_bytes, align=align
         )
     except InputError as error:
-        raise InputError(f"{os.fspath(path)}: {error}") from error
+        raise InputError(f"{named}: {error}") from error
     height, width, bands = source.shape
     chunks = min(rows, height), min(columns, width), bands
     return da.from_array(
@@ -87,20 +178,57 @@ def open_image(
     )
 
 
-def open_source(path: str | os.PathLike[str], *, component: str | None = None) -> Source:
-    """Open an image file without dask: shape, dtype and storage chunks, and regions read on demand."""
-    local = local_path(path)
-    opener = open_zarr if check_readable(local) else match_suffix(local, READERS) or _sniffed(local)
-    source = opener(local, component)
-    if prod(source.shape) == 0:
-        raise InputError(f"{local}: has no pixels, shape {source.shape}")
-    return source
+def _masked(picture: Picture, mask: da.Array, of: str) -> Picture:
+    """Let fewer pixels count."""
+    both = mask if picture.mask is None else picture.mask & mask
+    told = picture.about.get("mask")
+    return replace(picture, mask=both, about={**picture.about, "mask": f"{told}, {of}" if told else of})
 
 
-def _sniffed(path: Path) -> Opener:
-    with path.open("rb") as file:
-        start = file.read(16)
-    for magic, opener in MAGIC.items():
-        if start.startswith(magic):
-            return opener
-    raise InputError(f"{path}: not an image that is known here, by suffix or content; accepted are {listed(READERS)}")
+def _settle_alpha(picture: Picture, band: int | None, wanted: str | None) -> Picture:
+    """Do with opacity what is wanted; where it is not known to be there, only if a person says so."""
+    bands = picture.pixels.shape[2]
+    if band is None and wanted is not None and bands in (2, 4):
+        band = bands - 1
+    if band is None or wanted == "band" or bands == 1:
+        return picture
+    colors = replace(picture, pixels=without_band(picture.pixels, band))
+    return colors if wanted == "drop" else _masked(colors, alpha_mask(picture.pixels, band), "alpha")
+
+
+def _settle_nodata(picture: Picture, given: float | str | None) -> Picture:
+    if given is None and picture.nodata is None:
+        return picture
+    if isinstance(given, str) and given.strip().lower() == "none":
+        return replace(picture, nodata=None)
+    if given is None:
+        value = float(picture.nodata) if picture.nodata is not None and isnan(picture.nodata) else picture.nodata
+        if value is None or not holds(picture.pixels.dtype, value):
+            about = {**picture.about, "no data": f"{value}, which {picture.pixels.dtype} cannot hold: all pixels count"}
+            return replace(picture, nodata=None, about=about)
+    else:
+        value = _number(given)
+    mask = nodata_mask(picture.pixels, value)
+    told = replace(picture, nodata=value, about={**picture.about, "no data": f"{value:g}"})
+    return told if mask is None else _masked(told, mask, "no-data value")
+
+
+def _number(given: float | str) -> float:
+    try:
+        return int(given) if isinstance(given, str) and given.strip().lstrip("+-").isdigit() else float(given)
+    except (TypeError, ValueError):
+        raise InputError(f"nodata={given!r}: a number, nan or none is accepted") from None
+
+
+def _given_mask(mask: Any, pixels: da.Array, storage: Mapping[str, Any] | None, fill_missing: bool) -> da.Array:
+    if isinstance(mask, (str, os.PathLike)):
+        location = locate(mask, storage)
+        found = open_found(location, Selection(bools=True, fill_missing=fill_missing))
+        return mask_array(found.source, pixels, str(location), found.alpha)
+    array = mask if isinstance(mask, da.Array) else da.from_array(np.asarray(mask), chunks=-1)
+    if array.dtype != np.bool_ or array.shape != pixels.shape[:2]:
+        raise InputError(
+            f"mask: True where a pixel counts, so an array of bool and shape {pixels.shape[:2]} is needed; "
+            f"got {array.dtype} of {array.shape}. A mask of lower resolution is given as an image file"
+        )
+    return array.rechunk(pixels.chunks[:2])

@@ -7,11 +7,12 @@ read at once without a lock. tifffile's own Zarr store would lock one handle for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from math import ceil
-from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
 
@@ -20,218 +21,213 @@ import tifffile
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.image.paths import Stamp, check_unchanged, stamp_of
-from dasksom.image.pixels import check_dtype, check_shape
+from dasksom.image.locations import Location, Stamp, check_unchanged
+from dasksom.image.masks import holds
+from dasksom.image.tiff_pages import Part, TiffPages, described, find_pages, images_of, level_of, mask_page
+from dasksom.image.tiff_tags import TiffFacts, crs_name, read_facts
 
-_PHOTOMETRIC = {1: "MINISBLACK", 2: "RGB", 6: "YCBCR"}
-_AXES = {"YX", "YXS", "SYX", "CYX"}
-_WAY_OUT = {
-    3: "its pixels are indices into a palette: convert it to RGB first",
-    5: "its colors are CMYK: convert it to RGB first",
-}
+Band = tuple[int, int]
+"""Where a band is: number of the page, and of the sample in it."""
 
 
 @dataclass(frozen=True, eq=False)
 class TiffLayout:
-    """The first series of a TIFF at full resolution, as segments."""
+    """One level of one image of a TIFF, as segments."""
 
-    path: str
-    shape: tuple[int, int, int]
-    dtype: np.dtype[Any]
-    segment: tuple[int, int]
-    """Rows and columns of a segment."""
-    raw_offset: int | None
-    """Where uncompressed rows begin that follow one another without gaps; None where segments must be decoded."""
-    stored_dtype: np.dtype[Any]
-    pages: tuple[Any, ...]
-    """tifffile pages: one, or one per band."""
+    location: Location
+    pages: TiffPages
     decode: Callable[..., tuple[NDArray[Any] | None, tuple[int, ...], tuple[int, ...]]]
-    nodata: float
+    fill: float
+    """Value of the segments that the file leaves out."""
+    facts: TiffFacts
+    about: tuple[tuple[str, str], ...]
+    """What else a person may want to know."""
+    masked: bool
+    """Whether a page tells which pixels count."""
 
     @property
     def storage_chunks(self) -> tuple[int, int]:
         """Rows and columns that must be read at once."""
-        return (1, self.shape[1]) if self.raw_offset is not None else self.segment
+        return (1, self.pages.width) if self.pages.raw_offsets else self.pages.segment
 
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Segments down and across."""
-        return ceil(self.shape[0] / self.segment[0]), ceil(self.shape[1] / self.segment[1])
-
-    def read(self, rows: range, columns: range) -> NDArray[Any]:
-        """Return the pixels of a region: (rows, columns, all bands), in this machine's byte order."""
-        out = np.empty((len(rows), len(columns), self.shape[2]), self.dtype)
-        with open(self.path, "rb", buffering=0) as file:
-            if self.raw_offset is not None:
-                self._read_rows(file, rows, columns, out)
+    def read(self, rows: range, columns: range, bands: Iterable[Band]) -> NDArray[Any]:
+        """Return the pixels of a region: (rows, columns, bands), in this machine's byte order."""
+        bands = tuple(bands)
+        out = np.empty((len(rows), len(columns), len(bands)), self.pages.dtype)
+        if self.pages.raw_offsets:
+            self._read_rows(rows, columns, bands, out)
+            return out
+        for page, group in groupby(enumerate(bands), lambda band: band[1][0]):
+            members = list(group)
+            wanted = [sample for _, (_, sample) in members]
+            target = out[:, :, members[0][0] : members[-1][0] + 1]
+            if self.pages.planar:
+                for number, sample in enumerate(wanted):
+                    self._read_segments(page, sample, slice(0, 1), rows, columns, target[:, :, number : number + 1])
             else:
-                for y, x, bands, pixels in self._segments(file, rows, columns):
-                    top, left = max(y, rows.start), max(x, columns.start)
-                    bottom, right = min(y + self.segment[0], rows.stop), min(x + self.segment[1], columns.stop)
-                    target = out[
-                        top - rows.start : bottom - rows.start, left - columns.start : right - columns.start, bands
-                    ]
-                    target[...] = self.nodata if pixels is None else pixels[top - y : bottom - y, left - x : right - x]
+                self._read_segments(page, 0, _as_slice(wanted), rows, columns, target)
         return out
 
-    def _segments(
-        self, file: BinaryIO, rows: range, columns: range
-    ) -> Iterator[tuple[int, int, slice, NDArray[Any] | None]]:
-        """Yield first row, first column, bands and pixels of every segment that touches a region; None where sparse."""
-        down, across = self.grid
-        height, width = self.segment
-        separate = len(self.pages[0].dataoffsets) // (down * across)  # 1, or the bands of a planar file
-        planes = [(page, band) for page in self.pages for band in range(separate)]
-        bands = self.shape[2] // len(planes)
-        for number, (page, band) in enumerate(planes):
-            for i in range(rows.start // height, ceil(rows.stop / height)):
-                for j in range(columns.start // width, ceil(columns.stop / width)):
-                    pixels = self._decoded(file, page, (band * down + i) * across + j)
-                    yield i * height, j * width, slice(number * bands, (number + 1) * bands), pixels
+    def _read_segments(
+        self, page: int, plane: int, samples: slice | list[int], rows: range, columns: range, out: NDArray[Any]
+    ) -> None:
+        height, width = self.pages.segment
+        down, across = self.pages.grid
+        places = [
+            (i, j)
+            for i in range(rows.start // height, ceil(rows.stop / height))
+            for j in range(columns.start // width, ceil(columns.stop / width))
+        ]
+        indices = [(plane * down + i) * across + j for i, j in places]
+        for (i, j), pixels in zip(places, self._decoded(page, indices), strict=True):
+            y, x = i * height, j * width
+            top, left = max(y, rows.start), max(x, columns.start)
+            bottom, right = min(y + height, rows.stop), min(x + width, columns.stop)
+            target = out[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start]
+            target[...] = self.fill if pixels is None else pixels[top - y : bottom - y, left - x : right - x, samples]
 
-    def _decoded(self, file: BinaryIO, page: Any, index: int) -> NDArray[Any] | None:
-        offset, count = page.dataoffsets[index], page.databytecounts[index]
-        if not offset or not count:
-            return None
-        file.seek(offset)
-        data = file.read(count)
+    def _file(self, page: int) -> Location:
+        return self.pages.files[page] if self.pages.files else self.location
+
+    def _decoded(self, page: int, indices: list[int]) -> Iterator[NDArray[Any] | None]:
+        """Yield the pixels of segments, None for those that the file leaves out."""
+        stored = self.pages.pages[page]
+        places = [(int(stored.dataoffsets[index]), int(stored.databytecounts[index])) for index in indices]
+        there = [place if all(place) else (0, 0) for place in places]
+        parts = self._file(page).read_parts(place for place in there if place[1])
+        for index, (_, count) in zip(indices, there, strict=True):
+            yield self._decode_one(stored, index, next(parts), count) if count else None
+
+    def _decode_one(self, page: Any, index: int, data: bytes, count: int) -> NDArray[Any] | None:
         if len(data) != count:
-            raise InputError(f"{self.path}: ends inside tile or strip {index}; the file is cut short: copy it again")
+            raise InputError(
+                f"{self.location}: ends inside tile or strip {index}; the file is cut short: copy it again"
+            )
+        first = self.pages.pages[0]
         try:
-            pixels, _, _ = self.decode(data, index, jpegtables=page.jpegtables, jpegheader=self.pages[0].jpegheader)
+            pixels, _, _ = self.decode(data, index, jpegtables=page.jpegtables, jpegheader=first.jpegheader)
         except Exception as error:  # every codec raises its own
             raise InputError(
-                f"{self.path}: tile or strip {index} cannot be decoded: {error}; the file is damaged"
+                f"{self.location}: tile or strip {index} cannot be decoded: {error}; the file is damaged"
             ) from error
         return None if pixels is None else pixels[0]
 
-    def _read_rows(self, file: BinaryIO, rows: range, columns: range, out: NDArray[Any]) -> None:
-        pixel = self.shape[2] * self.stored_dtype.itemsize
-        raw = out.view(np.uint8).reshape(len(rows), -1)
-        whole = len(columns) == self.shape[1]
-        for number, part in enumerate([raw.reshape(-1)] if whole else raw):
-            first = ((rows.start + number) * self.shape[1] + columns.start) * pixel
-            file.seek((self.raw_offset or 0) + first)
-            _read_into(file, part, self.path)
-        if self.stored_dtype != self.dtype:
+    def _read_rows(self, rows: range, columns: range, bands: tuple[Band, ...], out: NDArray[Any]) -> None:
+        """Read rows that lie in the file as they are; all samples of a pixel together, or plane by plane."""
+        stored, samples = self.pages.stored_dtype, 1 if self.pages.planar else self.pages.samples
+        everything = tuple((bands[0][0], sample) for sample in range(samples))
+        if bands == everything and not self.pages.planar:
+            self._read_plane(bands[0], rows, columns, out)
+        else:
+            plane, had = np.empty((*out.shape[:2], samples), out.dtype), None
+            for number, band in enumerate(bands):
+                this = band if self.pages.planar else (band[0], 0)
+                if this != had:
+                    self._read_plane(this, rows, columns, plane)
+                    had = this
+                out[:, :, number] = plane[:, :, 0 if self.pages.planar else band[1]]
+        if stored != out.dtype:
             out.byteswap(inplace=True)
 
+    def _read_plane(self, band: Band, rows: range, columns: range, out: NDArray[Any]) -> None:
+        pixel = out.shape[2] * out.dtype.itemsize
+        start = self.pages.raw_offsets[band[0]]
+        if self.pages.planar:
+            start += band[1] * self.pages.height * self.pages.width * pixel
+        raw = out.view(np.uint8).reshape(len(rows), -1)
+        whole = len(columns) == self.pages.width
+        parts = [raw.reshape(-1)] if whole else list(raw)
+        offsets = [start + ((rows.start + i) * self.pages.width + columns.start) * pixel for i in range(len(parts))]
+        if self.location.remote:
+            read = self.location.read_parts((at, part.nbytes) for at, part in zip(offsets, parts, strict=True))
+            for part, data in zip(parts, read, strict=True):
+                if len(data) != part.nbytes:
+                    raise self._cut_short()
+                part[...] = np.frombuffer(data, np.uint8)
+            return
+        with open(self._file(band[0]).path, "rb", buffering=0) as file:
+            for at, part in zip(offsets, parts, strict=True):
+                file.seek(at)
+                self._read_into(file, part)
 
-def _read_into(file: BinaryIO, part: NDArray[Any], path: str) -> None:
-    # one read may return less than asked for: Linux gives at most 2 GiB
-    view, done = part.data, 0
-    while done < len(view):
-        count = file.readinto(view[done:])  # type: ignore[attr-defined]
-        if not count:
-            raise InputError(f"{path}: ends inside its pixels; the file is cut short: copy it again")
-        done += count
+    def _read_into(self, file: BinaryIO, part: NDArray[Any]) -> None:
+        # one read may return less than asked for: Linux gives at most 2 GiB
+        view, done = part.data, 0
+        while done < len(view):
+            count = file.readinto(view[done:])  # type: ignore[attr-defined]
+            if not count:
+                raise self._cut_short()
+            done += count
+
+    def _cut_short(self) -> InputError:
+        return InputError(f"{self.location}: ends inside its pixels; the file is cut short: copy it again")
+
+
+def _as_slice(wanted: list[int]) -> slice | list[int]:
+    plain = wanted == list(range(wanted[0], wanted[0] + len(wanted)))
+    return slice(wanted[0], wanted[-1] + 1) if plain else wanted
 
 
 _reading = Lock()
 
 
-def tiff_layout(path: str, stamp: Stamp) -> TiffLayout:
+def tiff_layout(location: Location, stamp: Stamp, part: Part) -> TiffLayout:
     """Return the layout of a TIFF, read once per process and version of the file; InputError if it is none of ours."""
     with _reading:  # or two threads would both parse 10^5 tile offsets
-        return _layout(path, stamp)
+        return _layout(location, stamp, part)
 
 
 @lru_cache(maxsize=8)
-def _layout(path: str, stamp: Stamp) -> TiffLayout:
-    check_unchanged(path, stamp)
+def _layout(location: Location, stamp: Stamp, part: Part) -> TiffLayout:
+    check_unchanged(location, stamp)
     try:
-        with tifffile.TiffFile(path) as tiff:
-            return _parsed(path, tiff)
+        with _opened(location) as tiff:
+            return _parsed(location, tiff, part)
     except InputError:
         raise
     except Exception as error:  # tifffile lets struct.error, IndexError and others through for damaged headers
-        raise InputError(
-            f"{path}: is not a TIFF that can be read ({error}); it may be cut short, or misnamed"
-        ) from error
+        raise location.refusal(
+            f"is not a TIFF that can be read ({error}); it may be cut short, or misnamed"
+        ) from location.cause(error)
 
 
-def _parsed(path: str, tiff: Any) -> TiffLayout:
-    if not tiff.series or not tiff.series[0].levels:
-        raise InputError(f"{path}: holds no image; is it cut short?")
-    level = tiff.series[0].levels[0]
-    page = level.keyframe
-    _check_kind(path, page)
-    pages = tuple(level.pages)
-    if level.axes not in _AXES or (level.axes == "CYX") != (len(pages) > 1) or None in pages:
-        raise InputError(
-            f"{path}: holds a stack, axes {level.axes} of shape {tuple(level.shape)} in {len(pages)} pages; "
-            "save the one plane that is the image as a TIFF of its own"
-        )
-    shape = tuple(level.shape)
-    if level.axes in ("SYX", "CYX"):
-        shape = (*shape[1:], shape[0])
-    height, width, bands = check_shape(path, shape, ["y", "x", "bands"][: len(shape)])
-    _check_complete(path, pages)
-    tile = (page.tilelength, page.tilewidth) if page.is_tiled else (min(page.rowsperstrip, height), width)
-    rows_follow = page.is_final and len(pages) == 1 and (page.planarconfig == 1 or bands == 1)
-    return TiffLayout(
-        path=path,
-        shape=(height, width, bands),
-        dtype=check_dtype(path, page.dtype),
-        segment=(int(tile[0]), int(tile[1])),
-        raw_offset=int(page.dataoffsets[0]) if rows_follow else None,
-        stored_dtype=np.dtype(tiff.byteorder + page.dtype.char),
-        pages=pages,
-        decode=page.decode,  # made here: it needs tags, which need the open file
-        nodata=page.nodata,
-    )
+@contextmanager
+def _opened(location: Location) -> Iterator[Any]:
+    if location.remote:
+        with location.open() as file, tifffile.TiffFile(file, name=location.file_name) as tiff:
+            yield tiff
+    else:  # by its path, beside which an OME-TIFF may have other files
+        with tifffile.TiffFile(location.path) as tiff:
+            yield tiff
 
 
-def _check_kind(path: str, page: Any) -> None:
-    """Refuse pixels that are not gray levels, RGB or plain bands, and codecs that are not installed."""
-    if page.photometric is not None and int(page.photometric) not in _PHOTOMETRIC:
-        name = getattr(page.photometric, "name", page.photometric)
-        way_out = _WAY_OUT.get(int(page.photometric), "convert it to RGB or to plain gray levels first")
-        raise InputError(f"{path}: a TIFF with photometric interpretation {name}; {way_out}")
-    if page.dtype is None:
-        raise InputError(f"{path}: values of {page.bitspersample} bits are not read; convert it to 8, 16 or 32 bits")
-    check_dtype(path, page.dtype)
-    if getattr(page, "imagedepth", 1) != 1:
-        raise InputError(f"{path}: holds a stack of {page.imagedepth} planes; save one plane as a TIFF of its own")
-    try:
-        if page.compression != 1:
-            tifffile.TIFF.DECOMPRESSORS[page.compression]
-        if page.predictor != 1:
-            tifffile.TIFF.UNPREDICTORS[page.predictor]
-    except KeyError as error:
-        name = getattr(page.compression, "name", page.compression)
-        raise InputError(
-            f"{path}: compressed as {name}, for which a codec is missing ({error.args[0]}); "
-            "install it with: pip install 'dasksom[tiff]'"
-        ) from error
+def _parsed(location: Location, tiff: Any, part: Part) -> TiffLayout:
+    images = images_of(tiff)
+    number, level = level_of(location, images, part)
+    full = images[number].levels[0].keyframe
+    pages = find_pages(location, tiff, level, part.mask)
+    facts = read_facts(tiff, number, full, level.keyframe)
+    about = {"format": "BigTIFF" if tiff.is_bigtiff else "TIFF"}
+    about["axes"] = ", ".join(f"{axis} {length}" for axis, length in zip(pages.axes, pages.shape, strict=True))
+    if len(images) > 1:
+        about["images"] = f"number {number} of {described(images)}"
+    if len(images[number].levels) > 1:
+        about["level"] = f"{part.level} of 0 to {len(images[number].levels) - 1}"
+    if crs := crs_name(facts.geo_tags):
+        about["place on earth"] = crs
+    fill = facts.nodata if facts.nodata is not None and holds(pages.dtype, facts.nodata) else 0
+    masked = mask_page(tiff, level) is not None
+    # `decode` is made here: it needs tags, which need the open file
+    return TiffLayout(location, pages, pages.pages[0].keyframe.decode, fill, facts, tuple(about.items()), masked)
 
 
-def _check_complete(path: str, pages: tuple[Any, ...]) -> None:
-    size = Path(path).stat().st_size
-    for page in pages:
-        offsets, counts = np.asarray(page.dataoffsets, np.int64), np.asarray(page.databytecounts, np.int64)
-        if not len(offsets) or len(offsets) != len(counts):
-            raise InputError(f"{path}: its table of tiles or strips is incomplete; copy the file again")
-        end = int((offsets + counts).max())
-        if end > size:
-            raise InputError(
-                f"{path}: is cut short: its pixels reach to byte {end}, the file ends at {size}; copy it again"
-            )
-
-
-def whole_image(path: str, stamp: Stamp) -> NDArray[Any]:
+def whole_image(location: Location, stamp: Stamp, part: Part, bands: tuple[Band, ...]) -> NDArray[Any]:
     """Return all pixels of a TIFF that is one compressed strip: kept, because any part costs as much as the whole."""
-    layout = tiff_layout(path, stamp)
+    layout = tiff_layout(location, stamp, part)
     with _reading:
-        return _whole(layout)
+        return _whole(layout, bands)
 
 
 @lru_cache(maxsize=1)
-def _whole(layout: TiffLayout) -> NDArray[Any]:
-    return layout.read(range(layout.shape[0]), range(layout.shape[1]))
-
-
-def layout_of(path: Path) -> tuple[TiffLayout, Stamp]:
-    """Return layout and stamp of a file as it is now."""
-    stamp = stamp_of(path)
-    return tiff_layout(str(path.absolute()), stamp), stamp
+def _whole(layout: TiffLayout, bands: tuple[Band, ...]) -> NDArray[Any]:
+    return layout.read(range(layout.pages.height), range(layout.pages.width), bands)

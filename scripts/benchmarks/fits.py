@@ -1,4 +1,8 @@
-"""Whole fits of many bands on two threads against fastersom and XPySom; and the memory that large maps take."""
+"""Whole fits of many bands on two threads against fastersom and XPySom; and the memory that large maps take.
+
+fastersom 0.5.0 brings torch, gigabytes of it, and so is not installed with the other peers: install torch's CPU build
+and fastersom by hand first.
+"""
 
 import statistics
 import subprocess

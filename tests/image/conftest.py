@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dasksom.image import photographs, tiff_layout, zarr_files, zarr_results
+from dasksom.image import photographs, tiff_layout, tiles, zarr_files, zarr_results
 
 
 @pytest.fixture(autouse=True)
@@ -10,6 +10,8 @@ def _forget_open_files():
         photographs._decoded,
         tiff_layout._layout,
         tiff_layout._whole,
+        tiles._tiling,
+        tiles.tile_found,
         zarr_files._array,
         zarr_results._target,
     ):

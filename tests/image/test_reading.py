@@ -76,9 +76,16 @@ def test_refused__no_permission(tmp_path, monkeypatch):
         open_image(tmp_path / "a.tif")
 
 
-@pytest.mark.parametrize("path", ["s3://bucket/a.zarr", "https://host/a.tif", "file://otherhost/a.tif", "gs://b/a.png"])
-def test_refused__remote(path):
-    with pytest.raises(InputError, match="remote paths are not read yet"):
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("ftp://someone:word@host/a.zarr", "^ftp://host/a.zarr: URLs of ftp:// are not read; accepted are .*s3://"),
+        ("file://otherhost/a.tif", "remote"),
+        ("gs://b/a.png", r"gs://b/a\.png: reading gs:// takes the package gcsfs"),
+    ],
+)
+def test_refused__remote(path, message):
+    with pytest.raises(InputError, match=message):
         open_image(path)
 
 

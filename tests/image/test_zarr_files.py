@@ -2,7 +2,6 @@ import pickle
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
-import dask.array as da
 import numpy as np
 import pytest
 import zarr
@@ -10,7 +9,7 @@ from zarr.codecs import ZstdCodec
 
 from dasksom.errors import InputError
 from dasksom.image import open_image, open_source
-from dasksom.image.zarr_files import is_zarr
+from dasksom.image.zarr_stores import is_zarr
 
 
 def _store(path, pixels, **kwargs):
@@ -143,7 +142,7 @@ def test_array__component_is_refused(tmp_path, pixels):
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((3, 60, 80), "looks like bands first.*transpose"),
+        ((3, 60, 80), "looks like bands first.*--axes cyx"),
         ((20, 30, 2000), "looks like bands first"),
         ((0, 10, 3), "has no pixels"),
         ((10,), r"has 1 axes, shape \(10,\)"),
@@ -157,19 +156,44 @@ def test_shape__refused(tmp_path, shape, message):
 
 
 def test_shape__names_of_axes_settle_it(tmp_path):
-    zarr.create_array(tmp_path / "last.zarr", shape=(3, 60, 80), dtype="u1", dimension_names=("y", "x", "band"))
+    zarr.create_array(tmp_path / "last.zarr", data=np.ones((3, 60, 80), "u1"), dimension_names=("y", "x", "band"))
     assert open_image(tmp_path / "last.zarr").shape == (3, 60, 80)
-    zarr.create_array(tmp_path / "first.zarr", shape=(60, 50, 8), dtype="u1", dimension_names=("c", "y", "x"))
-    with pytest.raises(InputError, match=r"with axes \('c', 'y', 'x'\) looks like bands first"):
-        open_image(tmp_path / "first.zarr")
-    zarr.create_array(tmp_path / "4d.zarr", shape=(1, 2, 6, 5), dtype="u1", dimension_names=("t", "c", "y", "x"))
-    with pytest.raises(InputError, match=r"with axes \('t', 'c', 'y', 'x'\)"):
-        open_image(tmp_path / "4d.zarr")
+    planes = np.arange(60 * 50 * 8, dtype=np.uint16).reshape(60, 50, 8)
+    zarr.create_array(tmp_path / "first.zarr", data=planes, chunks=(7, 20, 8), dimension_names=("c", "y", "x"))
+    assert np.array_equal(open_image(tmp_path / "first.zarr").compute(), planes.transpose(1, 2, 0))
+    zarr.create_array(tmp_path / "4d.zarr", data=planes[None], dimension_names=("t", "c", "y", "x"))
+    assert np.array_equal(open_image(tmp_path / "4d.zarr").compute(), planes.transpose(1, 2, 0))
 
 
-def test_shape__advice_for_bands_first_works(tmp_path, pixels):
-    path = _store(tmp_path / "a.zarr", np.ascontiguousarray(pixels.transpose(2, 0, 1)))
-    assert np.array_equal(da.from_zarr(path).transpose(1, 2, 0).compute(), pixels)
+def test_shape__axes_given(tmp_path, pixels):
+    path = _store(tmp_path / "a.zarr", np.ascontiguousarray(pixels.transpose(2, 0, 1)), chunks=(1, 64, 64))
+    assert np.array_equal(open_image(path, axes="cyx", chunk_bytes=30_000).compute(), pixels)
+    with pytest.raises(InputError, match="--axes cyxz: has 4 letters, but 3 axes are stored"):
+        open_image(path, axes="cyxz")
+    with pytest.raises(InputError, match="its axes are c=3, q=301, x=222; an image needs y and x"):
+        open_image(path, axes="cqx")
+
+
+def test_chunks__missing_ones_are_an_error_or_the_fill_value(tmp_path, pixels):
+    stored = pixels.copy()
+    stored[64:128, :50] = 0  # zarr does not write such a chunk
+    path = _store(tmp_path / "a.zarr", stored, chunks=(64, 50, 3))
+    with pytest.raises(
+        InputError, match=r"a\.zarr: 1 of its 25 chunks is missing, the first one c/1/0/0.*--fill-missing"
+    ):
+        open_image(path)
+    assert np.array_equal(open_image(path, fill_missing=True).compute(), stored)
+    image = open_image(_store(tmp_path / "b.zarr", pixels, chunks=(64, 50, 3)))
+    (tmp_path / "b.zarr/c/2/1/0").unlink()
+    with pytest.raises(InputError, match=r"b\.zarr: pixels .* the chunk c/2/1/0 is missing"):
+        image.compute()
+
+
+def test_chunks__missing_ones_that_are_nan_hold_no_data(tmp_path, pixels):
+    stored = pixels.astype(np.float32)
+    stored[64:128, :50] = np.nan
+    path = _store(tmp_path / "a.zarr", stored, chunks=(64, 50, 3), fill_value=np.nan)
+    assert np.array_equal(open_image(path).compute(), stored, equal_nan=True)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "c8", "U5", "M8[s]"])
@@ -199,6 +223,27 @@ def test_metadata__missing_damaged_or_unknown(tmp_path, pixels):
     with pytest.raises(InputError, match="is not a directory; unpack"):
         open_image(tmp_path / "zipped.zarr")
     assert not is_zarr(tmp_path / "empty.zarr")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"attributes":{}', '"attributes":[1]', None),
+        ('"chunk_shape":[64', '"chunk_shape":[0', r"chunks of \(0, 50, 3\); its metadata is damaged|cannot be"),
+        ('"shape":[301', '"shape":[-1', "cannot be|chunks"),
+        ('"shape":[301', '"shape":[99999', "chunks are missing"),
+    ],
+)
+def test_metadata__that_makes_no_sense(tmp_path, pixels, old, new, message):
+    path = _store(tmp_path / "a.zarr", pixels, chunks=(64, 50, 3))
+    text = "".join((path / "zarr.json").read_text().split())
+    assert old in text
+    (path / "zarr.json").write_text(text.replace(old, new))
+    if message is None:
+        assert np.array_equal(open_image(path).compute(), pixels)
+    else:
+        with pytest.raises(InputError, match=message):
+            open_image(path)
 
 
 def test_read__damaged_chunk_is_named(tmp_path, pixels):

@@ -1,0 +1,117 @@
+"""TIFF and BigTIFF, tiled or in strips, OME-TIFF, GeoTIFF and slides, read as images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.errors import InputError
+from dasksom.image.locations import Location, Stamp
+from dasksom.image.masks import holds
+from dasksom.image.picture import Found
+from dasksom.image.protocols import Region
+from dasksom.image.selection import Selection, View, plan_view
+from dasksom.image.tiff_layout import Band, tiff_layout, whole_image
+from dasksom.image.tiff_pages import Part, TiffPages, check_segments
+
+
+@dataclass(frozen=True)
+class TiffSource:
+    """One image of a TIFF at one level, of which a region decodes the tiles that it touches."""
+
+    location: Location
+    stamp: Stamp
+    part: Part
+    view: View
+    dtype: np.dtype[Any]
+    storage_chunks: tuple[int, int]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width, bands."""
+        return self.view.shape
+
+    @property
+    def ndim(self) -> int:
+        """Always 3."""
+        return 3
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """Where, size and time of last change, and what of it."""
+        part = self.part.series, self.part.level, self.part.mask
+        return "tiff", self.location.name, self.stamp, part, self.view.roles, self.view.bands
+
+    def __getitem__(self, region: Region) -> NDArray[Any]:
+        """Read a region; see `Source`."""
+        try:
+            layout = tiff_layout(self.location, self.stamp, self.part)
+            bands = _bands(self.view, layout.pages)
+            if self.storage_chunks == self.shape[:2]:
+                return np.array(whole_image(self.location, self.stamp, self.part, bands)[region], order="C")
+            rows, columns = (range(n)[part] for n, part in zip(self.shape, region[:2], strict=False))
+            return layout.read(rows, columns, bands[region[2]])
+        except InputError:
+            raise
+        except Exception as error:  # stores raise their own
+            raise self.location.refusal(f"cannot be read any more: {error}") from self.location.cause(error)
+
+
+def open_tiff(location: Location, selection: Selection) -> Found:
+    """Open one image of a TIFF, gray, RGB or plain bands; read its header only."""
+    if selection.component is not None:
+        raise InputError(
+            f"{location}: component={selection.component!r} (--component) is for Zarr groups; leave it out for a TIFF"
+        )
+    stamp = location.stamp()
+    part = Part(selection.series, selection.level or 0)
+    layout = tiff_layout(location, stamp, part)
+    pages = layout.pages
+    view = plan_view(str(location), pages.axes, pages.shape, selection)
+    _check_axes(location, pages, view)
+    source = TiffSource(location, stamp, part, view, pages.dtype, layout.storage_chunks)
+    bands, facts = _bands(view, pages), layout.facts
+    # tiles that a file without a no-data value lacks leave a choice
+    may_miss = selection.fill_missing or (facts.nodata is not None and holds(pages.dtype, facts.nodata))
+    check_segments(location, pages, {page for page, _ in bands}, int(stamp[0]), may_miss)
+    return Found(
+        source,
+        nodata=facts.nodata,
+        alpha=next((n for n, (_, sample) in enumerate(bands) if sample == facts.alpha), None),
+        mask=_mask(source) if layout.masked else None,
+        geo_tags=facts.geo_tags,
+        pixel_size=facts.pixel_size,
+        unit=facts.unit,
+        about=dict(layout.about),
+    )
+
+
+def _mask(source: TiffSource) -> TiffSource:
+    """Return the mask that GDAL has put into the file."""
+    part = replace(source.part, mask=True)
+    layout = tiff_layout(source.location, source.stamp, part)
+    check_segments(source.location, layout.pages, {0}, int(source.stamp[0]), fill_missing=True)
+    view = View(("y", "x"), (0,), (*source.shape[:2], 1))
+    return TiffSource(source.location, source.stamp, part, view, layout.pages.dtype, layout.storage_chunks)
+
+
+def _check_axes(location: Location, pages: TiffPages, view: View) -> None:
+    """Refuse other names for axes that lie within a page: tiles have rows and columns whatever they are called."""
+    within = pages.axes[pages.leading :]
+    fits = all(view.roles[pages.leading + within.index(axis)] == axis for axis in "yx")
+    if not fits or "y" in view.roles[: pages.leading] or "x" in view.roles[: pages.leading]:
+        raise InputError(f"{location}: --axes: rows and columns of a TIFF are those of its pages: ...{within}")
+
+
+def _bands(view: View, pages: TiffPages) -> tuple[Band, ...]:
+    """Return where each band of an image is: page and sample."""
+    found = []
+    for place in view.bands:
+        at = [place if role == "c" else role if isinstance(role, int) else 0 for role in view.roles]
+        page = int(np.ravel_multi_index(at[: pages.leading], pages.shape[: pages.leading])) if pages.leading else 0
+        within = pages.axes[pages.leading :]
+        found.append((page, at[pages.leading + within.index("s")] if "s" in within else 0))
+    return tuple(found)
