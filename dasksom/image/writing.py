@@ -13,7 +13,7 @@ from dasksom.errors import InputError
 from dasksom.image.paths import listed, local_path, match_suffix
 from dasksom.image.photographs import create_jpeg, create_png
 from dasksom.image.protocols import JSON, Output, Writer
-from dasksom.image.tiff_files import TILE, create_tiff
+from dasksom.image.tiff_results import TILE, create_tiff
 from dasksom.image.zarr_results import create_zarr, nothing_to_refuse
 
 
