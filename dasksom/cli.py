@@ -98,13 +98,42 @@ _run_options = _options(
         "--overwrite", is_flag=True, default=None, help="Replace an output that exists, once the new one is whole."
     ),
 )
-_image_option = click.option(
-    "--no-image",
-    "image",
-    flag_value=False,
-    default=None,
-    type=bool,
-    help="Write labels and palette only (.zarr outputs).",
+_output_options = _options(
+    click.option(
+        "--no-image",
+        "image",
+        flag_value=False,
+        default=None,
+        type=bool,
+        help="Write labels and palette only (.zarr outputs).",
+    ),
+    click.option(
+        "--pixels",
+        metavar="NAME",
+        help="What a .tif or .png holds: palette (up to 256 colors), colors, or labels (unit + 1, 0 is no data).  "
+        "[default: palette where it can be, else colors]",
+    ),
+    click.option(
+        "--layout",
+        metavar="NAME",
+        help="Coarser levels of a .tif or .ome.zarr: pyramid, flat (none), or cog (cloud-optimized GeoTIFF).  "
+        "[default: pyramid; cog for a .tif that lies on earth]",
+    ),
+    click.option("--chunk", type=int, metavar="PIXELS", help="Side of Zarr chunks or TIFF tiles.  [default: 512]"),
+    click.option(
+        "--shard",
+        type=int,
+        metavar="PIXELS",
+        help="Side of the files of an .ome.zarr; 0: a file per chunk.  [default: what a task writes]",
+    ),
+    click.option(
+        "--codec",
+        metavar="NAME",
+        help="zstd, blosc, gzip or none in Zarr; zlib, zstd or none in TIFF.  [default: the first]",
+    ),
+    click.option(
+        "--ome-version", metavar="VERSION", help="Of an .ome.zarr: 0.5, or 0.4 for older readers.  [default: 0.5]"
+    ),
 )
 
 
@@ -142,14 +171,14 @@ def cli(verbose: bool, debug: bool) -> None:
 @click.argument("image_path", metavar="IMAGE")
 @click.argument("output_path", metavar="OUTPUT")
 @click.option("--model", metavar="FILE", help="Use this trained map instead of training one.")
-@_image_option
+@_output_options
 @_map_options
 @_run_options
 def quantize(image_path: str, output_path: str, model: str | None, **given: Any) -> None:
     """Train a map on every pixel of IMAGE and write IMAGE in its colors to OUTPUT.
 
-    IMAGE is a Zarr array or group, a TIFF, or a photograph (PNG, JPEG, WebP). OUTPUT is .zarr (labels, image and
-    palette), .tif, .png or .jpg. It appears under its name only when it is whole.
+    IMAGE is a Zarr array or group, a TIFF, or a photograph (PNG, JPEG, WebP). OUTPUT is .ome.zarr (a pyramid of image
+    and labels), .zarr (labels, image and palette), .tif, .png or .jpg. It appears under its name only when it is whole.
     """
     if model is not None and (told := [name for name in MapSection.model_fields if given.get(name) is not None]):
         raise InputError(f"--{told[0]}: --model brings a trained map, which is used as it is; leave one of the two out")
@@ -174,7 +203,7 @@ def train(image_path: str, model_path: str, **given: Any) -> None:
 @click.argument("model_path", metavar="MODEL.npz")
 @click.argument("image_path", metavar="IMAGE")
 @click.argument("output_path", metavar="OUTPUT")
-@_image_option
+@_output_options
 @_run_options
 def apply(model_path: str, image_path: str, output_path: str, **given: Any) -> None:
     """Write IMAGE in the colors of a trained map to OUTPUT."""

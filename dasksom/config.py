@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from dasksom.cluster import ClusterOptions, check_options
 from dasksom.errors import InputError
+from dasksom.image.options import Options
 from dasksom.passes import CACHES
 
 MOST_CONFIG_BYTES = 1 << 20
@@ -90,8 +92,18 @@ class OutputSection(_Section):
 
     image: bool = True
     """Whether a .zarr output holds the rebuilt image beside labels and palette."""
+    pixels: str = "auto"
+    layout: str = "auto"
+    chunk: int | None = None
+    shard: int | None = None
+    codec: str | None = None
+    ome_version: str = "0.5"
     overwrite: bool = False
     """Whether an output that exists is replaced, once the new one is whole."""
+
+    def options(self) -> Options:
+        """Give how the output is stored, as the image module takes it; `Options` explains each."""
+        return Options(**self.model_dump(include={field.name for field in fields(Options)}))
 
 
 class RunConfig(_Section):
@@ -160,6 +172,7 @@ def load_config(path: str | Path | None, given: dict[str, dict[str, Any]]) -> Ru
     except ValidationError as error:
         raise InputError("; ".join(_explain(problem, path) for problem in error.errors())) from None
     check_options(config.cluster.options())
+    config.output.options()
     return config
 
 

@@ -11,9 +11,9 @@ import dask.array as da
 from dask.utils import parse_bytes
 
 from dasksom.cluster import connect
-from dasksom.config import RunConfig
+from dasksom.config import OutputSection, RunConfig
 from dasksom.estimator import BatchSOM, from_codebook
-from dasksom.image import check_format, check_output, chunk_alignment, create_writer, open_image, publish
+from dasksom.image import Picture, check_format, check_output, chunk_alignment, create_writer, open_image, publish
 from dasksom.passes import keep_in_memory
 from dasksom.quantization import quantize_into
 from dasksom.som.codebook import load_codebook
@@ -64,7 +64,7 @@ class _Run:
     """An open image on a running cluster, with a clock and a watcher."""
 
     def __init__(self, source: str, image: da.Array, output: str, watcher: Watcher) -> None:
-        self.image, self.watcher = image, watcher
+        self.image, self.watcher, self.picture = image, watcher, Picture(image)
         self.summary = Summary(source, image.shape, str(image.dtype), output, 0)
 
     @contextmanager
@@ -75,6 +75,11 @@ class _Run:
         yield
         self.summary.seconds[name] = time.perf_counter() - start
 
+    @property
+    def has_gaps(self) -> bool:
+        """Whether some pixels may have no label: masked, or with NaN."""
+        return self.picture.mask is not None or self.image.dtype.kind == "f"
+
     def train(self, som: BatchSOM, cache: str) -> None:
         # Counting and writing are two passes, and what is read twice is not worth keeping unless the user knows better.
         if cache == "memory" or not som.counts_colors(self.image):
@@ -84,7 +89,7 @@ class _Run:
         self.summary.units = som.units
         self.summary.quality = som.quality_
 
-    def write(self, som: BatchSOM, path: Path, with_image: bool) -> None:
+    def write(self, som: BatchSOM, path: Path, output: OutputSection) -> None:
         height, width, _ = self.image.shape
         codebook = som.codebook_
         writer = create_writer(
@@ -94,8 +99,10 @@ class _Run:
             chunks=self.image.chunksize[:2],
             palette=codebook.palette(self.image.dtype),
             metadata=dict(codebook.about),
-            with_image=with_image,
-            nodata=self.image.dtype.kind == "f",  # pixels with NaN have no label
+            with_image=output.image,
+            nodata=self.has_gaps,
+            options=output.options(),
+            picture=self.picture,
         )
         self.summary.units = som.units
         measured = self.summary.quality is None
@@ -151,19 +158,28 @@ def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, mode
     InputError
         For anything given that cannot be used; before any work where it can be known then. Nothing is left behind.
     """
-    align = chunk_alignment(output)
+    options = config.output.options()
+    align = chunk_alignment(output, options)
     check_output(output, inputs=[source], overwrite=config.output.overwrite)
     som = _untrained(config) if model is None else from_codebook(load_codebook(model))
     image = _open(source, config, align)
     if model is not None:
         som.check_bands(image)
-    check_format(output, shape=image.shape, dtype=image.dtype, units=som.units, with_image=config.output.image)
     run = _Run(source, image, output, watcher)
+    check_format(
+        output,
+        shape=image.shape,
+        dtype=image.dtype,
+        units=som.units,
+        with_image=config.output.image,
+        nodata=run.has_gaps,
+        options=options,
+    )
     # the cluster stops before the output is published, or swept away: no task writes any more then
     with publish(output, overwrite=config.output.overwrite) as path, _connect(config, image):
         if model is None:
             run.train(som, config.input.cache)
-        run.write(som, path, config.output.image)
+        run.write(som, path, config.output)
     return run.summary
 
 

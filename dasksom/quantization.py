@@ -1,6 +1,6 @@
 """Labels and reconstruction of an image, chunk by chunk, from a trained codebook."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, Protocol
@@ -9,7 +9,7 @@ import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.passes import Corner, Progress, Steps, chunk_steps, corner_of, map_chunks
+from dasksom.passes import Corner, Progress, Steps, chunk_steps, corner_of, map_chunks, run_tasks
 from dasksom.som.color_cells import are_colors
 from dasksom.som.color_search import look_up_labels
 from dasksom.som.gathering import add_up
@@ -31,8 +31,13 @@ class LabelSink(Protocol):
     def encode(self, labels: NDArray[Any], corner: Place) -> Any:
         """Take a chunk's labels, shape (rows, columns), on its worker; what this returns goes to `collect`."""
 
-    def collect(self, encoded: Iterable[Encoded]) -> None:
-        """Take (corner, shape, what `encode` returned) of every chunk, in row-major order, on the driver."""
+    def collect(
+        self, encoded: Iterable[Encoded], run: Callable[[Callable[[Place], None], Sequence[Place]], None]
+    ) -> None:
+        """Take (corner, shape, what `encode` returned) of every chunk, in row-major order, on the driver.
+
+        `run` calls a function with each of some places on the workers, and returns when all are done.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,5 +286,5 @@ def quantize_into(
                 qualities.append(window.quality)
             yield from window.encoded
 
-    sink.collect(encoded())
+    sink.collect(encoded(), run_tasks)
     return add_up(qualities) if qualities else None

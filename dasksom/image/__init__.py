@@ -2,12 +2,16 @@
 
 from dasksom.image.chunks import plan_chunks
 from dasksom.image.mosaic import mosaic_array, write_mosaic
+from dasksom.image.options import Options
+from dasksom.image.picture import Picture
 from dasksom.image.protocols import Source, Writer
 from dasksom.image.publishing import check_output, publish
 from dasksom.image.reading import open_image, open_source
 from dasksom.image.writing import check_format, chunk_alignment, create_writer
 
 __all__ = [
+    "Options",
+    "Picture",
     "Source",
     "Writer",
     "check_format",

@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageErro
 
 from dasksom.errors import InputError
 from dasksom.image.paths import Stamp, check_unchanged, stamp_of
-from dasksom.image.protocols import Encoded, Output, Region, check_labels, clip_labels, with_nodata_row
+from dasksom.image.protocols import Encoded, Output, Region, Run, check_labels, clip_labels, run_here, with_nodata_row
 
 MAX_PIXELS = 178_956_970
 """Pillow's own limit for what it opens; larger photographs are neither read nor written."""
@@ -186,7 +186,7 @@ class PhotographWriter:
         check_labels(labels, self.output.units, self.output.nodata)
         return clip_labels(labels, self.output.units, self._labels_dtype)
 
-    def collect(self, encoded: Encoded) -> None:
+    def collect(self, encoded: Encoded, run: Run = run_here) -> None:
         """Put the chunks together and write the file; see `Writer`."""
         output = self.output
         labels = np.zeros((output.height, output.width), self._labels_dtype)

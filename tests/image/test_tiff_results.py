@@ -7,7 +7,6 @@ from PIL import Image
 
 from dasksom.errors import InputError
 from dasksom.image import create_writer, open_image
-from dasksom.image.tiff_results import _in_order
 
 
 def _write(path, labels, palette, chunks=(512, 1024), **kwargs):
@@ -73,21 +72,6 @@ def test_writes__pixels_without_data(tmp_path, random, units, paletted):
             assert (tiff.pages[0].asarray()[:100] == units).all()
         else:
             assert not tiff.pages[0].asarray()[:100].any()
-
-
-def test_writes__holds_one_row_of_chunks(random):
-    pulled = []
-
-    def encoded():
-        for y in range(0, 5120, 512):
-            for x in range(0, 2048, 1024):
-                pulled.append((y, x))
-                yield (y, x), (512, 1024), [b"%d %d" % (y, x + i * 512) for i in range(2)]
-
-    tiles = _in_order(encoded(), 2048)
-    assert [next(tiles) for _ in range(4)] == [b"0 0", b"0 512", b"0 1024", b"0 1536"]
-    assert len(pulled) == 2
-    assert len(list(tiles)) == 4 * 9
 
 
 def test_writes__misaligned_chunks_are_refused(tmp_path):
