@@ -19,6 +19,7 @@ from dasksom.config import MapSection, RunConfig, load_config
 from dasksom.demo import MOSAIC_SIDE, mosaic_demo, photograph_demo
 from dasksom.errors import DasksomError, InputError
 from dasksom.image import open_image
+from dasksom.image.palette_files import write_palette
 from dasksom.som.codebook import load_codebook
 from dasksom.terminal import TerminalWatcher
 
@@ -119,7 +120,17 @@ _output_options = _options(
         help="Coarser levels of a .tif or .ome.zarr: pyramid, flat (none), or cog (cloud-optimized GeoTIFF).  "
         "[default: pyramid; cog for a .tif that lies on earth]",
     ),
-    click.option("--chunk", type=int, metavar="PIXELS", help="Side of Zarr chunks or TIFF tiles.  [default: 512]"),
+    click.option(
+        "--dither",
+        metavar="NAME",
+        help="Spread neighboring colors over a pattern: none, or bayer (images of 1 or 3 bands).  [default: none]",
+    ),
+    click.option(
+        "--chunk",
+        type=int,
+        metavar="PIXELS",
+        help="Side of Zarr chunks or TIFF tiles.  [default: 1024 in .ome.zarr, 512 in .tif]",
+    ),
     click.option(
         "--shard",
         type=int,
@@ -210,6 +221,27 @@ def apply(model_path: str, image_path: str, output_path: str, **given: Any) -> N
     with TerminalWatcher(Console(stderr=True)) as watcher:
         summary = pipeline.quantize(image_path, output_path, _config(given), watcher, model_path)
     _print_summary(summary)
+
+
+@cli.command()
+@click.argument("model_path", metavar="MODEL.npz")
+@click.argument("output_path", metavar="OUTPUT")
+@click.option(
+    "--bands", metavar="R,G,B", help="Bands that are red, green and blue, or one that is gray, counted from 1."
+)
+@click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
+def palette(model_path: str, output_path: str, bands: str | None, overwrite: bool) -> None:
+    """Write the colors of a trained map for other programs.
+
+    OUTPUT is .gpl (GIMP, Krita, Inkscape), .act (Adobe), .clr (QGIS), .txt (GDAL), or .png (a swatch, laid out as the
+    map). Numbers in .clr and .txt are those of label files: unit + 1, and 0 for no data.
+    """
+    try:
+        chosen = None if bands is None else [int(band) - 1 for band in bands.split(",")]
+    except ValueError:
+        raise InputError(f"--bands {bands}: numbers with commas between them are needed, such as 4,3,2") from None
+    write_palette(output_path, load_codebook(model_path).weights, chosen, overwrite=overwrite)
+    click.echo(f"{output_path}: written")
 
 
 @cli.command()

@@ -14,6 +14,7 @@ from dasksom.cluster import ClusterOptions, check_options
 from dasksom.errors import InputError
 from dasksom.image.options import Options
 from dasksom.passes import CACHES
+from dasksom.som.dithering import DITHERS
 
 MOST_CONFIG_BYTES = 1 << 20
 
@@ -98,8 +99,17 @@ class OutputSection(_Section):
     shard: int | None = None
     codec: str | None = None
     ome_version: str = "0.5"
+    dither: str = "none"
+    """Whether colors are spread over a pattern: "none" or "bayer"."""
     overwrite: bool = False
     """Whether an output that exists is replaced, once the new one is whole."""
+
+    @field_validator("dither")
+    @classmethod
+    def _is_dither(cls, value: str) -> str:
+        if value not in DITHERS:
+            raise ValueError(f"{value!r} is not one of {', '.join(DITHERS)}")
+        return value
 
     def options(self) -> Options:
         """Give how the output is stored, as the image module takes it; `Options` explains each."""

@@ -15,7 +15,7 @@ from dasksom.config import OutputSection, RunConfig
 from dasksom.estimator import BatchSOM, from_codebook
 from dasksom.image import Picture, check_format, check_output, chunk_alignment, create_writer, open_image, publish
 from dasksom.passes import keep_in_memory
-from dasksom.quantization import quantize_into
+from dasksom.quantization import check_dither, quantize_into
 from dasksom.som.codebook import load_codebook
 from dasksom.som.quality import Quality
 from dasksom.training import Epoch
@@ -105,11 +105,11 @@ class _Run:
             picture=self.picture,
         )
         self.summary.units = som.units
-        measured = self.summary.quality is None
+        labeling = som.labeling_.dithering(output.dither, self.image)
+        # a dithered image has other errors than the palette that training measured
+        measured = self.summary.quality is None or labeling.dither is not None
         with self.stage("write"):
-            quality = quantize_into(
-                self.image, som.labeling_, writer, measured=measured, progress=self.watcher.progress
-            )
+            quality = quantize_into(self.image, labeling, writer, measured=measured, progress=self.watcher.progress)
         self.summary.quality = quality or self.summary.quality
 
 
@@ -159,12 +159,14 @@ def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, mode
         For anything given that cannot be used; before any work where it can be known then. Nothing is left behind.
     """
     options = config.output.options()
-    align = chunk_alignment(output, options)
     check_output(output, inputs=[source], overwrite=config.output.overwrite)
     som = _untrained(config) if model is None else from_codebook(load_codebook(model))
-    image = _open(source, config, align)
+    image = _open(source, config)
+    # chunks are planned anew, now that it is known how wide the pixels are
+    image = _open(source, config, chunk_alignment(output, options, image.shape[2] * image.dtype.itemsize))
     if model is not None:
         som.check_bands(image)
+    check_dither(config.output.dither, image)
     run = _Run(source, image, output, watcher)
     check_format(
         output,

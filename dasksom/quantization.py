@@ -9,9 +9,11 @@ import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
+from dasksom.errors import InputError
 from dasksom.passes import Corner, Progress, Steps, chunk_steps, corner_of, map_chunks, run_tasks
 from dasksom.som.color_cells import are_colors
 from dasksom.som.color_search import look_up_labels
+from dasksom.som.dithering import DITHERED_BANDS, DITHERS, dither_offsets, dithered
 from dasksom.som.gathering import add_up
 from dasksom.som.quality import Quality, quality_of
 from dasksom.som.samples import Samples
@@ -40,6 +42,22 @@ class LabelSink(Protocol):
         """
 
 
+def check_dither(name: str, image: da.Array) -> None:
+    """Refuse a dithering that is not known, and images without colors to dither.
+
+    Raises
+    ------
+    InputError
+    """
+    if name not in DITHERS:
+        raise InputError(f"dither: {name!r} is not one of {', '.join(DITHERS)}")
+    if name != "none" and (image.ndim != 3 or image.shape[-1] not in DITHERED_BANDS):
+        raise InputError(
+            "dither: images of gray or of three colors can be dithered, of shape (rows, columns, 1 or 3); this one has "
+            f"the shape {image.shape}: leave it out"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Labeling:
     """How the pixels of an image get their labels; travels to the workers."""
@@ -47,6 +65,25 @@ class Labeling:
     codebook: NDArray[np.float64]
     """Shape (units, bands), float64."""
     search: Search = field(default_factory=Search)
+    dither: NDArray[Any] | None = None
+    """What is added to pixels before their units are sought, by place (`dither_offsets`); None: nothing."""
+
+    def dithering(self, name: str, image: da.Array) -> "Labeling":
+        """Give the labeling that dithers images like this one.
+
+        Parameters
+        ----------
+        name : str
+            One of ``dasksom.som.dithering.DITHERS``.
+        image : dask array of shape (rows, columns, bands)
+
+        Raises
+        ------
+        InputError
+            As `check_dither`.
+        """
+        check_dither(name, image)
+        return self if name == "none" else replace(self, dither=dither_offsets(self.codebook, image.dtype))
 
     @property
     def signed_type(self) -> np.dtype[Any]:
@@ -73,14 +110,17 @@ class Labeling:
         samples : Samples
             Those that count.
         """
-        samples = self.search.take(block, corner, weights)
+        samples = sought = self.search.take(block, corner, weights)
+        if self.dither is not None:
+            moved = dithered(block, corner, self.dither).reshape(-1, block.shape[-1])
+            sought = replace(samples, values=moved if samples.kept is None else moved[samples.kept])
         if through_table:
-            found = look_up_labels(samples.values, self.codebook)
+            found = look_up_labels(sought.values, self.codebook)
         else:
             # 8-bit colors have the same labels whether they are looked up or not: the table is exact
             exact = are_colors(block.dtype, block.shape[-1])
             search = replace(self.search, precision="float64") if exact else self.search
-            found = search.best(samples, self.codebook)
+            found = search.best(sought, self.codebook)
         if samples.kept is None:
             return found.reshape(block.shape[:-1]), samples
         units = len(self.codebook)

@@ -13,12 +13,22 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.codecs import ZARR_2, ZARR_3, codec_named
-from dasksom.image.halving import halve_mean, halve_nearest
 from dasksom.image.levels import Pyramid, Size, Stage, plan_pyramid
 from dasksom.image.ome_metadata import image_attributes, label_attributes, labels_attributes
-from dasksom.image.options import DEFAULT_CHUNK
+from dasksom.image.options import OME_CHUNK
 from dasksom.image.paths import Stamp, stamp_of
-from dasksom.image.protocols import Encoded, Output, Run, check_aligned, check_labels, run_here, with_nodata_row
+from dasksom.image.planes import halve_mean, halve_nearest, look_up
+from dasksom.image.protocols import (
+    Encoded,
+    Output,
+    Run,
+    check_aligned,
+    check_labels,
+    label_table,
+    pixel_bytes,
+    run_here,
+    with_nodata_row,
+)
 from dasksom.image.zarr_results import EVERY_CHUNK
 
 LABELS = "labels/som"
@@ -47,10 +57,7 @@ class OmeWriter:
         """Write one chunk and what comes of it in coarser levels; see `Writer`."""
         check_labels(labels, self.units, self.nodata)
         target = self._target()
-        numbers = np.take(target.numbers, labels, mode="clip")
-        colors = np.empty((len(target.colors), *labels.shape), target.colors.dtype)
-        for plane, band in zip(colors, target.colors, strict=True):
-            np.take(band, labels, mode="clip", out=plane)
+        numbers, colors = look_up(labels, target.numbers)[0], look_up(labels, target.colors)
         self._write(target, 0, corner, numbers, colors)
         self._write_coarser(target, self.pyramid.stages[0], corner, numbers, colors)
 
@@ -74,7 +81,7 @@ class OmeWriter:
     ) -> None:
         for level in range(stage.first + 1, stage.last + 1):
             present = _present(numbers, colors) if self.nodata else None
-            colors = halve_mean(colors, present, fill=target.colors[0, -1])
+            colors = halve_mean(colors, present, fill=target.colors[-1, 0])
             numbers = halve_nearest(numbers)
             corner = corner[0] // 2, corner[1] // 2
             self._write(target, level, corner, numbers, colors)
@@ -114,9 +121,9 @@ class _Target:
     labels: list[zarr.Array[Any]]
     image: list[zarr.Array[Any]]
     numbers: NDArray[Any]
-    """What the file holds for each label: 1, 2, ..., units, and 0 for no data."""
+    """What the file holds for each label, and for no data: shape (units + 1, 1)."""
     colors: NDArray[Any]
-    """Shape (bands, units + 1): the palette and what stands for no data."""
+    """The palette, and what stands for no data: shape (units + 1, bands)."""
 
 
 @lru_cache(maxsize=4)
@@ -125,9 +132,8 @@ def _target(path: str, levels: int, stamp: Stamp) -> _Target:
     # the palette is read back from the output: it can be megabytes, and would else travel with every task
     palette = np.asarray(_array(group, PALETTE)[...])
     labels = [_array(group, f"{LABELS}/{level}") for level in range(levels)]
-    numbers = np.append(np.arange(1, len(palette) + 1), 0).astype(labels[0].dtype)
     image = [_array(group, str(level)) for level in range(levels)]
-    return _Target(labels, image, numbers, np.ascontiguousarray(with_nodata_row(palette).T))
+    return _Target(labels, image, label_table(len(palette)), with_nodata_row(palette))
 
 
 def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
@@ -156,7 +162,7 @@ def create_ome(output: Output) -> OmeWriter:
     """
     check_ome(output)
     options = output.options
-    chunk = options.chunk or DEFAULT_CHUNK
+    chunk = options.chunk_side(OME_CHUNK, pixel_bytes(output))
     alignment = options.shard or chunk
     check_aligned(output, alignment)
     pyramid = plan_pyramid(
@@ -176,8 +182,11 @@ def create_ome(output: Output) -> OmeWriter:
     for level in range(len(pyramid.levels)):
         _create_level(root, level, output, pyramid, output.bands, output.palette.dtype)
         _create_level(som, level, output, pyramid, None, numbers_dtype)
-    palette = root.create_array(PALETTE, data=output.palette, chunks=output.palette.shape, config=EVERY_CHUNK)
-    palette.attrs["dasksom"] = {"meaning": "color of label k + 1 in row k"}
+    names = {} if version == "0.4" else {"dimension_names": ("units", "bands")}
+    about = {"dasksom": {"meaning": "row k is the color of label k + 1"}}
+    root.create_array(
+        PALETTE, data=output.palette, chunks=output.palette.shape, attributes=about, config=EVERY_CHUNK, **names
+    )
     return OmeWriter(output.path, pyramid, output.units, output.nodata, alignment)
 
 

@@ -11,8 +11,11 @@ LAYOUTS = ("auto", "flat", "pyramid", "cog")
 OME_VERSIONS = ("0.5", "0.4")
 SMALLEST_CHUNK = 64
 LARGEST_CHUNK = 8192
-DEFAULT_CHUNK = 512
-"""Side of the chunks of an OME-Zarr, and of the tiles of a TIFF."""
+OME_CHUNK = 1024
+"""Side of the chunks of an OME-Zarr, where pixels are not wide."""
+TIFF_TILE = 512
+MOST_CHUNK_BYTES = 64 << 20
+"""Of all bands of a chunk, where nobody said how large it should be: one task holds several of them."""
 CHUNK_STEP = 16
 """Sides of TIFF tiles are multiples of it, by the standard; and halves of chunks have to be whole."""
 
@@ -49,11 +52,20 @@ class Options:
                 f"chunk: {self.chunk} pixels; multiples of {CHUNK_STEP} from {SMALLEST_CHUNK} to {LARGEST_CHUNK} "
                 "are possible"
             )
-        if self.shard and (self.shard < 0 or self.shard % (self.chunk or DEFAULT_CHUNK)):
+        whole = self.chunk or OME_CHUNK
+        if self.shard and (self.shard < 0 or self.shard % whole):
             raise InputError(
-                f"shard: {self.shard} pixels; a shard holds whole chunks, so multiples of "
-                f"{self.chunk or DEFAULT_CHUNK} are possible, and 0 for no shards"
+                f"shard: {self.shard} pixels; a shard holds whole chunks, so multiples of {whole} are possible, and 0 "
+                "for no shards"
             )
+
+    def chunk_side(self, usual: int, pixel_bytes: int) -> int:
+        """Return the side of a chunk: the one given, or the usual one, or less where pixels have many bytes."""
+        if self.chunk is not None:
+            return self.chunk
+        while usual > SMALLEST_CHUNK and usual * usual * pixel_bytes > MOST_CHUNK_BYTES:
+            usual //= 2
+        return usual
 
     @property
     def given(self) -> list[str]:

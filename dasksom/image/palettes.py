@@ -1,4 +1,4 @@
-"""Palettes as colors to look at."""
+"""Palettes: which colors an index can stand for, and as colors to look at."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dasksom.errors import InputError
+from dasksom.image.protocols import Output
+
+MOST_COLORS = 256
+"""Colors of a palette, one without data included; palettes of 16 bits are part of the standard and hardly read."""
 
 
 def display_colors(palette: NDArray[Any]) -> NDArray[np.uint8]:
@@ -34,3 +40,25 @@ def _range(shown: NDArray[Any]) -> tuple[float, float]:
     if shown.dtype.kind == "f" and least >= 0 and greatest <= 255:
         return 0, 1 if greatest <= 1 else 255
     return least, greatest
+
+
+def may_be_paletted(output: Output) -> bool:
+    """Tell whether 8-bit indices can stand for the colors, and one for no data where that is needed."""
+    return output.palette.dtype == np.uint8 and output.bands == 3 and output.units + output.nodata <= MOST_COLORS
+
+
+def check_paletted(output: Output) -> None:
+    """Refuse a palette that cannot hold the colors.
+
+    Raises
+    ------
+    InputError
+    """
+    if may_be_paletted(output):
+        return
+    none = ", and one entry for no data" if output.nodata else ""
+    raise InputError(
+        f"{output.path}: a palette holds {MOST_COLORS} colors of 3 bands of uint8, and these are {output.units} colors "
+        f"of {output.bands} bands of {output.palette.dtype}{none}; write pixels='colors' or 'labels' (--pixels), or "
+        "train a smaller map"
+    )

@@ -133,6 +133,11 @@ class Output:
         return int(self.palette.shape[1])
 
 
+def pixel_bytes(output: Output) -> int:
+    """Return the bytes of a pixel of the image."""
+    return output.bands * output.palette.dtype.itemsize
+
+
 def with_nodata_row(palette: NDArray[Any]) -> NDArray[Any]:
     """Return a palette with one more row, for pixels without data: (units + 1, bands), NaN for floats, else 0.
 
@@ -140,6 +145,16 @@ def with_nodata_row(palette: NDArray[Any]) -> NDArray[Any]:
     """
     fill = np.nan if palette.dtype.kind == "f" else 0
     return np.concatenate([palette, np.full_like(palette[:1], fill)])
+
+
+def label_table(units: int) -> NDArray[Any]:
+    """Return what a label file holds for each label: unit + 1, and at the end 0 for no data.
+
+    Shape (units + 1, 1), smallest unsigned dtype that holds `units`.
+    """
+    numbers = np.arange(1, units + 2, dtype=np.int64)
+    numbers[-1] = 0
+    return numbers.astype(np.min_scalar_type(units))[:, np.newaxis]
 
 
 def clip_labels(

@@ -8,12 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.errors import InputError
-from dasksom.image.halving import away_from, halve_mean, halve_nearest
-from dasksom.image.protocols import Output, clip_labels
-
-MOST_COLORS = 256
-"""Colors of a palette, one without data included; palettes of 16 bits are part of the standard and hardly read."""
+from dasksom.image.palettes import check_paletted, may_be_paletted
+from dasksom.image.planes import away_from, halve_mean, halve_nearest, look_up
+from dasksom.image.protocols import Output, clip_labels, label_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +42,7 @@ class Pixels:
         """Turn labels (height, width) into planes."""
         if self.kind == "palette":
             return clip_labels(labels, len(self.table) - 1, np.dtype(np.uint8))[np.newaxis]
-        planes = np.empty((self.bands, *labels.shape), self.dtype)
-        for plane, band in zip(planes, self.table.T, strict=True):
-            np.take(np.ascontiguousarray(band), labels, mode="clip", out=plane)
-        return planes
+        return look_up(labels, self.table)
 
     def halve(self, planes: NDArray[Any]) -> NDArray[Any]:
         """Turn planes into those of the next level: the mean of colors with data, the nearest of all else."""
@@ -83,13 +77,6 @@ def pixels_of(output: Output) -> Pixels:
     return _colors(output)
 
 
-def label_table(units: int) -> NDArray[Any]:
-    """Return what a label file holds for each label: unit + 1, and at the end 0 for no data; shape (units + 1, 1)."""
-    numbers = np.arange(1, units + 2, dtype=np.int64)
-    numbers[-1] = 0
-    return numbers.astype(np.min_scalar_type(units))[:, np.newaxis]
-
-
 def _colors(output: Output) -> Pixels:
     palette, dtype = output.palette, output.palette.dtype
     if not output.nodata:
@@ -111,25 +98,3 @@ def _colors(output: Output) -> Pixels:
 def _holds(dtype: np.dtype[Any], value: float) -> bool:
     limits = np.iinfo(dtype)
     return float(value).is_integer() and int(limits.min) <= int(value) <= int(limits.max)
-
-
-def may_be_paletted(output: Output) -> bool:
-    """Tell whether 8-bit indices can stand for the colors, and one for no data where that is needed."""
-    return output.palette.dtype == np.uint8 and output.bands == 3 and output.units + output.nodata <= MOST_COLORS
-
-
-def check_paletted(output: Output) -> None:
-    """Refuse a palette that cannot hold the colors.
-
-    Raises
-    ------
-    InputError
-    """
-    if may_be_paletted(output):
-        return
-    none = " and no data" if output.nodata else ""
-    found = f"{output.units} colors{none} of {output.bands} bands of {output.palette.dtype}"
-    raise InputError(
-        f"{output.path}: a palette holds {MOST_COLORS} colors of 3 bands of uint8, and these are {found}; "
-        "write pixels='colors' or 'labels' (--pixels), or train a smaller map"
-    )

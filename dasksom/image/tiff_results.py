@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError
 from dasksom.image.codecs import TIFF, codec_named
 from dasksom.image.levels import Pyramid, Size, Stage, plan_pyramid
-from dasksom.image.options import DEFAULT_CHUNK
+from dasksom.image.options import TIFF_TILE
 from dasksom.image.paths import scratch_beside
-from dasksom.image.protocols import Encoded, Output, Run, check_aligned, check_labels, run_here
+from dasksom.image.protocols import Encoded, Output, Run, check_aligned, check_labels, pixel_bytes, run_here
 from dasksom.image.tiff_assembly import assemble
 from dasksom.image.tiff_pixels import Pixels, pixels_of
 
@@ -132,7 +132,7 @@ def _padded(planes: NDArray[Any], tile: int) -> bytes:
 
 def create_tiff(output: Output) -> TiffWriter:
     """Prepare a TIFF; no file is touched."""
-    tile = output.options.chunk or DEFAULT_CHUNK
+    tile = output.options.chunk_side(TIFF_TILE, pixel_bytes(output))
     check_aligned(output, tile)
     codec_named(output.options.codec, TIFF)
     layout = output.options.layout

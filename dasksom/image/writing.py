@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.ome_results import check_ome, create_ome
-from dasksom.image.options import DEFAULT_CHUNK, DEFAULTS, Options
+from dasksom.image.options import DEFAULTS, OME_CHUNK, TIFF_TILE, Options
 from dasksom.image.paths import listed, local_path, match_suffix
 from dasksom.image.photographs import create_jpeg, create_png
 from dasksom.image.picture import Picture
@@ -27,7 +27,7 @@ class Format(NamedTuple):
     create: Callable[[Output], Writer]
     check: Callable[[Output], object]
     """Refuses what the format cannot hold; touches no file."""
-    alignment: Callable[[Options], int]
+    alignment: Callable[[Options, int], int]
     """What `open_image(align=)` needs so that the image's chunks can be written."""
     options: frozenset[str] = frozenset()
     """Names of the options that have an effect."""
@@ -35,20 +35,20 @@ class Format(NamedTuple):
     """Whether it can do without the rebuilt image."""
 
 
-def _any_chunks(_: Options) -> int:
+def _any_chunks(_: Options, pixel_bytes: int) -> int:
     return 1
 
 
-def _stored_chunks(options: Options) -> int:
+def _stored_chunks(options: Options, pixel_bytes: int) -> int:
     return options.chunk or 1
 
 
-def _tiles(options: Options) -> int:
-    return options.chunk or DEFAULT_CHUNK
+def _tiles(options: Options, pixel_bytes: int) -> int:
+    return options.chunk_side(TIFF_TILE, pixel_bytes)
 
 
-def _shards(options: Options) -> int:
-    return options.shard or options.chunk or DEFAULT_CHUNK
+def _shards(options: Options, pixel_bytes: int) -> int:
+    return options.shard or options.chunk_side(OME_CHUNK, pixel_bytes)
 
 
 _PHOTOGRAPH = frozenset({"pixels"})
@@ -76,9 +76,16 @@ def output_format(path: str | os.PathLike[str]) -> Format:
     return found
 
 
-def chunk_alignment(path: str | os.PathLike[str], options: Options = DEFAULTS) -> int:
-    """Return what `open_image(align=)` needs so that the image's chunks can be written to this path."""
-    return output_format(path).alignment(options)
+def chunk_alignment(path: str | os.PathLike[str], options: Options = DEFAULTS, pixel_bytes: int = 3) -> int:
+    """Return what `open_image(align=)` needs so that the image's chunks can be written to this path.
+
+    Parameters
+    ----------
+    path : the final path
+    options : how it is to be stored
+    pixel_bytes : bands times bytes of a band
+    """
+    return output_format(path).alignment(options, pixel_bytes)
 
 
 def check_format(

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dasksom.image.halving import halve_mean, halve_nearest
 from dasksom.image.levels import plan_pyramid
+from dasksom.image.planes import halve_mean, halve_nearest
 
 SIDES = st.integers(1, 5000)
 

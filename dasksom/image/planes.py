@@ -1,4 +1,4 @@
-"""Pixels at half the size: the nearest for labels, the mean for colors."""
+"""Pixels as planes, one for each band: made of labels, and halved, by the nearest for labels, the mean for colors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,34 @@ from typing import Any
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+
+def look_up(labels: NDArray[np.unsignedinteger[Any]], table: NDArray[Any]) -> NDArray[Any]:
+    """Turn labels into planes.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (height, width), unsigned
+    table : ndarray of shape (units + 1, bands)
+        What each label becomes; the last row is for all labels of `units` or more.
+
+    Returns
+    -------
+    ndarray of shape (bands, height, width), of the table's dtype
+    """
+    planes = np.empty((table.shape[1], *labels.shape), table.dtype)
+    flat = np.ascontiguousarray(labels).reshape(-1)
+    _look_up(flat, np.ascontiguousarray(table.T), planes.reshape(table.shape[1], -1))
+    return planes
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _look_up(labels: Any, table: Any, planes: Any) -> None:
+    last = table.shape[1] - 1
+    for band in range(len(table)):
+        row, plane = table[band], planes[band]
+        for i in range(len(labels)):
+            plane[i] = row[min(np.int64(labels[i]), last)]
 
 
 def halve_nearest(planes: NDArray[Any]) -> NDArray[Any]:
