@@ -3,8 +3,10 @@
 Each row is measured in this run on this machine, the two sides in turns, and the medians are compared. Rows:
 
 gigapixel   a Zarr mosaic of photographs through fit and label writing, over what reading it and writing labels costs
-plain dask and zarr peers       a whole fit against XPySom and MiniSom (timed on a part of the pixels; their cost is
-linear in them) memory      a streaming run over an image of eight times the cluster's memory
+            plain dask and zarr
+peers       a whole fit against XPySom and MiniSom (timed on a part of the pixels; their cost is linear in them)
+pictures    OME-Zarr and TIFF with all levels, over copying their full resolution with plain dask and zarr
+memory      a streaming run over an image of eight times the cluster's memory
 photograph  the command line on an ordinary photograph
 exact       labels against a brute-force search in float64
 """
@@ -27,6 +29,7 @@ from pathlib import Path
 import dask.array as da
 import numpy as np
 import zarr
+from dask.utils import parse_bytes
 from distributed import Client, LocalCluster
 from rich.console import Console
 from rich.table import Table
@@ -35,7 +38,7 @@ from zarr.codecs import ZstdCodec
 
 from dasksom import BatchSOM, open_image
 from dasksom.cluster import ClusterOptions, local
-from dasksom.image import create_writer, mosaic_array, write_mosaic
+from dasksom.image import Options, chunk_alignment, create_writer, mosaic_array, write_mosaic
 from dasksom.passes import keep_in_memory
 from dasksom.quantization import quantize_into
 
@@ -68,6 +71,7 @@ class Sizes:
     memory_side: int = 23_552
     """Of the float32 image with four bands: 8.9 GB."""
     memory_limit: str = "512MiB"
+    picture_memory: str = "2GiB"
 
 
 TOY = Sizes(4096, 2048, 1, (1 << 16,), 1 << 12, 1 << 9, 1536, "512MiB")
@@ -245,6 +249,88 @@ def same_colors(sizes: Sizes) -> Row:
     return Row("epoch on 16 times the pixels, same colors", seconds[1] / seconds[0], "about 1", detail)
 
 
+# ------------------------------------------------------------------------------------------------------------ pictures
+
+
+def plain_copy(arrays: list[zarr.Array], folder: Path) -> None:
+    """Write arrays again with plain dask.array and zarr, in pieces of 2048 x 2048 pixels and the codec of ours."""
+    shutil.rmtree(folder, ignore_errors=True)
+    images = [da.from_zarr(array, chunks=(*array.shape[:-2], 4096, 4096)) for array in arrays]
+    targets = [
+        zarr.create_array(
+            folder / str(number),
+            shape=array.shape,
+            chunks=(*(1 for _ in array.shape[:-2]), 2048, 2048),
+            dtype=array.dtype,
+            compressors=ZstdCodec(level=1, checksum=True),
+            config={"write_empty_chunks": True},
+        )
+        for number, array in enumerate(arrays)
+    ]
+    da.store(images, targets, lock=False)
+
+
+def write_as(path: Path, output: Path, som: BatchSOM, options: Options) -> None:
+    """Label every pixel of an image and write a picture with all its levels."""
+    shutil.rmtree(output, ignore_errors=True)
+    image = open_image(path, align=chunk_alignment(output, options))
+    writer = create_writer(
+        output,
+        height=image.shape[0],
+        width=image.shape[1],
+        chunks=image.chunksize[:2],
+        palette=som.codebook_.palette(image.dtype),
+        metadata={},
+        options=options,
+    )
+    quantize_into(image, som.labeling_, writer, measured=False)
+
+
+def pictures(sizes: Sizes, folder: Path) -> list[Row]:
+    """Write a mosaic as pyramids, against writing the same pixels at full resolution with plain dask and zarr."""
+    source, kept = folder / "mosaic.zarr", folder / "kept.ome.zarr"
+    rows = []
+    with cluster(2, sizes.picture_memory) as plain, local(ClusterOptions("local", 2, sizes.picture_memory)) as own:
+        with own.as_current():
+            write_mosaic(source, side=sizes.side, chunk=sizes.chunk)
+            som = BatchSOM(*GRID, epochs=20).fit(open_image(source))
+            write_as(source, kept, som, Options(layout="flat"))
+        group = zarr.open_group(kept, mode="r")
+        image, labels = group["0"], group["labels/som/0"]
+        before = own.run(os.getpid)
+        for name, options, same, aim in (
+            ("picture.ome.zarr", Options(), [image, labels], "<= 2.0"),
+            ("palette.tif", Options(), [labels], "<= 2.5"),
+            ("colors.tif", Options(pixels="colors"), [image], "<= 2.5"),
+        ):
+
+            def ours(name: str = name, options: Options = options) -> None:
+                with own.as_current():
+                    write_as(source, folder / name, som, options)
+
+            def floor(same: list[zarr.Array] = same) -> None:
+                with plain.as_current():
+                    plain_copy(same, folder / "plain.zarr")
+
+            written, copied = timed(ours, floor, repeats=sizes.repeats)
+            ratio = statistics.median(written) / statistics.median(copied)
+            rows.append(
+                Row(
+                    f"{name} / plain copy, {sizes.side} x {sizes.side}",
+                    ratio,
+                    aim,
+                    f"{shown(written)} / {shown(copied)}",
+                )
+            )
+        peak = max(own.run(_peak_memory).values())
+        restarted = own.run(os.getpid) != before
+    limit = parse_bytes(sizes.picture_memory)
+    detail = f"{peak / 2**20:.0f} MiB of {sizes.picture_memory}; workers restarted: {restarted}"
+    (folder / "palette.tif").unlink()
+    (folder / "colors.tif").unlink()
+    return [*rows, Row("peak of a worker / its limit", peak / limit, "<= 1", detail)]
+
+
 # ---------------------------------------------------------------------------------------------------------------- peers
 
 
@@ -374,7 +460,7 @@ def exact() -> list[Row]:
 def main() -> None:
     """Run the rows that were asked for; print a table and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ["gigapixel", "peers", "memory", "photograph", "exact"]
+    names = ["gigapixel", "peers", "pictures", "memory", "photograph", "exact"]
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"some of {', '.join(names)}; all by default")
     parser.add_argument(
         "--toy", action="store_true", help="small sizes: shows that it runs, measures nothing of interest"
@@ -396,6 +482,7 @@ def main() -> None:
         jobs = {
             "gigapixel": lambda: gigapixel(sizes, folder),
             "peers": lambda: peers(sizes),
+            "pictures": lambda: pictures(sizes, folder),
             "memory": lambda: memory(sizes, folder),
             "photograph": lambda: photograph(folder, sizes.repeats),
             "exact": exact,

@@ -182,8 +182,8 @@ def create_ome(output: Output) -> OmeWriter:
     for level in range(len(pyramid.levels)):
         _create_level(root, level, output, pyramid, output.bands, output.palette.dtype)
         _create_level(som, level, output, pyramid, None, numbers_dtype)
-    names = {} if version == "0.4" else {"dimension_names": ("units", "bands")}
-    about = {"dasksom": {"meaning": "row k is the color of label k + 1"}}
+    names: dict[str, Any] = {} if version == "0.4" else {"dimension_names": ("units", "bands")}
+    about: dict[str, Any] = {"dasksom": {"meaning": "row k is the color of label k + 1"}}
     root.create_array(
         PALETTE, data=output.palette, chunks=output.palette.shape, attributes=about, config=EVERY_CHUNK, **names
     )

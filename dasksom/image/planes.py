@@ -29,6 +29,16 @@ def look_up(labels: NDArray[np.unsignedinteger[Any]], table: NDArray[Any]) -> ND
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def interleave(planes: Any, out: Any) -> None:
+    """Write planes (bands, height, width) into the first rows and columns of `out`, bands last."""
+    bands, height, width = planes.shape
+    for y in range(height):
+        for x in range(width):
+            for band in range(bands):
+                out[y, x, band] = planes[band, y, x]
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def _look_up(labels: Any, table: Any, planes: Any) -> None:
     last = table.shape[1] - 1
     for band in range(len(table)):

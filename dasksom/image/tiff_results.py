@@ -23,6 +23,7 @@ from dasksom.image.codecs import TIFF, codec_named
 from dasksom.image.levels import Pyramid, Size, Stage, plan_pyramid
 from dasksom.image.options import TIFF_TILE
 from dasksom.image.paths import scratch_beside
+from dasksom.image.planes import interleave
 from dasksom.image.protocols import Encoded, Output, Run, check_aligned, check_labels, pixel_bytes, run_here
 from dasksom.image.tiff_assembly import assemble
 from dasksom.image.tiff_pixels import Pixels, pixels_of
@@ -125,9 +126,12 @@ def _tiles(size: Size, tile: int) -> Iterator[Size]:
 
 def _padded(planes: NDArray[Any], tile: int) -> bytes:
     """Return a tile's bytes, bands last and little-endian as the file; zeros fill it up at the image's end."""
-    out = np.zeros((tile, tile, len(planes)), planes.dtype.newbyteorder("<"))
-    out[: planes.shape[1], : planes.shape[2]] = np.moveaxis(planes, 0, -1)
-    return out.tobytes()
+    out = np.zeros((tile, tile, len(planes)), planes.dtype)
+    if len(planes) == 1:
+        out[: planes.shape[1], : planes.shape[2], 0] = planes[0]
+    else:
+        interleave(planes, out)
+    return out.astype(out.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def create_tiff(output: Output) -> TiffWriter:
