@@ -104,6 +104,11 @@ class OutputSection(_Section):
     overwrite: bool = False
     """Whether an output that exists is replaced, once the new one is whole."""
 
+    @field_validator("ome_version", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, float) else value  # YAML reads 0.5 as a number
+
     @field_validator("dither")
     @classmethod
     def _is_dither(cls, value: str) -> str:

@@ -50,3 +50,11 @@ def test_memory__an_image_of_eight_times_the_clusters_memory(tmp_path):
     assert times >= 8
     assert peak <= 1
     assert lost == 0
+
+
+@pytest.mark.slow
+def test_pictures__toy(benchmark, tmp_path):
+    rows = {row.name: row.value for row in benchmark.pictures(benchmark.TOY, tmp_path)}
+    assert len(rows) == 4
+    assert rows["peak of a worker / its limit"] < 1
+    assert all(value > 0 for value in rows.values())
