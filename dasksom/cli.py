@@ -19,6 +19,7 @@ from dasksom.config import MapSection, RunConfig, load_config
 from dasksom.demo import MOSAIC_SIDE, mosaic_demo, photograph_demo
 from dasksom.errors import DasksomError, InputError
 from dasksom.image import Picture, open_picture
+from dasksom.image.palette_files import write_palette
 from dasksom.som.codebook import load_codebook
 from dasksom.terminal import TerminalWatcher
 
@@ -151,13 +152,52 @@ _run_options = _options(
         "--overwrite", is_flag=True, default=None, help="Replace an output that exists, once the new one is whole."
     ),
 )
-_image_option = click.option(
-    "--no-image",
-    "image",
-    flag_value=False,
-    default=None,
-    type=bool,
-    help="Write labels and palette only (.zarr outputs).",
+_output_options = _options(
+    click.option(
+        "--no-image",
+        "image",
+        flag_value=False,
+        default=None,
+        type=bool,
+        help="Write labels and palette only (.zarr outputs).",
+    ),
+    click.option(
+        "--pixels",
+        metavar="NAME",
+        help="What a .tif or .png holds: palette (up to 256 colors), colors, or labels (unit + 1, 0 is no data).  "
+        "[default: palette where it can be, else colors]",
+    ),
+    click.option(
+        "--layout",
+        metavar="NAME",
+        help="Coarser levels of a .tif or .ome.zarr: pyramid, flat (none), or cog (cloud-optimized GeoTIFF).  "
+        "[default: pyramid; cog for a .tif that lies on earth]",
+    ),
+    click.option(
+        "--dither",
+        metavar="NAME",
+        help="Spread neighboring colors over a pattern: none, or bayer (images of 1 or 3 bands).  [default: none]",
+    ),
+    click.option(
+        "--chunk",
+        type=int,
+        metavar="PIXELS",
+        help="Side of Zarr chunks or TIFF tiles.  [default: 1024 in .ome.zarr, 512 in .tif]",
+    ),
+    click.option(
+        "--shard",
+        type=int,
+        metavar="PIXELS",
+        help="Side of the files of an .ome.zarr; 0: a file per chunk.  [default: what a task writes]",
+    ),
+    click.option(
+        "--codec",
+        metavar="NAME",
+        help="zstd, blosc, gzip or none in Zarr; zlib, zstd or none in TIFF.  [default: the first]",
+    ),
+    click.option(
+        "--ome-version", metavar="VERSION", help="Of an .ome.zarr: 0.5, or 0.4 for older readers.  [default: 0.5]"
+    ),
 )
 
 
@@ -196,15 +236,16 @@ def cli(verbose: bool, debug: bool) -> None:
 @click.argument("image_path", metavar="IMAGE")
 @click.argument("output_path", metavar="OUTPUT")
 @click.option("--model", metavar="FILE", help="Use this trained map instead of training one.")
-@_image_option
+@_output_options
 @_map_options
 @_run_options
 def quantize(image_path: str, output_path: str, model: str | None, **given: Any) -> None:
     """Train a map on every pixel of IMAGE and write IMAGE in its colors to OUTPUT.
 
     IMAGE is a Zarr or OME-Zarr directory, a TIFF (OME-TIFF, GeoTIFF, SVS), a PNG, JPEG or WebP, a GDAL .vrt, a folder
-    of tiles named by row and column, or the URL of a Zarr or TIFF (s3://, https://). OUTPUT is .zarr (labels, image and
-    palette), .tif, .png or .jpg. It appears under its name only when it is whole.
+    of tiles named by row and column, or the URL of a Zarr or TIFF (s3://, https://). OUTPUT is .ome.zarr (a pyramid of
+    image and labels), .zarr (labels, image and palette), .tif, .png or .jpg. It appears under its name only when it is
+    whole.
     """
     if model is not None and (told := [name for name in MapSection.model_fields if given.get(name) is not None]):
         raise InputError(f"--{told[0]}: --model brings a trained map, which is used as it is; leave one of the two out")
@@ -229,13 +270,34 @@ def train(image_path: str, model_path: str, **given: Any) -> None:
 @click.argument("model_path", metavar="MODEL.npz")
 @click.argument("image_path", metavar="IMAGE")
 @click.argument("output_path", metavar="OUTPUT")
-@_image_option
+@_output_options
 @_run_options
 def apply(model_path: str, image_path: str, output_path: str, **given: Any) -> None:
     """Write IMAGE in the colors of a trained map to OUTPUT."""
     with TerminalWatcher(Console(stderr=True)) as watcher:
         summary = pipeline.quantize(image_path, output_path, _config(given), watcher, model_path)
     _print_summary(summary)
+
+
+@cli.command()
+@click.argument("model_path", metavar="MODEL.npz")
+@click.argument("output_path", metavar="OUTPUT")
+@click.option(
+    "--bands", metavar="R,G,B", help="Bands that are red, green and blue, or one that is gray, counted from 1."
+)
+@click.option("--overwrite", is_flag=True, help="Replace an output that exists.")
+def palette(model_path: str, output_path: str, bands: str | None, overwrite: bool) -> None:
+    """Write the colors of a trained map for other programs.
+
+    OUTPUT is .gpl (GIMP, Krita, Inkscape), .act (Adobe), .clr (QGIS), .txt (GDAL), or .png (a swatch, laid out as the
+    map). Numbers in .clr and .txt are those of label files: unit + 1, and 0 for no data.
+    """
+    try:
+        chosen = None if bands is None else [int(band) - 1 for band in bands.split(",")]
+    except ValueError:
+        raise InputError(f"--bands {bands}: numbers with commas between them are needed, such as 4,3,2") from None
+    write_palette(output_path, load_codebook(model_path).weights, chosen, overwrite=overwrite)
+    click.echo(f"{output_path}: written")
 
 
 @cli.command()

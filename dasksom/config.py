@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from dasksom.cluster import ClusterOptions, check_options
 from dasksom.errors import InputError
 from dasksom.image import ALPHA, parse_select
+from dasksom.image.options import Options
 from dasksom.passes import CACHES
+from dasksom.som.dithering import DITHERS
 
 MOST_CONFIG_BYTES = 1 << 20
 
@@ -135,8 +138,32 @@ class OutputSection(_Section):
 
     image: bool = True
     """Whether a .zarr output holds the rebuilt image beside labels and palette."""
+    pixels: str = "auto"
+    layout: str = "auto"
+    chunk: int | None = None
+    shard: int | None = None
+    codec: str | None = None
+    ome_version: str = "0.5"
+    dither: str = "none"
+    """Whether colors are spread over a pattern: "none" or "bayer"."""
     overwrite: bool = False
     """Whether an output that exists is replaced, once the new one is whole."""
+
+    @field_validator("ome_version", mode="before")
+    @classmethod
+    def _as_text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, float) else value  # YAML reads 0.5 as a number
+
+    @field_validator("dither")
+    @classmethod
+    def _is_dither(cls, value: str) -> str:
+        if value not in DITHERS:
+            raise ValueError(f"{value!r} is not one of {', '.join(DITHERS)}")
+        return value
+
+    def options(self) -> Options:
+        """Give how the output is stored, as the image module takes it; `Options` explains each."""
+        return Options(**self.model_dump(include={field.name for field in fields(Options)}))
 
 
 class RunConfig(_Section):
@@ -205,6 +232,7 @@ def load_config(path: str | Path | None, given: dict[str, dict[str, Any]]) -> Ru
     except ValidationError as error:
         raise InputError("; ".join(_explain(problem, path) for problem in error.errors())) from None
     check_options(config.cluster.options())
+    config.output.options()
     return config
 
 

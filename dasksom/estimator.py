@@ -18,6 +18,7 @@ from dasksom.arrays import as_image, as_weights, computing, several
 from dasksom.checkpoint import STATE, Checkpoint, Throttled
 from dasksom.color_table import has_color_table
 from dasksom.errors import InputError
+from dasksom.image.palette_files import write_palette
 from dasksom.parameters import check_parameters, lattice_of
 from dasksom.passes import Progress
 from dasksom.quantization import Labeling, distances_to, labels_of, rebuild
@@ -283,7 +284,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     # --------------------------------------------------------------------------------------------------- trained maps
 
-    def predict(self, X: Any, *, mask: Any = None) -> Any:
+    def predict(self, X: Any, *, mask: Any = None, dither: str = "none") -> Any:
         """Label every sample with its best-matching unit.
 
         Parameters
@@ -291,6 +292,9 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         X : array of shape (..., bands)
         mask : array of shape (...), bool, optional
             True where a sample counts.
+        dither : {"none", "bayer"}
+            "bayer" spreads pixels between neighboring colors by an 8 x 8 pattern over the image, of shape (rows,
+            columns, 1 or 3): labels are then not always those of the nearest unit.
 
         Returns
         -------
@@ -298,9 +302,13 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             Row-major unit numbers, -1 for samples that do not count (masked, or with NaN); lazy for a dask array, NumPy
             for anything else.
         """
-        return self._map(X, mask, lambda image, weights: labels_of(image, self.labeling_for(image.dtype), weights))
 
-    def quantize(self, X: Any, *, mask: Any = None) -> Any:
+        def labeled(image: da.Array, weights: da.Array | None) -> da.Array:
+            return labels_of(image, self.labeling_for(image.dtype).dithering(dither, image), weights)
+
+        return self._map(X, mask, labeled)
+
+    def quantize(self, X: Any, *, mask: Any = None, dither: str = "none") -> Any:
         """Give every sample the color of its best-matching unit.
 
         Parameters
@@ -308,6 +316,8 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         X : array of shape (..., bands)
         mask : array of shape (...), bool, optional
             True where a sample counts.
+        dither : {"none", "bayer"}
+            As for `predict`.
 
         Returns
         -------
@@ -317,7 +327,8 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """
 
         def rebuilt(image: da.Array, weights: da.Array | None) -> da.Array:
-            return rebuild(image, self.labeling_for(image.dtype), self.codebook_.palette(image.dtype), weights)
+            labeling = self.labeling_for(image.dtype).dithering(dither, image)
+            return rebuild(image, labeling, self.codebook_.palette(image.dtype), weights)
 
         return self._map(X, mask, rebuilt)
 
@@ -370,6 +381,24 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def save(self, path: str | Path) -> None:
         """Write the trained map as .npz, without pickle."""
         self.codebook_.save(path)
+
+    def save_palette(self, path: str | Path, *, bands: Sequence[int] | None = None, overwrite: bool = False) -> None:
+        """Write the map's colors as .gpl (GIMP), .act (Adobe), .clr (QGIS), .txt (GDAL) or .png (a swatch).
+
+        Parameters
+        ----------
+        path : str or Path
+        bands : sequence of int, optional
+            Which three bands are red, green and blue, or which one is gray; counted from 0.
+        overwrite : bool
+            Whether a file of that name is replaced.
+
+        Raises
+        ------
+        InputError
+            If the suffix is unknown, the file exists, or it cannot hold so many colors or bands.
+        """
+        write_palette(path, self.codebook_.weights, bands, overwrite=overwrite)
 
     # ------------------------------------------------------------------------------------------------- what is checked
 

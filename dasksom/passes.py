@@ -257,6 +257,28 @@ def map_chunks(
         yield result
 
 
+def run_tasks(function: Callable[[Any], None], places: Sequence[Any]) -> None:
+    """Call a function with each of some places, one task a place, and wait for all.
+
+    Parameters
+    ----------
+    function : callable
+        Must be picklable and safe to run twice.
+    places : sequence
+        Plain values.
+    """
+    call = dask.delayed(function, pure=False, traverse=False)
+    wait = dask.delayed(_nothing, pure=False, traverse=False)
+    size = _window_size(len(places))
+    parts = (places[start : start + size] for start in range(0, len(places), size))
+    for _ in _run_windows((wait([call(place) for place in part]), len(part)) for part in parts):
+        pass
+
+
+def _nothing(_: Any) -> None:
+    pass
+
+
 def reduce_chunks(
     image: da.Array,
     function: Callable[..., Part],

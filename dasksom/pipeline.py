@@ -12,7 +12,7 @@ from dask.utils import parse_bytes
 
 from dasksom.arrays import as_weights
 from dasksom.cluster import connect
-from dasksom.config import RunConfig
+from dasksom.config import OutputSection, RunConfig
 from dasksom.estimator import BatchSOM
 from dasksom.image import (
     Picture,
@@ -27,7 +27,7 @@ from dasksom.image import (
 )
 from dasksom.loading import from_codebook
 from dasksom.passes import keep_with_mask
-from dasksom.quantization import quantize_into
+from dasksom.quantization import check_dither, quantize_into
 from dasksom.som.codebook import load_codebook
 from dasksom.som.quality import Quality
 from dasksom.training import Epoch
@@ -90,6 +90,11 @@ class _Run:
         yield
         self.summary.seconds[name] = time.perf_counter() - start
 
+    @property
+    def has_gaps(self) -> bool:
+        """Whether some pixels may have no label: masked, or with NaN."""
+        return self.picture.mask is not None or self.image.dtype.kind == "f"
+
     def train(self, som: BatchSOM, config: RunConfig) -> None:
         cache = config.input.cache
         if config.map.refine is None and som.counts_colors(self.image):
@@ -107,7 +112,7 @@ class _Run:
         self.summary.units = som.units
         self.summary.quality = som.quality_
 
-    def write(self, som: BatchSOM, path: Path, with_image: bool) -> None:
+    def write(self, som: BatchSOM, path: Path, output: OutputSection) -> None:
         height, width, _ = self.image.shape
         codebook = som.codebook_
         writer = create_writer(
@@ -117,11 +122,15 @@ class _Run:
             chunks=self.image.chunksize[:2],
             palette=codebook.palette(self.image.dtype),
             metadata=dict(codebook.about),
-            with_image=with_image,
-            nodata=self.mask is not None or self.image.dtype.kind == "f",  # pixels with NaN have no label
+            with_image=output.image,
+            nodata=self.has_gaps,
+            options=output.options(),
+            picture=self.picture,
         )
         self.summary.units = som.units
-        labeling, measured = som.labeling_for(self.image.dtype), self.summary.quality is None
+        labeling = som.labeling_for(self.image.dtype).dithering(output.dither, self.image)
+        # a dithered image has other errors than the palette that training measured
+        measured = self.summary.quality is None or labeling.dither is not None
         with self.stage("write"):
             quality = quantize_into(
                 self.image,
@@ -185,20 +194,31 @@ def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, mode
     InputError
         For anything given that cannot be used; before any work where it can be known then. Nothing is left behind.
     """
-    align = chunk_alignment(output)
+    options = config.output.options()
     check_output(output, inputs=_inputs(source, config), overwrite=config.output.overwrite)
     som = _untrained(config) if model is None else from_codebook(load_codebook(model))
-    picture = _open(source, config, align)
+    pixels = _open(source, config).pixels
+    # chunks are planned anew, now that it is known how wide the pixels are
+    picture = _open(source, config, chunk_alignment(output, options, pixels.shape[2] * pixels.dtype.itemsize))
     image = picture.pixels
     if model is not None:
         som.check_bands(image)
-    check_format(output, shape=image.shape, dtype=image.dtype, units=som.units, with_image=config.output.image)
+    check_dither(config.output.dither, image)
     run = _Run(source, picture, output, watcher)
+    check_format(
+        output,
+        shape=image.shape,
+        dtype=image.dtype,
+        units=som.units,
+        with_image=config.output.image,
+        nodata=run.has_gaps,
+        options=options,
+    )
     # the cluster stops before the output is published, or swept away: no task writes any more then
     with publish(output, overwrite=config.output.overwrite) as path, _connect(config, image):
         if model is None:
             run.train(som, config)
-        run.write(som, path, config.output.image)
+        run.write(som, path, config.output)
     return run.summary
 
 

@@ -1,6 +1,6 @@
 """Labels and reconstruction of an image, chunk by chunk, from a trained codebook."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, Protocol
@@ -9,9 +9,12 @@ import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.passes import Corner, Progress, Steps, chunk_steps, corner_of, map_chunks
+from dasksom.errors import InputError
+from dasksom.passes import Corner, Progress, Steps, chunk_steps, corner_of, map_chunks, run_tasks
 from dasksom.som.color_cells import are_colors
 from dasksom.som.color_labels import by_cells, look_up_labels
+from dasksom.som.color_spaces import from_space, scale_of
+from dasksom.som.dithering import DITHERED_BANDS, DITHERS, dither_offsets, dithered
 from dasksom.som.gathering import add_up
 from dasksom.som.quality import Quality, quality_of
 from dasksom.som.samples import Samples
@@ -33,8 +36,29 @@ class LabelSink(Protocol):
     def encode(self, labels: NDArray[Any], corner: Place) -> Any:
         """Take a chunk's labels, shape (rows, columns), on its worker; what this returns goes to `collect`."""
 
-    def collect(self, encoded: Iterable[Encoded]) -> None:
-        """Take (corner, shape, what `encode` returned) of every chunk, in row-major order, on the driver."""
+    def collect(
+        self, encoded: Iterable[Encoded], run: Callable[[Callable[[Place], None], Sequence[Place]], None]
+    ) -> None:
+        """Take (corner, shape, what `encode` returned) of every chunk, in row-major order, on the driver.
+
+        `run` calls a function with each of some places on the workers, and returns when all are done.
+        """
+
+
+def check_dither(name: str, image: da.Array) -> None:
+    """Refuse a dithering that is not known, and images without colors to dither.
+
+    Raises
+    ------
+    InputError
+    """
+    if name not in DITHERS:
+        raise InputError(f"dither: {name!r} is not one of {', '.join(DITHERS)}")
+    if name != "none" and (image.ndim != 3 or image.shape[-1] not in DITHERED_BANDS):
+        raise InputError(
+            "dither: images of gray or of three colors can be dithered, of shape (rows, columns, 1 or 3); this one has "
+            f"the shape {image.shape}: leave it out"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +68,28 @@ class Labeling:
     codebook: NDArray[np.float64]
     """Shape (units, bands), float64, in the search's color space."""
     search: Search = field(default_factory=Search)
+    dither: NDArray[Any] | None = None
+    """What is added to pixels before their units are sought, by place (`dither_offsets`); None: nothing."""
+
+    def dithering(self, name: str, image: da.Array) -> "Labeling":
+        """Give the labeling that dithers images like this one.
+
+        Parameters
+        ----------
+        name : str
+            One of ``dasksom.som.dithering.DITHERS``.
+        image : dask array of shape (rows, columns, bands)
+
+        Raises
+        ------
+        InputError
+            As `check_dither`.
+        """
+        check_dither(name, image)
+        if name == "none":
+            return self
+        units = from_space(self.codebook, self.search.color_space, scale_of(image.dtype))
+        return replace(self, dither=dither_offsets(units, image.dtype))
 
     @property
     def signed_type(self) -> np.dtype[Any]:
@@ -67,14 +113,17 @@ class Labeling:
         samples : Samples
             Those that count, as they are.
         """
-        samples = self.search.take(block, corner, weights)
+        samples = sought = self.search.take(block, corner, weights)
+        if self.dither is not None:
+            moved = dithered(block, corner, self.dither).reshape(-1, block.shape[-1])
+            sought = replace(samples, values=moved if samples.kept is None else moved[samples.kept])
         # 8-bit colors have the same labels whether they are looked up or not: the table is exact
         exact = are_colors(block.dtype, block.shape[-1])
         search = replace(self.search, precision="float64") if exact else self.search
         if through_table:
-            found = look_up_labels(samples.values, self.codebook, search)
+            found = look_up_labels(sought.values, self.codebook, search)
         else:
-            found = search.best(search.convert(samples, block.dtype), self.codebook)
+            found = search.best(search.convert(sought, block.dtype), self.codebook)
         if samples.kept is None:
             return found.reshape(block.shape[:-1]), samples
         units = len(self.codebook)
@@ -281,5 +330,5 @@ def quantize_into(
                 qualities.append(window.quality)
             yield from window.encoded
 
-    sink.collect(encoded())
+    sink.collect(encoded(), run_tasks)
     return add_up(qualities) if qualities else None

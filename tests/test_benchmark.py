@@ -59,3 +59,11 @@ def test_memory__an_image_of_eight_times_the_clusters_memory(tmp_path):
     assert times >= 8
     assert peak <= 1
     assert lost == 0
+
+
+@pytest.mark.slow
+def test_pictures__toy(tmp_path):
+    rows = measured(tmp_path, "pictures", "--toy")
+    assert len(rows) == 4
+    assert 0 < rows["peak of a worker / its limit"] < 1
+    assert [one.name for one in tmp_path.iterdir()] == ["rows.json"]

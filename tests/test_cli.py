@@ -426,3 +426,65 @@ def test_interrupted__nothing_left_behind_and_no_process(tmp_path, sent, code):
     _, alive = psutil.wait_procs(children, timeout=15)
     assert not alive
     assert names(tmp_path) == ["large.zarr"]
+
+
+def test_quantize__to_ome_zarr_on_workers(folder, photograph):
+    code, _, _ = run("quantize", "photo.png", "out.ome.zarr", "--grid", "4x4", "--workers", "2", "--chunk", "64")
+    assert code == 0
+    expected = dasksom.BatchSOM(4, 4, refine=80, random_state=0).fit(photograph).predict(photograph) + 1
+    group = zarr.open_group("out.ome.zarr", mode="r")
+    assert np.array_equal(group["labels/som/0"][...], expected)
+    assert np.array_equal(group["labels/som/3"][...], expected[::8, ::8])
+    assert run("quantize", "photo.png", "flat.ome.zarr", "--layout", "flat", "--ome-version", "0.4")[0] == 0
+    assert names(folder) == ["flat.ome.zarr", "out.ome.zarr", "photo.png", "scene.zarr"]
+
+
+def test_quantize__to_levels_of_labels(folder, photograph):
+    arguments = ("--pixels", "labels", "--layout", "cog", "--codec", "zstd", "--chunk", "128", "--chunk-size", "64KiB")
+    assert run("quantize", "photo.png", "out.tif", "--grid", "4x4", *arguments)[0] == 0
+    expected = dasksom.BatchSOM(4, 4, refine=80, random_state=0).fit(photograph).predict(photograph) + 1
+    with tifffile.TiffFile("out.tif") as file:
+        assert np.array_equal(file.pages[0].asarray(), expected)
+        assert np.array_equal(file.pages[2].asarray(), expected[::4, ::4])
+    assert names(folder) == ["out.tif", "photo.png", "scene.zarr"]
+
+
+def test_quantize__dithered(folder, photograph):
+    code, out, _ = run("quantize", "photo.png", "out.png", "--grid", "4x4", "--dither", "bayer")
+    assert code == 0
+    expected = dasksom.BatchSOM(4, 4, refine=80, random_state=0).fit(photograph).quantize(photograph, dither="bayer")
+    assert np.array_equal(np.asarray(Image.open("out.png").convert("RGB")), expected)
+    told = float(out.split("mean squared error ")[1].split()[0])
+    assert told == pytest.approx(((expected.astype(float) - photograph) ** 2).sum(axis=2).mean(), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("out.png", "--dither", "floyd"), "output.dither: 'floyd' is not one of none, bayer"),
+        (("out.png", "--layout", "cog"), "layout (--layout) has no meaning for this format"),
+        (("out.tif", "--pixels", "palette", "--grid", "20x20"), "a palette holds 256 colors"),
+        (("out.tif", "--chunk", "100"), "chunk: 100 pixels; multiples of 16"),
+        (("out.tif", "--codec", "lzma"), "codec: 'lzma' is not one that this output has; give one of zlib, zstd, none"),
+    ],
+)
+def test_quantize__refuses_what_cannot_be_written(folder, arguments, message):
+    code, _, err = run("quantize", "photo.png", *arguments)
+    assert code == 2
+    assert message in err
+    assert names(folder) == ["photo.png", "scene.zarr"]
+
+
+def test_palette(folder):
+    assert run("train", "photo.png", "palette.npz", "--grid", "2x5")[0] == 0
+    for name in ("a.gpl", "a.act", "a.clr", "a.txt", "a.png"):
+        assert run("palette", "palette.npz", name)[0] == 0
+    assert len((folder / "a.gpl").read_text().splitlines()) == 14
+    code, _, err = run("palette", "palette.npz", "a.gpl")
+    assert code == 2
+    assert "exists already" in err
+    assert run("palette", "palette.npz", "a.gpl", "--bands", "3,2,1", "--overwrite")[0] == 0
+    assert "unit 9" in (folder / "a.gpl").read_text()
+    assert run("palette", "palette.npz", "b.gpl", "--bands", "x")[0] == 2
+    dasksom.load("palette.npz").save_palette("c.gpl", bands=(2, 1, 0))
+    assert (folder / "c.gpl").read_text() == (folder / "a.gpl").read_text()

@@ -1,8 +1,12 @@
 import dask.array as da
 import numpy as np
 import pytest
+import tifffile
+import zarr
 
+from dasksom import BatchSOM, quantization
 from dasksom.errors import InputError
+from dasksom.image import Options, create_writer
 from dasksom.quantization import Labeling, labels_of, quantize_into, rebuild
 
 
@@ -15,7 +19,7 @@ class Gather:
     def encode(self, labels, corner):
         return labels.copy()
 
-    def collect(self, encoded):
+    def collect(self, encoded, run):
         self.found = list(encoded)
 
 
@@ -79,3 +83,90 @@ def test_labels_of__say_where_a_pixel_is_not_finite(chunks):
     data[33, 21, 2] = np.nan
     with pytest.raises(InputError, match=r"NaN at pixel \(33, 21\), band 2"):
         labels_of(da.from_array(data, chunks=chunks), Labeling(np.zeros((2, 3)))).compute()
+
+
+# ------------------------------------------------------------------------------------------------------------ dithering
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+@pytest.mark.parametrize("chunks", [(17, 23), (48, 60), (8, 64)])
+@pytest.mark.parametrize("dither", ["none", "bayer"])
+def test_dither__the_same_labels_for_any_chunks(photograph, dtype, chunks, dither):
+    image = photograph[:150, :201].astype(dtype)
+    som = BatchSOM(4, 4, epochs=3).fit(image)
+    expected = som.predict(image, dither=dither)
+    lazy = da.from_array(image, chunks=(*chunks, 3))
+    assert np.array_equal(som.predict(lazy, dither=dither).compute(), expected)
+    assert np.array_equal(som.quantize(lazy, dither=dither).compute(), som.codebook_.palette(image.dtype)[expected])
+    sink = Gather()
+    quantize_into(lazy, som.labeling_for(image.dtype).dithering(dither, lazy), sink)
+    assert np.array_equal(_assembled(sink, image.shape[:2]), expected)
+
+
+def test_dither__through_the_table_and_without_it(photograph, monkeypatch):
+    som = BatchSOM(4, 4, epochs=3).fit(photograph)
+    slow = som.predict(photograph, dither="bayer")
+    monkeypatch.setattr(quantization, "TABLE_PIXELS", 0)
+    assert np.array_equal(som.predict(photograph, dither="bayer"), slow)
+
+
+def test_dither__means_are_closer_and_pixels_farther(photograph):
+    som = BatchSOM(4, 4, epochs=10).fit(photograph)
+
+    def blurred(image):
+        return image[:400, :600].reshape(50, 8, 75, 8, 3).mean(axis=(1, 3))
+
+    plain, spread = som.quantize(photograph), som.quantize(photograph, dither="bayer")
+    near, far = (((blurred(one) - blurred(photograph)) ** 2).mean() for one in (spread, plain))
+    assert near < 0.9 * far
+    assert len(np.unique(spread.reshape(-1, 3), axis=0)) <= 16
+    errors = [((one.astype(float) - photograph) ** 2).mean() for one in (plain, spread)]
+    assert errors[0] < errors[1] < 2 * errors[0]
+
+
+def test_dither__of_pixels_that_do_not_count(photograph):
+    image = photograph.astype(np.float32)
+    image[10:20, 10:20] = np.nan
+    som = BatchSOM(2, 2, epochs=2).fit(image)
+    labels = som.predict(image, dither="bayer")
+    assert (labels[10:20, 10:20] == -1).all()
+    image[10:20, 10:20] = 0
+    mask = np.ones(image.shape[:2], bool)
+    mask[10:20, 10:20] = False
+    assert np.array_equal(som.predict(image, dither="bayer", mask=mask), labels)
+
+
+def test_dither__refused(photograph):
+    som = BatchSOM(2, 2, epochs=2).fit(np.zeros((9, 9, 4), np.uint8))
+    with pytest.raises(InputError, match=r"gray or of three colors .* \(9, 9, 4\)"):
+        som.predict(np.zeros((9, 9, 4), np.uint8), dither="bayer")
+    with pytest.raises(InputError, match="dither: 'floyd' is not one of none, bayer"):
+        som.predict(np.zeros((9, 9, 4), np.uint8), dither="floyd")
+
+
+# ------------------------------------------------------------------------------------------------------------ pyramids
+
+
+@pytest.mark.parametrize("name", ["a.ome.zarr", "a.tif"])
+def test_quantize_into__pyramids_on_a_cluster(photograph, client, tmp_path, name):
+    image = da.from_array(photograph, chunks=(128, 128, 3))  # levels that no chunk makes alone
+    som = BatchSOM(4, 4, epochs=2).fit(photograph)
+    expected = som.predict(photograph)
+    writer = create_writer(
+        tmp_path / name,
+        height=400,
+        width=600,
+        chunks=(128, 128),
+        palette=som.codebook_.palette(image.dtype),
+        metadata={},
+        options=Options(chunk=64),
+    )
+    quantize_into(image, som.labeling_for(image.dtype), writer)
+    for level in range(4):
+        step = 2**level
+        if name.endswith(".tif"):
+            found = tifffile.imread(tmp_path / name, level=level)
+        else:
+            found = zarr.open_array(tmp_path / name, path=f"labels/som/{level}", mode="r")[...] - 1
+        assert np.array_equal(found, expected[::step, ::step])
+    assert [one.name for one in tmp_path.iterdir()] == [name]

@@ -3,6 +3,7 @@
 from dasksom.image.chunks import plan_chunks
 from dasksom.image.locations import is_remote, shown
 from dasksom.image.mosaic import mosaic_array, write_mosaic
+from dasksom.image.options import Options
 from dasksom.image.picture import Picture
 from dasksom.image.protocols import Source, Writer
 from dasksom.image.publishing import check_output, publish
@@ -12,6 +13,7 @@ from dasksom.image.writing import check_format, chunk_alignment, create_writer
 
 __all__ = [
     "ALPHA",
+    "Options",
     "Picture",
     "Source",
     "Writer",

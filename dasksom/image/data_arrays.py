@@ -9,8 +9,9 @@ import numpy as np
 
 from dasksom.errors import InputError
 from dasksom.image.chunks import plan_chunks
-from dasksom.image.picture import Picture, Tag
+from dasksom.image.picture import Picture
 from dasksom.image.pixels import check_dtype, check_not_empty, guess_axes
+from dasksom.image.protocols import Tag
 from dasksom.image.selection import COLUMNS, ROWS, Selection, plan_view
 from dasksom.image.tiff_tags import crs_name, tags_of_epsg
 

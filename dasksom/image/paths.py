@@ -38,6 +38,12 @@ def local_path(path: str | os.PathLike[str]) -> Path:
         raise InputError(f"{text}: {error}; write the folder out instead of ~") from error
 
 
+def scratch_beside(path: str | os.PathLike[str]) -> Path:
+    """Return the folder where parts of an output may lie until they are joined; `publish` deletes it."""
+    beside = Path(path)
+    return beside.with_name(f"{beside.name}.parts")
+
+
 def match_suffix(path: Path | str, table: dict[str, _T]) -> _T | None:
     """Return the entry of the longest suffix that the name ends with (``.ome.zarr`` before ``.zarr``), or None."""
     name = Path(path).name.lower()

@@ -17,8 +17,19 @@ from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageErro
 
 from dasksom.errors import InputError
 from dasksom.image.locations import Location, Stamp, check_unchanged
+from dasksom.image.palettes import check_paletted, may_be_paletted
 from dasksom.image.picture import Found
-from dasksom.image.protocols import Encoded, Output, Region, check_labels, clip_labels, with_nodata_row
+from dasksom.image.protocols import (
+    Encoded,
+    Output,
+    Region,
+    Run,
+    check_labels,
+    clip_labels,
+    label_table,
+    run_here,
+    with_nodata_row,
+)
 from dasksom.image.selection import Selection
 
 MAX_PIXELS = 178_956_970
@@ -202,26 +213,37 @@ class PhotographWriter:
         check_labels(labels, self.output.units, self.output.nodata)
         return clip_labels(labels, self.output.units, self._labels_dtype)
 
-    def collect(self, encoded: Encoded) -> None:
+    def collect(self, encoded: Encoded, run: Run = run_here) -> None:
         """Put the chunks together and write the file; see `Writer`."""
         output = self.output
         labels = np.zeros((output.height, output.width), self._labels_dtype)
         for (y, x), (height, width), chunk in encoded:
             labels[y : y + height, x : x + width] = chunk
-        lookup = with_nodata_row(output.palette)
-        exact = _paletted(output) and not self.jpeg
-        pixels = labels if exact else np.take(lookup, labels, axis=0, mode="clip")
-        image = Image.fromarray(pixels[:, :, 0] if pixels.ndim == 3 and output.bands == 1 else pixels)
-        if exact:
-            image.putpalette(lookup[: output.units + output.nodata].tobytes())
         text = json.dumps({"dasksom": dict(output.metadata)})
+        image, how = self._image(labels)
         if self.jpeg:
             # no chroma subsampling: it would blur the few colors that the map has chosen
             image.save(output.path, format="JPEG", quality=95, subsampling=0, comment=text.encode()[:60_000])
             return
         notes = PngImagePlugin.PngInfo()
         notes.add_text("dasksom", text)
-        image.save(output.path, format="PNG", pnginfo=notes)
+        image.save(output.path, format="PNG", pnginfo=notes, **how)
+
+    def _image(self, labels: NDArray[Any]) -> tuple[Image.Image, dict[str, Any]]:
+        """Return the image and how it is saved: in a PNG, pixels without data are transparent."""
+        output = self.output
+        if not self.jpeg and _kind(output) == "palette":
+            image = Image.fromarray(labels)
+            image.putpalette(with_nodata_row(output.palette)[: output.units + output.nodata].tobytes())
+            return image, {"transparency": output.units} if output.nodata else {}
+        table = label_table(output.units) if _kind(output) == "labels" else with_nodata_row(output.palette)
+        colors = _kind(output) == "colors" and not self.jpeg
+        if output.nodata and colors and table.dtype == np.uint8 and output.bands in (1, 3):
+            opaque = np.full_like(table[:, :1], 255)
+            opaque[-1] = 0
+            table = np.append(table, opaque, axis=1)
+        pixels = np.take(table, labels, axis=0, mode="clip")
+        return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels), {}
 
     @property
     def _labels_dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
@@ -230,8 +252,15 @@ class PhotographWriter:
 
 
 def create_png(output: Output) -> PhotographWriter:
-    """Prepare a PNG: exact colors in 8 bits (1, 3, 4 bands) or 16 bits (1 band); indexed where 256 colors suffice."""
+    """Prepare a PNG: exact colors in 8 bits (1, 3, 4 bands) or 16 bits (1 band), an index into a palette, or labels."""
     _check_size(output)
+    if _kind(output) == "palette":
+        check_paletted(output)
+        return PhotographWriter(output, jpeg=False)
+    if _kind(output) == "labels":
+        if output.units > np.iinfo(np.uint16).max:
+            raise _unfit(output, "labels in a PNG go to 65535")
+        return PhotographWriter(output, jpeg=False)
     if (output.palette.dtype.name, output.bands) not in {("uint8", 1), ("uint8", 3), ("uint8", 4), ("uint16", 1)}:
         raise _unfit(output, "a PNG holds uint8 of 1, 3 or 4 bands, or uint16 of 1 band")
     return PhotographWriter(output, jpeg=False)
@@ -250,8 +279,11 @@ def create_jpeg(output: Output) -> PhotographWriter:
     return PhotographWriter(output, jpeg=True)
 
 
-def _paletted(output: Output) -> bool:
-    return output.palette.dtype == np.uint8 and output.bands == 3 and output.units + output.nodata <= 256
+def _kind(output: Output) -> str:
+    """Return what a pixel of a PNG is: "palette", "colors" or "labels"."""
+    if output.options.pixels == "auto":
+        return "palette" if may_be_paletted(output) else "colors"
+    return output.options.pixels
 
 
 def _check_size(output: Output) -> None:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import dask.array as da
 
-from dasksom.image.protocols import Source
-
-Tag = tuple[int, int, int, Any, bool]
-"""One TIFF tag as tifffile's `extratags` take it: code, data type, count, value, whether it is written once."""
+from dasksom.image.protocols import Source, Tag
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,6 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.options import DEFAULTS, Options
+
+Tag = tuple[int, int, int, Any, bool]
+"""One TIFF tag as tifffile's `extratags` take it: code, data type, count, value, whether it is written once."""
 
 Region = tuple[slice, slice, slice]
 """Rows, columns and bands of an image; no steps."""
@@ -49,6 +53,16 @@ class Source(Protocol):
         """Read a region, shape (rows, columns, bands), C-contiguous; InputError if the file cannot be read there."""
 
 
+Run = Callable[[Callable[[tuple[int, int]], None], Sequence[tuple[int, int]]], None]
+"""Calls a function with each of some places, on the cluster or here, in any order, and returns when all are done."""
+
+
+def run_here(function: Callable[[tuple[int, int]], None], places: Sequence[tuple[int, int]]) -> None:
+    """Call a function with each of some places, in this process."""
+    for place in places:
+        function(place)
+
+
 Encoded = Iterable[tuple[tuple[int, int], tuple[int, int], Any]]
 """(corner (y, x), (height, width), payload) of every chunk, in row-major order."""
 
@@ -73,8 +87,11 @@ class Writer(Protocol):
         What `collect` needs of this chunk: small and picklable; None where the worker wrote everything itself.
         """
 
-    def collect(self, encoded: Encoded) -> None:
-        """Take what every chunk's `encode` returned, lazily and in row-major order, and finish the file."""
+    def collect(self, encoded: Encoded, run: Run = run_here) -> None:
+        """Take what every chunk's `encode` returned, lazily and in row-major order, and finish the file.
+
+        What is then left to do for many parts of the image is given to `run`.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +114,15 @@ class Output:
     """Write the rebuilt image, where the format can also do without."""
     nodata: bool
     """Some labels may be `units` or more: pixels without data."""
+    options: Options = DEFAULTS
+    """How it is stored."""
+    geo_tags: tuple[Tag, ...] = ()
+    """GeoTIFF tags that place the image on earth."""
+    pixel_size: tuple[float, float] | None = None
+    """Height and width of a pixel, in `unit`."""
+    unit: str | None = None
+    nodata_value: float | None = None
+    """What stands for "no data" in the file that was read."""
 
     @property
     def units(self) -> int:
@@ -109,6 +135,11 @@ class Output:
         return int(self.palette.shape[1])
 
 
+def pixel_bytes(output: Output) -> int:
+    """Return the bytes of a pixel of the image."""
+    return output.bands * output.palette.dtype.itemsize
+
+
 def with_nodata_row(palette: NDArray[Any]) -> NDArray[Any]:
     """Return a palette with one more row, for pixels without data: (units + 1, bands), NaN for floats, else 0.
 
@@ -116,6 +147,16 @@ def with_nodata_row(palette: NDArray[Any]) -> NDArray[Any]:
     """
     fill = np.nan if palette.dtype.kind == "f" else 0
     return np.concatenate([palette, np.full_like(palette[:1], fill)])
+
+
+def label_table(units: int) -> NDArray[Any]:
+    """Return what a label file holds for each label: unit + 1, and at the end 0 for no data.
+
+    Shape (units + 1, 1), smallest unsigned dtype that holds `units`.
+    """
+    numbers = np.arange(1, units + 2, dtype=np.int64)
+    numbers[-1] = 0
+    return numbers.astype(np.min_scalar_type(units))[:, np.newaxis]
 
 
 def clip_labels(

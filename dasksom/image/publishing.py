@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dasksom.errors import InputError
-from dasksom.image.paths import listed, local_path
+from dasksom.image.paths import listed, local_path, scratch_beside
 from dasksom.image.writing import WRITERS
 from dasksom.image.zarr_stores import is_zarr
 
@@ -85,6 +85,8 @@ def publish(final_path: str | os.PathLike[str], *, overwrite: bool = False) -> I
     except BaseException:
         _delete(temporary)
         raise
+    finally:
+        _delete(scratch_beside(temporary))
 
 
 def _rename(temporary: Path, final: Path, overwrite: bool) -> None:

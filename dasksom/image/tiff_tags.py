@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dasksom.image.picture import Tag
+from dasksom.image.protocols import Tag
 
 GDAL_NODATA = 42113
 _PIXEL_SCALE, _TRANSFORMATION, _KEYS, _KEY_TEXT = 33550, 34264, 34735, 34737

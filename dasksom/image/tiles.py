@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError
 from dasksom.image.formats import open_file
 from dasksom.image.locations import Location
-from dasksom.image.picture import Found, Tag
-from dasksom.image.protocols import Region
+from dasksom.image.picture import Found
+from dasksom.image.protocols import Region, Tag
 from dasksom.image.selection import Selection
 
 _MOST_CELLS = 1 << 24

@@ -10,7 +10,8 @@ import numpy as np
 
 from dasksom.errors import InputError
 from dasksom.image.locations import Location
-from dasksom.image.picture import Found, Tag
+from dasksom.image.picture import Found
+from dasksom.image.protocols import Tag
 from dasksom.image.selection import Selection
 from dasksom.image.tiff_tags import tags_of_epsg
 from dasksom.image.tiles import Tile, Tiling, open_tiles

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.ome_results import check_ome, create_ome
+from dasksom.image.options import DEFAULTS, OME_CHUNK, TIFF_TILE, Options
 from dasksom.image.paths import listed, local_path, match_suffix
 from dasksom.image.photographs import create_jpeg, create_png
+from dasksom.image.picture import Picture
 from dasksom.image.protocols import JSON, Output, Writer
-from dasksom.image.tiff_files import TILE, create_tiff
-from dasksom.image.zarr_results import create_zarr, nothing_to_refuse
+from dasksom.image.tiff_results import create_tiff
+from dasksom.image.zarr_results import check_zarr, create_zarr
 
 
 class Format(NamedTuple):
@@ -23,18 +27,43 @@ class Format(NamedTuple):
     create: Callable[[Output], Writer]
     check: Callable[[Output], object]
     """Refuses what the format cannot hold; touches no file."""
-    chunk_alignment: int
+    alignment: Callable[[Options, int], int]
     """What `open_image(align=)` needs so that the image's chunks can be written."""
+    options: frozenset[str] = frozenset()
+    """Names of the options that have an effect."""
+    labels_alone: bool = False
+    """Whether it can do without the rebuilt image."""
 
+
+def _any_chunks(_: Options, pixel_bytes: int) -> int:
+    return 1
+
+
+def _stored_chunks(options: Options, pixel_bytes: int) -> int:
+    return options.chunk or 1
+
+
+def _tiles(options: Options, pixel_bytes: int) -> int:
+    return options.chunk_side(TIFF_TILE, pixel_bytes)
+
+
+def _shards(options: Options, pixel_bytes: int) -> int:
+    return options.shard or options.chunk_side(OME_CHUNK, pixel_bytes)
+
+
+_PHOTOGRAPH = frozenset({"pixels"})
+_TIFF = frozenset({"pixels", "layout", "chunk", "codec"})
+_OME = frozenset({"layout", "chunk", "shard", "codec", "ome_version"})
 
 # A format to write: one line here, one file beside this one.
 WRITERS: dict[str, Format] = {
-    ".jpeg": Format(create_jpeg, create_jpeg, 1),
-    ".jpg": Format(create_jpeg, create_jpeg, 1),
-    ".png": Format(create_png, create_png, 1),
-    ".tif": Format(create_tiff, create_tiff, TILE),
-    ".tiff": Format(create_tiff, create_tiff, TILE),
-    ".zarr": Format(create_zarr, nothing_to_refuse, 1),
+    ".jpeg": Format(create_jpeg, create_jpeg, _any_chunks),
+    ".jpg": Format(create_jpeg, create_jpeg, _any_chunks),
+    ".png": Format(create_png, create_png, _any_chunks, _PHOTOGRAPH),
+    ".tif": Format(create_tiff, create_tiff, _tiles, _TIFF),
+    ".tiff": Format(create_tiff, create_tiff, _tiles, _TIFF),
+    ".ome.zarr": Format(create_ome, check_ome, _shards, _OME),
+    ".zarr": Format(create_zarr, check_zarr, _stored_chunks, frozenset({"chunk", "codec"}), labels_alone=True),
 }
 
 
@@ -47,13 +76,27 @@ def output_format(path: str | os.PathLike[str]) -> Format:
     return found
 
 
-def chunk_alignment(path: str | os.PathLike[str]) -> int:
-    """Return what `open_image(align=)` needs so that the image's chunks can be written to this path."""
-    return output_format(path).chunk_alignment
+def chunk_alignment(path: str | os.PathLike[str], options: Options = DEFAULTS, pixel_bytes: int = 3) -> int:
+    """Return what `open_image(align=)` needs so that the image's chunks can be written to this path.
+
+    Parameters
+    ----------
+    path : the final path
+    options : how it is to be stored
+    pixel_bytes : bands times bytes of a band
+    """
+    return output_format(path).alignment(options, pixel_bytes)
 
 
 def check_format(
-    path: str | os.PathLike[str], *, shape: tuple[int, ...], dtype: np.dtype[Any], units: int, with_image: bool = True
+    path: str | os.PathLike[str],
+    *,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    units: int,
+    with_image: bool = True,
+    nodata: bool = False,
+    options: Options = DEFAULTS,
 ) -> None:
     """Refuse an image that a format cannot hold, before any work; no file is touched.
 
@@ -64,17 +107,25 @@ def check_format(
     dtype : of the image
     units : colors of the palette
     with_image : whether the rebuilt image is wanted, not only the labels
+    nodata : whether some pixels may have no data
+    options : how it is to be stored
 
     Raises
     ------
     InputError
     """
     local, form = local_path(path), output_format(path)
-    if not with_image and form.check is not nothing_to_refuse:
+    if not with_image and not form.labels_alone:
         raise InputError(f"{local}: labels without the image (--no-image) are written to .zarr alone")
+    if vain := [name for name in options.given if name not in form.options]:
+        known = [suffix for suffix, other in WRITERS.items() if vain[0] in other.options]
+        raise InputError(
+            f"{local}: {vain[0]} (--{vain[0].replace('_', '-')}) has no meaning for this format; "
+            f"it is for {listed(known)}: leave it out"
+        )
     height, width, bands = shape
     palette = np.zeros((units, bands), dtype)
-    form.check(Output(str(local), height, width, (height, width), palette, {}, with_image, nodata=False))
+    form.check(Output(str(local), height, width, (height, width), palette, {}, with_image, nodata, options))
 
 
 def create_writer(
@@ -87,6 +138,8 @@ def create_writer(
     metadata: Mapping[str, JSON],
     with_image: bool = True,
     nodata: bool = False,
+    options: Options = DEFAULTS,
+    picture: Picture | None = None,
 ) -> Writer:
     """Prepare an output file and return its writer, small enough to travel with every task.
 
@@ -99,6 +152,8 @@ def create_writer(
     metadata : kept in the file where its format has a place for it; anything JSON
     with_image : also write the rebuilt image, where the format can do without it (Zarr)
     nodata : labels of `units` or more will come, for pixels without data: label 0 in the file, NaN or 0 in the image
+    options : how it is stored
+    picture : the image that was read: its place on earth, pixel size and no-data value go into formats that have them
 
     Raises
     ------
@@ -117,5 +172,14 @@ def create_writer(
         metadata=metadata,
         with_image=with_image,
         nodata=nodata,
+        options=options,
     )
+    if picture is not None:
+        output = replace(
+            output,
+            geo_tags=picture.geo_tags,
+            pixel_size=picture.pixel_size,
+            unit=picture.unit,
+            nodata_value=picture.nodata,
+        )
     return output_format(local).create(output)

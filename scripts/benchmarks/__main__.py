@@ -25,6 +25,7 @@ from benchmarks.online import online
 from benchmarks.palettes import palettes
 from benchmarks.peers import peers
 from benchmarks.photograph import photograph
+from benchmarks.pictures import pictures
 from benchmarks.search import search
 
 # A group of rows: one line here, one module beside this one.
@@ -35,6 +36,7 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "palettes": palettes,
     "search": search,
     "fits": fits,
+    "pictures": pictures,
     "memory": memory,
     "photograph": photograph,
     "exact": exact,

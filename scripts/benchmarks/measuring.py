@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from distributed import Client, LocalCluster
 
@@ -42,6 +43,7 @@ class Sizes:
     fit_samples: tuple[int, ...] = (480_000, 96_000)
     """Samples of 34 bands for maps of 30 x 30 and 100 x 100 units."""
     memory_samples: int = 40_000
+    picture_memory: str = "2GiB"
     toy: bool = False
     """Show that it runs; the figures mean nothing."""
 
@@ -79,3 +81,9 @@ def timed(*sides: Callable[[], object], repeats: int) -> list[list[float]]:
 def shown(seconds: list[float]) -> str:
     """Write the median and what was measured."""
     return f"{statistics.median(seconds):.2f} s ({', '.join(f'{one:.2f}' for one in seconds)})"
+
+
+def peak_memory() -> int:
+    """Give the most memory that this process has had, in bytes, as the kernel counts it."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) << 10

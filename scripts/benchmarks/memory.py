@@ -8,14 +8,9 @@ import dask.array as da
 import numpy as np
 import zarr
 
-from benchmarks.measuring import Row, Sizes, cluster
+from benchmarks.measuring import Row, Sizes, cluster, peak_memory
 from dasksom import BatchSOM, open_image
 from dasksom.cluster import ClusterOptions, local
-
-
-def _peak_memory() -> int:
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) << 10
 
 
 def _spilled(dask_worker) -> int:
@@ -46,7 +41,7 @@ def memory(sizes: Sizes, folder: Path) -> list[Row]:
         start = time.perf_counter()
         BatchSOM(8, 8, epochs=3).fit(image)
         seconds = time.perf_counter() - start
-        peak = max(client.run(_peak_memory).values())
+        peak = max(client.run(peak_memory).values())
         spilled = sum(client.run(_spilled).values())
         restarted = client.run(os.getpid) != before
         limit = sum(worker["memory_limit"] for worker in client.scheduler_info(n_workers=-1)["workers"].values())

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
 
-from dasksom.image import photographs, tiff_layout, tiles, zarr_files, zarr_results
+from dasksom.image import ome_results, photographs, tiff_layout, tiles, zarr_files, zarr_results
 
 
 @pytest.fixture(autouse=True)
 def _forget_open_files():
     for cached in (
+        ome_results._target,
         photographs._decoded,
         tiff_layout._layout,
         tiff_layout._whole,

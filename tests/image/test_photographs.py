@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image, ImageOps
 
 from dasksom.errors import InputError
-from dasksom.image import create_writer, open_image, open_source, photographs
+from dasksom.image import Options, create_writer, open_image, open_source, photographs
 
 
 @pytest.fixture
@@ -194,17 +194,43 @@ def test_writes__png_of_other_bands(tmp_path, random, dtype, bands):
     assert np.array_equal(open_image(tmp_path / "a.png", alpha="band").compute(), palette[labels])
 
 
-@pytest.mark.parametrize(("units", "mode"), [(255, "P"), (256, "RGB")])
-def test_writes__pixels_without_data_are_black(tmp_path, random, units, mode):
+@pytest.mark.parametrize(("units", "mode"), [(255, "P"), (256, "RGBA")])
+def test_writes__pixels_without_data_are_transparent(tmp_path, random, units, mode):
     palette = random.integers(1, 256, (units, 3), np.uint8)
     labels = random.integers(0, units, (101, 130), np.uint16)
     labels[:9] = 9999
     _write(tmp_path / "a.png", labels, palette, nodata=True)
     with Image.open(tmp_path / "a.png") as image:
         assert image.mode == mode
-        found = np.asarray(image.convert("RGB"))
+        found = np.asarray(image.convert("RGBA"))
     assert not found[:9].any()
-    assert np.array_equal(found[9:], palette[labels[9:]])
+    assert np.array_equal(found[9:, :, :3], palette[labels[9:]])
+    assert (found[9:, :, 3] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "units", "mode"), [("labels", 9, "L"), ("labels", 300, "I;16"), ("colors", 9, "RGB")]
+)
+def test_writes__what_was_asked_for(tmp_path, random, pixels, units, mode):
+    palette = random.integers(0, 256, (units, 3), np.uint8)
+    labels = random.integers(0, units, (101, 130), np.uint16)
+    _write(tmp_path / "a.png", labels, palette, options=Options(pixels=pixels))
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.mode == mode
+        assert np.array_equal(np.asarray(image), labels + 1 if pixels == "labels" else palette[labels])
+
+
+def test_refused__palettes_that_are_too_large(tmp_path):
+    with pytest.raises(InputError, match=r"a palette holds 256 colors .* these are 300 colors of 3 bands"):
+        create_writer(
+            tmp_path / "a.png",
+            height=9,
+            width=9,
+            chunks=(9, 9),
+            palette=np.zeros((300, 3), np.uint8),
+            metadata={},
+            options=Options(pixels="palette"),
+        )
 
 
 @pytest.mark.parametrize("bands", [1, 3])

@@ -110,7 +110,7 @@ def test_check_output__accepts(tmp_path):
 
 @pytest.mark.parametrize("name", ["a", "a.gif", "a.npz", "zarr"])
 def test_check_output__unknown_suffix(tmp_path, name):
-    with pytest.raises(InputError, match=r"end it in one of \.jpeg, \.jpg, \.png, \.tif, \.tiff, \.zarr"):
+    with pytest.raises(InputError, match=r"end it in one of \.jpeg, \.jpg, \.ome\.zarr, \.png, \.tif, \.tiff, \.zarr"):
         check_output(tmp_path / name)
 
 

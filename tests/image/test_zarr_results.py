@@ -4,9 +4,10 @@ import shutil
 import dask.array as da
 import numpy as np
 import pytest
+import xarray
 import zarr
 
-from dasksom.image import create_writer, open_image
+from dasksom.image import Options, create_writer, open_image
 from dasksom.image.zarr_results import _stored
 
 
@@ -23,6 +24,17 @@ def _write(path, labels, palette, chunks, **kwargs):
     parts = [(c, labels[c[0] : c[0] + chunks[0], c[1] : c[1] + chunks[1]]) for c in corners]
     writer.collect((corner, part.shape, writer.encode(part, corner)) for corner, part in parts)
     return writer
+
+
+def test_writes__read_by_xarray(tmp_path, random):
+    palette = random.integers(0, 256, (9, 3), np.uint8)
+    labels = random.integers(0, 9, (300, 400), np.uint8)
+    _write(tmp_path / "a.zarr", labels, palette, (256, 256), options=Options(chunk=128, codec="blosc"))
+    found = xarray.open_zarr(tmp_path / "a.zarr", consolidated=False)
+    assert found["image"].dims == ("y", "x", "bands")
+    assert np.array_equal(found["image"], palette[labels])
+    assert np.array_equal(found["labels"], labels + 1)
+    assert zarr.open_array(tmp_path / "a.zarr", path="labels", mode="r").chunks == (128, 128)
 
 
 @pytest.mark.parametrize(("units", "dtype"), [(1, "u1"), (255, "u1"), (256, "u2"), (65_535, "u2"), (65_536, "u4")])

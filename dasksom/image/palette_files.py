@@ -1,0 +1,124 @@
+"""Palettes as files that other programs read.
+
+To add a format: write its function of (colors, rows and columns of the map) and add its line to ``PALETTE_FILES``.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dasksom.errors import InputError
+from dasksom.image.palettes import display_colors
+from dasksom.image.paths import listed, local_path, match_suffix
+from dasksom.image.publishing import check_output, publish
+
+Shape = tuple[int, int]
+"""Rows and columns of the map."""
+
+MOST_ACT_COLORS = 256
+SWATCH_SIDE = 32
+"""Side of a color of a swatch, in pixels; less where the map is large."""
+LARGEST_SWATCH = 4096
+
+
+def write_palette(
+    path: str | os.PathLike[str],
+    weights: NDArray[Any],
+    bands: Sequence[int] | None = None,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write a map's colors as a file of another program; the suffix chooses which.
+
+    Parameters
+    ----------
+    path : ends in .gpl (GIMP, Krita, Inkscape), .act (Adobe), .clr (QGIS, GRASS), .txt (GDAL) or .png (a swatch)
+    weights : ndarray of shape (rows, columns, bands), real
+    bands : which three are red, green and blue, or which one is gray; counted from 0
+    overwrite : whether a file of that name is replaced
+
+    Raises
+    ------
+    InputError
+        An unknown suffix, bands that there are not, or more colors than the format holds.
+    """
+    local = local_path(path)
+    form = match_suffix(local, PALETTE_FILES)
+    if form is None:
+        raise InputError(f"{local}: no kind of palette is known by this name; end it in one of {listed(PALETTE_FILES)}")
+    rows, columns, count = weights.shape
+    if bands is None and count not in (1, 3):
+        raise InputError(
+            f"{local}: a palette file holds red, green and blue, and the map has {count} bands; "
+            "say which three they are (--bands)"
+        )
+    chosen = list(range(count)) if bands is None else list(bands)
+    if len(chosen) not in (1, 3) or not all(0 <= band < count for band in chosen):
+        numbers = ", ".join(str(band + 1) for band in chosen)
+        raise InputError(f"{local}: bands {numbers}: one, or three, of the map's {count} are needed (counted from 1)")
+    colors = display_colors(weights.reshape(-1, count)[:, chosen])
+    content = form(colors, (rows, columns))
+    check_output(local, overwrite=overwrite, suffixes=PALETTE_FILES)
+    with publish(local, overwrite=overwrite) as temporary:
+        temporary.write_bytes(content)
+
+
+def _gimp(colors: NDArray[np.uint8], shape: Shape) -> bytes:
+    lines = ["GIMP Palette", "Name: dasksom", f"Columns: {min(shape[1], 64)}", "#"]
+    lines += [f"{r:3d} {g:3d} {b:3d}\tunit {k}" for k, (r, g, b) in enumerate(colors.tolist())]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _adobe(colors: NDArray[np.uint8], shape: Shape) -> bytes:
+    """Return 256 colors, how many of them count, and which one is transparent: none (big-endian)."""
+    if len(colors) > MOST_ACT_COLORS:
+        raise InputError(
+            f".act: an Adobe color table holds {MOST_ACT_COLORS} colors, and the map has {len(colors)}; write .gpl"
+        )
+    table = np.zeros((MOST_ACT_COLORS, 3), np.uint8)
+    table[: len(colors)] = colors
+    return table.tobytes() + np.array([len(colors), 0xFFFF], ">u2").tobytes()
+
+
+def _labeled(colors: NDArray[np.uint8]) -> list[tuple[int, ...]]:
+    """Return value, red, green, blue and alpha of every label: unit + 1, and 0 for no data."""
+    return [(0, 0, 0, 0, 0), *((k + 1, *color, 255) for k, color in enumerate(colors.tolist()))]
+
+
+def _qgis(colors: NDArray[np.uint8], shape: Shape) -> bytes:
+    lines = [
+        f"{value} {r} {g} {b} {alpha} {'no data' if value == 0 else f'unit {value - 1}'}"
+        for value, r, g, b, alpha in _labeled(colors)
+    ]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _gdal(colors: NDArray[np.uint8], shape: Shape) -> bytes:
+    lines = ["# dasksom: label, red, green, blue, alpha; label = unit + 1, 0 is no data"]
+    lines += [" ".join(map(str, row)) for row in _labeled(colors)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _swatch(colors: NDArray[np.uint8], shape: Shape) -> bytes:
+    side = max(1, min(SWATCH_SIDE, LARGEST_SWATCH // max(shape)))
+    grid = colors.reshape(*shape, 3).repeat(side, axis=0).repeat(side, axis=1)
+    file = io.BytesIO()
+    Image.fromarray(grid).save(file, format="PNG")
+    return file.getvalue()
+
+
+PALETTE_FILES: dict[str, Callable[[NDArray[np.uint8], Shape], bytes]] = {
+    ".act": _adobe,
+    ".clr": _qgis,
+    ".gpl": _gimp,
+    ".png": _swatch,
+    ".txt": _gdal,
+}
+"""Kinds of palette files by suffix."""

@@ -1,0 +1,147 @@
+"""Pixels as planes, one for each band: made of labels, and halved, by the nearest for labels, the mean for colors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+
+def look_up(labels: NDArray[np.unsignedinteger[Any]], table: NDArray[Any]) -> NDArray[Any]:
+    """Turn labels into planes.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (height, width), unsigned
+    table : ndarray of shape (units + 1, bands)
+        What each label becomes; the last row is for all labels of `units` or more.
+
+    Returns
+    -------
+    ndarray of shape (bands, height, width), of the table's dtype
+    """
+    planes = np.empty((table.shape[1], *labels.shape), table.dtype)
+    flat = np.ascontiguousarray(labels).reshape(-1)
+    _look_up(flat, np.ascontiguousarray(table.T), planes.reshape(table.shape[1], -1))
+    return planes
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def interleave(planes: Any, out: Any) -> None:
+    """Write planes (bands, height, width) into the first rows and columns of `out`, bands last."""
+    bands, height, width = planes.shape
+    for y in range(height):
+        for x in range(width):
+            for band in range(bands):
+                out[y, x, band] = planes[band, y, x]
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _look_up(labels: Any, table: Any, planes: Any) -> None:
+    last = table.shape[1] - 1
+    for band in range(len(table)):
+        row, plane = table[band], planes[band]
+        for i in range(len(labels)):
+            plane[i] = row[min(np.int64(labels[i]), last)]
+
+
+def halve_nearest(planes: NDArray[Any]) -> NDArray[Any]:
+    """Keep every second row and column, the first ones included.
+
+    Parameters
+    ----------
+    planes : ndarray of shape (..., height, width)
+
+    Returns
+    -------
+    ndarray of shape (..., ceil(height / 2), ceil(width / 2))
+    """
+    return np.ascontiguousarray(planes[..., ::2, ::2])
+
+
+def halve_mean(
+    planes: NDArray[Any], present: NDArray[np.bool_] | None = None, *, fill: Any = 0, avoid: bool = False
+) -> NDArray[Any]:
+    """Take the mean of two by two pixels, of those that are present; integers are rounded, halves up.
+
+    Parameters
+    ----------
+    planes : ndarray of shape (bands, height, width), real
+    present : ndarray of shape (height, width), bool, optional
+        False for pixels without data.
+    fill : number
+        Value where none of the four is present.
+    avoid : bool
+        Whether a mean that happens to be `fill` gives way by one, because `fill` means "no data" to whoever reads it.
+
+    Returns
+    -------
+    ndarray of shape (bands, ceil(height / 2), ceil(width / 2)), of the same dtype
+    """
+    bands, height, width = planes.shape
+    out = np.empty((bands, (height + 1) // 2, (width + 1) // 2), planes.dtype)
+    mask = np.empty((0, 0), np.bool_) if present is None else present
+    # sums of four 64-bit integers may leave their type; their mean need not have every digit
+    wide = planes.dtype.kind == "f" or planes.dtype.itemsize == 8
+    step = away_from(fill, planes.dtype) if avoid else 0
+    (_mean_of_floats if wide else _mean_of_integers)(planes, mask, planes.dtype.type(fill), step, out)
+    return out
+
+
+def away_from(value: Any, dtype: np.dtype[Any]) -> int:
+    """Return the step of one from an integer value that stays inside its type; 0 for floats."""
+    if dtype.kind == "f":
+        return 0
+    return -1 if int(value) == int(np.iinfo(dtype).max) else 1
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _mean_of_integers(planes: Any, present: Any, fill: Any, step: int, out: Any) -> None:
+    bands, height, width = planes.shape
+    for band in range(bands):
+        plane, means = planes[band], out[band]
+        if not present.size:
+            for y in range(height // 2):
+                upper, lower = plane[2 * y], plane[2 * y + 1]
+                for x in range(width // 2):
+                    total = (
+                        np.int64(upper[2 * x]) + np.int64(upper[2 * x + 1]) + lower[2 * x] + np.int64(lower[2 * x + 1])
+                    )
+                    means[y, x] = (total + 2) >> 2
+        for y in range(out.shape[1]):
+            inside = 2 * y + 1 < height and not present.size
+            first = width // 2 if inside else 0  # what is left: the odd row and column, or everything
+            for x in range(first, out.shape[2]):
+                total, count = np.int64(0), np.int64(0)
+                for row in range(2 * y, min(2 * y + 2, height)):
+                    for column in range(2 * x, min(2 * x + 2, width)):
+                        if not present.size or present[row, column]:
+                            total += np.int64(plane[row, column])
+                            count += 1
+                means[y, x] = (2 * total + count) // (2 * count) if count else np.int64(fill)
+                if count and step and means[y, x] == fill:
+                    means[y, x] += step
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _mean_of_floats(planes: Any, present: Any, fill: Any, step: int, out: Any) -> None:
+    bands, height, width = planes.shape
+    whole = out.dtype.type(0.5) == 0  # 64-bit integers
+    for band in range(bands):
+        plane, means = planes[band], out[band]
+        for y in range(out.shape[1]):
+            for x in range(out.shape[2]):
+                total, count = 0.0, 0
+                for row in range(2 * y, min(2 * y + 2, height)):
+                    for column in range(2 * x, min(2 * x + 2, width)):
+                        if not present.size or present[row, column]:
+                            total += float(plane[row, column])
+                            count += 1
+                if not count:
+                    means[y, x] = fill
+                    continue
+                means[y, x] = np.floor(total / count + 0.5) if whole else total / count
+                if step and means[y, x] == fill:
+                    means[y, x] += step
