@@ -98,6 +98,8 @@ class OutputSection(_Section):
 
     image: bool = True
     """Whether a .zarr output holds the rebuilt image beside labels and palette."""
+    report: bool = False
+    """Whether a report of the run is written beside the output."""
     overwrite: bool = False
     """Whether an output that exists is replaced, once the new one is whole."""
 

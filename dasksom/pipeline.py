@@ -11,12 +11,23 @@ import dask.array as da
 from dask.utils import parse_bytes
 
 from dasksom.cluster import connect
-from dasksom.config import RunConfig
+from dasksom.config import OutputSection, RunConfig
 from dasksom.estimator import BatchSOM
-from dasksom.image import check_format, check_output, chunk_alignment, create_writer, open_image, publish
+from dasksom.image import (
+    annotate,
+    check_format,
+    check_output,
+    check_result,
+    chunk_alignment,
+    create_writer,
+    open_image,
+    publish,
+)
 from dasksom.loading import from_codebook
+from dasksom.overview import Overview
 from dasksom.passes import keep_in_memory
 from dasksom.quantization import quantize_into
+from dasksom.record import RunRecord, cluster_of
 from dasksom.som.codebook import load_codebook
 from dasksom.som.quality import Quality
 from dasksom.training import Epoch
@@ -56,6 +67,10 @@ class Summary:
     quality: Quality | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     """Time of each stage."""
+    record: RunRecord = field(default_factory=RunRecord)
+    """What the run tells of itself."""
+    overview: Overview | None = None
+    """A small view of the image and its labels, where a report is made of the run."""
 
     @property
     def mean_squared_error(self) -> float:
@@ -66,9 +81,10 @@ class Summary:
 class _Run:
     """An open image on a running cluster, with a clock and a watcher."""
 
-    def __init__(self, source: str, image: da.Array, output: str, watcher: Watcher) -> None:
+    def __init__(self, source: str, image: da.Array, output: str, config: RunConfig, watcher: Watcher) -> None:
         self.image, self.watcher = image, watcher
         self.summary = Summary(source, image.shape, str(image.dtype), output, 0)
+        self.record = RunRecord.begin(source, image, config.model_dump(mode="json"))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -89,9 +105,10 @@ class _Run:
             som.fit(self.image, progress=self.watcher.progress, on_epoch=lambda epoch, _: self.watcher.epoch(epoch))
         self.summary.units = som.units
         self.summary.quality = som.quality_
+        self.record = self.record.trained(som.history_, som.quality_)
 
-    def write(self, som: BatchSOM, path: Path, with_image: bool) -> None:
-        height, width, _ = self.image.shape
+    def write(self, som: BatchSOM, path: Path, output: OutputSection) -> None:
+        height, width, bands = self.image.shape
         codebook = som.codebook_
         writer = create_writer(
             path,
@@ -99,15 +116,31 @@ class _Run:
             width=width,
             chunks=self.image.chunksize[:2],
             palette=codebook.palette(self.image.dtype),
-            metadata=dict(codebook.about),
-            with_image=with_image,
+            metadata={**codebook.about, "run": self.record.lasting()},
+            with_image=output.image,
             nodata=self.image.dtype.kind == "f",  # pixels with NaN have no label
         )
         self.summary.units = som.units
         labeling, measured = som.labeling_for(self.image.dtype), self.summary.quality is None
+        overview = Overview(height, width, bands, self.image.dtype) if output.report else None
         with self.stage("write"):
-            quality = quantize_into(self.image, labeling, writer, measured=measured, progress=self.watcher.progress)
-        self.summary.quality = quality or self.summary.quality
+            quality = quantize_into(
+                self.image,
+                labeling,
+                writer,
+                measured=measured,
+                progress=self.watcher.progress,
+                look=None if overview is None else overview.look,
+                note=None if overview is None else overview.note,
+            )
+        self.summary.quality, self.summary.overview = quality or self.summary.quality, overview
+
+    def end(self, som: BatchSOM, path: Path, client: Any) -> None:
+        """Say of the run what is known only now, also in outputs that can still take it."""
+        record = self.record.trained(som.history_, self.summary.quality)
+        known = {"seconds": self.summary.seconds, "cluster": cluster_of(client)}
+        self.summary.record = record.model_copy(update=known)
+        annotate(path, {"run": self.summary.record.whole()})
 
 
 def _chunk_bytes(config: RunConfig) -> int:
@@ -163,12 +196,15 @@ def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, mode
     if model is not None:
         som.check_bands(image)
     check_format(output, shape=image.shape, dtype=image.dtype, units=som.units, with_image=config.output.image)
-    run = _Run(source, image, output, watcher)
+    if config.output.report:
+        check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units)
+    run = _Run(source, image, output, config, watcher)
     # the cluster stops before the output is published, or swept away: no task writes any more then
-    with publish(output, overwrite=config.output.overwrite) as path, _connect(config, image):
+    with publish(output, overwrite=config.output.overwrite) as path, _connect(config, image) as client:
         if model is None:
             run.train(som, config)
-        run.write(som, path, config.output.image)
+        run.write(som, path, config.output)
+        run.end(som, path, client)
     return run.summary
 
 
@@ -180,7 +216,7 @@ def train(source: str, model: str, config: RunConfig, watcher: Watcher) -> Summa
     check_output(model, inputs=[source], overwrite=config.output.overwrite, suffixes=[".npz"])
     som = _untrained(config)
     image = _open(source, config)
-    run = _Run(source, image, model, watcher)
+    run = _Run(source, image, model, config, watcher)
     with publish(model, overwrite=config.output.overwrite) as path, _connect(config, image):
         run.train(som, config)
         som.save(path)

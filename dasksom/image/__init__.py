@@ -5,19 +5,26 @@ from dasksom.image.mosaic import mosaic_array, write_mosaic
 from dasksom.image.protocols import Source, Writer
 from dasksom.image.publishing import check_output, publish
 from dasksom.image.reading import open_image, open_source
+from dasksom.image.results import RESULTS, Result, annotate, check_result, open_result, size_on_disk
 from dasksom.image.writing import check_format, chunk_alignment, create_writer
 
 __all__ = [
+    "RESULTS",
+    "Result",
     "Source",
     "Writer",
+    "annotate",
     "check_format",
     "check_output",
+    "check_result",
     "chunk_alignment",
     "create_writer",
     "mosaic_array",
     "open_image",
+    "open_result",
     "open_source",
     "plan_chunks",
     "publish",
+    "size_on_disk",
     "write_mosaic",
 ]
