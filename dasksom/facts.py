@@ -98,7 +98,7 @@ def facts(
     """Give everything that ran, by heading; parameters as for `headline`, and the seconds that the report took."""
     before, after = (None if size is None else format_bytes(size) for size in sizes)
     decoded = None if record.decoded_bytes is None else f"{format_bytes(record.decoded_bytes)} decoded"
-    shape = "" if record.shape is None else " x ".join(str(size) for size in record.shape)
+    shape = "" if record.size is None else " x ".join(str(side) for side in record.size)
     files = [
         Fact("image", record.source or "unknown", ", ".join(filter(None, [shape, record.dtype, decoded]))),
         Fact("image on disk", before or "unknown"),

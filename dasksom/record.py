@@ -49,8 +49,8 @@ class RunRecord(_Record):
 
     source: str | None = None
     """Absolute path, or URL, of the image."""
-    shape: tuple[int, int, int] | None = None
-    """Height, width, bands."""
+    size: tuple[int, int, int] | None = None
+    """Height, width, bands; not called a shape, for tifffile takes JSON with that name in a TIFF for its own."""
     dtype: str | None = None
     decoded_bytes: int | None = None
     history: tuple[EpochRecord, ...] = ()
@@ -68,7 +68,7 @@ class RunRecord(_Record):
         """Note what is known before anything is computed."""
         return cls(
             source=without_secrets(source) if "://" in source else os.path.abspath(os.path.expanduser(source)),
-            shape=image.shape,
+            size=image.shape,
             dtype=str(image.dtype),
             decoded_bytes=image.nbytes,
             started=datetime.now(UTC).isoformat(timespec="seconds"),

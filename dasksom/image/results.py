@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,23 +137,29 @@ def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
 
 @contextmanager
 def _open_tiff(path: Path) -> Iterator[Result]:
-    try:
-        file = tifffile.TiffFile(path)
-    except (tifffile.TiffFileError, OSError, ValueError) as error:
-        raise InputError(f"{path}: not a TIFF that can be read ({error})") from error
-    with file:
-        page = file.pages[0]
-        about = _told(page.description)
-        told = about.get("parameters", {})
-        units = int(told.get("rows", 0)) * int(told.get("columns", 0))
-        if page.colormap is None or not 0 < units <= page.colormap.shape[1]:
-            raise InputError(
-                f"{path}: holds no palette of dasksom: a TIFF does where it was written from 8-bit RGB with at most "
-                "256 colors; write .zarr"
-            )
-        palette = np.ascontiguousarray((page.colormap[:, :units] >> 8).astype(np.uint8).T)
-        levels = [zarr.open_array(level.aszarr(), mode="r") for level in file.series[0].levels]
-        yield Result(str(path), tuple(_lazy(level) for level in levels), 0, palette, about)
+    with ExitStack() as stack:
+        try:
+            found = _in_tiff(stack.enter_context(tifffile.TiffFile(path)), path)
+        except InputError:
+            raise
+        except Exception as error:  # damaged files make tifffile raise many kinds
+            raise InputError(f"{path}: not a TIFF that can be read ({error})") from error
+        yield found
+
+
+def _in_tiff(file: tifffile.TiffFile, path: Path) -> Result:
+    page = file.pages[0]
+    about = _told(page.description)
+    told = about.get("parameters", {})
+    units = int(told.get("rows", 0)) * int(told.get("columns", 0))
+    if page.colormap is None or not 0 < units <= page.colormap.shape[1]:
+        raise InputError(
+            f"{path}: holds no palette of dasksom: a TIFF does where it was written from 8-bit RGB with at most "
+            "256 colors; write .zarr"
+        )
+    palette = np.ascontiguousarray((page.colormap[:, :units] >> 8).astype(np.uint8).T)
+    levels = [zarr.open_array(level.aszarr(), mode="r") for level in file.series[0].levels]
+    return Result(str(path), tuple(_lazy(level) for level in levels), 0, palette, about)
 
 
 def _told(description: str) -> dict[str, Any]:
