@@ -105,7 +105,7 @@ def test_page__fits_its_width(browser, page, width):
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     outside = """
         return [...document.querySelectorAll('main *')]
-            .filter(element => !element.closest('.scroll, svg, .wide'))
+            .filter(element => !element.closest('.scroll, .planes'))
             .filter(element => element.getBoundingClientRect().right > innerWidth + 1)
             .map(element => element.outerHTML.slice(0, 80))"""
     assert browser.execute_script(outside) == []

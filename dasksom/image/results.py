@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,8 @@ def _in_tiff(file: tifffile.TiffFile, path: Path) -> Result:
     page = file.pages[0]
     about = _told(page.description)
     told = about.get("parameters", {})
-    units = int(told.get("rows", 0)) * int(told.get("columns", 0))
+    sides = [told.get(name) for name in ("rows", "columns")]
+    units = prod(side if isinstance(side, int) else 0 for side in sides)
     if page.colormap is None or not 0 < units <= page.colormap.shape[1]:
         raise InputError(
             f"{path}: holds no palette of dasksom: a TIFF does where it was written from 8-bit RGB with at most "

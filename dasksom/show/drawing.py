@@ -82,7 +82,8 @@ def draw_values(
     drawn.set_cmap(cmap)
     drawn.set_cmap(drawn.get_cmap().with_extremes(bad=EMPTY))
     drawn.set_clim(lowest, None)
-    ax.figure.colorbar(drawn, ax=ax, label=label, shrink=0.85)
+    bar = ax.inset_axes((1.04, 0.0, 0.05, 1.0))  # as high as the map, whatever shape that has
+    ax.figure.colorbar(drawn, cax=bar, label=label)
     return drawn
 
 

@@ -27,7 +27,8 @@ def shown(ax):
 def test_u_matrix__shows_distances_to_neighbors(trained, topology, toroidal):
     som = trained(topology=topology, toroidal=toroidal)
     figure = plot_u_matrix(som)
-    ax, bar = figure.axes
+    [ax] = figure.axes
+    [bar] = ax.child_axes
     expected = u_matrix(som.weights_, Lattice(4, 6, topology, toroidal))
     assert np.allclose(np.reshape(shown(ax), (4, 6)), expected)
     assert bar.get_ylabel() == "mean distance to neighbors"
@@ -91,7 +92,8 @@ def test_component_planes__of_chosen_bands_by_name(trained):
 @pytest.mark.parametrize("topology", ["rectangular", "hexagonal"])
 def test_hits__are_shares_and_leave_out_empty_units(trained, topology):
     som = trained(topology=topology)
-    ax, bar = plot_hits(som).axes
+    [ax] = plot_hits(som).axes
+    [bar] = ax.child_axes
     values = np.ma.ravel(shown(ax))
     hits = som.quality_.hits
     assert np.array_equal(np.ma.getmaskarray(values), hits == 0)
