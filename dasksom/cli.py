@@ -30,7 +30,7 @@ def _print_summary(summary: pipeline.Summary) -> None:
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in summary.seconds.items())
     total = sum(summary.seconds.values())
     click.echo(f"{summary.output}: {width} x {height} pixels, {bands} bands of {summary.dtype}, {summary.units} colors")
-    if summary.quality is not None:
+    if summary.quality is not None and summary.quality.hits.any():
         empty = int((summary.quality.hits == 0).sum())
         used = f"{summary.units - empty} of {summary.units} units used"
         click.echo(f"mean squared error {summary.quality.mean_squared_error:.4g} per pixel, {used}")

@@ -84,7 +84,7 @@ def compare(
     *,
     whole: bool | None = None,
     seed: int = 0,
-) -> Comparison:
+) -> Comparison | None:
     """Compare an image with its rebuilt form, on dask's current scheduler.
 
     Parameters
@@ -102,10 +102,14 @@ def compare(
     seed : int
         Of where tiles lie.
 
+    Returns
+    -------
+    Comparison, or None if no pixel that was looked at has data
+
     Raises
     ------
     InputError
-        If the two do not belong together, or no pixel has data.
+        If the two do not belong together.
     """
     height, width = labels.shape
     if original.shape != (height, width, palette.shape[1]):
@@ -215,11 +219,11 @@ def _similarity(
     return int(chosen.sum()), float(found.mean(axis=2)[inner][chosen].sum())
 
 
-def _summary(parts: Sequence[Sums], bands: int, peak: float, whole: bool) -> Comparison:
+def _summary(parts: Sequence[Sums], bands: int, peak: float, whole: bool) -> Comparison | None:
     used = [part for part in parts if part.pixels]
     pixels = sum(part.pixels for part in used)
     if not pixels:
-        raise InputError("no pixel to compare: none of those looked at has data")
+        return None
     error = math.fsum(part.squared for part in used) / (pixels * bands)
     windows = sum(part.windows for part in used)
     classes: NDArray[np.int64] | None = None

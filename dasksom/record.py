@@ -85,11 +85,12 @@ class RunRecord(_Record):
             return None
 
     def trained(self, history: tuple[Epoch, ...], quality: Quality | None) -> Self:
-        """Note what a training, or a measuring pass, told."""
+        """Note what a training, or a measuring pass, told; of no pixels at all, nothing was measured."""
+        measured = quality is not None and quality.hits.any()
         return self.model_copy(
             update={
                 "history": tuple(EpochRecord.model_validate(epoch) for epoch in history),
-                "quality": None if quality is None else QualityRecord.model_validate(quality),
+                "quality": QualityRecord.model_validate(quality) if measured else None,
             }
         )
 

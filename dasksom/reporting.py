@@ -31,6 +31,7 @@ CHUNK_BYTES = 4 << 20
 """Of the original's chunks: small, for tiles are cut out of them."""
 MOST_ROWS = 1024
 """Rows of the palette's table."""
+NO_DATA = "None of the pixels that were to be compared with the original has data (--all-pixels compares all)."
 DETAIL_SIDE = 192
 """Pixels a side of what is shown at full resolution."""
 
@@ -117,12 +118,14 @@ class _Original:
 
     @classmethod
     def find(cls, given: str | None, record: RunRecord) -> "_Original":
-        if given is None and record.source is None:
-            return cls(None, None, "The output does not tell which image it was made of; give it with --original.")
-        component = record.config.get("input", {}).get("component") if given is None else None
+        if given is None and (record.source is None or "://" in record.source):
+            # nor is a URL that stands in a file fetched for the asking
+            return cls(None, None, "The output names no image on this machine; give the original with --original.")
+        component = record.config.get("input", {}).get("component")
         path = given or str(record.source)
+        named = component if isinstance(component, str) and path == record.source else None
         try:
-            return cls(path, open_image(path, component=component, chunk_bytes=CHUNK_BYTES))
+            return cls(path, open_image(path, component=named, chunk_bytes=CHUNK_BYTES))
         except InputError as error:
             if given is not None:
                 raise
@@ -136,7 +139,7 @@ def _report(
     comparison = None
     if original.pixels is not None:
         comparison = compare(original.pixels, result.labels[0], result.rebuilt, result.palette, whole=whole)
-        notes.append(how_compared(comparison, result))
+        notes.append(NO_DATA if comparison is None else how_compared(comparison, result))
     else:
         notes.append(original.missing)
     palette = Palette.of(result.palette)

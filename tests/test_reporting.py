@@ -285,6 +285,27 @@ def test_original__that_is_gone_is_said(folder, no_figures):
     assert "PSNR" in page_of(folder / "with.html").facts
 
 
+@pytest.mark.parametrize("source", ["http://192.0.2.1/a.zarr", "s3://bucket/a.zarr", None])
+def test_original__that_an_output_names_is_not_fetched_from_afar(folder, no_figures, source):
+    run("quantize", "photo.png", "out.zarr", "--grid", "3x3", "--epochs", "2")
+    group = zarr.open_group("out.zarr", mode="r+")
+    own = dict(group.attrs["dasksom"])
+    own["metadata"]["run"]["source"] = source
+    group.attrs["dasksom"] = own
+    run("report", "out.zarr")
+    assert "names no image on this machine" in page_of(folder / "out.report.html").all("main")[0]["text"]
+
+
+def test_report__of_an_output_without_data(folder):
+    run("train", "photo.png", "palette.npz", "--grid", "3x3", "--epochs", "2")
+    zarr.create_array("nothing.zarr", data=np.full((30, 40, 3), np.nan, np.float32))
+    run("apply", "palette.npz", "nothing.zarr", "out.zarr")
+    run("report", "out.zarr")
+    page = page_of(folder / "out.report.html")
+    assert "has data" in page.all("main")[0]["text"]
+    assert {row["pixels"] for row in page.palette} == {"0"}
+
+
 def test_original__of_another_size_is_refused(folder, photograph):
     run("quantize", "photo.png", "out.zarr", "--grid", "3x3", "--epochs", "2")
     Image.fromarray(photograph[:100]).save("other.png")

@@ -143,4 +143,4 @@ def plot_swatches(som: FittedMap, ax: Any = None, *, bands: tuple[int, int, int]
 def shares(som: Any) -> NDArray[np.float64] | None:
     """Give each unit's share of the samples, shape (units,); None where the map does not know."""
     quality = getattr(som, "quality_", None)
-    return None if quality is None else np.asarray(quality.hits / quality.hits.sum())
+    return None if quality is None else np.asarray(quality.hits / (quality.hits.sum() or 1.0))

@@ -21,8 +21,8 @@ class Row:
     color: str
     """As CSS spells it: #rrggbb."""
     values: str
-    pixels: int | None
-    share: float | None
+    pixels: int
+    share: float
     """Of all pixels that have data, 0 to 1."""
 
 
