@@ -32,11 +32,15 @@ def how_compared(comparison: Comparison, result: Result) -> str:
 
 def how_shown(palette: Palette, result: Result) -> str:
     """Say how vectors that are no sRGB became colors."""
-    bands = ", ".join(str(band) for band in palette.bands)
-    return (
-        f"Colors here are a view of {result.palette.shape[1]} bands of {result.palette.dtype}: bands {bands} as red, "
-        f"green and blue, from {palette.low.min():.6g} to {palette.high.max():.6g}."
+    count, kind = result.palette.shape[1], result.palette.dtype
+    what = f"{count} bands of {kind}" if count > 1 else f"one band of {kind}"
+    one, two, three = palette.bands
+    shown = (
+        f"bands {one}, {two} and {three} as red, green and blue"
+        if len(set(palette.bands)) > 1
+        else f"band {one} as gray"
     )
+    return f"Colors here are a view of {what}: {shown}, from {palette.low.min():.6g} to {palette.high.max():.6g}."
 
 
 def _compared_facts(comparison: Comparison | None) -> Iterator[Fact]:

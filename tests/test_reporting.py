@@ -228,6 +228,12 @@ def test_report__of_a_paletted_tiff(folder, no_figures):
     assert np.array_equal(pictures(tif)[1], pictures(other)[1])
 
 
+def test_files__of_the_same_run_have_the_same_bytes(folder):
+    for name in ("one.tif", "two.tif"):
+        run("quantize", "photo.png", name, "--grid", "3x3", "--epochs", "2")
+    assert (folder / "one.tif").read_bytes() == (folder / "two.tif").read_bytes()
+
+
 def test_report__of_an_ome_zarr_reads_its_levels(folder, photograph, no_figures):
     """The layout that OME-Zarr results have: labels as a pyramid in labels/som."""
     run("quantize", "photo.png", "out.zarr", "--grid", "3x3", "--epochs", "2")

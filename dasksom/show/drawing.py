@@ -125,7 +125,7 @@ def _hexagons(ax: Any, lattice: Lattice, values: NDArray[Any]) -> Any:
 def _number_units(ax: Any, lattice: Lattice) -> None:
     ys = lattice.positions()[:: lattice.columns, 1]
     for axis, count, places in ((ax.xaxis, lattice.columns, np.arange(lattice.columns)), (ax.yaxis, lattice.rows, ys)):
-        step = next(s for s in (1, 2, 4, 8, 16, 32, 64, 128, 256, 1 << 16) if count <= 8 * s)
+        step = next(s for s in (1, 2, 4, 8, 16, 32, 64, 128, 256, 1 << 16) if count <= 6 * s)
         axis.set_ticks(places[::step], labels=[str(number) for number in range(0, count, step)])
     ax.set_xlabel("column")
     ax.set_ylabel("row")
