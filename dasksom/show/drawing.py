@@ -59,6 +59,12 @@ def take_axes(ax: Any, width: float = 4.6, height: float = 4.0) -> Any:
     return new_figure(width, height).add_subplot() if ax is None else ax
 
 
+def panel_height(lattice: Lattice, width: float) -> float:
+    """Give the height of a panel that a map fills, with what stands around it, in inches; within limits."""
+    across, down = np.ptp(lattice.positions(), axis=0) + 1.0
+    return float(np.clip((width - 1.5) * down / across + 0.9, 1.8, 1.6 * width))
+
+
 def draw_values(
     ax: Any, lattice: Lattice, values: NDArray[Any], *, label: str, cmap: str, lowest: float | None = None
 ) -> Any:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.show.colors import LUMA, Palette, hexadecimal
-from dasksom.show.drawing import FittedMap, draw_colors, draw_values, lattice_of, new_figure, take_axes
+from dasksom.show.drawing import FittedMap, draw_colors, draw_values, lattice_of, new_figure, panel_height, take_axes
 from dasksom.som.u_matrix import u_matrix
 
 NAMED_SWATCHES = 32
@@ -35,7 +35,8 @@ def plot_u_matrix(som: FittedMap, ax: Any = None) -> Any:
     InputError
         If matplotlib is missing.
     """
-    ax, lattice = take_axes(ax), lattice_of(som)
+    lattice = lattice_of(som)
+    ax = take_axes(ax, 4.6, panel_height(lattice, 4.6))
     draw_values(ax, lattice, u_matrix(som.weights_, lattice), label="mean distance to neighbors", cmap="viridis")
     ax.set_title("U-matrix")
     return ax.figure
@@ -69,7 +70,8 @@ def plot_component_planes(
         raise InputError(f"names: one for each of the {len(chosen)} bands shown; got {len(names)}")
     across = min(len(chosen), 3 if len(chosen) != 4 else 2)
     down = ceil(len(chosen) / across)
-    figure, lattice = new_figure(3.5 * across, 3.0 * down), lattice_of(som)
+    lattice = lattice_of(som)
+    figure = new_figure(3.5 * across, panel_height(lattice, 3.5) * down)
     for ax, band, name in zip(figure.subplots(down, across, squeeze=False).flat, chosen, names, strict=False):
         draw_values(ax, lattice, som.weights_[..., band], label="", cmap="cividis")
         ax.set_title(name)
@@ -93,7 +95,8 @@ def plot_hits(som: FittedMap, ax: Any = None) -> Any:
         raise InputError(
             "this map did not count hits (quality_ is None): set som.quality_ = som.evaluate(image) and draw again"
         )
-    ax, lattice = take_axes(ax), lattice_of(som)
+    lattice = lattice_of(som)
+    ax = take_axes(ax, 4.6, panel_height(lattice, 4.6))
     values = np.where(share > 0, 100 * share, np.nan).reshape(lattice.rows, lattice.columns)
     draw_values(ax, lattice, values, label="share of the samples (%)", cmap="viridis", lowest=0)
     ax.set_title("Hits" if (share > 0).all() else f"Hits ({int((share == 0).sum())} units without, gray)")
@@ -110,8 +113,9 @@ def plot_palette(som: FittedMap, ax: Any = None, *, bands: tuple[int, int, int] 
     bands : (int, int, int), optional
         Shown as red, green and blue.
     """
-    ax = take_axes(ax, 4.0, 4.0)
-    draw_colors(ax, lattice_of(som), Palette.of(som.weights_, bands).colors(som.weights_))
+    lattice = lattice_of(som)
+    ax = take_axes(ax, 4.6, panel_height(lattice, 4.6))
+    draw_colors(ax, lattice, Palette.of(som.weights_, bands).colors(som.weights_))
     ax.set_title(f"{som.weights_.shape[0] * som.weights_.shape[1]} colors on the map")
     return ax.figure
 

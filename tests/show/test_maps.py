@@ -146,6 +146,16 @@ def test_axes__of_the_caller_are_drawn_on(trained, plot):
     assert not mine.axes[0].get_title()
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(1, 40), (6, 9), (8, 8), (60, 3)])
+def test_figures__are_as_high_as_their_map(trained, rows, columns):
+    width, height = plot_u_matrix(trained(rows, columns)).get_size_inches()
+    assert 1.5 <= height <= 2 * width
+    if rows == columns:
+        assert height == pytest.approx(width, rel=0.2)
+    elif rows < columns:
+        assert height < width
+
+
 def test_numbers_of_units__are_few_and_right(trained):
     ax = plot_u_matrix(trained(rows=40, columns=17, topology="hexagonal")).axes[0]
     assert [text.get_text() for text in ax.get_xticklabels()] == ["0", "4", "8", "12", "16"]
