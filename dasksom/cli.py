@@ -20,6 +20,7 @@ from dasksom.demo import MOSAIC_SIDE, mosaic_demo, photograph_demo
 from dasksom.errors import DasksomError, InputError
 from dasksom.image import Picture, open_picture
 from dasksom.image.palette_files import write_palette
+from dasksom.reporting import check_report, report_path, write_report
 from dasksom.som.codebook import load_codebook
 from dasksom.terminal import TerminalWatcher
 
@@ -30,7 +31,7 @@ def _print_summary(summary: pipeline.Summary) -> None:
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in summary.seconds.items())
     total = sum(summary.seconds.values())
     click.echo(f"{summary.output}: {width} x {height} pixels, {bands} bands of {summary.dtype}, {summary.units} colors")
-    if summary.quality is not None:
+    if summary.quality is not None and summary.quality.hits.any():
         empty = int((summary.quality.hits == 0).sum())
         used = f"{summary.units - empty} of {summary.units} units used"
         click.echo(f"mean squared error {summary.quality.mean_squared_error:.4g} per pixel, {used}")
@@ -198,6 +199,9 @@ _output_options = _options(
     click.option(
         "--ome-version", metavar="VERSION", help="Of an .ome.zarr: 0.5, or 0.4 for older readers.  [default: 0.5]"
     ),
+    click.option(
+        "--report", is_flag=True, default=None, help="Write OUTPUT.report.html besides: `dasksom report` explains it."
+    ),
 )
 
 
@@ -224,6 +228,7 @@ def cli(verbose: bool, debug: bool) -> None:
       dasksom quantize slide.tif slide-som.zarr --workers 4 --memory-limit 4GiB
       dasksom train scene.zarr palette.npz --grid 16x16 --epochs 30
       dasksom apply palette.npz another.zarr reduced.zarr
+      dasksom report reduced.zarr
     """  # noqa: D301 - click takes the character itself
     handler = logging.StreamHandler()  # for our own messages alone: other libraries keep their ways
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
@@ -249,9 +254,7 @@ def quantize(image_path: str, output_path: str, model: str | None, **given: Any)
     """
     if model is not None and (told := [name for name in MapSection.model_fields if given.get(name) is not None]):
         raise InputError(f"--{told[0]}: --model brings a trained map, which is used as it is; leave one of the two out")
-    with TerminalWatcher(Console(stderr=True)) as watcher:
-        summary = pipeline.quantize(image_path, output_path, _config(given), watcher, model)
-    _print_summary(summary)
+    _quantize(image_path, output_path, _config(given), model)
 
 
 @cli.command()
@@ -274,9 +277,47 @@ def train(image_path: str, model_path: str, **given: Any) -> None:
 @_run_options
 def apply(model_path: str, image_path: str, output_path: str, **given: Any) -> None:
     """Write IMAGE in the colors of a trained map to OUTPUT."""
+    _quantize(image_path, output_path, _config(given), model_path)
+
+
+def _quantize(image_path: str, output_path: str, config: RunConfig, model: str | None) -> None:
+    target, overwrite = report_path(output_path), config.output.overwrite
+    if config.output.report:
+        check_report(output_path, target, overwrite=overwrite)
     with TerminalWatcher(Console(stderr=True)) as watcher:
-        summary = pipeline.quantize(image_path, output_path, _config(given), watcher, model_path)
+        summary = pipeline.quantize(image_path, output_path, config, watcher, model)
     _print_summary(summary)
+    if config.output.report:
+        just_made = summary.record, summary.overview
+        write_report(output_path, target, original=image_path, overwrite=overwrite, just_made=just_made)
+        click.echo(f"{target}: a report of it")
+
+
+@cli.command()
+@click.argument("output_path", metavar="OUTPUT")
+@click.argument("report_html", metavar="[REPORT.html]", required=False)
+@click.option("--original", metavar="IMAGE", help="What OUTPUT was made of.  [default: what OUTPUT says]")
+@click.option(
+    "--all-pixels", is_flag=True, default=None, help="Compare all pixels of large images, not those of seeded tiles."
+)
+@click.option("--overwrite", is_flag=True, help="Replace a report that exists.")
+def report(
+    output_path: str, report_html: str | None, original: str | None, all_pixels: bool | None, overwrite: bool
+) -> None:
+    """Write a report of the run that made OUTPUT, a .zarr or a paletted .tif, as one HTML file.
+
+    It needs nothing beside it: what ran, the error by epoch, the image before and after with PSNR, SSIM and CIEDE2000,
+    the palette with each color's share of the pixels, U-matrix and component planes, sizes on disk. By default it is
+    called as OUTPUT, with .report.html for the suffix.
+
+    \b
+    Examples:
+      dasksom report slide-som.zarr
+      dasksom report slide-som.zarr slide.html --original slide.tif --all-pixels
+    """  # noqa: D301 - click takes the character itself
+    target = report_html or report_path(output_path)
+    write_report(output_path, target, original=original, whole=all_pixels, overwrite=overwrite)
+    click.echo(f"{target}: a report of {output_path}")
 
 
 @cli.command()

@@ -146,6 +146,8 @@ class OutputSection(_Section):
     ome_version: str = "0.5"
     dither: str = "none"
     """Whether colors are spread over a pattern: "none" or "bayer"."""
+    report: bool = False
+    """Whether a report of the run is written beside the output."""
     overwrite: bool = False
     """Whether an output that exists is replaced, once the new one is whole."""
 

@@ -16,8 +16,10 @@ from dasksom.config import OutputSection, RunConfig
 from dasksom.estimator import BatchSOM
 from dasksom.image import (
     Picture,
+    annotate,
     check_format,
     check_output,
+    check_result,
     chunk_alignment,
     create_writer,
     is_remote,
@@ -26,8 +28,10 @@ from dasksom.image import (
     shown,
 )
 from dasksom.loading import from_codebook
+from dasksom.overview import Overview
 from dasksom.passes import keep_with_mask
 from dasksom.quantization import check_dither, quantize_into
+from dasksom.record import RunRecord, cluster_of
 from dasksom.som.codebook import load_codebook
 from dasksom.som.quality import Quality
 from dasksom.training import Epoch
@@ -67,6 +71,10 @@ class Summary:
     quality: Quality | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     """Time of each stage."""
+    record: RunRecord = field(default_factory=RunRecord)
+    """What the run tells of itself."""
+    overview: Overview | None = None
+    """A small view of the image and its labels, where a report is made of the run."""
 
     @property
     def mean_squared_error(self) -> float:
@@ -77,10 +85,11 @@ class Summary:
 class _Run:
     """An open image on a running cluster, with a clock and a watcher."""
 
-    def __init__(self, source: str, picture: Picture, output: str, watcher: Watcher) -> None:
+    def __init__(self, source: str, picture: Picture, output: str, config: RunConfig, watcher: Watcher) -> None:
         self.picture, self.watcher = picture, watcher
         self.image, self.mask = picture.pixels, picture.mask
         self.summary = Summary(shown(source), self.image.shape, str(self.image.dtype), output, 0)
+        self.record = RunRecord.begin(shown(source), self.image, config.model_dump(mode="json"))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -111,9 +120,10 @@ class _Run:
             )
         self.summary.units = som.units
         self.summary.quality = som.quality_
+        self.record = self.record.trained(som.history_, som.quality_)
 
     def write(self, som: BatchSOM, path: Path, output: OutputSection) -> None:
-        height, width, _ = self.image.shape
+        height, width, bands = self.image.shape
         codebook = som.codebook_
         writer = create_writer(
             path,
@@ -121,7 +131,7 @@ class _Run:
             width=width,
             chunks=self.image.chunksize[:2],
             palette=codebook.palette(self.image.dtype),
-            metadata=dict(codebook.about),
+            metadata={**codebook.about, "run": self.record.lasting()},
             with_image=output.image,
             nodata=self.has_gaps,
             options=output.options(),
@@ -131,6 +141,7 @@ class _Run:
         labeling = som.labeling_for(self.image.dtype).dithering(output.dither, self.image)
         # a dithered image has other errors than the palette that training measured
         measured = self.summary.quality is None or labeling.dither is not None
+        overview = Overview(height, width, bands, self.image.dtype) if output.report else None
         with self.stage("write"):
             quality = quantize_into(
                 self.image,
@@ -139,8 +150,17 @@ class _Run:
                 weights=as_weights(self.image, self.mask),
                 measured=measured,
                 progress=self.watcher.progress,
+                look=None if overview is None else overview.look,
+                note=None if overview is None else overview.note,
             )
-        self.summary.quality = quality or self.summary.quality
+        self.summary.quality, self.summary.overview = quality or self.summary.quality, overview
+
+    def end(self, som: BatchSOM, path: Path, client: Any) -> None:
+        """Say of the run what is known only now, also in outputs that can still take it."""
+        record = self.record.trained(som.history_, self.summary.quality)
+        known = {"seconds": self.summary.seconds, "cluster": cluster_of(client)}
+        self.summary.record = record.model_copy(update=known)
+        annotate(path, {"run": self.summary.record.whole()})
 
 
 def _chunk_bytes(config: RunConfig) -> int:
@@ -204,7 +224,7 @@ def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, mode
     if model is not None:
         som.check_bands(image)
     check_dither(config.output.dither, image)
-    run = _Run(source, picture, output, watcher)
+    run = _Run(source, picture, output, config, watcher)
     check_format(
         output,
         shape=image.shape,
@@ -214,11 +234,14 @@ def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, mode
         nodata=run.has_gaps,
         options=options,
     )
+    if config.output.report:
+        check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + run.has_gaps)
     # the cluster stops before the output is published, or swept away: no task writes any more then
-    with publish(output, overwrite=config.output.overwrite) as path, _connect(config, image):
+    with publish(output, overwrite=config.output.overwrite) as path, _connect(config, image) as client:
         if model is None:
             run.train(som, config)
         run.write(som, path, config.output)
+        run.end(som, path, client)
     return run.summary
 
 
@@ -230,7 +253,7 @@ def train(source: str, model: str, config: RunConfig, watcher: Watcher) -> Summa
     check_output(model, inputs=_inputs(source, config), overwrite=config.output.overwrite, suffixes=[".npz"])
     som = _untrained(config)
     picture = _open(source, config)
-    run = _Run(source, picture, model, watcher)
+    run = _Run(source, picture, model, config, watcher)
     with publish(model, overwrite=config.output.overwrite) as path, _connect(config, picture.pixels):
         run.train(som, config)
         som.save(path)

@@ -30,6 +30,10 @@ Encoded = tuple[Place, Place, Any]
 """Corner and shape of a chunk, and what a sink made of its labels."""
 
 
+Look = Callable[[NDArray[Any], NDArray[Any], Place], Any]
+"""Takes a chunk, its labels and its corner, and gives what is wanted of it: small. Must be picklable."""
+
+
 class LabelSink(Protocol):
     """What takes the labels of a pass: part of it runs on the workers, part on the driver. Must be picklable."""
 
@@ -257,6 +261,8 @@ class _Labeled:
 
     encoded: tuple[Encoded, ...]
     quality: Quality | None
+    seen: tuple[tuple[Place, Any], ...] = ()
+    """Corner of a chunk and what a look at it gave."""
 
 
 def _quantize_chunk(
@@ -268,6 +274,7 @@ def _quantize_chunk(
     sink: LabelSink,
     through_table: bool,
     measured: bool,
+    look: Look | None,
 ) -> _Labeled:
     labels, samples = labeling.labels(block, corner, weights, through_table)
     quality = None
@@ -277,12 +284,14 @@ def _quantize_chunk(
         compared = labeling.search.convert(samples, block.dtype)
         quality = quality_of(labeling.search.gather(compared, labeling.codebook, best), labeling.codebook)
     place = corner[0], corner[1]
-    return _Labeled(((place, (labels.shape[0], labels.shape[1]), sink.encode(labels, place)),), quality)
+    seen = () if look is None else ((place, look(block, labels, place)),)
+    return _Labeled(((place, (labels.shape[0], labels.shape[1]), sink.encode(labels, place)),), quality, seen)
 
 
 def _join(parts: Sequence[_Labeled]) -> _Labeled:
     measured = [part.quality for part in parts if part.quality is not None]
-    return _Labeled(sum((part.encoded for part in parts), ()), add_up(measured) if measured else None)
+    encoded, seen = (sum((getattr(part, name) for part in parts), ()) for name in ("encoded", "seen"))
+    return _Labeled(encoded, add_up(measured) if measured else None, seen)
 
 
 def quantize_into(
@@ -293,6 +302,8 @@ def quantize_into(
     weights: da.Array | None = None,
     measured: bool = True,
     progress: Progress | None = None,
+    look: Look | None = None,
+    note: Callable[[Place, Any], None] | None = None,
 ) -> Quality | None:
     """Label every pixel and hand the labels to a sink, in one pass and one task a chunk.
 
@@ -306,6 +317,10 @@ def quantize_into(
     measured : bool
         Whether to count hits and errors on the way; a caller that knows them already saves the time.
     progress : callable, optional
+    look : callable (block, labels, corner), optional
+        What else is taken of each chunk, on its worker.
+    note : callable (corner, what `look` gave), optional
+        Called on the driver, in row-major order.
 
     Returns
     -------
@@ -324,8 +339,12 @@ def quantize_into(
             sink=sink,
             through_table=labeling.through_table(image),
             measured=measured,
+            look=look,
         )
         for window in windows:
+            if note is not None:
+                for corner, seen in window.seen:
+                    note(corner, seen)
             if window.quality is not None:
                 qualities.append(window.quality)
             yield from window.encoded

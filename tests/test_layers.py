@@ -14,6 +14,8 @@ FLOORS = {
     "terminal": 4,
     "demo": 4,
     "pipeline": 3,
+    "reporting": 3,
+    "facts": 2,
     "loading": 2.5,
     "estimator": 2,
     "config": 2,
@@ -28,7 +30,12 @@ FLOORS = {
     "streaming": 1,
     "quantization": 1,
     "color_table": 1,
+    "comparison": 1,
+    "overview": 1,
+    "regions": 0.5,
+    "record": 1.5,  # of a training
     "passes": 0.5,  # knows dask and nothing of images or maps; the floor above runs on it
+    "show": 0.5,  # knows where units sit and how far apart, and neither dask nor files
     "som": 0,
     "image": 0,
     "cluster": 0,

@@ -8,27 +8,34 @@ from dasksom.image.picture import Picture
 from dasksom.image.protocols import Source, Writer
 from dasksom.image.publishing import check_output, publish
 from dasksom.image.reading import ALPHA, open_image, open_picture, open_source
+from dasksom.image.results import RESULTS, Result, annotate, check_result, open_result, size_on_disk
 from dasksom.image.selection import parse_select
 from dasksom.image.writing import check_format, chunk_alignment, create_writer
 
 __all__ = [
     "ALPHA",
+    "RESULTS",
     "Options",
     "Picture",
+    "Result",
     "Source",
     "Writer",
+    "annotate",
     "check_format",
     "check_output",
+    "check_result",
     "chunk_alignment",
     "create_writer",
     "is_remote",
     "mosaic_array",
     "open_image",
     "open_picture",
+    "open_result",
     "open_source",
     "parse_select",
     "plan_chunks",
     "publish",
     "shown",
+    "size_on_disk",
     "write_mosaic",
 ]

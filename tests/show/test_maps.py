@@ -1,0 +1,175 @@
+"""Figures are checked by what they hold: artists, numbers, limits; not by their pixels."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+
+from dasksom.errors import InputError
+from dasksom.show import plot_component_planes, plot_hits, plot_palette, plot_swatches, plot_u_matrix
+from dasksom.som.lattice import Lattice
+from dasksom.som.u_matrix import u_matrix
+
+
+def shown(ax):
+    """Give the numbers or colors that axes show of each unit, in row-major order."""
+    if ax.images:
+        return ax.images[0].get_array()
+    [units] = [artist for artist in ax.collections if isinstance(artist, PolyCollection)]
+    return units.get_facecolors() if units.get_array() is None else units.get_array()
+
+
+@pytest.mark.parametrize("toroidal", [False, True])
+@pytest.mark.parametrize("topology", ["rectangular", "hexagonal"])
+def test_u_matrix__shows_distances_to_neighbors(trained, topology, toroidal):
+    som = trained(topology=topology, toroidal=toroidal)
+    figure = plot_u_matrix(som)
+    [ax] = figure.axes
+    [bar] = ax.child_axes
+    expected = u_matrix(som.weights_, Lattice(4, 6, topology, toroidal))
+    assert np.allclose(np.reshape(shown(ax), (4, 6)), expected)
+    assert bar.get_ylabel() == "mean distance to neighbors"
+    assert (bar.get_ylim()[0], bar.get_ylim()[1]) == pytest.approx((expected.min(), expected.max()))
+    figure.draw_without_rendering()
+
+
+def test_hexagonal__units_are_hexagons_that_touch(trained):
+    [units] = plot_u_matrix(trained(topology="hexagonal")).axes[0].collections
+    hexagons = [path.vertices[:6] for path in units.get_paths()]
+    assert len(hexagons) == 24
+    assert np.allclose([np.linalg.norm(h - np.roll(h, 1, axis=0), axis=1) for h in hexagons], 3**-0.5)
+    corners = [{tuple(corner) for corner in h.round(6)} for h in hexagons]
+    assert len(corners[0] & corners[1]) == 2  # a side
+    assert len(corners[0] & corners[6]) == 2  # with the row below, which is shifted to the right
+    assert len(corners[1] & corners[6]) == 2
+    assert not corners[0] & corners[2]
+
+
+def test_hexagonal__first_row_is_on_top_and_all_are_inside(trained):
+    ax = plot_palette(trained(topology="hexagonal")).axes[0]
+    bottom, top = ax.get_ylim()
+    left, right = ax.get_xlim()
+    assert bottom > top
+    corners = np.concatenate([path.vertices for path in ax.collections[0].get_paths()])
+    assert left <= corners[:, 0].min()
+    assert corners[:, 0].max() <= right
+    assert top <= corners[:, 1].min()
+    assert corners[:, 1].max() <= bottom
+
+
+def test_large_hexagonal__is_no_vector_drawing(trained):
+    assert plot_palette(trained(40, 30, topology="hexagonal")).axes[0].collections[0].get_rasterized()
+    assert not plot_palette(trained(4, 6, topology="hexagonal")).axes[0].collections[0].get_rasterized()
+
+
+@pytest.mark.parametrize("topology", ["rectangular", "hexagonal"])
+@pytest.mark.parametrize(("bands", "panels"), [(1, 1), (3, 3), (4, 4), (5, 5), (20, 12)])
+def test_component_planes__show_each_band(trained, bands, panels, topology):
+    som = trained(bands=bands, topology=topology)
+    figure = plot_component_planes(som)
+    planes = [ax for ax in figure.axes if ax.get_title()]
+    assert len(planes) == panels
+    for band, ax in enumerate(planes):
+        assert np.allclose(np.reshape(shown(ax), (4, 6)), som.weights_[..., band])
+    assert planes[0].get_title() == ("red" if bands == 3 else "band 0")
+
+
+def test_component_planes__of_chosen_bands_by_name(trained):
+    som = trained(bands=9)
+    figure = plot_component_planes(som, bands=[7, 2], names=["near infrared", "red"])
+    planes = [ax for ax in figure.axes if ax.get_title()]
+    assert [ax.get_title() for ax in planes] == ["near infrared", "red"]
+    assert np.allclose(shown(planes[0]), som.weights_[..., 7])
+    with pytest.raises(InputError, match="0 to 8"):
+        plot_component_planes(som, bands=[9])
+    with pytest.raises(InputError, match="one for each of the 2"):
+        plot_component_planes(som, bands=[1, 2], names=["one"])
+
+
+@pytest.mark.parametrize("topology", ["rectangular", "hexagonal"])
+def test_hits__are_shares_and_leave_out_empty_units(trained, topology):
+    som = trained(topology=topology)
+    [ax] = plot_hits(som).axes
+    [bar] = ax.child_axes
+    values = np.ma.ravel(shown(ax))
+    hits = som.quality_.hits
+    assert np.array_equal(np.ma.getmaskarray(values), hits == 0)
+    assert np.allclose(values.compressed(), 100 * hits[hits > 0] / hits.sum())
+    assert bar.get_ylim()[0] == 0
+    assert "1 units without" in ax.get_title()
+
+
+def test_hits__unknown_are_an_error(trained):
+    som = trained()
+    som.quality_ = None
+    with pytest.raises(InputError, match="evaluate"):
+        plot_hits(som)
+
+
+@pytest.mark.parametrize("topology", ["rectangular", "hexagonal"])
+def test_palette__has_the_colors_of_the_units(trained, topology):
+    som = trained(topology=topology)
+    colors = np.asarray(shown(plot_palette(som).axes[0])).reshape(24, -1)[:, :3]
+    assert np.allclose(colors, som.weights_.reshape(-1, 3) / 255)
+
+
+@pytest.mark.parametrize(("rows", "labels"), [(4, 24), (20, 0)])
+def test_swatches__the_most_frequent_come_first(trained, rows, labels):
+    som = trained(rows=rows)
+    ax = plot_swatches(som).axes[0]
+    order = np.argsort(-som.quality_.hits, kind="stable")
+    found = np.asarray(ax.images[0].get_array()).reshape(-1, 4)
+    assert np.allclose(found[: len(order), :3], som.weights_.reshape(-1, 3)[order] / 255)
+    assert (found[: len(order), 3] == 1).all()
+    assert not found[len(order) :].any()
+    assert len(ax.texts) == labels
+    if labels:
+        assert f"{som.quality_.hits.max() / som.quality_.hits.sum():.1%}" in ax.texts[0].get_text()
+
+
+def test_swatches__without_hits_go_by_lightness(trained):
+    som = trained()
+    som.quality_ = None
+    found = np.asarray(plot_swatches(som).axes[0].images[0].get_array()).reshape(-1, 4)[:24, :3]
+    assert (np.diff(found @ [0.2126, 0.7152, 0.0722]) >= 0).all()
+
+
+@pytest.mark.parametrize("plot", [plot_u_matrix, plot_hits, plot_palette, plot_swatches])
+def test_axes__of_the_caller_are_drawn_on(trained, plot):
+    mine = Figure()
+    ax = mine.subplots(1, 2)[1]
+    assert plot(trained(), ax=ax) is mine
+    assert ax.get_title()
+    assert not mine.axes[0].get_title()
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 40), (6, 9), (8, 8), (60, 3)])
+def test_figures__are_as_high_as_their_map(trained, rows, columns):
+    width, height = plot_u_matrix(trained(rows, columns)).get_size_inches()
+    assert 1.5 <= height <= 2 * width
+    if rows == columns:
+        assert height == pytest.approx(width, rel=0.2)
+    elif rows < columns:
+        assert height < width
+
+
+def test_numbers_of_units__are_few_and_right(trained):
+    ax = plot_u_matrix(trained(rows=40, columns=17, topology="hexagonal")).axes[0]
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["0", "4", "8", "12", "16"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["0", "8", "16", "24", "32"]
+    assert ax.get_yticks()[1] == pytest.approx(8 * 3**0.5 / 2)
+
+
+def test_without_matplotlib__the_extra_is_named():
+    check = (
+        "import sys; sys.modules['matplotlib'] = None\n"
+        "from dasksom import InputError, BatchSOM, show\n"
+        "som = BatchSOM(2, 2, epochs=1).fit([[1.0, 2.0], [3.0, 4.0], [5.0, 5.0]])\n"
+        "try: show.plot_u_matrix(som)\n"
+        "except InputError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True, timeout=60)
+    assert "dasksom[plots]" in done.stdout
