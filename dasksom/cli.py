@@ -1,5 +1,6 @@
 """The command line: arguments -> RunConfig -> pipeline; errors as a person reads them."""
 
+import json
 import logging
 import signal
 import sys
@@ -9,18 +10,20 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-from dask.utils import format_bytes
+from dask.utils import format_bytes, format_time
 from rich.console import Console
 from rich.table import Table
 
 from dasksom import __version__, pipeline
+from dasksom.cluster import ALLOCATIONS, CLUSTERS, job_script, take_role
 from dasksom.color_table import has_color_table
 from dasksom.config import MapSection, RunConfig, load_config
 from dasksom.demo import MOSAIC_SIDE, mosaic_demo, photograph_demo
 from dasksom.errors import DasksomError, InputError
 from dasksom.image import open_image
+from dasksom.probing import TASK_SECONDS, estimate
 from dasksom.som.codebook import load_codebook
-from dasksom.terminal import TerminalWatcher
+from dasksom.terminal import JsonFormatter, TerminalWatcher
 
 
 def _print_summary(summary: pipeline.Summary) -> None:
@@ -94,22 +97,56 @@ _map_options = _options(
     click.option("--method", metavar="NAME", help="How the image is read: auto, colors or stream.  [default: auto]"),
     click.option("--seed", type=int, metavar="N", help="Seed of --init sample or random.  [default: 0]"),
 )
+_cluster_options = _options(
+    click.option(
+        "--cluster",
+        metavar="NAME|ADDRESS|FILE",
+        help=f"auto, {', '.join((*CLUSTERS, *ALLOCATIONS))}, tls://host:port, or a scheduler file.",
+    ),
+    click.option(
+        "--workers", type=int, metavar="N", help="Workers to ask for.  [default: one per core here, 1 elsewhere]"
+    ),
+    click.option("--memory-limit", metavar="SIZE", help="Memory of each worker, such as 4GiB."),
+    click.option(
+        "--adapt",
+        nargs=2,
+        type=int,
+        metavar="FEWEST MOST",
+        help="Let the cluster grow and shrink with the work, in place of --workers.",
+    ),
+    click.option("--minimum-workers", type=int, metavar="N", help="Begin when so many are there.  [default: 1]"),
+    click.option("--wait", metavar="TIME", help="How long to wait for them, such as 30min."),
+    click.option("--tls-ca-file", "ca", metavar="FILE", help="Certificate authority of the cluster, for tls://."),
+    click.option("--tls-cert", "cert", metavar="FILE", help="This side's certificate."),
+    click.option("--tls-key", "key", metavar="FILE", help="This side's key."),
+    click.option(
+        "--insecure",
+        is_flag=True,
+        default=None,
+        help="Connect to other machines without encryption; whoever reaches them can then run code there.",
+    ),
+    click.option(
+        "--allow-shell",
+        is_flag=True,
+        default=None,
+        help="Let cluster.options of the configuration carry commands, such as job_script_prologue.",
+    ),
+    click.option(
+        "--config",
+        "config_paths",
+        multiple=True,
+        metavar="FILE",
+        help="YAML file with any of these, more than once: later ones win. configs/ explains them.",
+    ),
+)
+_summary_option = click.option(
+    "--summary", metavar="FILE", help="Write what the run did as JSON: times, bytes, tasks, retries, versions."
+)
 _run_options = _options(
     click.option("--component", metavar="NAME", help="Array inside a Zarr group."),
     click.option("--chunk-size", metavar="SIZE", help="Largest chunk that a task reads, decoded, such as 64MiB."),
     click.option(
         "--cache", metavar="NAME", help="Keep the image in the cluster's memory between passes: auto, memory or none."
-    ),
-    click.option(
-        "--cluster", metavar="NAME|ADDRESS|FILE", help="auto, local, threads, tcp://host:port, or a scheduler file."
-    ),
-    click.option("--workers", type=int, metavar="N", help="Workers of a local cluster.  [default: one per core]"),
-    click.option("--memory-limit", metavar="SIZE", help="Memory of each local worker, such as 4GiB."),
-    click.option(
-        "--config",
-        "config_path",
-        metavar="FILE",
-        help="YAML file with any of these; configs/quantize.yaml explains them.",
     ),
     click.option(
         "--overwrite", is_flag=True, default=None, help="Replace an output that exists, once the new one is whole."
@@ -130,14 +167,30 @@ def _config(given: dict[str, Any]) -> RunConfig:
     names = {section: getattr(model, "model_fields", {}) for section, model in sections.items()}
     laid = {section: {name: given.get(name) for name in fields} for section, fields in names.items()}
     laid["cluster"]["name"] = given.get("cluster")
-    return load_config(given["config_path"], laid)
+    tls = {name: given.get(name) for name in ("ca", "cert", "key")}
+    laid["cluster"]["tls"] = tls if any(tls.values()) else None
+    return load_config(given["config_paths"], laid)
+
+
+def _run_config(given: dict[str, Any]) -> RunConfig:
+    """Give the configuration of a run; of an allocation's processes only the one that makes the run returns."""
+    config = _config(given)
+    options = click.get_current_context().with_resource(take_role(config.cluster.as_options()))
+    return config.model_copy(update={"cluster": config.cluster.reached_by(options)})
+
+
+def _tell(summary: pipeline.Summary, path: str | None) -> None:
+    _print_summary(summary)
+    if path is not None:
+        Path(path).write_text(json.dumps(summary.as_json(), indent=1) + "\n")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="dasksom")
 @click.option("-v", "--verbose", is_flag=True, help="Log what happens.")
 @click.option("--debug", is_flag=True, help="Show tracebacks and log everything.")
-def cli(verbose: bool, debug: bool) -> None:
+@click.option("--log-json", is_flag=True, help="Write the log as JSON, an object a line.")
+def cli(verbose: bool, debug: bool, log_json: bool) -> None:
     """Reduce the colors of an image of any size with a self-organizing map that is trained on every pixel.
 
     \b
@@ -149,10 +202,12 @@ def cli(verbose: bool, debug: bool) -> None:
       dasksom apply palette.npz another.zarr reduced.zarr
     """  # noqa: D301 - click takes the character itself
     handler = logging.StreamHandler()  # for our own messages alone: other libraries keep their ways
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(JsonFormatter() if log_json else logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("dasksom")
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
+    if not debug:  # whoever waits for a cluster wants to know for what, and where to watch it
+        logging.getLogger("dasksom.cluster").setLevel(logging.INFO)
 
 
 @cli.command()
@@ -162,7 +217,9 @@ def cli(verbose: bool, debug: bool) -> None:
 @_image_option
 @_map_options
 @_run_options
-def quantize(image_path: str, output_path: str, model: str | None, **given: Any) -> None:
+@_cluster_options
+@_summary_option
+def quantize(image_path: str, output_path: str, model: str | None, summary: str | None, **given: Any) -> None:
     """Train a map on every pixel of IMAGE and write IMAGE in its colors to OUTPUT.
 
     IMAGE is a Zarr array or group, a TIFF, or a photograph (PNG, JPEG, WebP). OUTPUT is .zarr (labels, image and
@@ -171,8 +228,8 @@ def quantize(image_path: str, output_path: str, model: str | None, **given: Any)
     if model is not None and (told := [name for name in MapSection.model_fields if given.get(name) is not None]):
         raise InputError(f"--{told[0]}: --model brings a trained map, which is used as it is; leave one of the two out")
     with TerminalWatcher(Console(stderr=True)) as watcher:
-        summary = pipeline.quantize(image_path, output_path, _config(given), watcher, model)
-    _print_summary(summary)
+        done = pipeline.quantize(image_path, output_path, _run_config(given), watcher, model)
+    _tell(done, summary)
 
 
 @cli.command()
@@ -180,11 +237,13 @@ def quantize(image_path: str, output_path: str, model: str | None, **given: Any)
 @click.argument("model_path", metavar="MODEL.npz")
 @_map_options
 @_run_options
-def train(image_path: str, model_path: str, **given: Any) -> None:
+@_cluster_options
+@_summary_option
+def train(image_path: str, model_path: str, summary: str | None, **given: Any) -> None:
     """Train a map on every pixel of IMAGE and save it as MODEL.npz."""
     with TerminalWatcher(Console(stderr=True)) as watcher:
-        summary = pipeline.train(image_path, model_path, _config(given), watcher)
-    _print_summary(summary)
+        done = pipeline.train(image_path, model_path, _run_config(given), watcher)
+    _tell(done, summary)
 
 
 @cli.command()
@@ -193,11 +252,61 @@ def train(image_path: str, model_path: str, **given: Any) -> None:
 @click.argument("output_path", metavar="OUTPUT")
 @_image_option
 @_run_options
-def apply(model_path: str, image_path: str, output_path: str, **given: Any) -> None:
+@_cluster_options
+@_summary_option
+def apply(model_path: str, image_path: str, output_path: str, summary: str | None, **given: Any) -> None:
     """Write IMAGE in the colors of a trained map to OUTPUT."""
     with TerminalWatcher(Console(stderr=True)) as watcher:
-        summary = pipeline.quantize(image_path, output_path, _config(given), watcher, model_path)
-    _print_summary(summary)
+        done = pipeline.quantize(image_path, output_path, _run_config(given), watcher, model_path)
+    _tell(done, summary)
+
+
+@cli.command()
+@click.argument("image_path", metavar="IMAGE")
+@click.argument("output_path", metavar="[OUTPUT]", default="output.zarr")
+@click.option("--no-probe", "probed", is_flag=True, flag_value=False, default=True, help="Read nothing: tell no time.")
+@_image_option
+@_map_options
+@_run_options
+@_cluster_options
+def plan(image_path: str, output_path: str, probed: bool, **given: Any) -> None:
+    """Tell what `quantize` with the same options would do and need; refuse what cannot fit.
+
+    Of OUTPUT the suffix matters alone. A chunk is read and worked on, to estimate the time; no cluster is started.
+    """
+    forecast = pipeline.forecast(image_path, output_path, _config(given), probed=probed)
+    table = Table(show_header=False, box=None)
+    for name, value in _about_plan(forecast).items():
+        table.add_row(name, value)
+    Console(soft_wrap=True).print(table)
+
+
+def _about_plan(forecast: pipeline.Forecast) -> dict[str, str]:
+    plan, there = forecast.plan, forecast.workers
+    rows, columns = plan.chunk
+    way = "counting the colors" if plan.counted else f"a first look and {plan.epochs} epochs"
+    limit = f"; has {format_bytes(there.memory)}" if there.memory else ""
+    told = {
+        "chunks": f"{plan.chunks} of {columns} x {rows} pixels, {format_bytes(plan.chunk_bytes)} decoded",
+        "passes": f"{plan.train_passes} to train ({way}), {plan.write_passes} to write",
+        "tasks": f"{plan.tasks} in all; about {plan.tasks * TASK_SECONDS:.3g} s of the scheduler",
+        "read": f"{format_bytes(plan.read_bytes)} decoded",
+        "written": f"at most {format_bytes(plan.written_bytes)}",
+        "memory of a worker": f"at most {format_bytes(plan.worker_bytes)}{limit}",
+        "memory of driver and scheduler": f"at most {format_bytes(plan.driver_bytes)}",
+    }
+    if forecast.probe is not None:
+        threads = there.count * there.threads
+        seconds = estimate(plan, forecast.probe, threads)
+        told["time"] = f"about {format_time(seconds)} on {threads} threads of {there.count} workers like this machine"
+    return told
+
+
+@cli.command("job-script")
+@_cluster_options
+def print_job_script(**given: Any) -> None:
+    """Print the script that a batch system would get for each job of workers; nothing is submitted."""
+    click.echo(job_script(_config(given).cluster.as_options()))
 
 
 @cli.command()

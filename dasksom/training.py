@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -112,6 +112,7 @@ def train(
             done + len(steps),
             step.sigma,
             record.mean_squared_error,
+            extra={"told": asdict(record)},
         )
         history.append(record)
         stop |= on_epoch is not None and on_epoch(record, codebook) is True

@@ -14,6 +14,8 @@ FLOORS = {
     "terminal": 4,
     "demo": 4,
     "pipeline": 3,
+    "probing": 2.7,
+    "planning": 2.5,
     "loading": 2.5,
     "estimator": 2,
     "config": 2,
