@@ -10,7 +10,7 @@ import dask.array as da
 import psutil
 import pytest
 
-from dasksom.cluster import CLUSTERS, ClusterOptions, connect
+from dasksom.cluster import ClusterOptions, connect
 from dasksom.errors import DasksomError, InputError
 
 

@@ -49,13 +49,16 @@ def _slurm(options: ClusterOptions) -> Iterator[ClusterOptions]:
         worker_options={**_worker_options(options), **secure},
     )
     signal.signal(signal.SIGINT, interrupt)
-    with runner:
-        yield replace(
-            options,
-            name=os.fspath(runner.scheduler_file),
-            minimum_workers=max(options.minimum_workers, processes - 2),
-            options={},
-        )
+    try:
+        with runner:
+            yield replace(
+                options,
+                name=os.fspath(runner.scheduler_file),
+                minimum_workers=max(options.minimum_workers, processes - 2),
+                options={},
+            )
+    finally:  # the next run in the same job must not find the scheduler of this one
+        runner.scheduler_file.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -75,7 +75,10 @@ class ClusterOptions:
 
     def wait_seconds(self, usual: float) -> float:
         """Give how long to wait for workers, in seconds."""
-        return usual if self.wait is None else float(parse_timedelta(self.wait, default="minutes"))
+        if self.wait is None:
+            return usual
+        time = re.sub(r"\s*mins?$", "m", self.wait.strip())  # dask knows m, minute and minutes
+        return float(parse_timedelta(time, default="minutes"))
 
 
 @dataclass(frozen=True)
