@@ -187,6 +187,15 @@ def _read(path: Path) -> dict[str, Any]:
     return {name: {} if section is None else section for name, section in content.items()}
 
 
+def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Give a mapping with the keys of both; those of `over` win, in mappings inside too."""
+    both = {**under, **over}
+    for key in under.keys() & over.keys():
+        if isinstance(under[key], dict) and isinstance(over[key], dict):
+            both[key] = _laid_over(under[key], over[key])
+    return both
+
+
 Paths = str | Path | Sequence[str | Path] | None
 
 
@@ -208,9 +217,7 @@ def load_config(paths: Paths, given: dict[str, dict[str, Any]]) -> RunConfig:
     path = ", ".join(map(str, files)) or None
     content: dict[str, Any] = {}
     for file in files:
-        for section, values in _read(Path(file).expanduser()).items():
-            both = isinstance(values, dict) and isinstance(content.get(section), dict)
-            content[section] = {**content[section], **values} if both else values
+        content = _laid_over(content, _read(Path(file).expanduser()))
     if isinstance(told := content.get("cluster"), dict) and "allow_shell" in told:
         raise InputError(f"{path}: cluster.allow_shell: a file cannot allow itself commands; give --allow-shell")
     for section, values in given.items():

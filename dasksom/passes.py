@@ -39,6 +39,8 @@ GROUPED_CHUNKS = 4096
 """Images of fewer chunks have a task for each, so that there is one for everybody."""
 GROUPED_BYTES = 1 << 20
 """Largest chunk that shares a task with its neighbors: work of some milliseconds, of which a task costs one."""
+IN_FLIGHT = 64
+"""Tasks to have waiting at least, so that short ones need not wait for the next to be submitted."""
 HEADROOM = 0.25
 """Part of a worker's memory that stays free for the work when an image is kept in the rest."""
 CACHES = ("auto", "memory", "none")
@@ -169,7 +171,8 @@ def _run_windows(parts: Iterator[_Window]) -> Iterator[tuple[Any, int]]:
         for window in parts:
             waiting.append((client.compute(window.root), window))
             # enough for every thread to have two tasks to go on with while the oldest window ends
-            while len(waiting) > 1 and sum(one.tasks for _, one in list(waiting)[1:]) >= 2 * _threads(client):
+            enough = max(IN_FLIGHT, 2 * _threads(client))
+            while len(waiting) > 1 and sum(one.tasks for _, one in list(waiting)[1:]) >= enough:
                 future, done = waiting.popleft()
                 yield future.result(), done.chunks
         while waiting:

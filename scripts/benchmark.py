@@ -6,6 +6,7 @@ gigapixel   a Zarr mosaic of photographs through fit and label writing, over wha
 plain dask and zarr peers       a whole fit against XPySom and MiniSom (timed on a part of the pixels; their cost is
 linear in them) memory      a streaming run over an image of eight times the cluster's memory
 photograph  the command line on an ordinary photograph
+scaling, chunks, plan, limit    what clusters cost: see cluster_rows.py
 exact       labels against a brute-force search in float64
 """
 
@@ -24,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import cluster_rows
 import dask.array as da
 import numpy as np
 import zarr
@@ -371,10 +373,15 @@ def exact() -> list[Row]:
     return rows
 
 
+def own(rows: list[cluster_rows.BareRow]) -> list[Row]:
+    """Take the rows of clusters into the table."""
+    return [Row(*row) for row in rows]
+
+
 def main() -> None:
     """Run the rows that were asked for; print a table and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = ["gigapixel", "peers", "memory", "photograph", "exact"]
+    names = ["gigapixel", "peers", "memory", "photograph", "exact", "scaling", "chunks", "plan", "limit"]
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"some of {', '.join(names)}; all by default")
     parser.add_argument(
         "--toy", action="store_true", help="small sizes: shows that it runs, measures nothing of interest"
@@ -399,6 +406,10 @@ def main() -> None:
             "memory": lambda: memory(sizes, folder),
             "photograph": lambda: photograph(folder, sizes.repeats),
             "exact": exact,
+            "scaling": lambda: own(cluster_rows.scaling(*((256, 4) if arguments.toy else ()))),
+            "chunks": lambda: own(cluster_rows.chunks(*(((500, 5_000),) if arguments.toy else ()))),
+            "plan": lambda: own(cluster_rows.plan(folder, *(([(256, 64, "f4")],) if arguments.toy else ()))),
+            "limit": lambda: own(cluster_rows.limit(folder, *((1,) if arguments.toy else ()))),
         }
         for name in arguments.rows or names:
             rows += jobs[name]()

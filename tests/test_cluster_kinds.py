@@ -373,7 +373,7 @@ def test_slurm__jobs_and_an_allocation_give_the_same_file(tmp_path, photograph):
     run("dasksom", "quantize", "scene.zarr", "threads.zarr", *small, "--cluster", "threads")
     run("dasksom", "quantize", "scene.zarr", "jobs.zarr", *small, *config, "--workers", "2", "--minimum-workers", "2")
     script = str(PROJECT / "scripts" / "submit-slurm")
-    run("sbatch", "--wait", "--ntasks", "4", "--mem", "4G", script, "scene.zarr", "allocation.zarr", *small)
+    run("sbatch", "--wait", "--ntasks", "4", "--mem-per-cpu", "1G", script, "scene.zarr", "allocation.zarr", *small)
     first = zarr.open_group(tmp_path / "threads.zarr", mode="r")
     for name in ("jobs.zarr", "allocation.zarr"):
         group = zarr.open_group(tmp_path / name, mode="r")
