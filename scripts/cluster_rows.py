@@ -47,9 +47,8 @@ def _shifted(block_id, tile):
 def _lazy(rows: int, columns: int, side: int, bands: int) -> da.Array:
     """Make an image of rows x columns chunks that costs next to nothing to generate."""
     chunks = ((side,) * rows, (side,) * columns, (bands,))
-    return da.map_blocks(
-        _shifted, _pattern(side, side, bands), chunks=chunks, dtype=np.float32, meta=np.empty((0, 0, 0))
-    )
+    tile = _pattern(side, side, bands)
+    return da.map_blocks(_shifted, tile=tile, chunks=chunks, dtype=np.float32, meta=np.empty((0, 0, 0), np.float32))
 
 
 def _tiny(block_id):
@@ -104,7 +103,7 @@ def _one(block, corner):
 
 
 def simulate(chunks: int, workers: int, chunk: float, task: float, tail: float) -> float:
-    """Give the seconds of an epoch: the busier of the workers and the scheduler, and what an epoch waits for at its end."""
+    """Give the seconds of an epoch: of the busier of workers and scheduler, and of what it waits for at its end."""
     return max(ceil(chunks / workers) * chunk, chunks * 17 / 16 * task) + tail
 
 

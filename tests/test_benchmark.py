@@ -13,12 +13,14 @@ SCRIPT = Path(__file__).parents[1] / "scripts" / "benchmark.py"
 
 @pytest.fixture(scope="module")
 def benchmark():
+    sys.path.insert(0, str(SCRIPT.parent))  # as for a script that is started
     spec = importlib.util.spec_from_file_location("benchmark", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     sys.modules["benchmark"] = module  # workers and dataclasses look it up by name
     spec.loader.exec_module(module)
     yield module
     del sys.modules["benchmark"]
+    sys.path.remove(str(SCRIPT.parent))
 
 
 def test_gigapixel__toy(tmp_path):
@@ -39,6 +41,23 @@ def test_unknown_rows_are_refused():
     done = subprocess.run([sys.executable, SCRIPT, "nothing"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "gigapixel" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", ["scaling", "chunks", "plan", "limit"])
+def test_clusters__toy(tmp_path, row):
+    command = [sys.executable, SCRIPT, row, "--toy", "--json", "rows.json", "--folder", "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    rows = {row["name"]: row["value"] for row in json.loads((tmp_path / "rows.json").read_text())["rows"]}
+    if row == "chunks":
+        assert max(value for name, value in rows.items() if "tasks" in name) <= 1.1
+        assert max(value for name, value in rows.items() if "driver" in name) <= 400
+    if row == "plan":
+        assert 1 <= rows["planned memory / measured, least"] <= rows["planned memory / measured, most"] <= 2
+    if row == "limit" and rows:
+        assert rows["spilled + restarted + done again + killed"] == 0
+        assert rows["peak of a worker / planned"] <= 1
 
 
 @pytest.mark.slow
