@@ -102,6 +102,11 @@ def get_ready(client: Any, options: ClusterOptions, usual_wait: float) -> None:
     """
     wait_for_workers(client, options.minimum_workers, options.wait_seconds(usual_wait))
     check_versions(client.get_versions(packages=list(SAME_EVERYWHERE)))
+    tell_dashboard(client)
+
+
+def tell_dashboard(client: Any) -> None:
+    """Say where a cluster can be watched, where the package for that is installed."""
     if find_spec("bokeh") and client.dashboard_link:
         logger.info("dashboard: %s", client.dashboard_link)
 

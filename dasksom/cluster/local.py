@@ -7,6 +7,7 @@ from typing import Any
 
 import dask
 
+from dasksom.cluster.joining import tell_dashboard
 from dasksom.cluster.options import ClusterOptions
 
 LOOPBACK = "127.0.0.1"
@@ -56,4 +57,5 @@ def local(options: ClusterOptions) -> Iterator[Any]:
         ) as cluster,
         Client(cluster) as client,
     ):
+        tell_dashboard(client)
         yield client
