@@ -1,31 +1,43 @@
 """The command line: arguments -> RunConfig -> pipeline; errors as a person reads them."""
 
+import json
 import logging
 import signal
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-from dask.utils import format_bytes
+from dask.utils import format_bytes, format_time
 from rich.console import Console
 from rich.table import Table
 
 from dasksom import __version__, pipeline
+from dasksom.cluster import job_script, take_role
 from dasksom.color_table import has_color_table
 from dasksom.config import MapSection, RunConfig, load_config
 from dasksom.demo import MOSAIC_SIDE, mosaic_demo, photograph_demo
 from dasksom.errors import DasksomError, InputError
-from dasksom.image import Picture, open_picture
+from dasksom.image import Picture, images_in, open_picture
 from dasksom.image.palette_files import write_palette
+from dasksom.options import (
+    cluster_options,
+    map_options,
+    mask_options,
+    output_options,
+    part_options,
+    run_options,
+    summary_option,
+)
+from dasksom.probing import TASK_SECONDS, estimate
 from dasksom.reporting import check_report, report_path, write_report
+from dasksom.runs import Summary
 from dasksom.som.codebook import load_codebook
-from dasksom.terminal import TerminalWatcher
+from dasksom.terminal import JsonFormatter, TerminalWatcher
 
 
-def _print_summary(summary: pipeline.Summary) -> None:
+def _print_summary(summary: Summary) -> None:
     height, width, bands = summary.shape
     pixels = height * width
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in summary.seconds.items())
@@ -38,187 +50,36 @@ def _print_summary(summary: pipeline.Summary) -> None:
     click.echo(f"{times}; {pixels / total / 1e6:.1f} Mpx/s")
 
 
-def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def add(command: Any) -> Any:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
-_map_options = _options(
-    click.option(
-        "--grid", metavar="ROWSxCOLUMNS", help="Size of the map: as many colors as ROWS x COLUMNS.  [default: 16x16]"
-    ),
-    click.option("--epochs", type=int, metavar="N", help="Times that every pixel is presented.  [default: 20]"),
-    click.option(
-        "--sigma",
-        nargs=2,
-        type=float,
-        metavar="FIRST LAST",
-        help="Radius of the neighborhood, in lattice units.  [default: half a side, 0.1; 0.5 before a refinement]",
-    ),
-    click.option(
-        "--refine",
-        type=int,
-        metavar="N",
-        help="Epochs after those in which units move to where the error is; 0 keeps the order of the map.  "
-        "[default: 80 for 8-bit colors, else 0]",
-    ),
-    click.option(
-        "--color-space",
-        metavar="NAME",
-        help="Space in which colors are compared: rgb (the image's numbers), lab or oklab.  [default: rgb]",
-    ),
-    click.option(
-        "--metric",
-        metavar="NAME",
-        help="How far a pixel is from a unit: euclidean, cosine, manhattan or chebyshev.  [default: euclidean]",
-    ),
-    click.option(
-        "--topology", metavar="NAME", help="rectangular (8 neighbors) or hexagonal (6).  [default: rectangular]"
-    ),
-    click.option(
-        "--toroidal", is_flag=True, default=None, help="Let the map have no edge: last row next to the first."
-    ),
-    click.option(
-        "--neighborhood",
-        metavar="NAME",
-        help="How much neighbors learn: gaussian, bubble, triangle or epanechnikov.  [default: gaussian]",
-    ),
-    click.option(
-        "--decay",
-        metavar="NAME",
-        help="How sigma shrinks: exponential, inverse, linear or asymptotic.  [default: exponential]",
-    ),
-    click.option(
-        "--sample",
-        type=float,
-        metavar="SHARE",
-        help="Train on this share of the pixels, such as 0.01, for a quick look.  [default: 1, all of them]",
-    ),
-    click.option("--init", metavar="NAME", help="Colors to start from: pca, sample or random.  [default: pca]"),
-    click.option("--method", metavar="NAME", help="How the image is read: auto, colors or stream.  [default: auto]"),
-    click.option("--seed", type=int, metavar="N", help="Seed of --init sample or random.  [default: 0]"),
-)
-_part_options = _options(
-    click.option("--component", metavar="NAME", help="Array or image inside a Zarr group."),
-    click.option("--series", type=int, metavar="N", help="Number of the image in a file of several."),
-    click.option("--level", type=int, metavar="N", help="Level of a pyramid.  [default: 0, the full resolution]"),
-    click.option(
-        "--select",
-        multiple=True,
-        metavar="AXIS=PLACES",
-        help="Place along an axis, such as z=3, or bands, such as c=0,2 or c=0:3; may be repeated.",
-    ),
-    click.option("--axes", metavar="LETTERS", help="What the stored axes are, such as cyx, if the file does not tell."),
-    click.option(
-        "--fill-missing",
-        is_flag=True,
-        default=None,
-        help="Take chunks and tiles that the file lacks for its fill value; else they are an error.",
-    ),
-)
-_mask_options = _options(
-    click.option("--mask", metavar="IMAGE", help="Image, of any lower resolution too: pixels count where it is not 0."),
-    click.option(
-        "--nodata", metavar="VALUE", help="Value of pixels that do not count; none: the file's is not heeded."
-    ),
-    click.option(
-        "--alpha",
-        metavar="NAME",
-        help="Opacity: mask (transparent pixels do not count), drop or band.  [default: mask]",
-    ),
-)
-_run_options = _options(
-    _part_options,
-    _mask_options,
-    click.option("--chunk-size", metavar="SIZE", help="Largest chunk that a task reads, decoded, such as 64MiB."),
-    click.option(
-        "--cache", metavar="NAME", help="Keep the image in the cluster's memory between passes: auto, memory or none."
-    ),
-    click.option(
-        "--cluster", metavar="NAME|ADDRESS|FILE", help="auto, local, threads, tcp://host:port, or a scheduler file."
-    ),
-    click.option("--workers", type=int, metavar="N", help="Workers of a local cluster.  [default: one per core]"),
-    click.option("--memory-limit", metavar="SIZE", help="Memory of each local worker, such as 4GiB."),
-    click.option(
-        "--config",
-        "config_path",
-        metavar="FILE",
-        help="YAML file with any of these; configs/quantize.yaml explains them.",
-    ),
-    click.option(
-        "--overwrite", is_flag=True, default=None, help="Replace an output that exists, once the new one is whole."
-    ),
-)
-_output_options = _options(
-    click.option(
-        "--no-image",
-        "image",
-        flag_value=False,
-        default=None,
-        type=bool,
-        help="Write labels and palette only (.zarr outputs).",
-    ),
-    click.option(
-        "--pixels",
-        metavar="NAME",
-        help="What a .tif or .png holds: palette (up to 256 colors), colors, or labels (unit + 1, 0 is no data).  "
-        "[default: palette where it can be, else colors]",
-    ),
-    click.option(
-        "--layout",
-        metavar="NAME",
-        help="Coarser levels of a .tif or .ome.zarr: pyramid, flat (none), or cog (cloud-optimized GeoTIFF).  "
-        "[default: pyramid; cog for a .tif that lies on earth]",
-    ),
-    click.option(
-        "--dither",
-        metavar="NAME",
-        help="Spread neighboring colors over a pattern: none, or bayer (images of 1 or 3 bands).  [default: none]",
-    ),
-    click.option(
-        "--chunk",
-        type=int,
-        metavar="PIXELS",
-        help="Side of Zarr chunks or TIFF tiles.  [default: 1024 in .ome.zarr, 512 in .tif]",
-    ),
-    click.option(
-        "--shard",
-        type=int,
-        metavar="PIXELS",
-        help="Side of the files of an .ome.zarr; 0: a file per chunk.  [default: what a task writes]",
-    ),
-    click.option(
-        "--codec",
-        metavar="NAME",
-        help="zstd, blosc, gzip or none in Zarr; zlib, zstd or none in TIFF.  [default: the first]",
-    ),
-    click.option(
-        "--ome-version", metavar="VERSION", help="Of an .ome.zarr: 0.5, or 0.4 for older readers.  [default: 0.5]"
-    ),
-    click.option(
-        "--report", is_flag=True, default=None, help="Write OUTPUT.report.html besides: `dasksom report` explains it."
-    ),
-)
-
-
 def _config(given: dict[str, Any]) -> RunConfig:
     sections = {name: field.annotation for name, field in RunConfig.model_fields.items()}
     names = {section: getattr(model, "model_fields", {}) for section, model in sections.items()}
     laid = {section: {name: given.get(name) for name in fields} for section, fields in names.items()}
     laid["cluster"]["name"] = given.get("cluster")
     laid["input"]["select"] = given.get("select") or None
-    return load_config(given["config_path"], laid)
+    tls = {name: given.get(name) for name in ("ca", "cert", "key")}
+    laid["cluster"]["tls"] = tls if any(tls.values()) else None
+    return load_config(given["config_paths"], laid)
+
+
+def _run_config(given: dict[str, Any]) -> RunConfig:
+    """Give the configuration of a run; of an allocation's processes only the one that makes the run returns."""
+    config = _config(given)
+    options = click.get_current_context().with_resource(take_role(config.cluster.as_options()))
+    return config.model_copy(update={"cluster": config.cluster.reached_by(options)})
+
+
+def _tell(summary: Summary, path: str | None) -> None:
+    _print_summary(summary)
+    if path is not None:
+        Path(path).write_text(json.dumps(summary.as_json(), indent=1) + "\n")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="dasksom")
 @click.option("-v", "--verbose", is_flag=True, help="Log what happens.")
 @click.option("--debug", is_flag=True, help="Show tracebacks and log everything.")
-def cli(verbose: bool, debug: bool) -> None:
+@click.option("--log-json", is_flag=True, help="Write the log as JSON, an object a line.")
+def cli(verbose: bool, debug: bool, log_json: bool) -> None:
     """Reduce the colors of an image of any size with a self-organizing map that is trained on every pixel.
 
     \b
@@ -231,20 +92,24 @@ def cli(verbose: bool, debug: bool) -> None:
       dasksom report reduced.zarr
     """  # noqa: D301 - click takes the character itself
     handler = logging.StreamHandler()  # for our own messages alone: other libraries keep their ways
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(JsonFormatter() if log_json else logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("dasksom")
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
+    if not debug:  # whoever waits for a cluster wants to know for what, and where to watch it
+        logging.getLogger("dasksom.cluster").setLevel(logging.INFO)
 
 
 @cli.command()
 @click.argument("image_path", metavar="IMAGE")
 @click.argument("output_path", metavar="OUTPUT")
 @click.option("--model", metavar="FILE", help="Use this trained map instead of training one.")
-@_output_options
-@_map_options
-@_run_options
-def quantize(image_path: str, output_path: str, model: str | None, **given: Any) -> None:
+@output_options
+@map_options
+@run_options
+@cluster_options
+@summary_option
+def quantize(image_path: str, output_path: str, model: str | None, summary: str | None, **given: Any) -> None:
     """Train a map on every pixel of IMAGE and write IMAGE in its colors to OUTPUT.
 
     IMAGE is a Zarr or OME-Zarr directory, a TIFF (OME-TIFF, GeoTIFF, SVS), a PNG, JPEG or WebP, a GDAL .vrt, a folder
@@ -254,41 +119,85 @@ def quantize(image_path: str, output_path: str, model: str | None, **given: Any)
     """
     if model is not None and (told := [name for name in MapSection.model_fields if given.get(name) is not None]):
         raise InputError(f"--{told[0]}: --model brings a trained map, which is used as it is; leave one of the two out")
-    _quantize(image_path, output_path, _config(given), model)
+    _quantize(image_path, output_path, _run_config(given), model, summary)
 
 
 @cli.command()
-@click.argument("image_path", metavar="IMAGE")
+@click.argument("image_paths", metavar="IMAGE...", nargs=-1, required=True)
 @click.argument("model_path", metavar="MODEL.npz")
-@_map_options
-@_run_options
-def train(image_path: str, model_path: str, **given: Any) -> None:
-    """Train a map on every pixel of IMAGE and save it as MODEL.npz."""
+@map_options
+@run_options
+@cluster_options
+@summary_option
+def train(image_paths: tuple[str, ...], model_path: str, summary: str | None, **given: Any) -> None:
+    """Train one map on every pixel of IMAGE, or of several, and save it as MODEL.npz.
+
+    Of a folder that is no image itself all images are taken.
+    """
     with TerminalWatcher(Console(stderr=True)) as watcher:
-        summary = pipeline.train(image_path, model_path, _config(given), watcher)
-    _print_summary(summary)
+        done = pipeline.train(image_paths, model_path, _run_config(given), watcher)
+    _tell(done, summary)
 
 
 @cli.command()
 @click.argument("model_path", metavar="MODEL.npz")
-@click.argument("image_path", metavar="IMAGE")
+@click.argument("image_paths", metavar="IMAGE...", nargs=-1, required=True)
 @click.argument("output_path", metavar="OUTPUT")
-@_output_options
-@_run_options
-def apply(model_path: str, image_path: str, output_path: str, **given: Any) -> None:
-    """Write IMAGE in the colors of a trained map to OUTPUT."""
-    _quantize(image_path, output_path, _config(given), model_path)
+@click.option(
+    "--format",
+    "suffix",
+    metavar="SUFFIX",
+    help="Of the outputs in a folder: .zarr, .ome.zarr, .tif, .png or .jpg.  [default: .zarr]",
+)
+@output_options
+@run_options
+@cluster_options
+@summary_option
+def apply(
+    model_path: str,
+    image_paths: tuple[str, ...],
+    output_path: str,
+    suffix: str | None,
+    summary: str | None,
+    **given: Any,
+) -> None:
+    """Write IMAGE in the colors of a trained map to OUTPUT; or several images, each to its own output in a folder.
+
+    With several images, a folder of images or --format, OUTPUT is a folder. Outputs that are there already are whole,
+    and passed over: the same command goes on where it was stopped.
+
+    \b
+    Examples:
+      dasksom apply palette.npz photo.png reduced.png
+      dasksom apply palette.npz slides/*.tif reduced --format .ome.zarr
+    """  # noqa: D301 - click takes the character itself
+    config = _run_config(given)
+    if suffix is None and len(image_paths) == 1 and images_in(image_paths[0]) == [image_paths[0]]:
+        _quantize(image_paths[0], output_path, config, model_path, summary)
+        return
+    if summary is not None or config.output.report:
+        raise InputError("--summary and --report are for one image; leave them out, or apply the map to one at a time")
+    failed = 0
+    with TerminalWatcher(Console(stderr=True)) as watcher:
+        for one in pipeline.apply_to_all(model_path, image_paths, output_path, suffix or ".zarr", config, watcher):
+            if one.summary is not None:
+                _print_summary(one.summary)
+            else:
+                failed += one.error is not None
+                click.echo(f"{one.output}: {one.error or 'is there already'}", err=one.error is not None)
+    if failed:
+        raise DasksomError(f"{failed} of the images could not be written; the same command tries these again")
 
 
-def _quantize(image_path: str, output_path: str, config: RunConfig, model: str | None) -> None:
+def _quantize(image_path: str, output_path: str, config: RunConfig, model: str | None, summary: str | None) -> None:
     target, overwrite = report_path(output_path), config.output.overwrite
     if config.output.report:
         check_report(output_path, target, overwrite=overwrite)
     with TerminalWatcher(Console(stderr=True)) as watcher:
-        summary = pipeline.quantize(image_path, output_path, config, watcher, model)
-    _print_summary(summary)
+        done = pipeline.quantize(image_path, output_path, config, watcher, model)
+    _tell(done, summary)
     if config.output.report:
-        just_made = summary.record, summary.overview
+        just_made = done.record, done.overview
         write_report(output_path, target, original=image_path, overwrite=overwrite, just_made=just_made)
         click.echo(f"{target}: a report of it")
 
@@ -342,10 +251,60 @@ def palette(model_path: str, output_path: str, bands: str | None, overwrite: boo
 
 
 @cli.command()
+@click.argument("image_path", metavar="IMAGE")
+@click.argument("output_path", metavar="[OUTPUT]", default="output.zarr")
+@click.option("--no-probe", "probed", is_flag=True, flag_value=False, default=True, help="Read nothing: tell no time.")
+@output_options
+@map_options
+@run_options
+@cluster_options
+def plan(image_path: str, output_path: str, probed: bool, **given: Any) -> None:
+    """Tell what `quantize` with the same options would do and need; refuse what cannot fit.
+
+    Of OUTPUT the suffix matters alone. A chunk is read and worked on, to estimate the time; no cluster is started.
+    """
+    forecast = pipeline.forecast(image_path, output_path, _config(given), probed=probed)
+    table = Table(show_header=False, box=None)
+    for name, value in _about_plan(forecast).items():
+        table.add_row(name, value)
+    Console(soft_wrap=True).print(table)
+
+
+def _about_plan(forecast: pipeline.Forecast) -> dict[str, str]:
+    plan, there = forecast.plan, forecast.workers
+    rows, columns = plan.chunk
+    way = "counting the colors" if plan.counted else f"a first look and {plan.epochs} epochs"
+    limit = f"; has {format_bytes(there.memory)}" if there.memory else ""
+    told = {
+        "chunks": f"{plan.chunks} of {columns} x {rows} pixels, {format_bytes(plan.chunk_bytes)} decoded",
+        "passes": f"{plan.train_passes} to train ({way}), {plan.write_passes} to write",
+        "tasks": f"{plan.tasks} in all; about {plan.tasks * TASK_SECONDS:.3g} s of the scheduler",
+        "read": f"{format_bytes(plan.read_bytes)} decoded",
+        "written": f"at most {format_bytes(plan.written_bytes)}",
+        "memory of a worker": f"at most {format_bytes(plan.worker_bytes)}{limit}",
+        "memory of driver and scheduler": f"at most {format_bytes(plan.driver_bytes)}",
+    }
+    if forecast.probe is not None:
+        threads = there.count * there.threads
+        seconds = estimate(plan, forecast.probe, threads)
+        told["time"] = f"about {format_time(seconds)} on {threads} threads of {there.count} workers like this machine"
+    return told
+
+
+@cli.command("job-script")
+@cluster_options
+def print_job_script(**given: Any) -> None:
+    """Print the script that a batch system would get for each job of workers; nothing is submitted."""
+    click.echo(job_script(_config(given).cluster.as_options()))
+
+
+@cli.command()
 @click.argument("path", metavar="IMAGE|MODEL.npz")
-@_part_options
-@_mask_options
-@click.option("--config", "config_path", metavar="FILE", help="YAML file with any of these, under input.")
+@part_options
+@mask_options
+@click.option(
+    "--config", "config_paths", multiple=True, metavar="FILE", help="YAML file with any of these, under input."
+)
 def info(path: str, **given: Any) -> None:
     """Tell what an image or a trained map is, reading none of the pixels."""
     table = Table(show_header=False, box=None)

@@ -2,15 +2,16 @@
 
 import difflib
 import re
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from dask.utils import parse_bytes
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from dasksom.cluster import ClusterOptions, check_options
+from dasksom.cluster import ClusterOptions, TlsFiles, check_options
 from dasksom.errors import InputError
 from dasksom.image import ALPHA, parse_select
 from dasksom.image.options import Options
@@ -56,16 +57,39 @@ class MapSection(_Section):
         return tuple(int(side) for side in match.groups()) if match else value
 
 
+class TlsSection(_Section):
+    """Paths of the PEM files of a cluster that is reached by tls://."""
+
+    ca: str
+    cert: str
+    key: str
+
+
 class ClusterSection(_Section):
     """Where the run's tasks are computed; `ClusterOptions` explains each."""
 
     name: str = "auto"
     workers: int | None = None
     memory_limit: str | None = None
+    adapt: tuple[int, int] | None = None
+    minimum_workers: int = 1
+    wait: str | None = None
+    insecure: bool = False
+    tls: TlsSection | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    allow_shell: bool = Field(default=False, exclude=True)
+    """Whether options may carry commands; from the command line alone."""
 
-    def options(self) -> ClusterOptions:
+    def as_options(self) -> ClusterOptions:
         """Give the options as the cluster module takes them."""
-        return ClusterOptions(**self.model_dump())
+        given = {name: getattr(self, name) for name in type(self).model_fields}
+        given["tls"] = None if self.tls is None else TlsFiles(**self.tls.model_dump())
+        return ClusterOptions(**given)
+
+    def reached_by(self, options: ClusterOptions) -> "ClusterSection":
+        """Lead to the cluster that an allocation's processes make up."""
+        names = ("name", "minimum_workers", "options")
+        return self.model_copy(update={name: getattr(options, name) for name in names})
 
 
 class InputSection(_Section):
@@ -177,8 +201,18 @@ class RunConfig(_Section):
     output: OutputSection = Field(default_factory=OutputSection)
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice, where PyYAML would keep the last in silence."""
+class _Plain(yaml.SafeLoader):
+    """Safe YAML without the surprises of its version 1.1.
+
+    A key given twice is refused, where PyYAML would keep the last in silence, and so are aliases, which can make
+    gigabytes of a few lines. And only what looks like a number is one: 1e-4 is, 12:30:45 (45045 elsewhere), 010 (8) and
+    no (false) are text.
+    """
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not accepted")
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -190,14 +224,25 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_Plain.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    ("int", r"^[-+]?(?:0|[1-9][0-9]*)$", "-+0123456789"),
+    ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$", "-+.0123456789"),
+    ("float", r"^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$", "-+."),
+):
+    _Plain.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MOST_CONFIG_BYTES:
             raise InputError(f"{path}: {path.stat().st_size} bytes; a configuration has at most {MOST_CONFIG_BYTES}")
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Plain)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a YAML file that can be used: {error}") from error
     if content is None:
         return {}
@@ -208,12 +253,24 @@ def _read(path: Path) -> dict[str, Any]:
     return {name: {} if section is None else section for name, section in content.items()}
 
 
-def load_config(path: str | Path | None, given: dict[str, dict[str, Any]]) -> RunConfig:
-    """Read a configuration file, if any, and lay what was given on the command line over it.
+def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Give a mapping with the keys of both; those of `over` win, in mappings inside too."""
+    both = {**under, **over}
+    for key in under.keys() & over.keys():
+        if isinstance(under[key], dict) and isinstance(over[key], dict):
+            both[key] = _laid_over(under[key], over[key])
+    return both
+
+
+Paths = str | Path | Sequence[str | Path] | None
+
+
+def load_config(paths: Paths, given: dict[str, dict[str, Any]]) -> RunConfig:
+    """Read configuration files, if any, and lay what was given on the command line over them.
 
     Parameters
     ----------
-    path : path of a YAML file, or None
+    paths : path of a YAML file, or several, of which later ones win key by key
     given : dict of section to dict of field to value
         None stands for "not given".
 
@@ -222,7 +279,13 @@ def load_config(path: str | Path | None, given: dict[str, dict[str, Any]]) -> Ru
     InputError
         For a file that cannot be read, an unknown key (the nearest known one is named), a value of the wrong kind.
     """
-    content = _read(Path(path).expanduser()) if path is not None else {}
+    files = [] if paths is None else [paths] if isinstance(paths, str | Path) else list(paths)
+    path = ", ".join(map(str, files)) or None
+    content: dict[str, Any] = {}
+    for file in files:
+        content = _laid_over(content, _read(Path(file).expanduser()))
+    if isinstance(told := content.get("cluster"), dict) and "allow_shell" in told:
+        raise InputError(f"{path}: cluster.allow_shell: a file cannot allow itself commands; give --allow-shell")
     for section, values in given.items():
         told = {name: value for name, value in values.items() if value is not None}
         if told and not isinstance(content.setdefault(section, {}), dict):
@@ -233,20 +296,21 @@ def load_config(path: str | Path | None, given: dict[str, dict[str, Any]]) -> Ru
         config = RunConfig.model_validate(content)
     except ValidationError as error:
         raise InputError("; ".join(_explain(problem, path) for problem in error.errors())) from None
-    check_options(config.cluster.options())
+    check_options(config.cluster.as_options())
     config.output.options()
     return config
 
 
-def _explain(problem: Any, path: str | Path | None) -> str:
+def _explain(problem: Any, path: str | None) -> str:
     place = [str(part) for part in problem["loc"]]
     name = ".".join(place)
     prefix = f"{path}: " if path is not None else ""
     if problem["type"] == "extra_forbidden":
         owner: Any = RunConfig
         for part in place[:-1]:
-            owner = owner.model_fields[part].annotation
-        known = list(owner.model_fields)
+            annotation = owner.model_fields[part].annotation
+            owner = next(one for one in (annotation, *get_args(annotation)) if hasattr(one, "model_fields"))
+        known = [key for key, field in owner.model_fields.items() if not field.exclude]
         near = difflib.get_close_matches(place[-1], known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
         return f"{prefix}unknown key {name!r}; {hint}"

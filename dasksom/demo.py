@@ -12,6 +12,7 @@ from dasksom import pipeline
 from dasksom.config import MapSection, OutputSection, RunConfig
 from dasksom.errors import InputError
 from dasksom.image import publish, write_mosaic
+from dasksom.runs import Watcher
 
 MOSAIC_SIDE = 32768
 """Pixels; its square is 1.07 gigapixels."""
@@ -34,7 +35,7 @@ def _config(grid: tuple[int, int]) -> RunConfig:
     return RunConfig(map=MapSection(grid=grid), output=OutputSection(overwrite=True))
 
 
-def photograph_demo(folder: Path, watcher: pipeline.Watcher) -> list[str]:
+def photograph_demo(folder: Path, watcher: Watcher) -> list[str]:
     """Quantize a photograph that ships with scikit-image to 9, 64 and 256 colors, and set the pictures side by side.
 
     Returns
@@ -59,7 +60,7 @@ def photograph_demo(folder: Path, watcher: pipeline.Watcher) -> list[str]:
     return [*lines, f"Look at {together}: the original, then 9, 64 and 256 colors."]
 
 
-def mosaic_demo(folder: Path, watcher: pipeline.Watcher, side: int) -> list[str]:
+def mosaic_demo(folder: Path, watcher: Watcher, side: int) -> list[str]:
     """Build a Zarr mosaic of real photographs and quantize it to 256 colors.
 
     Parameters

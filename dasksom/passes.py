@@ -14,15 +14,21 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, product
 from typing import Any, Protocol, TypeVar
+from uuid import uuid4
 
 import dask
 import dask.array as da
 import numpy as np
 import psutil
+from dask._task_spec import List, Task, TaskRef  # what dask's own collections are made of
 from dask.base import tokenize
 from dask.delayed import Delayed
+from dask.system import CPU_COUNT
+
+from dasksom.cluster import Workers
 
 Part = TypeVar("Part")
 Corner = tuple[int, ...]
@@ -46,6 +52,12 @@ KEEP_SECONDS = 30.0
 """How often such a record is kept: as much work as is lost at most, and one window."""
 FAN_IN = 16
 """Results that one task combines."""
+GROUPED_CHUNKS = 4096
+"""Images of fewer chunks have a task for each, so that there is one for everybody."""
+GROUPED_BYTES = 1 << 20
+"""Largest chunk that shares a task with its neighbors: work of some milliseconds, of which a task costs one."""
+IN_FLIGHT = 64
+"""Tasks to have waiting at least, so that short ones need not wait for the next to be submitted."""
 HEADROOM = 0.25
 """Part of a worker's memory that stays free for the work when an image is kept in the rest."""
 CACHES = ("auto", "memory", "none")
@@ -119,18 +131,36 @@ def _run_on_chunk(
     return function(block, corner_of(block_id, steps), *beside, **how)
 
 
-def _window_root(results: da.Array, box: tuple[slice, ...], combine: Callable[[Sequence[Part]], Part]) -> Delayed:
-    """Give the root of the tree over one window of an array of per-chunk results."""
+def _are_grouped(image: da.Array) -> bool:
+    """Tell whether one task works on `FAN_IN` chunks, one after the other: small ones, where there are many."""
+    size = math.prod(image.chunksize) * image.dtype.itemsize
+    return chunk_count(image) >= GROUPED_CHUNKS and size <= GROUPED_BYTES
+
+
+def _window_root(
+    results: da.Array, box: tuple[slice, ...], combine: Callable[[Sequence[Part]], Part], grouped: bool
+) -> tuple[Delayed, int]:
+    """Give the root of the tree over one window of an array of per-chunk results, and the tree's number of leaves."""
     keys = [(results.name, *at) for at in product(*(range(cut.start, cut.stop) for cut in box))]
     # only this window's tasks are made of the array's abstract graph; read and function are fused to one task here
-    graph = results.__dask_optimize__(results.__dask_graph__(), keys)
+    graph = dict(results.__dask_optimize__(results.__dask_graph__(), keys))
     # where dask has fused more than that it leaves aliases behind, which would be tasks of their own
-    level = [Delayed(getattr(graph[key], "target", key), graph) for key in keys]
-    gather = dask.delayed(combine, pure=False, traverse=False)
-    while True:
-        level = [gather(level[start : start + FAN_IN]) for start in range(0, len(level), FAN_IN)]
-        if len(level) == 1:
-            return level[0]
+    level = [getattr(graph[key], "target", key) for key in keys]
+    # chunks that wait for a chunk elsewhere, in a worker's memory, stay where that is
+    grouped = grouped and len({graph[key].dependencies for key in level}) == 1
+    name, leaves = f"combine-{uuid4().hex}", 0 if grouped else len(level)
+    depth = 0
+    while depth == 0 or len(level) > 1:
+        gathered = []
+        for start in range(0, len(level), FAN_IN):
+            parts = level[start : start + FAN_IN]
+            task = Task((name, depth, start), combine, List(*map(TaskRef, parts)))
+            if grouped and depth == 0:
+                task, leaves = Task.fuse(*map(graph.pop, parts), task), leaves + 1
+            graph[task.key] = task
+            gathered.append(task.key)
+        level, depth = gathered, depth + 1
+    return Delayed(level[0], graph), leaves
 
 
 def _share(value: Any) -> Any:
@@ -140,24 +170,35 @@ def _share(value: Any) -> Any:
     return value
 
 
-def _run_windows(roots: Iterator[tuple[Delayed, int]]) -> Iterator[tuple[Any, int]]:
-    """Compute windows, given with their numbers of chunks, on the current client, else the current local scheduler."""
+@dataclass(frozen=True)
+class _Window:
+    """The part of a pass that is submitted at once."""
+
+    root: Delayed
+    chunks: int
+    tasks: int
+    """Without those that only combine."""
+
+
+def _run_windows(parts: Iterator[_Window]) -> Iterator[tuple[Any, int]]:
+    """Compute windows on the current client, else the current local scheduler; with their numbers of chunks."""
     client = _current_client()
     if client is None:
-        for root, chunks in roots:
-            yield root.compute(), chunks
+        for window in parts:
+            yield window.root.compute(), window.chunks
         return
-    waiting: deque[tuple[Any, int]] = deque()
+    waiting: deque[tuple[Any, _Window]] = deque()
     try:
-        for root, chunks in roots:
-            waiting.append((client.compute(root), chunks))
-            # enough for every thread to have two chunks to go on with while the oldest window ends
-            while len(waiting) > 1 and sum(n for _, n in waiting) - waiting[0][1] >= 2 * _threads(client):
+        for window in parts:
+            waiting.append((client.compute(window.root), window))
+            # enough for every thread to have two tasks to go on with while the oldest window ends
+            enough = max(IN_FLIGHT, 2 * _threads(client))
+            while len(waiting) > 1 and sum(one.tasks for _, one in list(waiting)[1:]) >= enough:
                 future, done = waiting.popleft()
-                yield future.result(), done
+                yield future.result(), done.chunks
         while waiting:
             future, done = waiting.popleft()
-            yield future.result(), done
+            yield future.result(), done.chunks
     finally:
         for future, _ in waiting:
             future.cancel()
@@ -206,6 +247,30 @@ def keep_with_mask(image: da.Array, mask: da.Array | None, cache: str) -> tuple[
     return image, mask
 
 
+def pass_tasks(image: da.Array) -> int:
+    """Give the number of tasks of one pass, with those that only combine."""
+    total, grouped = 0, _are_grouped(image)
+    for box in windows(image.numblocks, _window_size(chunk_count(image))):
+        level = math.prod(cut.stop - cut.start for cut in box)
+        total += 0 if grouped else level
+        while True:
+            level = math.ceil(level / FAN_IN)
+            total += level
+            if level == 1:
+                break
+    return total
+
+
+def workers() -> Workers:
+    """Tell who works on the tasks; without a cluster this process is the only worker."""
+    client = _current_client()
+    if client is None:
+        return Workers(1, int(dask.config.get("num_workers", None) or CPU_COUNT), int(psutil.virtual_memory().total))
+    there = client.scheduler_info(n_workers=-1)["workers"].values()
+    limits = [int(worker["memory_limit"]) for worker in there if worker["memory_limit"]]
+    return Workers(len(there), max((int(worker["nthreads"]) for worker in there), default=1), min(limits, default=0))
+
+
 def map_chunks(
     image: da.Array,
     function: Callable[..., Part],
@@ -248,9 +313,15 @@ def map_chunks(
         # results are no arrays: with this dask neither looks at them nor calls the function to guess
         meta=np.empty((0,) * image.ndim, object),
     )
-    roots = ((_window_root(results, box, combine), _chunks_in(box)) for box in boxes[first:])
+    grouped = _are_grouped(image)
+
+    def cut() -> Iterator[_Window]:
+        for box in boxes[first:]:
+            root, tasks = _window_root(results, box, combine, grouped)
+            yield _Window(root, _chunks_in(box), tasks)
+
     done = sum(_chunks_in(box) for box in boxes[:first])
-    for result, chunks in _run_windows(roots):
+    for result, chunks in _run_windows(cut()):
         done += chunks
         if progress is not None:
             progress(done, total)
@@ -271,7 +342,7 @@ def run_tasks(function: Callable[[Any], None], places: Sequence[Any]) -> None:
     wait = dask.delayed(_nothing, pure=False, traverse=False)
     size = _window_size(len(places))
     parts = (places[start : start + size] for start in range(0, len(places), size))
-    for _ in _run_windows((wait([call(place) for place in part]), len(part)) for part in parts):
+    for _ in _run_windows(_Window(wait([call(place) for place in part]), len(part), len(part)) for part in parts):
         pass
 
 

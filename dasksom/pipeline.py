@@ -1,166 +1,38 @@
-"""One whole run, from a path to a path, in reading order."""
+"""Whole runs, from a path to a path, in reading order."""
 
-import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
-import dask.array as da
 from dask.utils import parse_bytes
 
-from dasksom.arrays import as_weights
-from dasksom.cluster import connect
-from dasksom.config import OutputSection, RunConfig
+from dasksom.cluster import Workers, expected_workers
+from dasksom.config import RunConfig
+from dasksom.errors import DasksomError, InputError
 from dasksom.estimator import BatchSOM
 from dasksom.image import (
     Picture,
-    annotate,
     check_format,
     check_output,
     check_result,
     chunk_alignment,
-    create_writer,
+    images_in,
     is_remote,
     open_picture,
+    output_suffix,
     publish,
-    shown,
 )
 from dasksom.loading import from_codebook
-from dasksom.overview import Overview
-from dasksom.passes import keep_with_mask
-from dasksom.quantization import check_dither, quantize_into
-from dasksom.record import RunRecord, cluster_of
+from dasksom.planning import Plan, check_fits
+from dasksom.probing import Probe, probe
+from dasksom.quantization import check_dither
+from dasksom.runs import SMALL_BYTES, Run, Summary, Watcher, plan_of
 from dasksom.som.codebook import load_codebook
-from dasksom.som.quality import Quality
-from dasksom.training import Epoch
 
 CHUNK_BYTES = 64 << 20
 """Largest decoded chunk where memory allows."""
 CHUNKS_PER_WORKER = 16
 """A worker's memory holds so many chunks: one in its several forms, those that come next, and the libraries."""
-REFINEMENT = 80
-"""Epochs that refine a palette, where they are not worth asking for: the colors are counted."""
-SMALL_BYTES = 256 << 20
-"""Images that decode to less are not worth starting processes for."""
-
-
-class Watcher(Protocol):
-    """Whoever looks on while a run goes on."""
-
-    def stage(self, name: str, pixels: int) -> None:
-        """Note that a stage begins whose passes go over so many pixels."""
-
-    def progress(self, done: int, total: int) -> None:
-        """Note that so many chunks of a pass are done."""
-
-    def epoch(self, epoch: Epoch) -> None:
-        """Note that an epoch ended."""
-
-
-@dataclass
-class Summary:
-    """What a run did."""
-
-    image: str
-    shape: tuple[int, ...]
-    dtype: str
-    output: str
-    units: int
-    quality: Quality | None = None
-    seconds: dict[str, float] = field(default_factory=dict)
-    """Time of each stage."""
-    record: RunRecord = field(default_factory=RunRecord)
-    """What the run tells of itself."""
-    overview: Overview | None = None
-    """A small view of the image and its labels, where a report is made of the run."""
-
-    @property
-    def mean_squared_error(self) -> float:
-        """Mean squared error of the palette over all pixels; NaN where the run did not measure it."""
-        return float("nan") if self.quality is None else self.quality.mean_squared_error
-
-
-class _Run:
-    """An open image on a running cluster, with a clock and a watcher."""
-
-    def __init__(self, source: str, picture: Picture, output: str, config: RunConfig, watcher: Watcher) -> None:
-        self.picture, self.watcher = picture, watcher
-        self.image, self.mask = picture.pixels, picture.mask
-        self.summary = Summary(shown(source), self.image.shape, str(self.image.dtype), output, 0)
-        self.record = RunRecord.begin(shown(source), self.image, config.model_dump(mode="json"))
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        height, width, _ = self.image.shape
-        self.watcher.stage(name, height * width)
-        start = time.perf_counter()
-        yield
-        self.summary.seconds[name] = time.perf_counter() - start
-
-    @property
-    def has_gaps(self) -> bool:
-        """Whether some pixels may have no label: masked, or with NaN."""
-        return self.picture.mask is not None or self.image.dtype.kind == "f"
-
-    def train(self, som: BatchSOM, config: RunConfig) -> None:
-        cache = config.input.cache
-        if config.map.refine is None and som.counts_colors(self.image):
-            som.refine = REFINEMENT
-        # Counting and writing are two passes, and what is read twice is not worth keeping unless the user knows better.
-        if cache == "memory" or not som.counts_colors(self.image):
-            self.image, self.mask = keep_with_mask(self.image, self.mask, cache)
-        with self.stage("train"):
-            som.fit(
-                self.image,
-                mask=self.mask,
-                progress=self.watcher.progress,
-                on_epoch=lambda epoch, _: self.watcher.epoch(epoch),
-            )
-        self.summary.units = som.units
-        self.summary.quality = som.quality_
-        self.record = self.record.trained(som.history_, som.quality_)
-
-    def write(self, som: BatchSOM, path: Path, output: OutputSection) -> None:
-        height, width, bands = self.image.shape
-        codebook = som.codebook_
-        writer = create_writer(
-            path,
-            height=height,
-            width=width,
-            chunks=self.image.chunksize[:2],
-            palette=codebook.palette(self.image.dtype),
-            metadata={**codebook.about, "run": self.record.lasting()},
-            with_image=output.image,
-            nodata=self.has_gaps,
-            options=output.options(),
-            picture=self.picture,
-        )
-        self.summary.units = som.units
-        labeling = som.labeling_for(self.image.dtype).dithering(output.dither, self.image)
-        # a dithered image has other errors than the palette that training measured
-        measured = self.summary.quality is None or labeling.dither is not None
-        overview = Overview(height, width, bands, self.image.dtype) if output.report else None
-        with self.stage("write"):
-            quality = quantize_into(
-                self.image,
-                labeling,
-                writer,
-                weights=as_weights(self.image, self.mask),
-                measured=measured,
-                progress=self.watcher.progress,
-                look=None if overview is None else overview.look,
-                note=None if overview is None else overview.note,
-            )
-        self.summary.quality, self.summary.overview = quality or self.summary.quality, overview
-
-    def end(self, som: BatchSOM, path: Path, client: Any) -> None:
-        """Say of the run what is known only now, also in outputs that can still take it."""
-        record = self.record.trained(som.history_, self.summary.quality)
-        known = {"seconds": self.summary.seconds, "cluster": cluster_of(client)}
-        self.summary.record = record.model_copy(update=known)
-        annotate(path, {"run": self.summary.record.whole()})
 
 
 def _chunk_bytes(config: RunConfig) -> int:
@@ -179,13 +51,29 @@ def _open(source: str, config: RunConfig, align: int = 1) -> Picture:
     return open_picture(source, chunk_bytes=_chunk_bytes(config), align=align, **config.input.opening())
 
 
+def _open_for(output: str, source: str, config: RunConfig) -> Picture:
+    """Open an image in chunks that an output can be written in."""
+    pixels = _open(source, config).pixels
+    # chunks are planned anew, now that it is known how wide the pixels are
+    pixel_bytes = pixels.shape[2] * pixels.dtype.itemsize
+    return _open(source, config, chunk_alignment(output, config.output.options(), pixel_bytes))
+
+
+def _check_output_format(output: str, picture: Picture, units: int, config: RunConfig) -> None:
+    check_format(
+        output,
+        shape=picture.pixels.shape,
+        dtype=picture.pixels.dtype,
+        units=units,
+        with_image=config.output.image,
+        nodata=picture.has_gaps,
+        options=config.output.options(),
+    )
+
+
 def _inputs(source: str, config: RunConfig) -> list[str]:
     """Give the paths that a run reads, which no output may touch; URLs are out of its reach."""
     return [path for path in (source, config.input.mask) if path is not None and not is_remote(path)]
-
-
-def _connect(config: RunConfig, image: da.Array) -> AbstractContextManager[Any]:
-    return connect(config.cluster.options(), small=image.nbytes <= SMALL_BYTES)
 
 
 def _untrained(config: RunConfig) -> BatchSOM:
@@ -214,47 +102,157 @@ def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, mode
     InputError
         For anything given that cannot be used; before any work where it can be known then. Nothing is left behind.
     """
-    options = config.output.options()
     check_output(output, inputs=_inputs(source, config), overwrite=config.output.overwrite)
     som = _untrained(config) if model is None else from_codebook(load_codebook(model))
-    pixels = _open(source, config).pixels
-    # chunks are planned anew, now that it is known how wide the pixels are
-    picture = _open(source, config, chunk_alignment(output, options, pixels.shape[2] * pixels.dtype.itemsize))
+    picture = _open_for(output, source, config)
     image = picture.pixels
     if model is not None:
         som.check_bands(image)
     check_dither(config.output.dither, image)
-    run = _Run(source, picture, output, config, watcher)
-    check_format(
-        output,
-        shape=image.shape,
-        dtype=image.dtype,
-        units=som.units,
-        with_image=config.output.image,
-        nodata=run.has_gaps,
-        options=options,
-    )
+    run = Run(source, picture, output, config, watcher)
+    _check_output_format(output, picture, som.units, config)
     if config.output.report:
-        check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + run.has_gaps)
+        check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + picture.has_gaps)
     # the cluster stops before the output is published, or swept away: no task writes any more then
-    with publish(output, overwrite=config.output.overwrite) as path, _connect(config, image) as client:
+    with (
+        publish(output, overwrite=config.output.overwrite) as path,
+        run.on_cluster(config, som, trains=model is None, writes=True) as client,
+    ):
         if model is None:
             run.train(som, config)
         run.write(som, path, config.output)
         run.end(som, path, client)
+    run.summary.bytes_written = _stored_bytes(Path(output))
     return run.summary
 
 
-def train(source: str, model: str, config: RunConfig, watcher: Watcher) -> Summary:
-    """Train a map on every pixel of an image, and save it.
+def train(sources: Sequence[str], model: str, config: RunConfig, watcher: Watcher) -> Summary:
+    """Train one map on every pixel of one or several images, and save it.
 
-    Parameters are those of `quantize`, the model's path in place of the output's.
+    Parameters
+    ----------
+    sources : sequence of str
+        Paths; of a folder that is no image itself all images are taken.
+    model : str
+        Path that ends in .npz.
+    config : RunConfig
+    watcher : Watcher
     """
-    check_output(model, inputs=_inputs(source, config), overwrite=config.output.overwrite, suffixes=[".npz"])
+    found = [path for source in sources for path in images_in(source)]
+    inputs = [path for source in found for path in _inputs(source, config)]
+    check_output(model, inputs=inputs, overwrite=config.output.overwrite, suffixes=[".npz"])
     som = _untrained(config)
-    picture = _open(source, config)
-    run = _Run(source, picture, model, config, watcher)
-    with publish(model, overwrite=config.output.overwrite) as path, _connect(config, picture.pixels):
-        run.train(som, config)
+    first, *more = (_open(source, config) for source in found)
+    run = Run(found[0], first, model, config, watcher)
+    if more:
+        run.summary.image = f"{found[0]} and {len(more)} more"
+    with (
+        publish(model, overwrite=config.output.overwrite) as path,
+        run.on_cluster(config, som, trains=True, writes=False),
+    ):
+        run.train(som, config, more)
         som.save(path)
+    run.summary.bytes_written = _stored_bytes(Path(model))
     return run.summary
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What became of one of several images."""
+
+    source: str
+    output: str
+    summary: Summary | None = None
+    """None where the output was there before, and so is whole; or where it failed."""
+    error: DasksomError | None = None
+
+
+def apply_to_all(
+    model: str, sources: Sequence[str], folder: str, suffix: str, config: RunConfig, watcher: Watcher
+) -> Iterator[Applied]:
+    """Write several images in the colors of a trained map, each to an output of its name in a folder.
+
+    Outputs that are there already are passed over, unless they are to be overwritten: what has its name is whole. So
+    the same call goes on where another one was stopped. An image that fails does not stop the others.
+
+    Parameters
+    ----------
+    model : str
+    sources : sequence of str
+        Paths; of a folder that is no image itself all images are taken.
+    folder : str
+        Made if it is not there.
+    suffix : str
+        Of the outputs; chooses their format.
+    config : RunConfig
+    watcher : Watcher
+
+    Raises
+    ------
+    InputError
+        Before anything is written, if two outputs would have one name, or the folder or the suffix cannot be used.
+    """
+    outputs: dict[str, str] = {}
+    for source in (path for given in sources for path in images_in(given)):
+        name = Path(source).name
+        output = str(Path(folder).expanduser() / (name.removesuffix(output_suffix(name) or Path(name).suffix) + suffix))
+        if output in outputs:
+            raise InputError(f"{source} and {outputs[output]} would both be written to {output}; rename one of them")
+        outputs[output] = source
+    if output_suffix(f"a{suffix}") != suffix:
+        raise InputError(f"--format {suffix}: is not what outputs may end in, such as .ome.zarr, .zarr, .tif or .png")
+    try:
+        Path(folder).expanduser().mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: no folder for the outputs can be there: {error.strerror}") from error
+    for output, source in outputs.items():
+        if Path(output).exists() and not config.output.overwrite:
+            yield Applied(source, output)
+            continue
+        try:
+            yield Applied(source, output, quantize(source, output, config, watcher, model))
+        except DasksomError as error:
+            yield Applied(source, output, error=error)
+
+
+def _stored_bytes(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(one.stat().st_size for one in files if one.is_file())
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What `dasksom plan` tells."""
+
+    plan: Plan
+    workers: Workers
+    probe: Probe | None
+    """None where it was not wanted."""
+
+
+def forecast(source: str, output: str, config: RunConfig, *, probed: bool = True) -> Forecast:
+    """Tell what a run of `quantize` would do and need on the cluster that the configuration describes; nothing starts.
+
+    Parameters
+    ----------
+    source, output : str
+        Paths; of the output the suffix matters alone.
+    config : RunConfig
+    probed : bool
+        Whether a chunk is read and worked on, to estimate the time.
+
+    Raises
+    ------
+    InputError
+        For what cannot be used or does not fit a worker; the message names the chunk size that does.
+    """
+    som = _untrained(config)
+    picture = _open_for(output, source, config)
+    image = picture.pixels
+    _check_output_format(output, picture, som.units, config)
+    there = expected_workers(config.cluster.as_options(), small=image.nbytes <= SMALL_BYTES)
+    plan = plan_of(image, som, config, there, trains=True, writes=True)
+    check_fits(plan, there.memory)
+    suffix = "".join(Path(output).suffixes[-2:]) if output.endswith(".ome.zarr") else Path(output).suffix
+    found = probe(image, som, suffix, config.output.image) if probed else None
+    return Forecast(plan, there, found)

@@ -1,5 +1,7 @@
 """A run's progress as a person reads it: a bar on a terminal, plain lines elsewhere."""
 
+import json
+import logging
 import time
 from typing import Any
 
@@ -10,6 +12,21 @@ from dasksom.training import Epoch
 
 PLAIN_SECONDS = 10.0
 """Off a terminal, how often a line of progress is written at most."""
+
+
+class JsonFormatter(logging.Formatter):
+    """Log records as JSON objects, for programs that read them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give a record as one line."""
+        told = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "told", {}),
+        }
+        return json.dumps(told)
 
 
 class TerminalWatcher:
@@ -42,6 +59,10 @@ class TerminalWatcher:
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+    def plan(self, line: str) -> None:
+        """Say what is going to be done."""
+        self._console.print(f"plan: {line}", highlight=False, soft_wrap=True)
 
     def stage(self, name: str, pixels: int) -> None:
         """Begin a stage."""

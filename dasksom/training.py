@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -140,6 +140,7 @@ def _log(record: Epoch, epochs: int) -> None:
         epochs,
         record.sigma,
         record.mean_squared_error,
+        extra={"told": asdict(record)},
     )
 
 

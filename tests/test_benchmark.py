@@ -54,6 +54,20 @@ def test_unknown_rows_are_refused(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("row", ["scaling", "chunks", "plan", "limit"])
+def test_clusters__toy(tmp_path, row):
+    rows = measured(tmp_path, row, "--toy")
+    if row == "chunks":
+        assert max(value for name, value in rows.items() if "tasks" in name) <= 1.1
+        assert max(value for name, value in rows.items() if "driver" in name) <= 400
+    if row == "plan":
+        assert 1 <= rows["planned memory / measured, least"] <= rows["planned memory / measured, most"] <= 2
+    if row == "limit" and rows:
+        assert rows["spilled + restarted + done again + killed"] == 0
+        assert rows["peak of a worker / planned"] <= 1
+
+
+@pytest.mark.slow
 def test_memory__an_image_of_eight_times_the_clusters_memory(tmp_path):
     times, peak, lost = measured(tmp_path, "memory", timeout=900).values()
     assert times >= 8

@@ -355,7 +355,7 @@ def test_interrupted_while_writing__sweeps_up(folder, monkeypatch):
         threading.Thread(target=write_on).start()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dasksom.pipeline.quantize_into", burst)
+    monkeypatch.setattr("dasksom.runs.quantize_into", burst)
     monkeypatch.setattr("threading.excepthook", lambda _: None)  # its folder is taken from under it
     before = names(folder)
     assert run("quantize", "photo.png", "out.zarr")[0] == 130
@@ -383,7 +383,7 @@ def test_an_unforeseen_error__one_line_and_exit_1(folder, monkeypatch):
     def burst(*_, **__):
         raise RuntimeError("burst")
 
-    monkeypatch.setattr("dasksom.pipeline.quantize_into", burst)
+    monkeypatch.setattr("dasksom.runs.quantize_into", burst)
     code, _, err = run("quantize", "photo.png", "out.png")
     assert code == 1
     assert err.strip() == "dasksom: RuntimeError: burst (dasksom --debug ... shows where)"
@@ -488,3 +488,56 @@ def test_palette(folder):
     assert run("palette", "palette.npz", "b.gpl", "--bands", "x")[0] == 2
     dasksom.load("palette.npz").save_palette("c.gpl", bands=(2, 1, 0))
     assert (folder / "c.gpl").read_text() == (folder / "a.gpl").read_text()
+
+
+def test_train_and_apply__several_images(folder, photograph):
+    os.makedirs("photos")
+    parts = [photograph[:200], photograph[200:]]
+    for name, part in zip("ab", parts, strict=True):
+        Image.fromarray(part).save(f"photos/{name}.png")
+    assert run("train", "photos/a.png", "photos/b.png", "two.npz", "--grid", "4x4")[0] == 0
+    assert run("train", "photos", "folder.npz", "--grid", "4x4")[0] == 0
+    Image.fromarray(photograph).save("whole.png")
+    assert run("train", "whole.png", "whole.npz", "--grid", "4x4")[0] == 0
+    maps = [dasksom.load(f"{name}.npz") for name in ("two", "folder", "whole")]
+    assert maps[0].weights_.tobytes() == maps[1].weights_.tobytes() == maps[2].weights_.tobytes()
+    assert run("apply", "two.npz", "photos", "reduced", "--format", ".png")[0] == 0
+    for name, part in zip("ab", parts, strict=True):
+        assert np.array_equal(np.asarray(Image.open(f"reduced/{name}.png").convert("RGB")), maps[0].quantize(part))
+    before = os.stat("reduced/a.png").st_mtime_ns
+    os.unlink("reduced/b.png")
+    code, out, _ = run("apply", "two.npz", "photos/a.png", "photos/b.png", "reduced", "--format", ".png")
+    assert code == 0
+    assert "reduced/a.png: is there already" in out
+    assert os.stat("reduced/a.png").st_mtime_ns == before
+    assert os.path.exists("reduced/b.png")
+
+
+def test_apply__an_image_that_fails_does_not_stop_the_others(folder, photograph):
+    os.makedirs("photos")
+    Image.fromarray(photograph).save("photos/b.png")
+    with open("photos/a.png", "wb") as file:
+        file.write(b"no photograph")
+    dasksom.BatchSOM(2, 2, epochs=1).fit(photograph).save("map.npz")
+    code, _, err = run("apply", "map.npz", "photos", "reduced")
+    assert code == 1
+    assert "photos/a.png" in err
+    assert "1 of the images could not be written" in err
+    assert os.listdir("reduced") == ["b.zarr"]
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["apply", "map.npz", "x/a.png", "y/a.png", "out"], "would both be written to"),
+        (["apply", "map.npz", "photo.png", "out", "--format", ".gif"], "is not what outputs may end in"),
+        (["apply", "map.npz", "photo.png", "photo.png/out", "--format", ".png"], "no folder for the outputs"),
+        (["apply", "map.npz", "photo.png", "out", "--format", ".png", "--report"], "are for one image"),
+    ],
+)
+def test_apply__refuses_what_has_no_place(folder, photograph, command, message):
+    dasksom.BatchSOM(2, 2, epochs=1).fit(photograph).save("map.npz")
+    Image.fromarray(photograph).save("photo.png")
+    code, _, err = run(*command)
+    assert code == 2
+    assert message in err

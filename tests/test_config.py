@@ -25,8 +25,9 @@ def test_quantize_yaml__explains_every_key_and_holds_the_defaults():
         assert f"\n{section}:" in text
         for key in field.annotation.model_fields:
             lines = [line for line in text.splitlines() if line.strip().startswith(f"{key}:")]
-            assert len(lines) == 1, key
-            assert "#" in lines[0], key
+            if not field.annotation.model_fields[key].exclude:
+                assert len(lines) == 1, key
+                assert "#" in lines[0], key
 
 
 def test_credentials_are_neither_shown_nor_dumped():
@@ -46,6 +47,45 @@ def test_the_command_line_wins(tmp_path):
     assert config.map.epochs == 9
     assert config.map.seed == 0
     assert config.cluster.workers == 2
+
+
+def test_later_files_win_key_by_key(tmp_path):
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("map: {grid: 3x4, epochs: 7}\ncluster: {name: slurm, options: {cores: 1, queue: day}}\n")
+    second.write_text("map: {epochs: 8}\ncluster: {options: {queue: night}}\n")
+    config = load_config([first, second], {"map": {"seed": 3}})
+    assert (config.map.grid, config.map.epochs, config.map.seed) == ((3, 4), 8, 3)
+    assert config.cluster.options == {"cores": 1, "queue": "night"}
+
+
+def test_only_what_looks_like_a_number_is_one(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "cluster: {name: slurm, options: {walltime: 12:30:45, a: 1e-4, b: 010, c: no, d: on, e: 0x10, f: 1_000,"
+        " g: -2.5E+3, h: .5, i: 7, j: true, k: null, l: 2020-01-01, m: 1., n: '1'}}"
+    )
+    assert load_config(path, {}).cluster.options == {
+        "walltime": "12:30:45",
+        "a": 1e-4,
+        "b": "010",
+        "c": "no",
+        "d": "on",
+        "e": "0x10",
+        "f": "1_000",
+        "g": -2500.0,
+        "h": 0.5,
+        "i": 7,
+        "j": True,
+        "k": None,
+        "l": "2020-01-01",
+        "m": 1.0,
+        "n": "1",
+    }
+
+
+def test_a_mark_of_utf_8_is_no_content(tmp_path):
+    (tmp_path / "run.yaml").write_bytes(b"\xef\xbb\xbfmap: {epochs: 3}")
+    assert load_config(tmp_path / "run.yaml", {}).map.epochs == 3
 
 
 def test_numbers_that_yaml_takes_for_text(tmp_path):
@@ -70,6 +110,10 @@ def test_numbers_that_yaml_takes_for_text(tmp_path):
         ("- a\n- b", "found a list"),
         ("map: {", "not a YAML file"),
         ("map: !!python/object/apply:os.system ['touch canary']", "not a YAML file"),
+        ("map: {grid: &a 3x3}\ncluster: {name: *a}", "aliases"),
+        ("cluster: {tls: {ca: x, cert: y, kay: z}}", "cluster.tls.kay'; did you mean 'key'"),
+        ("cluster: {tls: {ca: x, cert: y}}", "cluster.tls.key"),
+        ("cluster: {adapt: 3}", "cluster.adapt"),
         ("\tmap: 3", "not a YAML file"),
         ("cluster: {workers: 0}", "at least 1"),
         ("cluster: {memory_limit: lots}", "not a size"),

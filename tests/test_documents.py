@@ -23,6 +23,7 @@ def blocks(language):
 def folder(tmp_path, photograph):
     Image.fromarray(photograph).save(tmp_path / "photo.png")
     zarr.create_array(tmp_path / "scene.zarr", data=photograph, chunks=(128, 128, 3))
+    (tmp_path / "slurm.yaml").write_text((PROJECT / "configs" / "slurm.yaml").read_text())
     return tmp_path
 
 

@@ -1,6 +1,7 @@
 """Images on disk as lazy dask arrays, and labels and palettes as image files; knows nothing of maps."""
 
 from dasksom.image.chunks import plan_chunks
+from dasksom.image.folders import images_in
 from dasksom.image.locations import is_remote, shown
 from dasksom.image.mosaic import mosaic_array, write_mosaic
 from dasksom.image.options import Options
@@ -10,7 +11,7 @@ from dasksom.image.publishing import check_output, publish
 from dasksom.image.reading import ALPHA, open_image, open_picture, open_source
 from dasksom.image.results import RESULTS, Result, annotate, check_result, open_result, size_on_disk
 from dasksom.image.selection import parse_select
-from dasksom.image.writing import check_format, chunk_alignment, create_writer
+from dasksom.image.writing import check_format, chunk_alignment, create_writer, output_suffix
 
 __all__ = [
     "ALPHA",
@@ -26,12 +27,14 @@ __all__ = [
     "check_result",
     "chunk_alignment",
     "create_writer",
+    "images_in",
     "is_remote",
     "mosaic_array",
     "open_image",
     "open_picture",
     "open_result",
     "open_source",
+    "output_suffix",
     "parse_select",
     "plan_chunks",
     "publish",

@@ -46,3 +46,8 @@ class Picture:
     """Unit of `pixel_size`, as OME-NGFF spells it, such as "micrometer"."""
     about: Mapping[str, str] = field(default_factory=dict)
     """What else the file tells, for a person: axes, levels, series, place on earth, what the mask was made of."""
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether some pixels may have no label: masked, or with NaN."""
+        return self.mask is not None or self.pixels.dtype.kind == "f"

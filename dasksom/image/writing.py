@@ -67,6 +67,12 @@ WRITERS: dict[str, Format] = {
 }
 
 
+def output_suffix(name: str) -> str | None:
+    """Return the suffix of a name that stands for an output format, the longest that fits; None if none does."""
+    known = [suffix for suffix in WRITERS if name.lower().endswith(suffix)]
+    return name[-len(max(known, key=len)) :] if known else None
+
+
 def output_format(path: str | os.PathLike[str]) -> Format:
     """Return the format that a path's suffix stands for."""
     local = local_path(path)

@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.clusters import chunks, limit, plan, scaling
 from benchmarks.exact import exact
 from benchmarks.fits import fits
 from benchmarks.gigapixel import gigapixel
@@ -38,6 +39,10 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "fits": fits,
     "pictures": pictures,
     "memory": memory,
+    "scaling": lambda sizes, _: scaling(*((256, 4) if sizes.toy else ())),
+    "chunks": lambda sizes, _: chunks(*(((500, 5_000),) if sizes.toy else ())),
+    "plan": lambda sizes, folder: plan(folder, *(([(256, 64, "f4")],) if sizes.toy else ())),
+    "limit": lambda sizes, folder: limit(folder, *((1,) if sizes.toy else ())),
     "photograph": photograph,
     "exact": exact,
 }

@@ -1,0 +1,115 @@
+"""Runs inside one allocation of a batch system: every process of it runs the same command and takes a role.
+
+`srun --ntasks N dasksom ... --cluster slurm-allocation` (dask-jobqueue's SLURMRunner) or `mpirun -n N dasksom ...
+--cluster mpi` (dask-mpi): the first process becomes the scheduler, the second goes on with the run, the others become
+workers and end with it.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import dask
+
+from dasksom.cluster.joining import security
+from dasksom.cluster.kinds import Kind, load_class
+from dasksom.cluster.local import LOOPBACK
+from dasksom.cluster.options import ClusterOptions
+from dasksom.errors import InputError
+
+LEAST_PROCESSES = 3
+"""Scheduler, client and one worker."""
+
+
+def _worker_options(options: ClusterOptions) -> dict[str, Any]:
+    limit = {} if options.memory_limit is None else {"memory_limit": options.worker_memory}
+    return {"nthreads": 1, **limit, **options.options}
+
+
+@contextmanager
+def _slurm(options: ClusterOptions) -> Iterator[ClusterOptions]:
+    runner_class = load_class(Kind("dask_jobqueue.slurm", "SLURMRunner", "hpc"))
+    try:
+        processes = int(os.environ["SLURM_NTASKS"])
+        os.environ["SLURM_PROCID"], os.environ["SLURM_JOB_ID"]
+    except (KeyError, ValueError):
+        raise InputError(
+            "cluster slurm-allocation: this is no task of a Slurm job; start it with srun, inside a job"
+        ) from None
+    _check_processes(processes)
+    secure = {} if options.tls is None else {"security": security(options)}
+    interrupt = signal.getsignal(signal.SIGINT)
+    # processes that are no client end inside the runner, by a SIGINT to themselves
+    signal.signal(signal.SIGINT, lambda *_: os._exit(0))
+    runner = runner_class(
+        scheduler_options={"dashboard_address": f"{LOOPBACK}:0", **({"protocol": "tls", **secure} if secure else {})},
+        worker_options={**_worker_options(options), **secure},
+    )
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        with runner:
+            yield replace(
+                options,
+                name=os.fspath(runner.scheduler_file),
+                minimum_workers=max(options.minimum_workers, processes - 2),
+                options={},
+            )
+    finally:  # the next run in the same job must not find the scheduler of this one
+        runner.scheduler_file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _mpi(options: ClusterOptions) -> Iterator[ClusterOptions]:
+    initialize = load_class(Kind("dask_mpi", "initialize", "mpi"))
+    processes = int(load_class(Kind("mpi4py.MPI", "COMM_WORLD", "mpi")).Get_size())
+    _check_processes(processes)
+    if options.tls is not None:
+        raise InputError("cluster mpi: dask-mpi has no TLS; use slurm-allocation, or leave tls out and add --insecure")
+    settings = _worker_options(options)
+    initialize(
+        nthreads=settings.pop("nthreads"),
+        memory_limit=settings.pop("memory_limit", "auto"),
+        dashboard_address=f"{LOOPBACK}:0",
+        worker_options=settings,
+    )
+    least = max(options.minimum_workers, processes - 2)
+    yield replace(options, name=dask.config.get("scheduler-address"), minimum_workers=least, options={})
+
+
+def _check_processes(processes: int) -> None:
+    if processes < LEAST_PROCESSES:
+        raise InputError(
+            f"an allocation of {processes} processes: {LEAST_PROCESSES} are needed at least, for the scheduler, the "
+            "run and one worker"
+        )
+
+
+ALLOCATIONS: dict[str, Callable[[ClusterOptions], AbstractContextManager[ClusterOptions]]] = {
+    "slurm-allocation": _slurm,
+    "mpi": _mpi,
+}
+"""Kinds of allocation, by name."""
+
+
+def take_role(options: ClusterOptions) -> AbstractContextManager[ClusterOptions]:
+    """Take this process's role in an allocation: to be called first, before a file is touched.
+
+    Only the process that goes on with the run returns from entering the context, with the options that lead to its
+    cluster; the others end in it. Options of other kinds are given back as they are.
+
+    Raises
+    ------
+    InputError
+        Where this is no allocation, or too small a one.
+    """
+    if options.name not in ALLOCATIONS:
+        return nullcontext(options)
+    if not options.insecure and options.tls is None:
+        raise InputError(
+            f"cluster {options.name}: processes of an allocation talk over its network; give --tls-ca-file, --tls-cert "
+            "and --tls-key, or add --insecure on a network you trust"
+        )
+    return ALLOCATIONS[options.name](options)

@@ -1,0 +1,196 @@
+"""What is told of a cluster, checked before anything starts."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import psutil
+from dask.system import CPU_COUNT
+from dask.utils import parse_bytes, parse_timedelta
+
+from dasksom.errors import InputError
+
+MINIMUM_MEMORY = 256 << 20
+"""Least memory of a worker, in bytes: Python with the libraries, one color counter and a small chunk."""
+_SHELL = re.compile(r"[;&|<>`\r\n]|\$\(")
+"""What would let a job script run more than the worker it is for; $NAME is harmless."""
+_SHELL_KEY = re.compile(
+    "job_script_.*|env_extra|python|shebang|worker_command|submit_command_extra|job_cls"
+    "|bootstrap|extra_bootstrap|docker_args|host_setup_script"
+)
+"""Options of cluster classes that are commands by their nature."""
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """Paths of PEM files: who is in, and who this is. Workers and scheduler have certificates of the same authority."""
+
+    ca: str
+    cert: str
+    key: str
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """Which cluster to run on, and how large one that starts for the run is."""
+
+    name: str = "auto"
+    """"auto", the name of a kind, the address of a scheduler (tls://host:port), or the path of a scheduler file."""
+    workers: int | None = None
+    """Workers to ask for; of "threads" the threads. By default one per core of this machine, elsewhere the minimum."""
+    memory_limit: str | None = None
+    """Memory of each worker, such as 4GiB: local ones are given it, others planned for it. By default this machine's,
+    shared evenly, or what the workers say that are there."""
+    adapt: tuple[int, int] | None = None
+    """Fewest and most workers of a cluster that grows and shrinks with the work, in place of `workers`."""
+    minimum_workers: int = 1
+    """The run begins when so many are there."""
+    wait: str | None = None
+    """How long to wait for them, such as 30min; by default a minute for a scheduler that runs already, 30 minutes for
+    a cluster that is asked for."""
+    insecure: bool = False
+    """Whether connections between machines may be neither encrypted nor authenticated."""
+    tls: TlsFiles | None = None
+    """By default what dask's configuration says."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Passed to the class of a kind; `dasksom.cluster.kinds.KINDS` tells which."""
+    allow_shell: bool = False
+    """Whether `options` may carry commands."""
+
+    @property
+    def count(self) -> int:
+        """Number of local workers."""
+        return self.workers or CPU_COUNT
+
+    @property
+    def worker_memory(self) -> int:
+        """Memory of each local worker, in bytes."""
+        if self.memory_limit is None:
+            return int(psutil.virtual_memory().total) // self.count
+        return int(parse_bytes(self.memory_limit))
+
+    def wait_seconds(self, usual: float) -> float:
+        """Give how long to wait for workers, in seconds."""
+        if self.wait is None:
+            return usual
+        time = re.sub(r"\s*mins?$", "m", self.wait.strip())  # dask knows m, minute and minutes
+        return float(parse_timedelta(time, default="minutes"))
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who works on the tasks."""
+
+    count: int
+    threads: int
+    """Of the worker that has most."""
+    memory: int
+    """Of the worker that has least, in bytes; 0 where none has a limit."""
+
+
+def check_values(options: ClusterOptions) -> None:
+    """Refuse values out of range, and commands where only data is expected.
+
+    Raises
+    ------
+    InputError
+    """
+    for name in ("workers", "minimum_workers"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise InputError(f"{name}: at least 1 is needed; got {value}")
+    _check_memory(options)
+    _check_scale(options)
+    try:
+        options.wait_seconds(0)
+    except (ValueError, KeyError):
+        raise InputError(f"wait {options.wait!r} is not a time; give one such as 90s or 30min") from None
+    for path in () if options.tls is None else (options.tls.ca, options.tls.cert, options.tls.key):
+        if not Path(path).expanduser().is_file():
+            raise InputError(f"{path}: no such file; tls needs the PEM files ca, cert and key")
+    if not options.allow_shell:
+        _refuse_commands(options)
+
+
+def _check_memory(options: ClusterOptions) -> None:
+    if options.memory_limit is None:
+        return
+    try:
+        size = options.worker_memory
+    except (ValueError, OverflowError):
+        raise InputError(
+            f"memory limit {options.memory_limit!r} is not a size; give one such as 4GiB or 800MB"
+        ) from None
+    if size < MINIMUM_MEMORY:
+        raise InputError(f"memory limit {options.memory_limit}: a worker needs at least {MINIMUM_MEMORY >> 20}MiB")
+
+
+def _check_scale(options: ClusterOptions) -> None:
+    if options.adapt is None:
+        if options.workers is not None and options.workers < options.minimum_workers:
+            raise InputError(f"minimum_workers {options.minimum_workers}: more than the workers, {options.workers}")
+        return
+    least, most = options.adapt
+    if options.workers is not None:
+        raise InputError("workers and adapt: a cluster has a fixed size or grows and shrinks; give one of them")
+    if not 0 <= least <= most or most < options.minimum_workers:
+        raise InputError(
+            f"adapt {least} to {most}: the fewest are at least 0 and at most the most, "
+            f"which are at least minimum_workers, {options.minimum_workers}"
+        )
+
+
+def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield path, str(key)
+            yield from _strings(one, f"{path}.{key}")
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from _strings(one, path)
+
+
+def _refuse_commands(options: ClusterOptions) -> None:
+    for path, text in _strings(options.options, "options"):
+        key = path.split(".")[1] if "." in path else ""
+        key = text if path == "options" else key
+        if _SHELL_KEY.fullmatch(key) or _SHELL.search(text) or "--preload" in text or "LD_PRELOAD" in text:
+            raise InputError(
+                f"cluster.{path}: {text!r} runs commands on the cluster's machines; a configuration is data unless "
+                "you add --allow-shell (do so only for files that you trust)"
+            )
+
+
+def check_place(name: str, kinds: list[str]) -> None:
+    """Refuse a name that is neither a kind of cluster, nor an address, nor a scheduler file.
+
+    Raises
+    ------
+    InputError
+    """
+    if name == "auto" or name in kinds or "://" in name:
+        return
+    path = Path(name).expanduser()
+    if not path.is_file():
+        near = get_close_matches(name, kinds, n=1)
+        raise InputError(
+            f"cluster {name!r} is not known{f'; did you mean {near[0]!r}?' if near else ''}; give one of "
+            f"{', '.join(['auto', *kinds])}, an address such as tls://host:8786, or a scheduler file that exists"
+        )
+    scheduler_address(path)
+
+
+def scheduler_address(path: Path) -> str:
+    """Read the address in a scheduler file."""
+    try:
+        return str(json.loads(path.read_text())["address"])
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise InputError(
+            f"{path}: not a scheduler file as `dask scheduler --scheduler-file` writes it ({error})"
+        ) from error

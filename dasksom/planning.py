@@ -1,0 +1,206 @@
+"""What a run will do and need, told before it begins: passes, tasks, bytes, the memory of a worker, time.
+
+The peak memory of a worker is bounded by
+
+    320 MiB                                             Python, the libraries and their compiled kernels
+    + 240 MiB                                           where 8-bit colors are labeled through a table of all of them
+    + threads x pixels x (3.5 b + 4 c + 20) bytes       one chunk of `pixels`, each of b bytes in the image and c bands
+                                                        that are streamed as float32 (0 for counted colors): the chunk
+                                                        as stored, decoded and selected, labels, and what is written
+    + 20 x 8 x units x (bands + 2) bytes                the sums of 16 chunks, and those that are added up
+    + the worker's share of the image, if it is kept in memory
+
+The constants were measured over chunk sizes, units and types (`scripts/benchmark plan`): the bound is at least what the
+kernel says a worker took at most (VmHWM), and less than twice that. Counted images may have 1.3 million different
+colors in a chunk; photographs have less.
+"""
+
+import math
+from dataclasses import dataclass
+
+import dask.array as da
+import numpy as np
+from dask.utils import format_bytes
+
+from dasksom.color_table import has_color_table
+from dasksom.errors import InputError
+from dasksom.estimator import BatchSOM
+from dasksom.passes import FAN_IN, chunk_count, pass_tasks
+from dasksom.quantization import TABLE_PIXELS
+
+RESERVED_BYTES = 320 << 20
+TABLE_BYTES = 240 << 20
+COPIES = 3.5
+"""Of a chunk's bytes: stored, decoded, selected, rebuilt."""
+PIXEL_BYTES = 20
+"""Of each pixel of a chunk: labels, marks, and what is written of them."""
+DRIVER_BYTES = 400 << 20
+"""Of driver and scheduler for the tasks in flight and the colors counted: the same however large the image."""
+LEAST_CHUNK_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does and needs."""
+
+    shape: tuple[int, ...]
+    """Height, width, bands."""
+    dtype: np.dtype[np.generic]
+    chunk: tuple[int, int]
+    """Rows and columns."""
+    chunks: int
+    counted: bool
+    """Whether training counts the colors, in one pass, or streams."""
+    tabled: bool
+    """Whether labels are looked up in a table of all colors."""
+    epochs: int
+    """Those that refine included."""
+    train_passes: int
+    write_passes: int
+    tasks: int
+    """In all passes, with those that only combine."""
+    units: int
+    threads: int
+    """Of a worker."""
+    kept_bytes: int
+    """Of the image that a worker keeps in memory."""
+    written_bytes: int
+    """At most, before compression."""
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes of a pixel in the image."""
+        return self.shape[2] * self.dtype.itemsize
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of a decoded chunk."""
+        return self.chunk[0] * self.chunk[1] * self.pixel_bytes
+
+    @property
+    def read_bytes(self) -> int:
+        """Bytes that all passes read, decoded."""
+        passes = 1 if self.kept_bytes else self.train_passes + self.write_passes
+        return passes * self.shape[0] * self.shape[1] * self.pixel_bytes
+
+    @property
+    def _fixed_bytes(self) -> int:
+        table = TABLE_BYTES if self.tabled else 0
+        sums = (FAN_IN + 4) * 8 * self.units * (self.shape[2] + 2)
+        return RESERVED_BYTES + table + sums + self.kept_bytes
+
+    @property
+    def _bytes_a_pixel(self) -> float:
+        bands = 0 if self.counted else self.shape[2]
+        return self.threads * (COPIES * self.pixel_bytes + 4 * bands + PIXEL_BYTES)
+
+    @property
+    def worker_bytes(self) -> int:
+        """Peak memory of a worker, at most."""
+        return self.memory_for(self.chunk_bytes)
+
+    @property
+    def driver_bytes(self) -> int:
+        """Memory of driver and scheduler, at most, for images of up to two million colors."""
+        return RESERVED_BYTES + DRIVER_BYTES
+
+    def memory_for(self, chunk_bytes: int) -> int:
+        """Give the peak memory of a worker for chunks of so many decoded bytes, at most."""
+        return self._fixed_bytes + math.ceil(chunk_bytes / self.pixel_bytes * self._bytes_a_pixel)
+
+    def chunk_bytes_that_fit(self, memory: int) -> int:
+        """Give the largest decoded chunk that a worker of so many bytes can work on, as a power of two; 0 if none."""
+        pixels = (memory - self._fixed_bytes) / self._bytes_a_pixel
+        size = 0 if pixels < 1 else 1 << int(math.log2(pixels * self.pixel_bytes))
+        return size if size >= LEAST_CHUNK_BYTES else 0
+
+
+def plan_run(
+    image: da.Array,
+    som: BatchSOM,
+    *,
+    epochs: int,
+    kept: bool = False,
+    writes: bool = True,
+    with_image: bool = True,
+    threads: int = 1,
+    workers: int = 1,
+) -> Plan:
+    """Tell what a run will do and need; nothing is read.
+
+    Parameters
+    ----------
+    image : dask array of shape (height, width, bands)
+        In the chunks of the run.
+    som : BatchSOM
+    epochs : int
+        With those of the refinement; 0 where a trained map is used.
+    kept : bool
+        Whether the image is kept in the workers' memory.
+    writes, with_image : bool
+        Whether labels are written, and the rebuilt image beside them.
+    threads, workers : int
+        Threads of each worker, and workers.
+    """
+    height, width, bands = image.shape
+    counted = bool(epochs) and som.counts_colors(image)
+    train_passes = 0 if not epochs else 1 if counted else 1 + epochs
+    rows, columns = image.chunksize[:2]
+    label_bytes = np.min_scalar_type(som.units).itemsize
+    pixel = label_bytes + (bands * image.dtype.itemsize if with_image else 0)
+    return Plan(
+        shape=(height, width, bands),
+        dtype=image.dtype,
+        chunk=(rows, columns),
+        chunks=chunk_count(image),
+        counted=counted,
+        tabled=writes and has_color_table(image) and height * width >= TABLE_PIXELS,
+        epochs=epochs,
+        train_passes=train_passes,
+        write_passes=int(writes),
+        tasks=pass_tasks(image) * (train_passes + int(writes)),
+        units=som.units,
+        threads=threads,
+        kept_bytes=math.ceil(image.nbytes / workers) if kept else 0,
+        written_bytes=height * width * pixel if writes else 0,
+    )
+
+
+def check_fits(plan: Plan, memory: int, where: str = "a worker") -> None:
+    """Refuse a run whose chunks do not fit a worker's memory.
+
+    Parameters
+    ----------
+    plan : Plan
+    memory : int
+        Of each worker, in bytes; 0 for one that knows no limit.
+
+    Raises
+    ------
+    InputError
+        The message names a chunk size that fits, or the memory that would do.
+    """
+    if not memory or plan.worker_bytes <= memory:
+        return
+    rows, columns = plan.chunk
+    size = plan.chunk_bytes_that_fit(memory)
+    if size:
+        way = f"--chunk-size {size >> 20}MiB fits" if size >= 1 << 20 else f"--chunk-size {size >> 10}KiB fits"
+    else:
+        least = plan.memory_for(LEAST_CHUNK_BYTES)
+        way = f"no chunk is small enough, so give each worker {math.ceil(least / 2**20)}MiB or more"
+    raise InputError(
+        f"a worker may take {format_bytes(plan.worker_bytes)} for chunks of {rows} x {columns} pixels "
+        f"({format_bytes(plan.chunk_bytes)} decoded), and {where} has {format_bytes(memory)}; {way}"
+    )
+
+
+def describe(plan: Plan) -> str:
+    """Tell a plan in a line."""
+    rows, columns = plan.chunk
+    passes = plan.train_passes + plan.write_passes
+    return (
+        f"{passes} {'pass' if passes == 1 else 'passes'} over {plan.chunks} chunks of {columns} x {rows} pixels "
+        f"({format_bytes(plan.chunk_bytes)}), {plan.tasks} tasks, {format_bytes(plan.read_bytes)} read, "
+        f"at most {format_bytes(plan.worker_bytes)} of memory a worker"
+    )

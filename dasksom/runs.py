@@ -1,0 +1,217 @@
+"""One run over an image: where it is computed, what it trains and writes, and what it tells of itself."""
+
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import dask.array as da
+
+from dasksom.arrays import as_weights
+from dasksom.cluster import Workers, connect, count_tasks
+from dasksom.config import OutputSection, RunConfig
+from dasksom.estimator import BatchSOM
+from dasksom.image import Picture, annotate, create_writer, shown
+from dasksom.overview import Overview
+from dasksom.passes import keep_with_mask, workers
+from dasksom.planning import Plan, check_fits, describe, plan_run
+from dasksom.quantization import quantize_into
+from dasksom.record import RunRecord, cluster_of
+from dasksom.som.quality import Quality
+from dasksom.training import Epoch
+
+REFINEMENT = 80
+"""Epochs that refine a palette, where they are not worth asking for: the colors are counted."""
+SMALL_BYTES = 256 << 20
+"""Images that decode to less are not worth starting processes for."""
+VERSIONS_TOLD = ("dasksom", "dask", "distributed", "numpy", "numba", "zarr", "tifffile")
+"""Packages that a summary names."""
+NOT_PLAIN = ("quality", "record", "overview")
+"""Fields of a summary that are told in other words, or elsewhere."""
+
+
+class Watcher(Protocol):
+    """Whoever looks on while a run goes on."""
+
+    def plan(self, line: str) -> None:
+        """Note what is going to be done."""
+
+    def stage(self, name: str, pixels: int) -> None:
+        """Note that a stage begins whose passes go over so many pixels."""
+
+    def progress(self, done: int, total: int) -> None:
+        """Note that so many chunks of a pass are done."""
+
+    def epoch(self, epoch: Epoch) -> None:
+        """Note that an epoch ended."""
+
+
+@dataclass
+class Summary:
+    """What a run did."""
+
+    image: str
+    shape: tuple[int, ...]
+    dtype: str
+    output: str
+    units: int
+    quality: Quality | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Time of each stage."""
+    record: RunRecord = field(default_factory=RunRecord)
+    """What the run tells of itself."""
+    overview: Overview | None = None
+    """A small view of the image and its labels, where a report is made of the run."""
+    plan: str = ""
+    """What was planned, in a line."""
+    passes: int = 0
+    bytes_read: int = 0
+    """Decoded, of the chunks of all passes."""
+    bytes_written: int = 0
+    """Of the output as it is stored."""
+    workers: int | None = None
+    """None where the run had the threads of its own process."""
+    tasks: int | None = None
+    retries: int | None = None
+    lost_workers: int | None = None
+
+    @property
+    def mean_squared_error(self) -> float:
+        """Mean squared error of the palette over all pixels; NaN where the run did not measure it."""
+        return float("nan") if self.quality is None else self.quality.mean_squared_error
+
+    def as_json(self) -> dict[str, Any]:
+        """Give what the run did as plain values, with the versions that it ran on."""
+        told = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in NOT_PLAIN}
+        quality = self.quality
+        return {
+            **told,
+            "mean_squared_error": None if quality is None else quality.mean_squared_error,
+            "empty_units": None if quality is None else int(quality.empty_units),
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS_TOLD}},
+        }
+
+
+class Run:
+    """An open image on a running cluster, with a clock and a watcher."""
+
+    def __init__(self, source: str, picture: Picture, output: str, config: RunConfig, watcher: Watcher) -> None:
+        self.picture, self.watcher = picture, watcher
+        self.image, self.mask = picture.pixels, picture.mask
+        self.summary = Summary(shown(source), self.image.shape, str(self.image.dtype), output, 0)
+        self.record = RunRecord.begin(shown(source), self.image, config.model_dump(mode="json"))
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        height, width, _ = self.image.shape
+        self.watcher.stage(name, height * width)
+        start = time.perf_counter()
+        yield
+        self.summary.seconds[name] = time.perf_counter() - start
+
+    def _progress(self, done: int, total: int) -> None:
+        if done == total:
+            self.summary.passes += 1
+            self.summary.bytes_read += self.image.nbytes
+        self.watcher.progress(done, total)
+
+    @contextmanager
+    def on_cluster(self, config: RunConfig, som: BatchSOM, *, trains: bool, writes: bool) -> Iterator[Any]:
+        """Connect to the cluster; print the plan and refuse what cannot fit before anything is read."""
+        with (
+            connect(config.cluster.as_options(), small=self.image.nbytes <= SMALL_BYTES) as client,
+            count_tasks(client) as counts,
+        ):
+            there = workers()
+            plan = plan_of(self.image, som, config, there, trains=trains, writes=writes)
+            self.summary.plan = describe(plan)
+            if self.image.nbytes > SMALL_BYTES:  # others are done before the line is read
+                self.watcher.plan(self.summary.plan)
+            check_fits(plan, there.memory)
+            yield client
+        self.summary = replace(self.summary, **asdict(counts))
+
+    def train(self, som: BatchSOM, config: RunConfig, more: Sequence[Picture] = ()) -> None:
+        """Train a map on all pixels of the image, and of more images."""
+        if config.map.refine is None and som.counts_colors(self.image):
+            som.refine = REFINEMENT
+        if not more and _may_be_kept(self.image, som, config):
+            self.image, self.mask = keep_with_mask(self.image, self.mask, config.input.cache)
+        with self._stage("train"):
+            som.fit(
+                [self.image, *(picture.pixels for picture in more)],
+                mask=[self.mask, *(picture.mask for picture in more)],
+                progress=self._progress,
+                on_epoch=lambda epoch, _: self.watcher.epoch(epoch),
+            )
+        self.summary.units = som.units
+        self.summary.quality = som.quality_
+        self.record = self.record.trained(som.history_, som.quality_)
+
+    def write(self, som: BatchSOM, path: Path, output: OutputSection) -> None:
+        """Label every pixel and write the image in the map's colors."""
+        height, width, bands = self.image.shape
+        codebook = som.codebook_
+        writer = create_writer(
+            path,
+            height=height,
+            width=width,
+            chunks=self.image.chunksize[:2],
+            palette=codebook.palette(self.image.dtype),
+            metadata={**codebook.about, "run": self.record.lasting()},
+            with_image=output.image,
+            nodata=self.picture.has_gaps,
+            options=output.options(),
+            picture=self.picture,
+        )
+        self.summary.units = som.units
+        labeling = som.labeling_for(self.image.dtype).dithering(output.dither, self.image)
+        # a dithered image has other errors than the palette that training measured
+        measured = self.summary.quality is None or labeling.dither is not None
+        overview = Overview(height, width, bands, self.image.dtype) if output.report else None
+        with self._stage("write"):
+            quality = quantize_into(
+                self.image,
+                labeling,
+                writer,
+                weights=as_weights(self.image, self.mask),
+                measured=measured,
+                progress=self._progress,
+                look=None if overview is None else overview.look,
+                note=None if overview is None else overview.note,
+            )
+        self.summary.quality, self.summary.overview = quality or self.summary.quality, overview
+
+    def end(self, som: BatchSOM, path: Path, client: Any) -> None:
+        """Say of the run what is known only now, also in outputs that can still take it."""
+        record = self.record.trained(som.history_, self.summary.quality)
+        known = {"seconds": self.summary.seconds, "cluster": cluster_of(client)}
+        self.summary.record = record.model_copy(update=known)
+        annotate(path, {"run": self.summary.record.whole()})
+
+
+def _may_be_kept(image: da.Array, som: BatchSOM, config: RunConfig) -> bool:
+    # Counting and writing are two passes, and what is read twice is not worth keeping unless the user knows better.
+    return config.input.cache == "memory" or not som.counts_colors(image)
+
+
+def plan_of(image: da.Array, som: BatchSOM, config: RunConfig, there: Workers, *, trains: bool, writes: bool) -> Plan:
+    """Plan a run; see `plan_run`."""
+    refine = config.map.refine
+    if refine is None:
+        refine = REFINEMENT if som.counts_colors(image) else 0
+    return plan_run(
+        image,
+        som,
+        epochs=config.map.epochs + refine if trains else 0,
+        # what is kept where it fits ("auto") leaves room for the work
+        kept=trains and config.input.cache == "memory",
+        writes=writes,
+        with_image=config.output.image,
+        threads=there.threads,
+        workers=there.count,
+    )

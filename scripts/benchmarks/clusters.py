@@ -1,0 +1,303 @@
+"""What clusters cost.
+
+scaling   a compute-bound fit on one and two workers, and over the bare kernel; larger clusters simulated from that
+chunks    images of 25,000 and 100,000 small chunks: time a chunk, tasks a chunk, memory of driver and scheduler
+plan      the planned bound of a worker's memory over what the kernel saw, over chunk sizes, units and types
+limit     an image of twenty times the cluster's memory through workers that the kernel holds to their limit
+"""
+
+import os
+import statistics
+import time
+from contextlib import contextmanager
+from functools import lru_cache
+from math import ceil
+from pathlib import Path
+
+import dask.array as da
+import numpy as np
+import psutil
+import zarr
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.measuring import Row, peak_memory
+from dasksom import BatchSOM, open_image, pipeline
+from dasksom.cluster import ClusterOptions, connect, count_tasks
+from dasksom.config import load_config
+from dasksom.image import create_writer
+from dasksom.passes import reduce_chunks
+from dasksom.planning import plan_run
+from dasksom.quantization import quantize_into
+from dasksom.som.neighborhood import Neighborhood
+from dasksom.streaming import _chunk_sums
+
+CGROUPS = Path("/sys/fs/cgroup/memory")
+
+
+@lru_cache  # once in each worker
+def _pattern(rows: int, columns: int, bands: int) -> np.ndarray:
+    y, x = np.mgrid[:rows, :columns]
+    waves = np.stack([np.sin(x / (50 + 9 * band)) + np.cos(y / (70 + 5 * band)) for band in range(bands)], axis=-1)
+    return ((waves + 2) * 60).astype(np.float32)
+
+
+def _shifted(block_id, side, bands):
+    return _pattern(side, side, bands) + np.float32(block_id[0] + block_id[1])
+
+
+def _lazy(rows: int, columns: int, side: int, bands: int) -> da.Array:
+    """Make an image of rows x columns chunks that costs next to nothing to generate."""
+    chunks = ((side,) * rows, (side,) * columns, (bands,))
+    meta = np.empty((0, 0, 0), np.float32)
+    return da.map_blocks(_shifted, side=side, bands=bands, chunks=chunks, dtype=np.float32, meta=meta)
+
+
+def _tiny(block_id):
+    return np.full((64, 64, 3), (block_id[0] * 7 + block_id[1]) % 251, np.uint8)
+
+
+# -------------------------------------------------------------------------------------------------------------- scaling
+
+
+def _epoch_seconds(image: da.Array, workers: int) -> float:
+    ends: list[float] = []
+    with connect(ClusterOptions("local", workers, "3GiB"), small=False):
+        som = BatchSOM(32, 32, epochs=4, cache="none", random_state=0)
+        som.fit(image, on_epoch=lambda *_: ends.append(time.perf_counter()))
+    return statistics.median(np.diff(ends))
+
+
+def _bare_seconds(image: da.Array) -> float:
+    """Run the kernel on every chunk in a plain loop; reading, here generating, included as in the tasks."""
+    side, _, bands = image.chunksize
+    som = BatchSOM(32, 32, epochs=1, random_state=0).fit(_pattern(side, side, bands)[:64])
+    neighborhood = Neighborhood(som._lattice(), "gaussian", 4.0)
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        for at in np.ndindex(image.numblocks[:2]):
+            block = _shifted(at, side, bands)
+            _chunk_sums(
+                block,
+                (0, 0, 0),
+                codebook=som._units(),
+                neighborhood=neighborhood,
+                search=som._search(),
+                utilities=False,
+            )
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds[1:])
+
+
+def _seconds_a_task() -> float:
+    """Measure what driver and scheduler take for a task that does nothing."""
+    image = da.zeros((4000, 1, 1), chunks=(1, 1, 1), dtype=np.uint8)
+    with connect(ClusterOptions("local", 2, "1GiB"), small=False):
+        reduce_chunks(image, _one, sum)
+        start = time.perf_counter()
+        reduce_chunks(image, _one, sum)
+        return (time.perf_counter() - start) / 4000
+
+
+def _one(block, corner):
+    return 1
+
+
+def simulate(chunks: int, workers: int, chunk: float, task: float, tail: float) -> float:
+    """Give the seconds of an epoch: of the busier of workers and scheduler, and of what it waits for at its end."""
+    return max(ceil(chunks / workers) * chunk, chunks * 17 / 16 * task) + tail
+
+
+def scaling(side: int = 2048, columns: int = 8) -> list[Row]:
+    """Measure one and two workers, and simulate more from the times of a chunk and of a task."""
+    image = _lazy(1, columns, side, 4)
+    bare = _bare_seconds(image)
+    one, two = _epoch_seconds(image, 1), _epoch_seconds(image, 2)
+    task = _seconds_a_task()
+    chunk, tail = bare / columns, max(0.0, one - bare)
+    seen = {1: one, 2: two}
+    table = Table("workers", "strong: 4096 chunks", "speed-up", "weak: 64 chunks a worker", "efficiency", "how")
+    first: tuple[float, float] | None = None
+    for workers in (1, 2, 4, 16, 64, 256, 1024):
+        counts = (4096, 64 * workers)
+        if workers in seen:
+            seconds = [count / columns * seen[workers] for count in counts]
+        else:
+            seconds = [simulate(count, workers, chunk, task, tail) for count in counts]
+        strong, weak = seconds
+        first = first or (strong, weak)
+        how = f"measured on {columns} chunks" if workers in seen else "simulated"
+        cells = (f"{strong:.1f} s", f"{first[0] / strong:.1f}", f"{weak:.1f} s", f"{first[1] / weak:.0%}")
+        table.add_row(str(workers), *cells, how)
+    Console(width=140).print(table)
+    size = f"{image.nbytes / columns / 2**20:.0f} MiB chunks, 1024 units"
+    costs = f"{chunk:.3f} s a chunk, {task * 1e3:.2f} ms a task"
+    return [
+        ("one worker / two workers, an epoch", one / two, ">= 1.9", f"{one:.2f} s / {two:.2f} s; {size}"),
+        ("one worker / bare kernel", one / bare, "<= 1.05", f"{one:.2f} s / {bare:.2f} s; {costs}"),
+    ]
+
+
+# --------------------------------------------------------------------------------------------------------------- chunks
+
+
+def chunks(counts: tuple[int, ...] = (25_000, 100_000)) -> list[Row]:
+    """Train on images of many small chunks, a pass each, and watch the process of driver and scheduler."""
+    rows, grown = [], []
+    for count in counts:
+        grid = ((64,) * 250, (64,) * (count // 250), (3,))
+        image = da.map_blocks(_tiny, chunks=grid, dtype=np.uint8, meta=np.empty((0, 0, 0), np.uint8))
+        with connect(ClusterOptions("local", 2, "1GiB"), small=False) as client, count_tasks(client) as counted:
+            before = psutil.Process().memory_info().rss
+            Path("/proc/self/clear_refs").write_text("5")  # the kernel forgets the peak so far
+            start = time.perf_counter()
+            BatchSOM(4, 4, epochs=1, random_state=0).fit(image)
+            seconds = time.perf_counter() - start
+            grown.append((peak_memory() - before) / 2**20)
+        detail = f"{seconds:.0f} s, {seconds / count * 1e3:.2f} ms a chunk"
+        rows += [
+            (f"{count} chunks: driver + scheduler above start (MiB)", grown[-1], "<= 400", detail),
+            (f"{count} chunks: tasks a chunk and pass", counted.tasks / count, "<= 1.1", f"{counted.tasks} tasks"),
+        ]
+    return [*rows, ("memory, most chunks / fewest", grown[-1] / grown[0], "about 1", "")]
+
+
+# ----------------------------------------------------------------------------------------------------------------- plan
+
+COMBINATIONS = [
+    (side, units, dtype) for side in (256, 512, 1024, 2048) for units in (64, 256, 1024) for dtype in ("u1", "u2", "f4")
+]
+
+
+class _Silent:
+    def stage(self, *_):
+        pass
+
+    plan = progress = epoch = stage
+
+
+def plan(folder: Path, combinations: list[tuple[int, int, str]] = COMBINATIONS) -> list[Row]:
+    """Run whole jobs on a fresh worker each, and compare its peak with what was planned."""
+    ratios, table = [], Table("chunk", "units", "type", "measured", "planned")
+    for side, units, dtype in combinations:
+        path, grid = folder / f"plan-{side}-{dtype}.zarr", round(units**0.5)
+        if not path.exists():
+            array = zarr.create_array(path, shape=(2 * side, 3 * side, 3), chunks=(side, side, 3), dtype=dtype)
+            noise = np.random.default_rng(1).normal(0, 6, (2 * side, 3 * side, 3))
+            array[...] = np.clip(_pattern(2 * side, 3 * side, 3) + noise, 0, 255).astype(dtype)
+        chunk_size = side * side * 3 * np.dtype(dtype).itemsize
+        given = {
+            "map": {"grid": (grid, grid), "epochs": 2},
+            "cluster": {"name": "local", "workers": 1, "memory_limit": "4GiB"},
+            "input": {"cache": "none", "chunk_size": str(chunk_size)},
+            "output": {"overwrite": True},
+        }
+        config = load_config(None, given)
+        peaks: list[int] = []
+        with _peaks_into(peaks):
+            pipeline.quantize(str(path), str(folder / "planned.zarr"), config, _Silent())
+        planned = plan_run(open_image(path, chunk_bytes=chunk_size), BatchSOM(grid, grid), epochs=2).worker_bytes
+        ratios.append(planned / peaks[0])
+        table.add_row(f"{side}²", str(units), dtype, f"{peaks[0] >> 20} MiB", f"{planned >> 20} MiB")
+    Console(width=100).print(table)
+    detail = f"{len(ratios)} runs, each on a worker of its own"
+    return [
+        ("planned memory / measured, least", min(ratios), ">= 1", detail),
+        ("planned memory / measured, most", max(ratios), "<= 2", detail),
+    ]
+
+
+@contextmanager
+def _peaks_into(peaks: list[int]):
+    real = pipeline.connect
+
+    @contextmanager
+    def watched(*arguments, **options):
+        with real(*arguments, **options) as client:
+            yield client
+            peaks.append(max(client.run(peak_memory).values()))
+
+    pipeline.connect = watched
+    try:
+        yield
+    finally:
+        pipeline.connect = real
+
+
+# ---------------------------------------------------------------------------------------------------------------- limit
+
+
+@contextmanager
+def _held_to(limit: int, pids: list[int]):
+    """Hold processes together to a limit of memory that the kernel enforces by killing; needs root and cgroups 1."""
+    group = CGROUPS / f"dasksom-{os.getpid()}"
+    group.mkdir()
+    home = CGROUPS / next(
+        line.split(":", 2)[2].lstrip("/")
+        for line in Path("/proc/self/cgroup").read_text().splitlines()
+        if line.split(":")[1] == "memory"
+    )
+    try:
+        (group / "memory.limit_in_bytes").write_text(str(limit))
+        for pid in pids:
+            (group / "cgroup.procs").write_text(str(pid))
+        yield group
+    finally:
+        for pid in (group / "cgroup.procs").read_text().split():
+            (home / "cgroup.procs").write_text(pid)
+        group.rmdir()
+
+
+def limit(folder: Path, times: int = 20, memory: str = "512MiB") -> list[Row]:
+    """Train on an image and label it on two workers whose memory the kernel limits."""
+    if not os.access(CGROUPS, os.W_OK):
+        print("SKIPPED: no cgroups here that can be written to")
+        return []
+    options, side, bands = ClusterOptions("local", 2, memory), 1024, 8
+    columns = ceil(times * 2 * options.worker_memory / (side * side * bands * 4) / 16)
+    path = folder / "limit.zarr"
+    target = zarr.create_array(
+        path, shape=(16 * side, columns * side, bands), chunks=(side, side, bands), dtype=np.float32
+    )
+    with connect(ClusterOptions("local", 2, "3GiB"), small=False):
+        da.store(_lazy(16, columns, side, bands), target, lock=False)
+    with connect(options, small=False) as client, count_tasks(client) as counted:
+        pids = [worker["pid"] for worker in _ids(client)]
+        with _held_to(2 * options.worker_memory, pids) as group:
+            image = open_image(path, chunk_bytes=options.worker_memory // 16)
+            start = time.perf_counter()
+            som = BatchSOM(8, 8, epochs=2, cache="none", random_state=0).fit(image)
+            writer = create_writer(
+                folder / "limit-som.zarr",
+                height=image.shape[0],
+                width=image.shape[1],
+                chunks=image.chunksize[:2],
+                palette=som.codebook_.palette(image.dtype),
+                metadata={},
+                nodata=True,
+            )
+            quantize_into(image, som.labeling_for(image.dtype), writer, measured=False)
+            seconds = time.perf_counter() - start
+            peak = max(client.run(peak_memory).values())
+            failed = int((group / "memory.failcnt").read_text())
+            killed = "oom_kill 0" not in (group / "memory.oom_control").read_text()
+            after = [worker["pid"] for worker in _ids(client)]
+            spilled = sum(worker["spilled"] for worker in _ids(client))
+    trouble = spilled + (sorted(after) != sorted(pids)) + counted.retries + killed
+    planned = plan_run(image, som, epochs=2).worker_bytes
+    detail = f"{image.nbytes / 2**30:.1f} GiB through 2 x {memory}, 3 passes and labels, {seconds:.0f} s"
+    return [
+        ("image / memory that the kernel allows", image.nbytes / 2 / options.worker_memory, ">= 20", detail),
+        ("peak of a worker / planned", peak / planned, "<= 1", f"{peak >> 20} MiB / {planned >> 20} MiB"),
+        ("spilled + restarted + done again + killed", trouble, "0", f"pages reclaimed at the limit {failed} times"),
+    ]
+
+
+def _identity(dask_worker) -> dict[str, int]:
+    slow = getattr(dask_worker.data, "slow", None)
+    return {"pid": os.getpid(), "spilled": 0 if slow is None else len(slow)}
+
+
+def _ids(client) -> list[dict[str, int]]:
+    return list(client.run(_identity).values())
