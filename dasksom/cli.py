@@ -46,7 +46,8 @@ def _print_summary(summary: Summary) -> None:
     if summary.quality is not None and summary.quality.hits.any():
         empty = int((summary.quality.hits == 0).sum())
         used = f"{summary.units - empty} of {summary.units} units used"
-        click.echo(f"mean squared error {summary.quality.mean_squared_error:.4g} per pixel, {used}")
+        where = "" if summary.color_space == "rgb" else f" in {summary.color_space}"
+        click.echo(f"mean squared error {summary.quality.mean_squared_error:.4g} per pixel{where}, {used}")
     click.echo(f"{times}; {pixels / total / 1e6:.1f} Mpx/s")
 
 

@@ -59,6 +59,8 @@ class Summary:
     dtype: str
     output: str
     units: int
+    color_space: str = "rgb"
+    """In which errors are told."""
     quality: Quality | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     """Time of each stage."""
@@ -148,7 +150,7 @@ class Run:
                 progress=self._progress,
                 on_epoch=lambda epoch, _: self.watcher.epoch(epoch),
             )
-        self.summary.units = som.units
+        self.summary.units, self.summary.color_space = som.units, som.color_space
         self.summary.quality = som.quality_
         self.record = self.record.trained(som.history_, som.quality_)
 
@@ -168,7 +170,7 @@ class Run:
             options=output.options(),
             picture=self.picture,
         )
-        self.summary.units = som.units
+        self.summary.units, self.summary.color_space = som.units, som.color_space
         labeling = som.labeling_for(self.image.dtype).dithering(output.dither, self.image)
         # a dithered image has other errors than the palette that training measured
         measured = self.summary.quality is None or labeling.dither is not None
