@@ -146,6 +146,8 @@ class OutputSection(_Section):
     ome_version: str = "0.5"
     dither: str = "none"
     """Whether colors are spread over a pattern: "none" or "bayer"."""
+    storage: dict[str, Any] | None = Field(default=None, repr=False, exclude=True)
+    """Options of the output's store, where it lies on one; None: those of the input, if it is of the same kind."""
     overwrite: bool = False
     """Whether an output that exists is replaced, once the new one is whole."""
 

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import dask.array as da
 from dask.utils import parse_bytes
@@ -16,19 +17,22 @@ from dasksom.config import OutputSection, RunConfig
 from dasksom.estimator import BatchSOM
 from dasksom.image import (
     Picture,
+    Unfinished,
     check_format,
     check_output,
     chunk_alignment,
     create_writer,
     is_remote,
+    locate_output,
     open_picture,
     publish,
+    publish_object,
+    publish_zarr,
     shown,
 )
-from dasksom.loading import from_codebook
+from dasksom.loading import codebook_at, from_codebook
 from dasksom.passes import keep_with_mask
 from dasksom.quantization import check_dither, quantize_into
-from dasksom.som.codebook import load_codebook
 from dasksom.som.quality import Quality
 from dasksom.training import Epoch
 
@@ -80,7 +84,7 @@ class _Run:
     def __init__(self, source: str, picture: Picture, output: str, watcher: Watcher) -> None:
         self.picture, self.watcher = picture, watcher
         self.image, self.mask = picture.pixels, picture.mask
-        self.summary = Summary(shown(source), self.image.shape, str(self.image.dtype), output, 0)
+        self.summary = Summary(shown(source), self.image.shape, str(self.image.dtype), shown(output), 0)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -112,7 +116,7 @@ class _Run:
         self.summary.units = som.units
         self.summary.quality = som.quality_
 
-    def write(self, som: BatchSOM, path: Path, output: OutputSection) -> None:
+    def write(self, som: BatchSOM, path: Path | Unfinished, output: OutputSection) -> None:
         height, width, _ = self.image.shape
         codebook = som.codebook_
         writer = create_writer(
@@ -160,8 +164,35 @@ def _open(source: str, config: RunConfig, align: int = 1) -> Picture:
 
 
 def _inputs(source: str, config: RunConfig) -> list[str]:
-    """Give the paths that a run reads, which no output may touch; URLs are out of its reach."""
-    return [path for path in (source, config.input.mask) if path is not None and not is_remote(path)]
+    """Give the paths and URLs that a run reads, which no output may touch."""
+    return [path for path in (source, config.input.mask) if path is not None]
+
+
+def _output_storage(source: str, output: str, config: RunConfig) -> dict[str, Any]:
+    """Give the options of the output's store; what is told of the input's goes to no other kind of store."""
+    if config.output.storage is not None:
+        return config.output.storage
+    same = urlsplit(source).scheme.lower() == urlsplit(output).scheme.lower()
+    return config.input.storage if same else {}
+
+
+def _publishing(source: str, output: str, config: RunConfig) -> AbstractContextManager[Path | Unfinished]:
+    """Refuse an image's output that could not be written; give what publishes it."""
+    inputs, overwrite = _inputs(source, config), config.output.overwrite
+    if is_remote(output):
+        location = locate_output(output, _output_storage(source, output, config), inputs=inputs)
+        return publish_zarr(location, overwrite=overwrite)
+    check_output(output, inputs=inputs, overwrite=overwrite)
+    return publish(output, overwrite=overwrite)
+
+
+def _publishing_model(source: str, model: str, config: RunConfig) -> AbstractContextManager[Path]:
+    inputs, overwrite = _inputs(source, config), config.output.overwrite
+    if is_remote(model):
+        storage = _output_storage(source, model, config)
+        return publish_object(locate_output(model, storage, inputs=inputs, suffixes=(".npz",)), overwrite=overwrite)
+    check_output(model, inputs=inputs, overwrite=overwrite, suffixes=[".npz"])
+    return publish(model, overwrite=overwrite)
 
 
 def _connect(config: RunConfig, image: da.Array) -> AbstractContextManager[Any]:
@@ -195,8 +226,8 @@ def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, mode
         For anything given that cannot be used; before any work where it can be known then. Nothing is left behind.
     """
     options = config.output.options()
-    check_output(output, inputs=_inputs(source, config), overwrite=config.output.overwrite)
-    som = _untrained(config) if model is None else from_codebook(load_codebook(model))
+    publishing = _publishing(source, output, config)
+    som = _untrained(config) if model is None else from_codebook(codebook_at(model, config.input.storage))
     pixels = _open(source, config).pixels
     # chunks are planned anew, now that it is known how wide the pixels are
     picture = _open(source, config, chunk_alignment(output, options, pixels.shape[2] * pixels.dtype.itemsize))
@@ -215,7 +246,7 @@ def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, mode
         options=options,
     )
     # the cluster stops before the output is published, or swept away: no task writes any more then
-    with publish(output, overwrite=config.output.overwrite) as path, _connect(config, image):
+    with publishing as path, _connect(config, image):
         if model is None:
             run.train(som, config)
         run.write(som, path, config.output)
@@ -227,11 +258,11 @@ def train(source: str, model: str, config: RunConfig, watcher: Watcher) -> Summa
 
     Parameters are those of `quantize`, the model's path in place of the output's.
     """
-    check_output(model, inputs=_inputs(source, config), overwrite=config.output.overwrite, suffixes=[".npz"])
+    publishing = _publishing_model(source, model, config)
     som = _untrained(config)
     picture = _open(source, config)
     run = _Run(source, picture, model, watcher)
-    with publish(model, overwrite=config.output.overwrite) as path, _connect(config, picture.pixels):
+    with publishing as path, _connect(config, picture.pixels):
         run.train(som, config)
         som.save(path)
     return run.summary

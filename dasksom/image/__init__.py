@@ -1,14 +1,16 @@
 """Images on disk as lazy dask arrays, and labels and palettes as image files; knows nothing of maps."""
 
 from dasksom.image.chunks import plan_chunks
-from dasksom.image.locations import is_remote, shown
+from dasksom.image.locations import is_remote, read_object, shown
 from dasksom.image.mosaic import mosaic_array, write_mosaic
 from dasksom.image.options import Options
 from dasksom.image.picture import Picture
 from dasksom.image.protocols import Source, Writer
 from dasksom.image.publishing import check_output, publish
 from dasksom.image.reading import ALPHA, open_image, open_picture, open_source
+from dasksom.image.remote_publishing import locate_output, publish_object, publish_zarr
 from dasksom.image.selection import parse_select
+from dasksom.image.unfinished import Unfinished
 from dasksom.image.writing import check_format, chunk_alignment, create_writer
 
 __all__ = [
@@ -16,12 +18,14 @@ __all__ = [
     "Options",
     "Picture",
     "Source",
+    "Unfinished",
     "Writer",
     "check_format",
     "check_output",
     "chunk_alignment",
     "create_writer",
     "is_remote",
+    "locate_output",
     "mosaic_array",
     "open_image",
     "open_picture",
@@ -29,6 +33,9 @@ __all__ = [
     "parse_select",
     "plan_chunks",
     "publish",
+    "publish_object",
+    "publish_zarr",
+    "read_object",
     "shown",
     "write_mosaic",
 ]
