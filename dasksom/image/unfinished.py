@@ -89,14 +89,15 @@ class Unfinished:
 
     def sweep(self) -> None:
         """Delete what was written, root first; tasks under way may still be writing for a moment."""
-        deadline = time.monotonic() + _SWEEP_SECONDS
+        deadline, seen_empty = time.monotonic() + _SWEEP_SECONDS, 0
         while time.monotonic() < deadline:
             try:
-                if not _delete(self.location):
-                    return
+                seen_empty = 0 if _delete(self.location) else seen_empty + 1
             except Exception as error:
                 logger.warning("%s", self.location.refusal(f"cannot be deleted: {error}"))
-            time.sleep(0.2)
+            if seen_empty == 2:
+                return
+            time.sleep(0.5)
         logger.warning("%s: what an unfinished run wrote is left there; delete it", self.location)
 
 
