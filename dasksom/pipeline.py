@@ -176,9 +176,11 @@ def _output_storage(source: str, output: str, config: RunConfig) -> dict[str, An
     return config.input.storage if same else {}
 
 
-def _publishing(source: str, output: str, config: RunConfig) -> AbstractContextManager[Path | Unfinished]:
+def _publishing(
+    source: str, output: str, config: RunConfig, model: str | None
+) -> AbstractContextManager[Path | Unfinished]:
     """Refuse an image's output that could not be written; give what publishes it."""
-    inputs, overwrite = _inputs(source, config), config.output.overwrite
+    inputs, overwrite = _inputs(source, config) + ([] if model is None else [model]), config.output.overwrite
     if is_remote(output):
         location = locate_output(output, _output_storage(source, output, config), inputs=inputs)
         return publish_zarr(location, overwrite=overwrite)
@@ -226,7 +228,7 @@ def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, mode
         For anything given that cannot be used; before any work where it can be known then. Nothing is left behind.
     """
     options = config.output.options()
-    publishing = _publishing(source, output, config)
+    publishing = _publishing(source, output, config, model)
     som = _untrained(config) if model is None else from_codebook(codebook_at(model, config.input.storage))
     pixels = _open(source, config).pixels
     # chunks are planned anew, now that it is known how wide the pixels are

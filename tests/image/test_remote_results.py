@@ -104,6 +104,9 @@ def test_train_and_apply__with_everything_on_a_store(s3, run, photo, keys):
     image = open_image("s3://images/out.zarr", storage=s3[0]).compute()
     assert image.shape == (300, 220, 3)
     assert len(np.unique(image.reshape(-1, 3), axis=0)) == 6
+    s3[1].copy_object(Bucket="images", Key="out.zarr/map.npz", CopySource="images/map.npz")
+    inside = ["apply", "s3://images/out.zarr/map.npz", "s3://images/photo.png", "s3://images/out.zarr", "--overwrite"]
+    run(*inside, fails="contains the input s3://images/out.zarr/map.npz")
     run("apply", "s3://images/gone.npz", "s3://images/photo.png", "s3://images/b.zarr", fails="there is no such file")
     s3[1].put_object(Bucket="images", Key="bad.npz", Body=b"no model")
     run("apply", "s3://images/bad.npz", "s3://images/photo.png", "s3://images/b.zarr", fails="bad.npz: not a dasksom")
