@@ -21,6 +21,7 @@ from dasksom.demo import MOSAIC_SIDE, mosaic_demo, photograph_demo
 from dasksom.errors import DasksomError, InputError
 from dasksom.image import Picture, images_in, open_picture
 from dasksom.image.palette_files import write_palette
+from dasksom.loading import codebook_at
 from dasksom.options import (
     cluster_options,
     map_options,
@@ -33,7 +34,6 @@ from dasksom.options import (
 from dasksom.probing import TASK_SECONDS, estimate
 from dasksom.reporting import check_report, report_path, write_report
 from dasksom.runs import Summary
-from dasksom.som.codebook import load_codebook
 from dasksom.terminal import JsonFormatter, TerminalWatcher
 
 
@@ -116,7 +116,7 @@ def quantize(image_path: str, output_path: str, model: str | None, summary: str 
     IMAGE is a Zarr or OME-Zarr directory, a TIFF (OME-TIFF, GeoTIFF, SVS), a PNG, JPEG or WebP, a GDAL .vrt, a folder
     of tiles named by row and column, or the URL of a Zarr or TIFF (s3://, https://). OUTPUT is .ome.zarr (a pyramid of
     image and labels), .zarr (labels, image and palette), .tif, .png or .jpg. It appears under its name only when it is
-    whole.
+    whole. The two kinds of Zarr may be written to an object store too (s3://).
     """
     if model is not None and (told := [name for name in MapSection.model_fields if given.get(name) is not None]):
         raise InputError(f"--{told[0]}: --model brings a trained map, which is used as it is; leave one of the two out")
@@ -247,7 +247,7 @@ def palette(model_path: str, output_path: str, bands: str | None, overwrite: boo
         chosen = None if bands is None else [int(band) - 1 for band in bands.split(",")]
     except ValueError:
         raise InputError(f"--bands {bands}: numbers with commas between them are needed, such as 4,3,2") from None
-    write_palette(output_path, load_codebook(model_path).weights, chosen, overwrite=overwrite)
+    write_palette(output_path, codebook_at(model_path).weights, chosen, overwrite=overwrite)
     click.echo(f"{output_path}: written")
 
 
@@ -309,14 +309,14 @@ def print_job_script(**given: Any) -> None:
 def info(path: str, **given: Any) -> None:
     """Tell what an image or a trained map is, reading none of the pixels."""
     table = Table(show_header=False, box=None)
-    about = _about_model(path) if path.lower().endswith(".npz") else _about_image(path, _config(given))
+    about = _about_model(path, _config(given)) if path.lower().endswith(".npz") else _about_image(path, _config(given))
     for name, value in about.items():
         table.add_row(name, value)
     Console(soft_wrap=True).print(table, markup=False)
 
 
-def _about_model(path: str) -> dict[str, str]:
-    codebook = load_codebook(path)
+def _about_model(path: str, config: RunConfig) -> dict[str, str]:
+    codebook = codebook_at(path, config.input.storage)
     rows, columns, bands = codebook.weights.shape
     trained = ", ".join(
         f"{name} {value}" for name, value in codebook.about.get("parameters", {}).items() if value is not None

@@ -172,6 +172,8 @@ class OutputSection(_Section):
     """Whether colors are spread over a pattern: "none" or "bayer"."""
     report: bool = False
     """Whether a report of the run is written beside the output."""
+    storage: dict[str, Any] | None = Field(default=None, repr=False, exclude=True)
+    """Options of the output's store, where it lies on one; None: those of the input, if it is of the same kind."""
     overwrite: bool = False
     """Whether an output that exists is replaced, once the new one is whole."""
 

@@ -1,10 +1,28 @@
 """Trained maps from files."""
 
+from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from dasksom.errors import InputError
 from dasksom.estimator import BatchSOM
-from dasksom.som.codebook import Codebook, load_codebook
+from dasksom.image import is_remote, read_object
+from dasksom.som.codebook import MOST_BYTES, Codebook, load_codebook, read_codebook
+
+
+def codebook_at(path: str | Path, storage: Mapping[str, Any] | None = None) -> Codebook:
+    """Read a codebook from a path, or from a URL with the options of its store's file system.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or not a model.
+    """
+    if not is_remote(path):
+        return load_codebook(path)
+    name, content = read_object(str(path), storage, MOST_BYTES)
+    return read_codebook(BytesIO(content), name)
 
 
 def load(path: str | Path) -> BatchSOM:
@@ -15,7 +33,7 @@ def load(path: str | Path) -> BatchSOM:
     InputError
         If the file is missing or not a model.
     """
-    return from_codebook(load_codebook(path))
+    return from_codebook(codebook_at(path))
 
 
 def from_codebook(codebook: Codebook) -> BatchSOM:

@@ -1,8 +1,11 @@
 """Whole runs, from a path to a path, in reading order."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from dask.utils import parse_bytes
 
@@ -12,22 +15,25 @@ from dasksom.errors import DasksomError, InputError
 from dasksom.estimator import BatchSOM
 from dasksom.image import (
     Picture,
+    Unfinished,
     check_format,
     check_output,
     check_result,
     chunk_alignment,
     images_in,
     is_remote,
+    locate_output,
     open_picture,
     output_suffix,
     publish,
+    publish_object,
+    publish_zarr,
 )
-from dasksom.loading import from_codebook
+from dasksom.loading import codebook_at, from_codebook
 from dasksom.planning import Plan, check_fits
 from dasksom.probing import Probe, probe
 from dasksom.quantization import check_dither
 from dasksom.runs import SMALL_BYTES, Run, Summary, Watcher, plan_of
-from dasksom.som.codebook import load_codebook
 
 CHUNK_BYTES = 64 << 20
 """Largest decoded chunk where memory allows."""
@@ -72,8 +78,38 @@ def _check_output_format(output: str, picture: Picture, units: int, config: RunC
 
 
 def _inputs(source: str, config: RunConfig) -> list[str]:
-    """Give the paths that a run reads, which no output may touch; URLs are out of its reach."""
-    return [path for path in (source, config.input.mask) if path is not None and not is_remote(path)]
+    """Give the paths and URLs that a run reads, which no output may touch."""
+    return [path for path in (source, config.input.mask) if path is not None]
+
+
+def _output_storage(source: str, output: str, config: RunConfig) -> dict[str, Any]:
+    """Give the options of the output's store; what is told of the input's goes to no other kind of store."""
+    if config.output.storage is not None:
+        return config.output.storage
+    same = urlsplit(source).scheme.lower() == urlsplit(output).scheme.lower()
+    return config.input.storage if same else {}
+
+
+def _publishing(
+    source: str, output: str, config: RunConfig, model: str | None
+) -> AbstractContextManager[Path | Unfinished]:
+    """Refuse an image's output that could not be written; give what publishes it."""
+    inputs, overwrite = _inputs(source, config) + ([] if model is None else [model]), config.output.overwrite
+    if is_remote(output):
+        location = locate_output(output, _output_storage(source, output, config), inputs=inputs)
+        return publish_zarr(location, overwrite=overwrite)
+    check_output(output, inputs=inputs, overwrite=overwrite)
+    return publish(output, overwrite=overwrite)
+
+
+def _publishing_model(sources: Sequence[str], model: str, config: RunConfig) -> AbstractContextManager[Path]:
+    inputs = [path for source in sources for path in _inputs(source, config)]
+    overwrite = config.output.overwrite
+    if is_remote(model):
+        storage = _output_storage(sources[0], model, config)
+        return publish_object(locate_output(model, storage, inputs=inputs, suffixes=(".npz",)), overwrite=overwrite)
+    check_output(model, inputs=inputs, overwrite=overwrite, suffixes=[".npz"])
+    return publish(model, overwrite=overwrite)
 
 
 def _untrained(config: RunConfig) -> BatchSOM:
@@ -102,8 +138,8 @@ def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, mode
     InputError
         For anything given that cannot be used; before any work where it can be known then. Nothing is left behind.
     """
-    check_output(output, inputs=_inputs(source, config), overwrite=config.output.overwrite)
-    som = _untrained(config) if model is None else from_codebook(load_codebook(model))
+    publishing = _publishing(source, output, config, model)
+    som = _untrained(config) if model is None else from_codebook(codebook_at(model, config.input.storage))
     picture = _open_for(output, source, config)
     image = picture.pixels
     if model is not None:
@@ -114,15 +150,12 @@ def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, mode
     if config.output.report:
         check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + picture.has_gaps)
     # the cluster stops before the output is published, or swept away: no task writes any more then
-    with (
-        publish(output, overwrite=config.output.overwrite) as path,
-        run.on_cluster(config, som, trains=model is None, writes=True) as client,
-    ):
+    with publishing as path, run.on_cluster(config, som, trains=model is None, writes=True) as client:
         if model is None:
             run.train(som, config)
         run.write(som, path, config.output)
         run.end(som, path, client)
-    run.summary.bytes_written = _stored_bytes(Path(output))
+    run.summary.bytes_written = None if is_remote(output) else _stored_bytes(Path(output))
     return run.summary
 
 
@@ -139,20 +172,16 @@ def train(sources: Sequence[str], model: str, config: RunConfig, watcher: Watche
     watcher : Watcher
     """
     found = [path for source in sources for path in images_in(source)]
-    inputs = [path for source in found for path in _inputs(source, config)]
-    check_output(model, inputs=inputs, overwrite=config.output.overwrite, suffixes=[".npz"])
+    publishing = _publishing_model(found, model, config)
     som = _untrained(config)
     first, *more = (_open(source, config) for source in found)
     run = Run(found[0], first, model, config, watcher)
     if more:
-        run.summary.image = f"{found[0]} and {len(more)} more"
-    with (
-        publish(model, overwrite=config.output.overwrite) as path,
-        run.on_cluster(config, som, trains=True, writes=False),
-    ):
+        run.summary.image = f"{run.summary.image} and {len(more)} more"
+    with publishing as path, run.on_cluster(config, som, trains=True, writes=False):
         run.train(som, config, more)
         som.save(path)
-    run.summary.bytes_written = _stored_bytes(Path(model))
+    run.summary.bytes_written = None if is_remote(model) else _stored_bytes(Path(model))
     return run.summary
 
 
@@ -192,6 +221,8 @@ def apply_to_all(
     InputError
         Before anything is written, if two outputs would have one name, or the folder or the suffix cannot be used.
     """
+    if is_remote(folder):
+        raise InputError(f"{folder}: the outputs of several images go to a folder; write to a store image by image")
     outputs: dict[str, str] = {}
     for source in (path for given in sources for path in images_in(given)):
         name = Path(source).name

@@ -15,7 +15,7 @@ from dasksom.arrays import as_weights
 from dasksom.cluster import Workers, connect, count_tasks
 from dasksom.config import OutputSection, RunConfig
 from dasksom.estimator import BatchSOM
-from dasksom.image import Picture, annotate, create_writer, shown
+from dasksom.image import Picture, Unfinished, annotate, create_writer, shown
 from dasksom.overview import Overview
 from dasksom.passes import keep_with_mask, workers
 from dasksom.planning import Plan, check_fits, describe, plan_run
@@ -73,8 +73,8 @@ class Summary:
     passes: int = 0
     bytes_read: int = 0
     """Decoded, of the chunks of all passes."""
-    bytes_written: int = 0
-    """Of the output as it is stored."""
+    bytes_written: int | None = 0
+    """Of the output as it is stored; None on a remote store."""
     workers: int | None = None
     """None where the run had the threads of its own process."""
     tasks: int | None = None
@@ -104,7 +104,7 @@ class Run:
     def __init__(self, source: str, picture: Picture, output: str, config: RunConfig, watcher: Watcher) -> None:
         self.picture, self.watcher = picture, watcher
         self.image, self.mask = picture.pixels, picture.mask
-        self.summary = Summary(shown(source), self.image.shape, str(self.image.dtype), output, 0)
+        self.summary = Summary(shown(source), self.image.shape, str(self.image.dtype), shown(output), 0)
         self.record = RunRecord.begin(shown(source), self.image, config.model_dump(mode="json"))
 
     @contextmanager
@@ -154,7 +154,7 @@ class Run:
         self.summary.quality = som.quality_
         self.record = self.record.trained(som.history_, som.quality_)
 
-    def write(self, som: BatchSOM, path: Path, output: OutputSection) -> None:
+    def write(self, som: BatchSOM, path: Path | Unfinished, output: OutputSection) -> None:
         """Label every pixel and write the image in the map's colors."""
         height, width, bands = self.image.shape
         codebook = som.codebook_
@@ -188,7 +188,7 @@ class Run:
             )
         self.summary.quality, self.summary.overview = quality or self.summary.quality, overview
 
-    def end(self, som: BatchSOM, path: Path, client: Any) -> None:
+    def end(self, som: BatchSOM, path: Path | Unfinished, client: Any) -> None:
         """Say of the run what is known only now, also in outputs that can still take it."""
         record = self.record.trained(som.history_, self.summary.quality)
         known = {"seconds": self.summary.seconds, "cluster": cluster_of(client)}

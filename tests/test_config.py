@@ -23,19 +23,22 @@ def test_quantize_yaml__explains_every_key_and_holds_the_defaults():
     text = path.read_text()
     for section, field in RunConfig.model_fields.items():
         assert f"\n{section}:" in text
+        part = text.partition(f"\n{section}:")[2].partition("\n\n")[0]
         for key in field.annotation.model_fields:
-            lines = [line for line in text.splitlines() if line.strip().startswith(f"{key}:")]
+            lines = [line for line in part.splitlines() if line.strip().startswith(f"{key}:")]
             if not field.annotation.model_fields[key].exclude:
                 assert len(lines) == 1, key
                 assert "#" in lines[0], key
 
 
 def test_credentials_are_neither_shown_nor_dumped():
-    config = load_config(None, {"input": {"storage": {"secret": "hidden-word"}}})
-    assert config.input.opening()["storage"] == {"secret": "hidden-word"}
+    config = load_config(None, {name: {"storage": {"secret": "hidden-word"}} for name in ("input", "output")})
+    assert config.input.opening()["storage"] == config.output.storage == {"secret": "hidden-word"}
     assert "hidden-word" not in f"{config!r} {config} {config.model_dump()} {config.model_dump_json()}"
     with pytest.raises(InputError) as refused:
-        load_config(None, {"input": {"storage": "hidden-word", "level": "hidden-word"}})
+        load_config(
+            None, {"input": {"storage": "hidden-word", "level": "hidden-word"}, "output": {"storage": "hidden-word"}}
+        )
     assert "hidden-word" not in str(refused.value)
 
 

@@ -2,15 +2,17 @@
 
 from dasksom.image.chunks import plan_chunks
 from dasksom.image.folders import images_in
-from dasksom.image.locations import is_remote, shown
+from dasksom.image.locations import is_remote, read_object, shown
 from dasksom.image.mosaic import mosaic_array, write_mosaic
 from dasksom.image.options import Options
 from dasksom.image.picture import Picture
 from dasksom.image.protocols import Source, Writer
 from dasksom.image.publishing import check_output, publish
 from dasksom.image.reading import ALPHA, open_image, open_picture, open_source
+from dasksom.image.remote_publishing import locate_output, publish_object, publish_zarr
 from dasksom.image.results import RESULTS, Result, annotate, check_result, open_result, size_on_disk
 from dasksom.image.selection import parse_select
+from dasksom.image.unfinished import Unfinished
 from dasksom.image.writing import check_format, chunk_alignment, create_writer, output_suffix
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "Picture",
     "Result",
     "Source",
+    "Unfinished",
     "Writer",
     "annotate",
     "check_format",
@@ -29,6 +32,7 @@ __all__ = [
     "create_writer",
     "images_in",
     "is_remote",
+    "locate_output",
     "mosaic_array",
     "open_image",
     "open_picture",
@@ -38,6 +42,9 @@ __all__ = [
     "parse_select",
     "plan_chunks",
     "publish",
+    "publish_object",
+    "publish_zarr",
+    "read_object",
     "shown",
     "size_on_disk",
     "write_mosaic",

@@ -115,7 +115,7 @@ class Location:
         """Return what names this version of the file; OSError where there is none."""
         if not self.remote:
             return stamp_of(self.path)
-        system, path = _file_system(self)
+        system, path = file_system(self)
         told = system.info(path)
         if told.get("size") is None:
             raise OSError("the server does not tell how long it is")
@@ -126,16 +126,24 @@ class Location:
         """Tell whether there is a file."""
         if not self.remote:
             return self.local.is_file()
-        system, path = _file_system(self)
+        system, path = file_system(self)
         return bool(system.isfile(path) if urlsplit(self.path).scheme == "s3" else system.exists(path))
 
     def open(self) -> BinaryIO:
         """Open the file to read here and there in it, as headers need."""
         if not self.remote:
             return open(self.path, "rb")
-        system, path = _file_system(self)
+        system, path = file_system(self)
         file: BinaryIO = system.open(path, "rb", block_size=_BLOCK, cache_type="blockcache")
         return file
+
+    def write(self, content: bytes) -> None:
+        """Write the object of a store, in one step; InputError if it cannot be."""
+        system, path = file_system(self)
+        try:
+            system.pipe_file(path, content)
+        except Exception as error:
+            raise self.refusal(f"cannot be written: {error}") from None
 
     def read(self, offset: int, count: int) -> bytes:
         """Return a part of the file; shorter where it ends."""
@@ -149,7 +157,7 @@ class Location:
                     file.seek(offset)
                     yield file.read(count)
             return
-        system, path = _file_system(self)
+        system, path = file_system(self)
         rest = iter(parts)
         while some := list(islice(rest, _RANGES_AT_ONCE)):
             yield from system.cat_ranges(
@@ -186,7 +194,7 @@ def locate(path: str | os.PathLike[str], storage: Mapping[str, Any] | None = Non
     try:
         options = json.dumps(dict(storage or {}), sort_keys=True)
     except TypeError:
-        raise InputError("input.storage: text, numbers, lists and mappings are accepted, nothing else") from None
+        raise InputError("storage: text, numbers, lists and mappings are accepted, nothing else") from None
     return Location(text, options)
 
 
@@ -202,17 +210,18 @@ def shown(path: str | os.PathLike[str]) -> str:
 
 
 @lru_cache(maxsize=32)
-def _file_system(location: Location) -> tuple[Any, str]:
+def file_system(location: Location) -> tuple[Any, str]:
+    """Return the file system of a store and the location's path in it; InputError if it cannot be opened."""
     scheme = urlsplit(location.path).scheme.lower()
     try:
         system, path = fsspec.url_to_fs(location.path, **location.storage_options())
     except ImportError:
         raise location.refusal(
-            f"reading {scheme}:// takes the package {STORES[scheme]}: pip install 'dasksom[remote]' (s3, https) or "
+            f"{scheme}:// takes the package {STORES[scheme]}: pip install 'dasksom[remote]' (s3, https) or "
             f"pip install {STORES[scheme]}"
         ) from None
     except Exception as error:
-        raise location.refusal(f"the store cannot be opened: {error}; check input.storage") from None
+        raise location.refusal(f"the store cannot be opened: {error}; check input.storage and output.storage") from None
     return system, path
 
 
@@ -248,6 +257,19 @@ def check_reachable(location: Location) -> None:
         raise location.refusal(f"cannot be reached: {error}; check the URL and input.storage") from None
     if size == 0:
         raise location.refusal("is empty (0 bytes); was it copied completely?")
+
+
+def read_object(url: str, storage: Mapping[str, Any] | None, most: int) -> tuple[str, bytes]:
+    """Return the name and content of a small remote file of at most so many bytes; InputError if that cannot be."""
+    location = locate(url, storage)
+    check_reachable(location)
+    size = location.stamp()[0]
+    if size > most:
+        raise location.refusal(f"has {size} bytes; at most {most} are expected of such a file")
+    try:
+        return location.name, location.read(0, size)
+    except Exception as error:
+        raise location.refusal(f"cannot be read: {error}") from None
 
 
 def check_unchanged(location: Location, stamp: Stamp) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,6 @@ from dasksom.image.codecs import ZARR_2, ZARR_3, codec_named
 from dasksom.image.levels import Pyramid, Size, Stage, plan_pyramid
 from dasksom.image.ome_metadata import image_attributes, label_attributes, labels_attributes
 from dasksom.image.options import OME_CHUNK
-from dasksom.image.paths import Stamp, stamp_of
 from dasksom.image.planes import halve_mean, halve_nearest, look_up
 from dasksom.image.protocols import (
     Encoded,
@@ -29,7 +28,8 @@ from dasksom.image.protocols import (
     run_here,
     with_nodata_row,
 )
-from dasksom.image.zarr_results import EVERY_CHUNK
+from dasksom.image.unfinished import Target, version_of, writable
+from dasksom.image.zarr_results import EVERY_CHUNK, array_to_write
 
 LABELS = "labels/som"
 PALETTE = "palette"
@@ -42,7 +42,7 @@ class OmeWriter:
     Every call writes whole chunks or shards and no other call touches them, so calls need no locks and may be repeated.
     """
 
-    path: str
+    target: Target
     pyramid: Pyramid
     units: int
     nodata: bool
@@ -100,8 +100,7 @@ class OmeWriter:
         target.image[level][:, rows, columns] = colors
 
     def _target(self) -> _Target:
-        node = next(path for name in ("zarr.json", ".zgroup") if (path := Path(self.path, name)).is_file())
-        return _target(self.path, len(self.pyramid.levels), stamp_of(node))
+        return _target(self.target, len(self.pyramid.levels), version_of(self.target))
 
 
 def _present(numbers: NDArray[Any], colors: NDArray[Any]) -> NDArray[np.bool_]:
@@ -127,20 +126,13 @@ class _Target:
 
 
 @lru_cache(maxsize=4)
-def _target(path: str, levels: int, stamp: Stamp) -> _Target:
-    group = zarr.open_group(path, mode="r+")
+def _target(place: Target, levels: int, version: Hashable) -> _Target:
+    group = zarr.open_group(writable(place), mode="r+")
     # the palette is read back from the output: it can be megabytes, and would else travel with every task
-    palette = np.asarray(_array(group, PALETTE)[...])
-    labels = [_array(group, f"{LABELS}/{level}") for level in range(levels)]
-    image = [_array(group, str(level)) for level in range(levels)]
+    palette = np.asarray(array_to_write(group, PALETTE)[...])
+    labels = [array_to_write(group, f"{LABELS}/{level}") for level in range(levels)]
+    image = [array_to_write(group, str(level)) for level in range(levels)]
     return _Target(labels, image, label_table(len(palette)), with_nodata_row(palette))
-
-
-def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
-    found = group[name]
-    if not isinstance(found, zarr.Array):
-        raise TypeError(f"internal error: {name} is a group")
-    return found.with_config(EVERY_CHUNK)
 
 
 def check_ome(output: Output) -> None:
@@ -174,7 +166,9 @@ def create_ome(output: Output) -> OmeWriter:
     )
     version = options.ome_version
     root = zarr.create_group(
-        output.path, zarr_format=2 if version == "0.4" else 3, attributes=image_attributes(output, pyramid)
+        writable(output.target),
+        zarr_format=2 if version == "0.4" else 3,
+        attributes=image_attributes(output, pyramid),
     )
     labels = root.create_group("labels", attributes=labels_attributes(version))
     som = labels.create_group("som", attributes=label_attributes(output, pyramid))
@@ -187,7 +181,7 @@ def create_ome(output: Output) -> OmeWriter:
     root.create_array(
         PALETTE, data=output.palette, chunks=output.palette.shape, attributes=about, config=EVERY_CHUNK, **names
     )
-    return OmeWriter(output.path, pyramid, output.units, output.nodata, alignment)
+    return OmeWriter(output.target, pyramid, output.units, output.nodata, alignment)
 
 
 def _create_level(

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from dasksom.errors import InputError
 
@@ -28,8 +28,8 @@ def local_path(path: str | os.PathLike[str]) -> Path:
         url = urlsplit(text)
         if url.scheme.lower() != "file" or url.netloc not in ("", "localhost"):
             raise InputError(
-                f"{text}: remote paths are not read yet (found {url.scheme}://); "
-                "copy the image to a disk that every worker sees and give its path"
+                f"{urlunsplit((url.scheme, url.netloc.rpartition('@')[2], url.path, '', ''))}: is not a local path; "
+                "give the path of a file on a disk that every worker sees"
             )
         text = unquote(url.path)
     try:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.options import DEFAULTS, Options
+from dasksom.image.unfinished import Target, Unfinished
 
 Tag = tuple[int, int, int, Any, bool]
 """One TIFF tag as tifffile's `extratags` take it: code, data type, count, value, whether it is written once."""
@@ -99,7 +100,7 @@ class Output:
     """What is to be written, whatever the format."""
 
     path: str
-    """Where: the temporary path that `publish` gave."""
+    """Where: the temporary path that `publish` gave; or what to call a place on an object store."""
     height: int
     """Pixels."""
     width: int
@@ -123,6 +124,14 @@ class Output:
     unit: str | None = None
     nodata_value: float | None = None
     """What stands for "no data" in the file that was read."""
+
+    unfinished: Unfinished | None = None
+    """The place on an object store, where that is where a Zarr is written."""
+
+    @property
+    def target(self) -> Target:
+        """Where a Zarr is written."""
+        return self.unfinished or self.path
 
     @property
     def units(self) -> int:

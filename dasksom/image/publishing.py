@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dasksom.errors import InputError
+from dasksom.image.locations import is_remote
 from dasksom.image.paths import listed, local_path, scratch_beside
 from dasksom.image.writing import WRITERS
 from dasksom.image.zarr_stores import is_zarr
@@ -45,7 +46,8 @@ def check_output(
     if not final.name.lower().endswith(tuple(suffixes)):
         raise InputError(f"{final}: cannot tell the format from this name; end it in one of {listed(suffixes)}")
     for given in inputs:
-        _check_apart(final, local_path(given))
+        if not is_remote(given):
+            _check_apart(final, local_path(given))
     if os.path.lexists(final):
         _check_replaceable(final, overwrite)
     parent = final.absolute().parent

@@ -24,6 +24,7 @@ from dasksom.errors import InputError
 from dasksom.image.chunks import plan_chunks
 from dasksom.image.paths import check_readable, listed, local_path, match_suffix
 from dasksom.image.protocols import JSON, with_nodata_row
+from dasksom.image.unfinished import Unfinished
 
 CHUNK_BYTES = 4 << 20
 """Of a lazy chunk of labels: small, for tiles are looked at here and there."""
@@ -188,12 +189,12 @@ RESULTS: dict[str, Callable[[Path], AbstractContextManager[Result]]] = {
 }
 
 
-def annotate(path: str | os.PathLike[str], more: Mapping[str, JSON]) -> None:
+def annotate(path: str | os.PathLike[str] | Unfinished, more: Mapping[str, JSON]) -> None:
     """Add to what a Zarr output says of its run; other formats are left as they are."""
-    local = local_path(path)
-    if not local.is_dir():
+    if not isinstance(path, Unfinished) and not local_path(path).is_dir():
         return
-    group = zarr.open_group(local, mode="r+")
+    store = path.store() if isinstance(path, Unfinished) else local_path(path)
+    group = zarr.open_group(store, mode="r+")
     own: dict[str, Any] = dict(group.attrs["dasksom"])  # type: ignore[arg-type]
     group.attrs["dasksom"] = {**own, "metadata": {**own["metadata"], **more}}
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.locations import is_remote, shown
 from dasksom.image.ome_results import check_ome, create_ome
 from dasksom.image.options import DEFAULTS, OME_CHUNK, TIFF_TILE, Options
 from dasksom.image.paths import listed, local_path, match_suffix
@@ -18,6 +19,7 @@ from dasksom.image.photographs import create_jpeg, create_png
 from dasksom.image.picture import Picture
 from dasksom.image.protocols import JSON, Output, Writer
 from dasksom.image.tiff_results import create_tiff
+from dasksom.image.unfinished import Unfinished
 from dasksom.image.zarr_results import check_zarr, create_zarr
 
 
@@ -73,12 +75,16 @@ def output_suffix(name: str) -> str | None:
     return name[-len(max(known, key=len)) :] if known else None
 
 
+def _named(path: str | os.PathLike[str]) -> str:
+    return shown(path) if is_remote(path) else str(local_path(path))
+
+
 def output_format(path: str | os.PathLike[str]) -> Format:
-    """Return the format that a path's suffix stands for."""
-    local = local_path(path)
-    found = match_suffix(local, WRITERS)
+    """Return the format that the suffix of a path or URL stands for."""
+    name = _named(path).rstrip("/")
+    found = match_suffix(name, WRITERS)
     if found is None:
-        raise InputError(f"{local}: cannot tell the output's format from its name; end it in one of {listed(WRITERS)}")
+        raise InputError(f"{name}: cannot tell the output's format from its name; end it in one of {listed(WRITERS)}")
     return found
 
 
@@ -120,22 +126,22 @@ def check_format(
     ------
     InputError
     """
-    local, form = local_path(path), output_format(path)
+    name, form = _named(path), output_format(path)
     if not with_image and not form.labels_alone:
-        raise InputError(f"{local}: labels without the image (--no-image) are written to .zarr alone")
-    if vain := [name for name in options.given if name not in form.options]:
+        raise InputError(f"{name}: labels without the image (--no-image) are written to .zarr alone")
+    if vain := [option for option in options.given if option not in form.options]:
         known = [suffix for suffix, other in WRITERS.items() if vain[0] in other.options]
         raise InputError(
-            f"{local}: {vain[0]} (--{vain[0].replace('_', '-')}) has no meaning for this format; "
+            f"{name}: {vain[0]} (--{vain[0].replace('_', '-')}) has no meaning for this format; "
             f"it is for {listed(known)}: leave it out"
         )
     height, width, bands = shape
     palette = np.zeros((units, bands), dtype)
-    form.check(Output(str(local), height, width, (height, width), palette, {}, with_image, nodata, options))
+    form.check(Output(name, height, width, (height, width), palette, {}, with_image, nodata, options))
 
 
 def create_writer(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Unfinished,
     *,
     height: int,
     width: int,
@@ -151,7 +157,7 @@ def create_writer(
 
     Parameters
     ----------
-    path : where to write: the temporary path that `publish` gave
+    path : where to write: what `publish` or `publish_zarr` gave
     height, width : of the image, in pixels
     chunks : rows and columns of the image's chunks
     palette : (units, bands), in the image's dtype
@@ -166,11 +172,12 @@ def create_writer(
     InputError
         The format cannot hold this image.
     """
-    local = local_path(path)
+    unfinished = path if isinstance(path, Unfinished) else None
+    name = path.location.name if isinstance(path, Unfinished) else str(local_path(path).absolute())
     if palette.ndim != 2 or 0 in palette.shape:
         raise InputError(f"a palette must be (units, bands), both at least 1, not of shape {palette.shape}")
     output = Output(
-        path=str(local.absolute()),
+        path=name,
         height=height,
         width=width,
         chunks=(min(chunks[0], height), min(chunks[1], width)),
@@ -179,7 +186,10 @@ def create_writer(
         with_image=with_image,
         nodata=nodata,
         options=options,
+        unfinished=unfinished,
     )
+    if unfinished is not None:
+        unfinished.begin()
     if picture is not None:
         output = replace(
             output,
@@ -188,4 +198,4 @@ def create_writer(
             unit=picture.unit,
             nodata_value=picture.nodata,
         )
-    return output_format(local).create(output)
+    return output_format(name).create(output)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ import zarr
 from numpy.typing import NDArray
 
 from dasksom.image.codecs import ZARR_3, codec_named
-from dasksom.image.paths import Stamp, stamp_of
 from dasksom.image.protocols import Encoded, Output, Run, check_aligned, check_labels, run_here, with_nodata_row
+from dasksom.image.unfinished import Target, version_of, writable
 
 FORMAT_VERSION = 1
 """Of the groups that this module writes; raised when older readers would misread them."""
@@ -34,7 +34,7 @@ class ZarrWriter:
     Every call writes whole storage chunks and no other call touches them, so calls need no locks and may be repeated.
     """
 
-    path: str
+    target: Target
     height: int
     width: int
     stored: tuple[int, int]
@@ -51,7 +51,7 @@ class ZarrWriter:
         """Write one chunk; see `Writer`."""
         check_labels(labels, self.units, self.nodata)
         self._check_whole(labels.shape, corner)
-        target = _target(self.path, stamp_of(Path(self.path, "zarr.json")))
+        target = _target(self.target, self.with_image, version_of(self.target))
         rows = slice(corner[0], corner[0] + labels.shape[0])
         columns = slice(corner[1], corner[1] + labels.shape[1])
         numbers = (
@@ -93,13 +93,20 @@ class _Target:
 
 
 @lru_cache(maxsize=4)
-def _target(path: str, stamp: Stamp) -> _Target:
+def _target(place: Target, with_image: bool, version: Hashable) -> _Target:
     # the palette is read back from the output: it can be megabytes, and would else travel with every task
-    group = zarr.open_group(path, mode="r+")
-    arrays = {name: array.with_config(EVERY_CHUNK) for name, array in group.arrays()}
-    labels, palette = arrays["labels"], np.asarray(arrays["palette"][...])
+    group = zarr.open_group(writable(place), mode="r+")
+    labels, palette = array_to_write(group, "labels"), np.asarray(array_to_write(group, "palette")[...])
     numbers = np.append(np.arange(1, len(palette) + 1), 0).astype(labels.dtype)
-    return _Target(labels, arrays.get("image"), numbers, with_nodata_row(palette))
+    return _Target(labels, array_to_write(group, "image") if with_image else None, numbers, with_nodata_row(palette))
+
+
+def array_to_write(group: zarr.Group, name: str) -> zarr.Array[Any]:
+    """Return an array of a group, every chunk of which will be written."""
+    found = group[name]
+    if not isinstance(found, zarr.Array):
+        raise TypeError(f"internal error: {name} is a group")
+    return found.with_config(EVERY_CHUNK)
 
 
 def check_zarr(output: Output) -> None:
@@ -121,7 +128,7 @@ def create_zarr(output: Output) -> ZarrWriter:
         if chunk
         else (_stored(output.chunks[0], size[0]), _stored(output.chunks[1], size[1]))
     )
-    group = zarr.create_group(output.path, attributes=_attributes(output))
+    group = zarr.create_group(writable(output.target), attributes=_attributes(output))
     fast: dict[str, Any] = {
         "compressors": codec_named(output.options.codec, ZARR_3),
         "fill_value": 0,
@@ -148,7 +155,7 @@ def create_zarr(output: Output) -> ZarrWriter:
         **fast,
     )
     palette[...] = output.palette
-    return ZarrWriter(output.path, *size, stored, output.units, output.with_image, output.nodata)
+    return ZarrWriter(output.target, *size, stored, output.units, output.with_image, output.nodata)
 
 
 def _attributes(output: Output) -> dict[str, Any]:

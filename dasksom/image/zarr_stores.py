@@ -13,7 +13,7 @@ from dasksom.image.locations import Location, Stamp
 
 ZARR_METADATA = ("zarr.json", ".zarray", ".zgroup")
 """A directory that holds one of these is a Zarr node."""
-_ALL_METADATA = (*ZARR_METADATA, ".zattrs", ".zmetadata")
+ALL_METADATA = (*ZARR_METADATA, ".zattrs", ".zmetadata")
 
 
 def is_zarr(path: Path) -> bool:
@@ -31,7 +31,7 @@ class WholeStore(WrapperStore[Any]):
     async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
         """Return what the store holds under a key; MissingChunkError for a chunk that it lacks."""
         found = await self._store.get(key, *args, **kwargs)
-        if found is None and not key.endswith(_ALL_METADATA):
+        if found is None and not key.endswith(ALL_METADATA):
             raise MissingChunkError(
                 f"the chunk {key} is missing: lost, or never written because it holds the fill value alone; "
                 "if so, say --fill-missing (in Python fill_missing=True)"

@@ -5,6 +5,7 @@ import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -85,12 +86,17 @@ def load_codebook(path: str | Path) -> Codebook:
     path = Path(path).expanduser()
     if not path.is_file():
         raise InputError(f"{path}: no such model file; `dasksom train IMAGE {path.name}` writes one")
+    return read_codebook(path, str(path))
+
+
+def read_codebook(file: Path | BytesIO, path: str) -> Codebook:
+    """Read a codebook from a file or its content; `path` is what to call it in errors. See `load_codebook`."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
         if size > MOST_BYTES:
             raise InputError(f"{path}: holds {size} bytes, which no codebook does (at most {MOST_BYTES})")
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(file, allow_pickle=False) as arrays:
             weights, about = arrays["weights"], json.loads(arrays["about"].tobytes())
         version = about.pop("format")
     except InputError:

@@ -80,8 +80,8 @@ def test_refused__no_permission(tmp_path, monkeypatch):
     ("path", "message"),
     [
         ("ftp://someone:word@host/a.zarr", "^ftp://host/a.zarr: URLs of ftp:// are not read; accepted are .*s3://"),
-        ("file://otherhost/a.tif", "remote"),
-        ("gs://b/a.png", r"gs://b/a\.png: reading gs:// takes the package gcsfs"),
+        ("file://me:word@otherhost/a.tif", r"^file://otherhost/a\.tif: is not a local path"),
+        ("gs://b/a.png", r"gs://b/a\.png: gs:// takes the package gcsfs"),
     ],
 )
 def test_refused__remote(path, message):

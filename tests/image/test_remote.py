@@ -6,23 +6,19 @@ import re
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
-import boto3
-import fsspec
 import numpy as np
 import pytest
 import tifffile
 import yaml
 import zarr
 from click.testing import CliRunner
-from moto.server import ThreadedMotoServer
 from PIL import Image
 
 from dasksom import BatchSOM, InputError, open_image, open_picture
 from dasksom.cli import cli
 from dasksom.image import open_source
 from dasksom.image.locations import Location, locate
-
-SECRET = "a-very-secret-word"  # noqa: S105 - it opens nothing
+from tests.image.conftest import SECRET
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +27,7 @@ def pixels():
 
 
 @pytest.fixture(scope="module")
-def bucket(pixels, tmp_path_factory):
+def bucket(s3, pixels, tmp_path_factory):
     """A bucket with images, and what it takes to open it."""
     folder = tmp_path_factory.mktemp("bucket")
     tifffile.imwrite(folder / "tiles.tif", pixels, photometric="rgb", tile=(64, 64), compression="zlib")
@@ -41,25 +37,11 @@ def bucket(pixels, tmp_path_factory):
     group = zarr.create_group(folder / "group", zarr_format=2)
     group.create_array("image", data=pixels, chunks=(64, 64, 3))
     (folder / "empty.tif").touch()
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    options = {"key": "reader", "secret": SECRET, "endpoint_url": f"http://{host}:{port}"}
-    options["client_kwargs"] = {"region_name": "us-east-1"}
-    client = boto3.client(
-        "s3",
-        endpoint_url=options["endpoint_url"],
-        aws_access_key_id="reader",
-        aws_secret_access_key=SECRET,
-        region_name="us-east-1",
-    )
-    client.create_bucket(Bucket="images")
+    options, client = s3
     for path in folder.rglob("*"):
         if path.is_file():
             client.upload_file(str(path), "images", path.relative_to(folder).as_posix())
-    yield options
-    fsspec.get_filesystem_class("s3").clear_instance_cache()
-    server.stop()
+    return options
 
 
 @pytest.mark.parametrize("name", ["tiles.tif", "strips.tif", "photo.png", "scene.zarr", "group"])
@@ -96,14 +78,8 @@ def test_s3__refused(bucket, name, message):
         open_image(f"s3://images/{name}", storage=bucket)
 
 
-def test_s3__missing_chunk(bucket, pixels):
-    client = boto3.client(
-        "s3",
-        endpoint_url=bucket["endpoint_url"],
-        aws_access_key_id="reader",
-        aws_secret_access_key=SECRET,
-        region_name="us-east-1",
-    )
+def test_s3__missing_chunk(s3, bucket, pixels):
+    client = s3[1]
     kept = client.get_object(Bucket="images", Key="scene.zarr/c/2/1/0")["Body"].read()
     client.delete_object(Bucket="images", Key="scene.zarr/c/2/1/0")
     try:
