@@ -24,13 +24,22 @@ def look_up(labels: NDArray[np.unsignedinteger[Any]], table: NDArray[Any]) -> ND
     """
     planes = np.empty((table.shape[1], *labels.shape), table.dtype)
     flat = np.ascontiguousarray(labels).reshape(-1)
-    _look_up(flat, np.ascontiguousarray(table.T), planes.reshape(table.shape[1], -1))
+    _look_up(flat, _copyable(np.ascontiguousarray(table.T)), _copyable(planes.reshape(table.shape[1], -1)))
     return planes
 
 
+def _copyable(array: NDArray[Any]) -> NDArray[Any]:
+    """View an array as one that compiled loops can copy: Numba has no float16."""
+    return array.view(np.uint16) if array.dtype == np.float16 else array
+
+
+def interleave(planes: NDArray[Any], out: NDArray[Any]) -> None:
+    """Write planes (bands, height, width) into the first rows and columns of `out`, bands last, of the same dtype."""
+    _interleave(_copyable(planes), _copyable(out))
+
+
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def interleave(planes: Any, out: Any) -> None:
-    """Write planes (bands, height, width) into the first rows and columns of `out`, bands last."""
+def _interleave(planes: Any, out: Any) -> None:
     bands, height, width = planes.shape
     for y in range(height):
         for x in range(width):
@@ -80,6 +89,8 @@ def halve_mean(
     -------
     ndarray of shape (bands, ceil(height / 2), ceil(width / 2)), of the same dtype
     """
+    if planes.dtype == np.float16:  # which Numba has not
+        return halve_mean(planes.astype(np.float32), present, fill=fill).astype(np.float16)
     bands, height, width = planes.shape
     out = np.empty((bands, (height + 1) // 2, (width + 1) // 2), planes.dtype)
     mask = np.empty((0, 0), np.bool_) if present is None else present

@@ -80,3 +80,10 @@ def test_mean__gives_way_to_the_value_for_no_data():
 
 def test_nearest__keeps_every_second_pixel():
     assert halve_nearest(np.arange(15).reshape(3, 5)).tolist() == [[0, 2, 4], [10, 12, 14]]
+
+
+def test_halve_mean__of_half_floats():
+    planes = np.array([[[1, 2, 9], [3, np.nan, 9]]], np.float16)
+    found = halve_mean(planes, ~np.isnan(planes[0]), fill=np.nan)
+    assert found.dtype == np.float16
+    assert found.tolist() == [[[2, 9]]]

@@ -45,7 +45,8 @@ def test_writes__paletted(tmp_path, random, units):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "bands", "units"), [("u1", 3, 300), ("u2", 1, 7), ("u2", 4, 9), ("f4", 12, 5), (">f4", 2, 5)]
+    ("dtype", "bands", "units"),
+    [("u1", 3, 300), ("u2", 1, 7), ("u2", 4, 9), ("f2", 3, 5), ("f4", 12, 5), (">f4", 2, 5)],
 )
 def test_writes__pixels(tmp_path, random, dtype, bands, units):
     palette = (random.random((units, bands)) * 250).astype(dtype)
