@@ -382,9 +382,12 @@ def _fail(error: BaseException, code: int, text: str) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command line: exit 0 done, 2 bad input, 1 failed, 130 or 143 interrupted."""
-    # A batch system's SIGTERM takes the same way out as Ctrl-C, past every `finally`.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    """Run the command line: exit 0 done, 2 bad input, 1 failed, 129, 130 or 143 interrupted."""
+    # A batch system's SIGTERM, and the SIGHUP of a terminal that closes, take the same way out as Ctrl-C, past every
+    # `finally`; what `nohup` has ignored stays so.
+    for ending in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(ending) != signal.SIG_IGN:
+            signal.signal(ending, lambda number, _: sys.exit(128 + number))
     try:
         code = cli(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

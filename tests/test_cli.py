@@ -45,13 +45,14 @@ def run(*arguments):
     code = 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["dasksom", *map(str, arguments)])
-        before = signal.getsignal(signal.SIGTERM)
+        before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP)}
         try:
             main()
         except SystemExit as ended:
             code = ended.code
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for one, handler in before.items():
+                signal.signal(one, handler)
     return code, out.getvalue(), err.getvalue()
 
 
@@ -400,7 +401,7 @@ def test_help__explains_every_option():
                 assert parameter.help, (command.name, parameter.name)
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_interrupted__nothing_left_behind_and_no_process(tmp_path, sent, code):
     zarr.create_array(
         tmp_path / "large.zarr", data=np.random.default_rng(0).random((2000, 2000, 8), np.float32), chunks=(250, 250, 8)
