@@ -28,6 +28,7 @@ def measured(folder, *arguments, timeout=240):
     return {row["name"]: row["value"] for row in json.loads((folder / "rows.json").read_text())["rows"]}
 
 
+@pytest.mark.slow
 def test_gigapixel__toy(tmp_path):
     rows = measured(tmp_path, "gigapixel", "--toy")
     assert rows["codebooks that differ"] == 0
@@ -35,12 +36,14 @@ def test_gigapixel__toy(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.json"]
 
 
+@pytest.mark.slow
 def test_exact_and_palettes__toy(tmp_path):
     rows = measured(tmp_path, "exact", "palettes", "--toy")
     assert [value for name, value in rows.items() if name.startswith("labels that are not nearest")] == [0, 0, 0]
     assert rows["error / the best of ten quantizers, worst cell"] <= 1.005
 
 
+@pytest.mark.slow
 def test_online__toy(tmp_path):
     rows = measured(tmp_path, "online", "--toy")
     assert all(value >= 0 for value in rows.values())

@@ -401,7 +401,14 @@ def test_help__explains_every_option():
                 assert parameter.help, (command.name, parameter.name)
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
+    ],
+)
 def test_interrupted__nothing_left_behind_and_no_process(tmp_path, sent, code):
     zarr.create_array(
         tmp_path / "large.zarr", data=np.random.default_rng(0).random((2000, 2000, 8), np.float32), chunks=(250, 250, 8)

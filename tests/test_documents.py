@@ -81,6 +81,7 @@ def test_demo__photograph(folder):
         assert (folder / "here" / name).stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_demo__mosaic(folder):
     out = python(folder, "-m", "dasksom", "demo", "here", "--gigapixel", "--side", "2048")
     assert "mosaic-2048-som.zarr" in out

@@ -120,7 +120,7 @@ def test_run__what_cannot_fit_is_refused_before_a_pixel_is_read(tmp_path):
     array = zarr.create_array(tmp_path / "in.zarr", shape=(8192, 8192, 4), chunks=(4096, 4096, 4), dtype="f4")
     assert array.nchunks_initialized == 0
     given = {"map": {"epochs": 1}, "cluster": {"name": "local", "workers": 1, "memory_limit": "1GiB"}}
-    config = load_config(None, given)
+    config = load_config(None, {**given, "input": {"fill_missing": True}})
     with pytest.raises(InputError, match=r"for chunks of 4096 x 4096 pixels \(256.00 MiB decoded\).*has 1.00 GiB"):
         pipeline.forecast(str(tmp_path / "in.zarr"), "out.zarr", config)
     with pytest.raises(InputError, match="--chunk-size"):
