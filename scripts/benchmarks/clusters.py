@@ -21,8 +21,8 @@ import zarr
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measuring import Row, peak_memory
-from dasksom import BatchSOM, open_image, pipeline
+from benchmarks.measuring import peak_memory
+from dasksom import BatchSOM, open_image, pipeline, runs
 from dasksom.cluster import ClusterOptions, connect, count_tasks
 from dasksom.config import load_config
 from dasksom.image import create_writer
@@ -32,6 +32,8 @@ from dasksom.quantization import quantize_into
 from dasksom.som.neighborhood import Neighborhood
 from dasksom.streaming import _chunk_sums
 
+BareRow = tuple[str, float, str, str]
+"""Name, value, aim and detail."""
 CGROUPS = Path("/sys/fs/cgroup/memory")
 
 
@@ -109,7 +111,7 @@ def simulate(chunks: int, workers: int, chunk: float, task: float, tail: float) 
     return max(ceil(chunks / workers) * chunk, chunks * 17 / 16 * task) + tail
 
 
-def scaling(side: int = 2048, columns: int = 8) -> list[Row]:
+def scaling(side: int = 2048, columns: int = 8) -> list[BareRow]:
     """Measure one and two workers, and simulate more from the times of a chunk and of a task."""
     image = _lazy(1, columns, side, 4)
     bare = _bare_seconds(image)
@@ -142,7 +144,7 @@ def scaling(side: int = 2048, columns: int = 8) -> list[Row]:
 # --------------------------------------------------------------------------------------------------------------- chunks
 
 
-def chunks(counts: tuple[int, ...] = (25_000, 100_000)) -> list[Row]:
+def chunks(counts: tuple[int, ...] = (25_000, 100_000)) -> list[BareRow]:
     """Train on images of many small chunks, a pass each, and watch the process of driver and scheduler."""
     rows, grown = [], []
     for count in counts:
@@ -177,7 +179,7 @@ class _Silent:
     plan = progress = epoch = stage
 
 
-def plan(folder: Path, combinations: list[tuple[int, int, str]] = COMBINATIONS) -> list[Row]:
+def plan(folder: Path, combinations: list[tuple[int, int, str]] = COMBINATIONS) -> list[BareRow]:
     """Run whole jobs on a fresh worker each, and compare its peak with what was planned."""
     ratios, table = [], Table("chunk", "units", "type", "measured", "planned")
     for side, units, dtype in combinations:
@@ -210,7 +212,7 @@ def plan(folder: Path, combinations: list[tuple[int, int, str]] = COMBINATIONS) 
 
 @contextmanager
 def _peaks_into(peaks: list[int]):
-    real = pipeline.connect
+    real = runs.connect
 
     @contextmanager
     def watched(*arguments, **options):
@@ -218,11 +220,11 @@ def _peaks_into(peaks: list[int]):
             yield client
             peaks.append(max(client.run(peak_memory).values()))
 
-    pipeline.connect = watched
+    runs.connect = watched
     try:
         yield
     finally:
-        pipeline.connect = real
+        runs.connect = real
 
 
 # ---------------------------------------------------------------------------------------------------------------- limit
@@ -249,7 +251,7 @@ def _held_to(limit: int, pids: list[int]):
         group.rmdir()
 
 
-def limit(folder: Path, times: int = 20, memory: str = "512MiB") -> list[Row]:
+def limit(folder: Path, times: int = 20, memory: str = "512MiB") -> list[BareRow]:
     """Train on an image and label it on two workers whose memory the kernel limits."""
     if not os.access(CGROUPS, os.W_OK):
         print("SKIPPED: no cgroups here that can be written to")
