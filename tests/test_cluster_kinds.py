@@ -255,7 +255,8 @@ def test_options_that_cannot_be_used(options, message):
         {"bootstrap": True, "env_vars": {"LD_PRELOAD": "canary.so"}},
     ],
 )
-def test_options_that_carry_commands_need_a_word_of_the_user(options):
+def test_options_that_carry_commands_need_a_word_of_the_user(tmp_path, monkeypatch, options):
+    monkeypatch.chdir(tmp_path)  # dask-jobqueue makes the log directory at once
     name = "ec2" if "bootstrap" in options else "slurm"
     with pytest.raises(InputError, match="--allow-shell"), connect(ClusterOptions(name, options=options), small=False):
         pass
