@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.records import RecordFolder, Records
 from dasksom.som.batch import BatchSums
 from dasksom.som.initialization import Moments
 from dasksom.som.quality import Quality
@@ -30,9 +31,6 @@ logger = logging.getLogger(__name__)
 
 KINDS = {kind.__name__: kind for kind in (BatchSums, Epoch, MapState, Moments, Quality)}
 """Dataclasses that records may hold."""
-SUFFIX = ".record"
-BEFORE = ".before"
-"""Ends the name of the record that was there before."""
 IDENTITY, STATE = "identity", "state"
 """Names of records: what a training is of, and where it is between two epochs."""
 SECONDS = 2.0
@@ -100,14 +98,14 @@ def unpack(content: bytes) -> Any:
 
 
 class Checkpoint:
-    """A folder of records.
+    """Records of one training, or of one run.
 
     Parameters
     ----------
-    folder : path
-        Made if it is not there.
-    identity : mapping of str to JSON
-        What the training is of: parameters, images, versions.
+    place : path, or Records
+        Where they are kept; a folder is made if it is not there.
+    identity : mapping of str to JSON, optional
+        What is done: parameters, images, versions; see `agree`.
 
     Raises
     ------
@@ -115,65 +113,64 @@ class Checkpoint:
         If the folder holds records of something else, naming what differs; or files that are not records.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], identity: Mapping[str, Any]) -> None:
-        self.folder = Path(folder).expanduser()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            others = [path.name for path in self.folder.iterdir() if not path.name.endswith((SUFFIX, BEFORE, ".tmp"))]
-        except OSError as error:
-            raise InputError(f"{self.folder}: no folder for checkpoints can be there: {error.strerror}") from error
-        if others:
-            raise InputError(f"{self.folder}: holds other files ({others[0]}); name a folder for the checkpoints alone")
+    def __init__(self, place: str | os.PathLike[str] | Records, identity: Mapping[str, Any] | None = None) -> None:
+        self._records: Records
+        if isinstance(place, (str, os.PathLike)):
+            self._records = folder = RecordFolder(Path(place).expanduser())
+            folder.make()
+        else:
+            self._records = place
+        if identity is not None:
+            self.agree(identity)
+
+    def agree(self, identity: Mapping[str, Any]) -> None:
+        """Note what is done, or refuse to go on with something else.
+
+        Raises
+        ------
+        InputError
+            Naming what is different from when it was begun.
+        """
         now = json.loads(json.dumps(identity))
-        before = self.load(IDENTITY)
-        if before is None:
+        then = self.identity()
+        if then is None:
             self.clear()
             self.save(IDENTITY, json.dumps(now))
             return
-        then = json.loads(before)
         changed = sorted(name for name in {*now, *then} if now.get(name) != then.get(name))
         if changed:
             what = "; ".join(f"{name}: {then.get(name)!r} then, {now.get(name)!r} now" for name in changed)
             raise InputError(
-                f"{self.folder}: checkpoints of another training ({what}); go on with what it was begun with, or "
-                "delete the folder to begin anew"
+                f"{self._records.name}: checkpoints of another training ({what}); go on with what it was begun with, "
+                "or delete the folder to begin anew"
             )
+
+    def identity(self) -> dict[str, Any] | None:
+        """Give what the records are of; None where nothing was begun."""
+        told = self.load(IDENTITY)
+        found: dict[str, Any] | None = None if told is None else json.loads(told)
+        return found
 
     def save(self, name: str, value: Any) -> None:
         """Keep a record; when this returns it is on the disk, and outlives the process and the machine's power."""
-        path = self.folder / (name + SUFFIX)
-        temporary = path.with_suffix(".tmp")
-        with temporary.open("wb") as file:
-            file.write(pack(value))
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            os.replace(path, path.with_suffix(BEFORE))
-        os.replace(temporary, path)
-        if os.name == "posix":
-            handle = os.open(self.folder, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+        self._records.write(name, pack(value))
 
     def load(self, name: str) -> Any:
         """Give the newest record of a name that is whole; None if there is none."""
-        path = self.folder / (name + SUFFIX)
-        for candidate in (path, path.with_suffix(BEFORE)):
+        for where, content in self._records.read(name):
             try:
-                return unpack(candidate.read_bytes())
-            except FileNotFoundError:
-                continue
+                return unpack(content)
             except ValueError as error:
-                logger.warning("%s: %s; it is passed over", candidate, error)
+                logger.warning("%s: %s; it is passed over", where, error)
         return None
+
+    def is_worth_keeping(self) -> bool:
+        """Tell whether there is more to go on from than what was to be done."""
+        return bool(self._records.names() - {IDENTITY})
 
     def clear(self) -> None:
         """Delete the records."""
-        for path in self.folder.iterdir():
-            if path.name.endswith((SUFFIX, BEFORE, ".tmp")):
-                path.unlink()
+        self._records.clear()
 
 
 class Throttled:

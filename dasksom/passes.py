@@ -328,8 +328,8 @@ def map_chunks(
         yield result
 
 
-def run_tasks(function: Callable[[Any], None], places: Sequence[Any]) -> None:
-    """Call a function with each of some places, one task a place, and wait for all.
+def run_tasks(function: Callable[[Any], Part], places: Sequence[Any]) -> Iterator[Part]:
+    """Call a function with each of some places, one task a place, and yield the results in order.
 
     Parameters
     ----------
@@ -339,15 +339,12 @@ def run_tasks(function: Callable[[Any], None], places: Sequence[Any]) -> None:
         Plain values.
     """
     call = dask.delayed(function, pure=False, traverse=False)
-    wait = dask.delayed(_nothing, pure=False, traverse=False)
+    gather = dask.delayed(list, pure=False)
     size = _window_size(len(places))
     parts = (places[start : start + size] for start in range(0, len(places), size))
-    for _ in _run_windows(_Window(wait([call(place) for place in part]), len(part), len(part)) for part in parts):
-        pass
-
-
-def _nothing(_: Any) -> None:
-    pass
+    cut = (_Window(gather([call(place) for place in part]), len(part), len(part)) for part in parts)
+    for results, _ in _run_windows(cut):
+        yield from results
 
 
 def reduce_chunks(
@@ -372,12 +369,20 @@ def reduce_chunks(
         before = keeper.load(UNDER_WAY)
         if before is not None and before["label"] == label:
             done, total = before["windows"], before["total"]
-    for part in map_chunks(image, function, combine, first=done, **options):
-        total = part if total is None else combine([total, part])
-        done += 1
-        if keeper is not None and time.monotonic() - kept_at >= KEEP_SECONDS:
+    begun, kept = done, done
+    try:
+        for part in map_chunks(image, function, combine, first=done, **options):
+            total = part if total is None else combine([total, part])
+            done += 1
+            if keeper is not None and time.monotonic() - kept_at >= KEEP_SECONDS:
+                keeper.save(UNDER_WAY, {"label": label, "windows": done, "total": total})
+                kept, kept_at = done, time.monotonic()
+    except BaseException:
+        if keeper is not None and done > kept:  # interrupted, or a chunk failed
             keeper.save(UNDER_WAY, {"label": label, "windows": done, "total": total})
-            kept_at = time.monotonic()
+        raise
+    if keeper is not None and begun < kept < done:  # a long pass, the rest of which would be lost
+        keeper.save(UNDER_WAY, {"label": label, "windows": done, "total": total})
     if total is None:
         raise ValueError("an image without chunks")
     return total

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from math import prod
 from typing import Any, Protocol
 
 import dask.array as da
 import numpy as np
+from dask.base import tokenize
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.ledger import Ledger, Stored
 from dasksom.passes import Corner, Progress, Steps, chunk_steps, corner_of, map_chunks, run_tasks
 from dasksom.som.color_cells import are_colors
 from dasksom.som.color_labels import by_cells, look_up_labels
@@ -37,15 +40,23 @@ Look = Callable[[NDArray[Any], NDArray[Any], Place], Any]
 class LabelSink(Protocol):
     """What takes the labels of a pass: part of it runs on the workers, part on the driver. Must be picklable."""
 
+    @property
+    def keeps_chunks(self) -> bool:
+        """Whether `encode` leaves every chunk on the disk, and returns names and checksums of its files."""
+
     def encode(self, labels: NDArray[Any], corner: Place) -> Any:
         """Take a chunk's labels, shape (rows, columns), on its worker; what this returns goes to `collect`."""
 
+    def are_whole(self, stored: Stored) -> bool:
+        """Tell whether files that `encode` left are as it left them."""
+
     def collect(
-        self, encoded: Iterable[Encoded], run: Callable[[Callable[[Place], None], Sequence[Place]], None]
+        self, encoded: Iterable[Encoded], run: Callable[[Callable[[Place], Stored], Sequence[Place]], None]
     ) -> None:
         """Take (corner, shape, what `encode` returned) of every chunk, in row-major order, on the driver.
 
-        `run` calls a function with each of some places on the workers, and returns when all are done.
+        Chunks that are kept, and were done in an earlier process, are left out. `run` calls a function with each of
+        some places on the workers, and returns when all are done.
         """
 
 
@@ -304,6 +315,7 @@ def quantize_into(
     progress: Progress | None = None,
     look: Look | None = None,
     note: Callable[[Place, Any], None] | None = None,
+    ledger: Ledger | None = None,
 ) -> Quality | None:
     """Label every pixel and hand the labels to a sink, in one pass and one task a chunk.
 
@@ -320,13 +332,19 @@ def quantize_into(
     look : callable (block, labels, corner), optional
         What else is taken of each chunk, on its worker.
     note : callable (corner, what `look` gave), optional
-        Called on the driver, in row-major order.
+        Called on the driver, in row-major order; not for windows of chunks that an earlier process wrote.
+    ledger : Ledger, optional
+        Takes what was written; the pass goes on where the ledger of an earlier process ends.
 
     Returns
     -------
     Quality, or None if not measured
     """
-    qualities: list[Quality] = []
+    ledger = Ledger() if ledger is None else ledger
+    qualities: list[Quality | None] = []
+    if sink.keeps_chunks:
+        label = tokenize(image.name, image.chunks, labeling.codebook, labeling.dither, measured)
+        qualities = ledger.go_on(label, sink.are_whole)
 
     def encoded() -> Iterator[Encoded]:
         windows = map_chunks(
@@ -335,6 +353,7 @@ def quantize_into(
             _join,
             beside=[weights],
             progress=progress,
+            first=len(qualities),
             labeling=labeling,
             sink=sink,
             through_table=labeling.through_table(image),
@@ -345,9 +364,18 @@ def quantize_into(
             if note is not None:
                 for corner, seen in window.seen:
                     note(corner, seen)
-            if window.quality is not None:
-                qualities.append(window.quality)
+            qualities.append(window.quality)
+            if sink.keeps_chunks:
+                ledger.add(tuple(chain.from_iterable(stored for _, _, stored in window.encoded)), window.quality)
             yield from window.encoded
 
-    sink.collect(encoded(), run_tasks)
-    return add_up(qualities) if qualities else None
+    def run(function: Callable[[Place], Stored], places: Sequence[Place]) -> None:
+        for stored in run_tasks(function, places):
+            ledger.tell(stored)
+
+    try:
+        sink.collect(encoded(), run)
+    finally:
+        ledger.keep()
+    found = [quality for quality in qualities if quality is not None]
+    return add_up(found) if found else None

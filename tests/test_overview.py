@@ -10,6 +10,8 @@ from dasksom.quantization import quantize_into
 class Discard:
     """A sink that keeps nothing."""
 
+    keeps_chunks = False
+
     def encode(self, labels, corner):
         return None
 

@@ -12,6 +12,7 @@ import zarr
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.checksums import Stored, written_chunks
 from dasksom.image.codecs import ZARR_2, ZARR_3, codec_named
 from dasksom.image.levels import Pyramid, Size, Stage, plan_pyramid
 from dasksom.image.ome_metadata import image_attributes, label_attributes, labels_attributes
@@ -28,7 +29,7 @@ from dasksom.image.protocols import (
     run_here,
     with_nodata_row,
 )
-from dasksom.image.unfinished import Target, version_of, writable
+from dasksom.image.unfinished import Target, are_whole, version_of, writable
 from dasksom.image.zarr_results import EVERY_CHUNK, array_to_write
 
 LABELS = "labels/som"
@@ -53,13 +54,22 @@ class OmeWriter:
         """One shard, or one chunk."""
         return self.alignment
 
-    def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: Size) -> None:
+    @property
+    def keeps_chunks(self) -> bool:
+        """Every chunk is on the disk when its task ends."""
+        return True
+
+    def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: Size) -> Stored:
         """Write one chunk and what comes of it in coarser levels; see `Writer`."""
         check_labels(labels, self.units, self.nodata)
         target = self._target()
         numbers, colors = look_up(labels, target.numbers)[0], look_up(labels, target.colors)
-        self._write(target, 0, corner, numbers, colors)
-        self._write_coarser(target, self.pyramid.stages[0], corner, numbers, colors)
+        stored = self._write(target, 0, corner, numbers, colors)
+        return stored + self._write_coarser(target, self.pyramid.stages[0], corner, numbers, colors)
+
+    def are_whole(self, stored: Stored) -> bool:
+        """Tell whether files are as they were written; see `Writer`."""
+        return are_whole(self.target, stored)
 
     def collect(self, encoded: Encoded, run: Run = run_here) -> None:
         """Wait for every chunk, then have the coarser levels made that no chunk could make alone."""
@@ -68,25 +78,27 @@ class OmeWriter:
         for stage in self.pyramid.stages[1:]:
             run(partial(self.make_levels, stage=stage), self.pyramid.corners(stage))
 
-    def make_levels(self, corner: Size, stage: Stage) -> None:
+    def make_levels(self, corner: Size, stage: Stage) -> Stored:
         """Read one block of a stage's first level and write what comes of it."""
         target = self._target()
         rows, columns = (slice(start, start + size) for start, size in zip(corner, stage.block, strict=True))
         numbers = np.asarray(target.labels[stage.first][rows, columns])
         colors = np.asarray(target.image[stage.first][:, rows, columns])
-        self._write_coarser(target, stage, corner, numbers, colors)
+        return self._write_coarser(target, stage, corner, numbers, colors)
 
     def _write_coarser(
         self, target: _Target, stage: Stage, corner: Size, numbers: NDArray[Any], colors: NDArray[Any]
-    ) -> None:
+    ) -> Stored:
+        stored: Stored = ()
         for level in range(stage.first + 1, stage.last + 1):
             present = _present(numbers, colors) if self.nodata else None
             colors = halve_mean(colors, present, fill=target.colors[-1, 0])
             numbers = halve_nearest(numbers)
             corner = corner[0] // 2, corner[1] // 2
-            self._write(target, level, corner, numbers, colors)
+            stored += self._write(target, level, corner, numbers, colors)
+        return stored
 
-    def _write(self, target: _Target, level: int, corner: Size, numbers: NDArray[Any], colors: NDArray[Any]) -> None:
+    def _write(self, target: _Target, level: int, corner: Size, numbers: NDArray[Any], colors: NDArray[Any]) -> Stored:
         planned = self.pyramid.levels[level]
         for start, size, piece, end in zip(corner, numbers.shape, planned.piece, planned.size, strict=True):
             # zarr would read, change and write back what is not written as a whole: two tasks that do so at once lose
@@ -98,6 +110,9 @@ class OmeWriter:
         rows, columns = (slice(start, start + size) for start, size in zip(corner, numbers.shape, strict=True))
         target.labels[level][rows, columns] = numbers
         target.image[level][:, rows, columns] = colors
+        return written_chunks(target.labels[level], (rows, columns)) + written_chunks(
+            target.image[level], (slice(0, len(colors)), rows, columns)
+        )
 
     def _target(self) -> _Target:
         return _target(self.target, len(self.pyramid.levels), version_of(self.target))
@@ -164,7 +179,13 @@ def create_ome(output: Output) -> OmeWriter:
         least=chunk // 2,
         levels=1 if options.layout == "flat" else None,
     )
-    version = options.ome_version
+    if not output.begun:
+        _create_arrays(output, pyramid)
+    return OmeWriter(output.target, pyramid, output.units, output.nodata, alignment)
+
+
+def _create_arrays(output: Output, pyramid: Pyramid) -> None:
+    version = output.options.ome_version
     root = zarr.create_group(
         writable(output.target),
         zarr_format=2 if version == "0.4" else 3,
@@ -181,7 +202,6 @@ def create_ome(output: Output) -> OmeWriter:
     root.create_array(
         PALETTE, data=output.palette, chunks=output.palette.shape, attributes=about, config=EVERY_CHUNK, **names
     )
-    return OmeWriter(output.target, pyramid, output.units, output.nodata, alignment)
 
 
 def _create_level(

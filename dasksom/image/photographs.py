@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from dasksom.errors import InputError
+from dasksom.image.checksums import UNSEALED, Stored, seal
 from dasksom.image.locations import Location, Stamp, check_unchanged
 from dasksom.image.palettes import check_paletted, may_be_paletted
 from dasksom.image.picture import Found
@@ -206,12 +207,21 @@ class PhotographWriter:
         """Any image chunk will do."""
         return 1
 
+    @property
+    def keeps_chunks(self) -> bool:
+        """Labels are gathered in memory."""
+        return False
+
     def encode(
         self, labels: NDArray[np.unsignedinteger[Any]], corner: tuple[int, int]
     ) -> NDArray[np.unsignedinteger[Any]]:
         """Return the labels, in the smallest dtype; see `Writer`."""
         check_labels(labels, self.output.units, self.output.nodata)
         return clip_labels(labels, self.output.units, self._labels_dtype)
+
+    def are_whole(self, stored: Stored) -> bool:
+        """Nothing is on the disk before the end."""
+        return False
 
     def collect(self, encoded: Encoded, run: Run = run_here) -> None:
         """Put the chunks together and write the file; see `Writer`."""
@@ -223,7 +233,9 @@ class PhotographWriter:
         image, how = self._image(labels)
         if self.jpeg:
             # no chroma subsampling: it would blur the few colors that the map has chosen
-            image.save(output.path, format="JPEG", quality=95, subsampling=0, comment=text.encode()[:60_000])
+            comment = f"{UNSEALED} {text}".encode()[:60_000]
+            image.save(output.path, format="JPEG", quality=95, subsampling=0, comment=comment)
+            seal(Path(output.path))
             return
         notes = PngImagePlugin.PngInfo()
         notes.add_text("dasksom", text)

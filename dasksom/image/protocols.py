@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.checksums import Stored
 from dasksom.image.options import DEFAULTS, Options
 from dasksom.image.unfinished import Target, Unfinished
 
@@ -54,11 +55,12 @@ class Source(Protocol):
         """Read a region, shape (rows, columns, bands), C-contiguous; InputError if the file cannot be read there."""
 
 
-Run = Callable[[Callable[[tuple[int, int]], None], Sequence[tuple[int, int]]], None]
-"""Calls a function with each of some places, on the cluster or here, in any order, and returns when all are done."""
+Run = Callable[[Callable[[tuple[int, int]], Stored], Sequence[tuple[int, int]]], None]
+"""Calls a function with each of some places, on the cluster or here, in any order; notes the sums of the files that it
+wrote, and returns when all are done."""
 
 
-def run_here(function: Callable[[tuple[int, int]], None], places: Sequence[tuple[int, int]]) -> None:
+def run_here(function: Callable[[tuple[int, int]], Stored], places: Sequence[tuple[int, int]]) -> None:
     """Call a function with each of some places, in this process."""
     for place in places:
         function(place)
@@ -75,6 +77,10 @@ class Writer(Protocol):
     def chunk_alignment(self) -> int:
         """Rows and columns of the image's chunks must be multiples of it, the end of the image aside."""
 
+    @property
+    def keeps_chunks(self) -> bool:
+        """Whether a chunk that was encoded is on the disk, or the store, and outlives this process."""
+
     def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: tuple[int, int]) -> Any:
         """Work on one image chunk, on a worker; doing it twice does no harm.
 
@@ -85,8 +91,12 @@ class Writer(Protocol):
 
         Returns
         -------
-        What `collect` needs of this chunk: small and picklable; None where the worker wrote everything itself.
+        What `collect` needs of this chunk, small and picklable; names and sums of the files that were written
+        (`Stored`) where chunks are kept.
         """
+
+    def are_whole(self, stored: Stored) -> bool:
+        """Tell whether files that `encode` wrote are there as it wrote them: called on a worker."""
 
     def collect(self, encoded: Encoded, run: Run = run_here) -> None:
         """Take what every chunk's `encode` returned, lazily and in row-major order, and finish the file.
@@ -125,6 +135,8 @@ class Output:
     nodata_value: float | None = None
     """What stands for "no data" in the file that was read."""
 
+    begun: bool = False
+    """An earlier process has made what chunks are written into."""
     unfinished: Unfinished | None = None
     """The place on an object store, where that is where a Zarr is written."""
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
+from dasksom.image.checksums import UNSEALED, seal
 from dasksom.image.codecs import TIFF, codec_named
 from dasksom.image.levels import Pyramid, Size
 from dasksom.image.protocols import Output
@@ -38,7 +39,7 @@ def assemble(
     layout: str,
     piece_path: Callable[[int, Size], Path],
 ) -> None:
-    """Write a TIFF of tiles that lie in files, and delete those.
+    """Write a TIFF of tiles that lie in files.
 
     Parameters
     ----------
@@ -63,6 +64,7 @@ def assemble(
                 file.seek(tag.valueoffset)
                 file.write(values.astype({3: "<u2", 4: "<u4", 16: "<u8"}[int(tag.dtype)]).tobytes())
             file.seek(0, 2)
+    seal(Path(output.path))
 
 
 def _append(
@@ -86,7 +88,6 @@ def _append(
             shutil.copyfileobj(piece, file, _COPY_BYTES)
             file.seek(-4 * down * across, 2)
             file.truncate()
-        path.unlink()
     return offsets.reshape(-1), counts.reshape(-1)
 
 
@@ -108,7 +109,7 @@ def _write_directories(output: Output, pixels: Pixels, pyramid: Pyramid, tile: i
             tiles = ceil(level.size[0] / tile) * ceil(level.size[1] / tile)
             if number == 0:
                 how: dict[str, Any] = {
-                    "description": json.dumps({"dasksom": dict(output.metadata)}),
+                    "description": json.dumps({"dasksom": dict(output.metadata), "checksum": UNSEALED}),
                     "software": "dasksom",
                     "subifds": len(pyramid.levels) - 1 if layout == "pyramid" else 0,
                     **extra,

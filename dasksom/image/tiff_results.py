@@ -6,9 +6,9 @@ for each chunk and level. When all are there, the driver joins them to one TIFF:
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.checksums import Stored, sum_of_file
 from dasksom.image.codecs import TIFF, codec_named
 from dasksom.image.levels import Pyramid, Size, Stage, plan_pyramid
 from dasksom.image.options import TIFF_TILE
@@ -34,7 +35,10 @@ FLAT_TILES = 2
 
 @dataclass(frozen=True, eq=False)
 class TiffWriter:
-    """Workers compress tiles into files beside the output; the driver joins them."""
+    """Workers compress tiles into files beside the output; the driver joins them.
+
+    The files stay until the output is published: so whatever kills the driver, no tile is made twice.
+    """
 
     output: Output
     pixels: Pixels
@@ -47,12 +51,22 @@ class TiffWriter:
         """One tile."""
         return self.tile
 
-    def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: Size) -> None:
+    @property
+    def keeps_chunks(self) -> bool:
+        """Every chunk's tiles are on the disk when its task ends."""
+        return True
+
+    def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: Size) -> Stored:
         """Compress a chunk's tiles and those of the levels that come of it; see `Writer`."""
         check_labels(labels, self.output.units, self.output.nodata)
         planes = self.pixels.of_labels(labels)
-        self._write(0, corner, planes)
-        self._write_coarser(self.pyramid.stages[0], corner, planes)
+        stored = self._write(0, corner, planes)
+        return stored + self._write_coarser(self.pyramid.stages[0], corner, planes)
+
+    def are_whole(self, stored: Stored) -> bool:
+        """Tell whether files are as they were written; see `Writer`."""
+        folder = scratch_beside(self.output.path)
+        return all((folder / name).is_file() and sum_of_file(folder / name) == digest for name, digest in stored)
 
     def collect(self, encoded: Encoded, run: Run = run_here) -> None:
         """Have the levels made that no chunk could make alone, and join all tiles to one file; see `Writer`."""
@@ -61,35 +75,40 @@ class TiffWriter:
         for stage in self.pyramid.stages[1:]:
             run(partial(self.make_levels, stage=stage), self.pyramid.corners(stage))
         assemble(self.output, self.pixels, self.pyramid, self.tile, self.layout, self._piece_path)
-        shutil.rmtree(scratch_beside(self.output.path), ignore_errors=True)
 
-    def make_levels(self, corner: Size, stage: Stage) -> None:
+    def make_levels(self, corner: Size, stage: Stage) -> Stored:
         """Read one block of a stage's first level and write what comes of it."""
-        self._write_coarser(stage, corner, self._read(stage.first, corner, stage.block))
+        return self._write_coarser(stage, corner, self._read(stage.first, corner, stage.block))
 
-    def _write_coarser(self, stage: Stage, corner: Size, planes: NDArray[Any]) -> None:
+    def _write_coarser(self, stage: Stage, corner: Size, planes: NDArray[Any]) -> Stored:
+        stored: Stored = ()
         for level in range(stage.first + 1, stage.last + 1):
             planes, corner = self.pixels.halve(planes), (corner[0] // 2, corner[1] // 2)
-            self._write(level, corner, planes)
+            stored += self._write(level, corner, planes)
+        return stored
 
     def _piece_path(self, level: int, corner: Size) -> Path:
         return scratch_beside(self.output.path) / f"{level}-{corner[0]}-{corner[1]}"
 
-    def _write(self, level: int, corner: Size, planes: NDArray[Any]) -> None:
+    def _write(self, level: int, corner: Size, planes: NDArray[Any]) -> Stored:
         piece = self.pyramid.levels[level].piece
         if corner[0] % piece[0] or corner[1] % piece[1]:
             raise RuntimeError(f"internal error: a chunk at {corner} of level {level} is no whole piece of {piece}")
         path, encode = self._piece_path(level, corner), codec_named(self.output.options.codec, TIFF).encode
         path.parent.mkdir(exist_ok=True)
         temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
-        sizes = []
+        sizes, digest = [], hashlib.sha256()
         with temporary.open("wb") as file:
             for y, x in _tiles(planes.shape[-2:], self.tile):
                 tile = encode(_padded(planes[:, y : y + self.tile, x : x + self.tile], self.tile))
                 sizes.append(len(tile))
                 file.write(tile)
-            file.write(np.array(sizes, "<u4").tobytes())
+                digest.update(tile)
+            told = np.array(sizes, "<u4").tobytes()
+            file.write(told)
+            digest.update(told)
         os.replace(temporary, path)  # a task that runs twice leaves one whole file
+        return ((path.name, digest.hexdigest()),)
 
     def _read(self, level: int, corner: Size, block: Size) -> NDArray[Any]:
         """Read a block of a level from the pieces that it touches."""

@@ -7,15 +7,18 @@ Zarr there. That folder also tells whose the objects are: of a run that goes on,
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from zarr.storage import FsspecStore, WrapperStore
+from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from dasksom.errors import InputError
+from dasksom.image.checksums import Stored, SummingStore, sum_of_file
 from dasksom.image.locations import Location, file_system
 from dasksom.image.zarr_stores import ALL_METADATA, ZARR_METADATA, metadata_stamp
 
@@ -147,8 +150,22 @@ Target = str | Unfinished
 
 
 def writable(target: Target) -> Any:
-    """Return what zarr takes to write there."""
-    return target if isinstance(target, str) else target.store()
+    """Return a store to write there with, that remembers the sums of what is written."""
+    return SummingStore(LocalStore(target) if isinstance(target, str) else target.store())
+
+
+def are_whole(target: Target, stored: Stored) -> bool:
+    """Tell whether files of a Zarr are there as they were written."""
+    if isinstance(target, str):
+        root = Path(target)
+        return all((root / key).is_file() and sum_of_file(root / key) == digest for key, digest in stored)
+    system, path = file_system(target.location)
+    try:
+        return all(hashlib.sha256(system.cat_file(f"{path}/{key}")).hexdigest() == digest for key, digest in stored)
+    except FileNotFoundError:
+        return False
+    except Exception as error:
+        raise _unwritable(target.location, error) from None
 
 
 def version_of(target: Target) -> Hashable:

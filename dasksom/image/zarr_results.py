@@ -12,9 +12,10 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from dasksom.image.checksums import Stored, written_chunks
 from dasksom.image.codecs import ZARR_3, codec_named
 from dasksom.image.protocols import Encoded, Output, Run, check_aligned, check_labels, run_here, with_nodata_row
-from dasksom.image.unfinished import Target, version_of, writable
+from dasksom.image.unfinished import Target, are_whole, version_of, writable
 
 FORMAT_VERSION = 1
 """Of the groups that this module writes; raised when older readers would misread them."""
@@ -47,7 +48,12 @@ class ZarrWriter:
         """Any image chunk will do: storage chunks were chosen to divide it."""
         return 1
 
-    def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: tuple[int, int]) -> None:
+    @property
+    def keeps_chunks(self) -> bool:
+        """Every chunk is on the disk when its task ends."""
+        return True
+
+    def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: tuple[int, int]) -> Stored:
         """Write one chunk; see `Writer`."""
         check_labels(labels, self.units, self.nodata)
         self._check_whole(labels.shape, corner)
@@ -58,8 +64,15 @@ class ZarrWriter:
             np.take(target.numbers, labels, mode="clip") if self.nodata else _plus_one(labels, target.labels.dtype)
         )
         target.labels[rows, columns] = numbers
-        if target.image is not None:
-            target.image[rows, columns] = np.take(target.colors, labels, axis=0, mode="clip")
+        stored = written_chunks(target.labels, (rows, columns))
+        if target.image is None:
+            return stored
+        target.image[rows, columns] = np.take(target.colors, labels, axis=0, mode="clip")
+        return stored + written_chunks(target.image, (rows, columns, slice(0, target.colors.shape[1])))
+
+    def are_whole(self, stored: Stored) -> bool:
+        """Tell whether files are as they were written; see `Writer`."""
+        return are_whole(self.target, stored)
 
     def collect(self, encoded: Encoded, run: Run = run_here) -> None:
         """Wait for every chunk; each has written itself."""
@@ -128,6 +141,12 @@ def create_zarr(output: Output) -> ZarrWriter:
         if chunk
         else (_stored(output.chunks[0], size[0]), _stored(output.chunks[1], size[1]))
     )
+    if not output.begun:
+        _create_arrays(output, size, stored)
+    return ZarrWriter(output.target, *size, stored, output.units, output.with_image, output.nodata)
+
+
+def _create_arrays(output: Output, size: tuple[int, int], stored: tuple[int, int]) -> None:
     group = zarr.create_group(writable(output.target), attributes=_attributes(output))
     fast: dict[str, Any] = {
         "compressors": codec_named(output.options.codec, ZARR_3),
@@ -155,7 +174,6 @@ def create_zarr(output: Output) -> ZarrWriter:
         **fast,
     )
     palette[...] = output.palette
-    return ZarrWriter(output.target, *size, stored, output.units, output.with_image, output.nodata)
 
 
 def _attributes(output: Output) -> dict[str, Any]:

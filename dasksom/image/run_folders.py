@@ -1,0 +1,185 @@
+"""Outputs on a disk while a run makes them: in a hidden folder beside their place, which outlives a killed run.
+
+The folder holds the output, the parts that it is joined of, and the records that the run goes on from; one process at a
+time has its lock. When the output is whole it takes its place in one step, and the folder is deleted.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from dasksom.errors import InputError
+from dasksom.image.publishing import check_replaceable, flush, remove
+from dasksom.image.records import RecordFolder
+
+_PREFIX = ".unfinished-"
+_MOST_NAME_BYTES = 200
+
+
+def run_folder(final: Path) -> Path:
+    """Return the folder where a run makes an output."""
+    name = final.name
+    if len(os.fsencode(name)) > _MOST_NAME_BYTES:  # names have at most 255 bytes
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+    return final.absolute().with_name(_PREFIX + name)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run on a disk."""
+
+    final: Path
+    """Where the output will lie."""
+    folder: Path
+
+    @property
+    def place(self) -> Path:
+        """Where the output is written; its name ends like the final one."""
+        return self.folder / f"output-{self.final.name[-40:]}"
+
+    @property
+    def records(self) -> RecordFolder:
+        """What the run goes on from."""
+        return RecordFolder(self.folder / "records")
+
+    @property
+    def replaced(self) -> Path:
+        """Where an older output lies while the new one takes its place."""
+        return self.folder / "replaced"
+
+    def publish(self, overwrite: bool) -> None:
+        """Give the output its name; doing it again after being killed in the middle does no harm."""
+        if os.path.lexists(self.place):
+            flush(self.place)
+            if not os.path.lexists(self.final):
+                os.rename(self.place, self.final)
+            else:
+                check_replaceable(self.final, overwrite)
+                if self.final.is_dir():  # which cannot be replaced in one step
+                    os.rename(self.final, self.replaced)
+                    os.rename(self.place, self.final)
+                else:
+                    os.replace(self.place, self.final)
+            flush(self.final.parent)
+        self.delete()
+
+    def delete(self) -> None:
+        """Delete the folder; an older output that was about to be replaced gets its place back if that is free."""
+        if os.path.lexists(self.replaced) and not os.path.lexists(self.final):
+            os.rename(self.replaced, self.final)
+        remove(self.folder)
+
+
+def check_unfinished(final: Path, overwrite: bool) -> None:
+    """Refuse an output that another run is making, or has left unfinished.
+
+    Raises
+    ------
+    InputError
+    """
+    folder = run_folder(final)
+    if not os.path.lexists(folder):
+        return
+    with _locked(final, folder):
+        pass
+    if not overwrite:
+        raise InputError(
+            f"{final}: an unfinished run is there ({_told(folder)}); go on with it (dasksom resume {final}), or begin "
+            "anew (--overwrite)"
+        )
+
+
+@contextmanager
+def run_on_disk(final: Path, *, overwrite: bool, resume: bool) -> Iterator[RunFolder]:
+    """Hold the folder of a run; the output in it takes its place when all went well.
+
+    Where something failed, the folder stays if there are records besides the first to go on from.
+
+    Parameters
+    ----------
+    final : where the output will lie
+    overwrite : an output, or an unfinished one, may be replaced
+    resume : go on with the run that is there
+
+    Raises
+    ------
+    InputError
+        If another process has the run, or there is none to go on with, or one that was not asked to.
+    """
+    run = RunFolder(final.absolute(), run_folder(final))
+    if resume and not run.folder.is_dir():
+        is_there = os.path.lexists(final)
+        raise InputError(
+            f"{final}: {'is whole' if is_there else 'no run was begun there'}; there is nothing to go on with"
+        )
+    if not resume:
+        check_unfinished(final, overwrite)
+    run.folder.mkdir(exist_ok=True)
+    with _locked(final, run.folder):
+        (run.folder / "owner.json").write_text(
+            json.dumps(
+                {
+                    "process": os.getpid(),
+                    "host": socket.gethostname(),
+                    "started": datetime.now(UTC).isoformat(timespec="seconds"),
+                }
+            )
+        )
+        if not resume:
+            if os.path.lexists(final):
+                check_replaceable(final, overwrite)
+            _empty(run)
+        run.records.make()
+        try:
+            yield run
+            if not os.path.lexists(run.place):
+                raise FileNotFoundError(f"internal error: nothing was written to {run.place}")
+            run.publish(overwrite)
+        except BaseException:
+            if len(run.records.names()) < 2:
+                run.delete()
+            raise
+
+
+def _empty(run: RunFolder) -> None:
+    for path in run.folder.iterdir():
+        if path.name not in ("lock", "owner.json"):
+            remove(path)
+
+
+@contextmanager
+def _locked(final: Path, folder: Path) -> Iterator[None]:
+    lock = FileLock(folder / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"{final}: another run is making it ({_told(folder)}); wait for it, stop it, or choose another name"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be locked ({error.strerror}); choose another folder") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _told(folder: Path) -> str:
+    try:
+        owner = json.loads((folder / "owner.json").read_text())
+        return f"process {owner['process']} on {owner['host']}, begun {owner['started']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "of an unknown process"
