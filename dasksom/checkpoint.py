@@ -8,6 +8,7 @@ name of the old one, which is kept until the next, in a single step; one that do
 import hashlib
 import json
 import logging
+import math
 import os
 import time
 import zipfile
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.records import RecordFolder, Records
+from dasksom.passes import Keeper
 from dasksom.som.batch import BatchSums
 from dasksom.som.initialization import Moments
 from dasksom.som.quality import Quality
@@ -31,8 +33,9 @@ logger = logging.getLogger(__name__)
 
 KINDS = {kind.__name__: kind for kind in (BatchSums, Epoch, MapState, Moments, Quality)}
 """Dataclasses that records may hold."""
-IDENTITY, STATE = "identity", "state"
-"""Names of records: what a training is of, and where it is between two epochs."""
+IDENTITY, HOW, STATE, TRAINED = "identity", "how", "state", "trained"
+"""Names of records: what a training or a run is of, how the run was asked for, where a map is between two epochs, and
+the trained map."""
 SECONDS = 2.0
 """Epochs that follow one another faster are not all kept."""
 
@@ -131,19 +134,27 @@ class Checkpoint:
         InputError
             Naming what is different from when it was begun.
         """
-        now = json.loads(json.dumps(identity))
-        then = self.identity()
-        if then is None:
+        if self.identity() is None:
             self.clear()
-            self.save(IDENTITY, json.dumps(now))
-            return
-        changed = sorted(name for name in {*now, *then} if now.get(name) != then.get(name))
-        if changed:
-            what = "; ".join(f"{name}: {then.get(name)!r} then, {now.get(name)!r} now" for name in changed)
+            self.save(IDENTITY, json.dumps(identity))
+        elif changed := self.changes(identity):
             raise InputError(
-                f"{self._records.name}: checkpoints of another training ({what}); go on with what it was begun with, "
-                "or delete the folder to begin anew"
+                f"{self._records.name}: checkpoints of another training ({'; '.join(changed)}); go on with what it was "
+                "begun with, or delete the folder to begin anew"
             )
+
+    def changes(self, identity: Mapping[str, Any]) -> list[str]:
+        """Tell what is different from when it was begun; nothing where it was not."""
+        now, then = json.loads(json.dumps(identity)), self.identity()
+        if then is None:
+            return []
+        return [
+            f"{name} has changed"
+            if name.startswith("image /")
+            else f"{name}: {then.get(name)!r} then, {now.get(name)!r} now"
+            for name in sorted({*now, *then})
+            if now.get(name) != then.get(name)
+        ]
 
     def identity(self) -> dict[str, Any] | None:
         """Give what the records are of; None where nothing was begun."""
@@ -164,19 +175,31 @@ class Checkpoint:
                 logger.warning("%s: %s; it is passed over", where, error)
         return None
 
-    def is_worth_keeping(self) -> bool:
-        """Tell whether there is more to go on from than what was to be done."""
-        return bool(self._records.names() - {IDENTITY})
-
     def clear(self) -> None:
         """Delete the records."""
         self._records.clear()
 
 
+class Patient:
+    """Keeps nothing in a run's first seconds: what ends or fails so soon is begun anew sooner than gone on with."""
+
+    def __init__(self, checkpoint: Checkpoint, *, begun: bool) -> None:
+        self._checkpoint, self._since = checkpoint, -math.inf if begun else time.monotonic()
+
+    def save(self, name: str, value: Any) -> None:
+        """Keep a record, if it is worth it."""
+        if time.monotonic() - self._since >= SECONDS:
+            self._checkpoint.save(name, value)
+
+    def load(self, name: str) -> Any:
+        """Give the newest record of a name that is whole; None if there is none."""
+        return self._checkpoint.load(name)
+
+
 class Throttled:
     """Keeps the states of a map after its epochs, but not more often than is worth it."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Keeper) -> None:
         self._checkpoint, self._kept_at = checkpoint, time.monotonic()
 
     def __call__(self, state: MapState) -> None:

@@ -19,7 +19,7 @@ from dasksom.color_table import has_color_table
 from dasksom.config import MapSection, RunConfig, load_config
 from dasksom.demo import MOSAIC_SIDE, mosaic_demo, photograph_demo
 from dasksom.errors import DasksomError, InputError
-from dasksom.image import Picture, images_in, open_picture
+from dasksom.image import Picture, images_in, open_picture, verify
 from dasksom.image.palette_files import write_palette
 from dasksom.loading import codebook_at
 from dasksom.options import (
@@ -35,6 +35,9 @@ from dasksom.probing import TASK_SECONDS, estimate
 from dasksom.reporting import check_report, report_path, write_report
 from dasksom.runs import Summary
 from dasksom.terminal import JsonFormatter, TerminalWatcher
+
+MOST_TOLD = 20
+"""Files that `verify` names."""
 
 
 def _print_summary(summary: Summary) -> None:
@@ -197,10 +200,64 @@ def _quantize(image_path: str, output_path: str, config: RunConfig, model: str |
     with TerminalWatcher(Console(stderr=True)) as watcher:
         done = pipeline.quantize(image_path, output_path, config, watcher, model)
     _tell(done, summary)
-    if config.output.report:
-        just_made = done.record, done.overview
-        write_report(output_path, target, original=image_path, overwrite=overwrite, just_made=just_made)
+    _report_if_wanted(output_path, done, image_path)
+
+
+def _report_if_wanted(output_path: str, done: Summary, original: str | None = None) -> None:
+    told = done.record.config.get("output", {})
+    if told.get("report"):
+        target, just_made = report_path(output_path), (done.record, done.overview)
+        write_report(output_path, target, original=original, overwrite=told["overwrite"], just_made=just_made)
         click.echo(f"{target}: a report of it")
+
+
+@cli.command()
+@click.argument("output_path", metavar="OUTPUT")
+@cluster_options
+@summary_option
+def resume(output_path: str, summary: str | None, **given: Any) -> None:
+    """Go on with the run that was making OUTPUT when it was stopped or killed; the result has the same bits.
+
+    Nothing else is needed. A cluster may be named, if it is not to be the one that the run was begun on; credentials of
+    stores are not kept, and are given again with --config.
+
+    \b
+    Examples:
+      dasksom resume slide-som.ome.zarr
+      dasksom resume palette.npz --cluster slurm --config slurm.yaml
+    """  # noqa: D301 - click takes the character itself
+    with TerminalWatcher(Console(stderr=True)) as watcher:
+        done = pipeline.resume(output_path, _run_config(given), watcher)
+    if done is None:
+        click.echo(f"{output_path}: was whole already, and has its name now")
+    else:
+        _tell(done, summary)
+        _report_if_wanted(output_path, done)
+
+
+@cli.command("verify")
+@click.argument("output_path", metavar="OUTPUT")
+@click.option("--config", "config_paths", multiple=True, metavar="FILE", help="YAML file with input.storage, for URLs.")
+def verify_output(output_path: str, **given: Any) -> None:
+    """Read all of OUTPUT and tell every file of it that is not what was written: changed, cut off, missing, foreign.
+
+    Zarr outputs hold the SHA-256 of each of their files (`sha256sum -c palette/SHA256SUMS` takes it too), others hold
+    their own. Exit code 1 if anything is wrong.
+
+    \b
+    Example:
+      dasksom verify slide-som.ome.zarr
+    """  # noqa: D301 - click takes the character itself
+    files = wrong = 0
+    for checked in verify(output_path, _config(given).input.storage):
+        files += 1
+        if checked.problem is not None:
+            wrong += 1
+            if wrong <= MOST_TOLD:
+                click.echo(f"{checked.name}: {checked.problem}", err=True)
+    if wrong:
+        raise DasksomError(f"{output_path}: {wrong} of {files} files are not as they were written; make it anew")
+    click.echo(f"{output_path}: {files} {'file' if files == 1 else 'files'}, each as it was written")
 
 
 @cli.command()
@@ -378,7 +435,14 @@ def _fail(error: BaseException, code: int, text: str) -> NoReturn:
     if "--debug" in sys.argv:
         traceback.print_exception(error)
     click.echo(f"dasksom: {text}", err=True)
+    _tell_notes(error)
     sys.exit(code)
+
+
+def _tell_notes(error: BaseException) -> None:
+    interrupt = error.__cause__ if isinstance(error, click.Abort) else error
+    for note in getattr(interrupt, "__notes__", ()):
+        click.echo(f"dasksom: {note}", err=True)
 
 
 def main() -> None:
@@ -394,6 +458,9 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(2)
+    except SystemExit as error:  # of a signal
+        _tell_notes(error)
+        raise
     except (KeyboardInterrupt, click.Abort) as error:
         _fail(error, 130, "interrupted")
     except DasksomError as error:

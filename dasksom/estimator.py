@@ -20,7 +20,7 @@ from dasksom.color_table import has_color_table
 from dasksom.errors import InputError
 from dasksom.image.palette_files import write_palette
 from dasksom.parameters import check_parameters, lattice_of
-from dasksom.passes import Progress
+from dasksom.passes import Keeper, Progress
 from dasksom.quantization import Labeling, distances_to, labels_of, rebuild
 from dasksom.som.codebook import Codebook
 from dasksom.som.color_spaces import from_space, scale_of, to_space
@@ -186,7 +186,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         sample_weight: Any = None,
         progress: Progress | None = None,
         on_epoch: OnEpoch | None = None,
-        checkpoint: str | Path | None = None,
+        checkpoint: str | Path | Keeper | None = None,
     ) -> Self:
         """Train the map.
 
@@ -208,6 +208,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         checkpoint : path, optional
             Folder for what a killed training needs: the same call goes on from there, to the same bits. It is emptied
             when training has ended. For dask arrays whose names are those of their data, as `open_image` gives them.
+            Or what keeps records; they stay, and it is the caller's to see that they are of this training.
 
         Raises
         ------
@@ -224,10 +225,12 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
                 stacklevel=2,
             )
         with computing(X):
-            keeper = None if checkpoint is None else self._checkpoint(checkpoint, X, images, again)
-            self._train(images, steps, again, progress, on_epoch, keeper)
-        if keeper is not None:
-            keeper.clear()
+            if not isinstance(checkpoint, (str, Path)):
+                self._train(images, steps, again, progress, on_epoch, checkpoint)
+                return self
+            own = self._checkpoint(checkpoint, X, images, again)
+            self._train(images, steps, again, progress, on_epoch, own)
+        own.clear()
         return self
 
     def partial_fit(self, X: Any, y: None = None, *, mask: Any = None, sample_weight: Any = None) -> Self:
@@ -250,7 +253,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         again: bool,
         progress: Progress | None,
         on_epoch: OnEpoch | None,
-        keeper: Checkpoint | None,
+        keeper: Keeper | None,
     ) -> None:
         first, seed = images[0][0], self.random_state or 0
         start = self._units() if again else self._given_codebook(first.shape[-1])
@@ -281,6 +284,19 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self.quality_: Quality | None = samples.quality(state.codebook, self._lattice()) if free else None
         self.weights_ = from_space(state.codebook, self.color_space, scale).reshape(self.rows, self.columns, -1)
         self.history_: tuple[Epoch, ...] = state.history
+
+    def take_up(self, weights: NDArray[np.float64], history: tuple[Epoch, ...], quality: Quality | None) -> Self:
+        """Become the map that another process has trained with these parameters.
+
+        Parameters
+        ----------
+        weights : array of shape (rows, columns, bands)
+        history : of its epochs
+        quality : of its fit
+        """
+        self.weights_, self.history_, self.quality_ = weights, history, quality
+        self.n_features_in_ = int(weights.shape[-1])
+        return self
 
     # --------------------------------------------------------------------------------------------------- trained maps
 
@@ -379,7 +395,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return Codebook(self.weights_, {"dasksom": __version__, "parameters": plain})
 
     def save(self, path: str | Path) -> None:
-        """Write the trained map as .npz, without pickle."""
+        """Write the trained map as .npz, without pickle, and with a checksum that ``dasksom verify`` looks at."""
         self.codebook_.save(path)
 
     def save_palette(self, path: str | Path, *, bands: Sequence[int] | None = None, overwrite: bool = False) -> None:

@@ -5,7 +5,7 @@ goes on, its files are read again; from the first that is not what it was, every
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from dasksom.passes import Keeper, run_tasks
@@ -33,7 +33,9 @@ class Ledger:
 
     def __init__(self, keeper: Keeper | None = None, note: Callable[[Stored], None] | None = None) -> None:
         self._keeper, self._note = keeper, note
-        self._label, self._kept, self._kept_at = "", 0, time.monotonic()
+        self.went_on = False
+        """Whether windows of an earlier process were taken up."""
+        self._label, self._first, self._kept, self._kept_at = "", 0, 0, time.monotonic()
         self._stored: Stored = ()
         self._qualities: tuple[Quality | None, ...] = ()
 
@@ -49,18 +51,22 @@ class Ledger:
         """
         self._label = label
         records: list[dict[str, Any]] = []
+        first = 0
         while self._keeper is not None:
             record = self._keeper.load(f"{RECORD}-{len(records):06}")
-            if record is None or record["label"] != label:
+            if record is None or (record["label"], record["first"]) != (label, first):
                 break
             records.append(record)
+            first += len(record["qualities"])
         qualities: list[Quality | None] = []
         for record, whole in zip(records, run_tasks(are_whole, [record["stored"] for record in records]), strict=True):
             if not whole:
                 break
             self._kept += 1
+            self.went_on = True
             self.tell(record["stored"])
             qualities.extend(record["qualities"])
+        self._first = len(qualities)
         return qualities
 
     def add(self, stored: Stored, quality: Quality | None) -> None:
@@ -74,9 +80,12 @@ class Ledger:
     def keep(self) -> None:
         """Keep a record of the windows that none tells of yet."""
         if self._keeper is not None and self._qualities:
-            record = {"label": self._label, "stored": self._stored, "qualities": self._qualities}
-            self._keeper.save(f"{RECORD}-{self._kept:06}", record)
+            where = {"label": self._label, "first": self._first}
+            self._keeper.save(
+                f"{RECORD}-{self._kept:06}", {**where, "stored": self._stored, "qualities": self._qualities}
+            )
             self._kept += 1
+        self._first += len(self._qualities)
         self._stored, self._qualities, self._kept_at = (), (), time.monotonic()
 
     def tell(self, stored: Stored) -> None:

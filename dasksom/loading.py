@@ -38,7 +38,7 @@ def load(path: str | Path) -> BatchSOM:
 
 def from_codebook(codebook: Codebook) -> BatchSOM:
     """Make a trained map of a codebook; its parameters are those that the codebook tells, or else the defaults."""
-    rows, columns, bands = codebook.weights.shape
+    rows, columns, _ = codebook.weights.shape
     told = codebook.about.get("parameters", {})
     if not isinstance(told, dict):
         raise InputError(f"a model whose parameters are {told!r}, not a mapping; train it again")
@@ -48,8 +48,4 @@ def from_codebook(codebook: Codebook) -> BatchSOM:
         kept["sigma"] = tuple(kept["sigma"])  # JSON has lists alone
     som = BatchSOM(rows, columns, **kept)
     som.check_parameters()
-    som.weights_ = codebook.weights
-    som.history_ = ()
-    som.quality_ = None
-    som.n_features_in_ = bands
-    return som
+    return som.take_up(codebook.weights, (), None)

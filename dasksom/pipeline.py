@@ -15,24 +15,30 @@ from dasksom.errors import DasksomError, InputError
 from dasksom.estimator import BatchSOM
 from dasksom.image import (
     Picture,
-    Unfinished,
+    RunFolder,
+    StoreRun,
+    Sums,
     check_format,
     check_output,
     check_result,
+    check_unfinished,
     chunk_alignment,
     images_in,
     is_remote,
     locate_output,
     open_picture,
     output_suffix,
-    publish,
     publish_object,
-    publish_zarr,
+    run_folder,
+    run_on_disk,
+    run_on_store,
+    unfinished_run,
 )
 from dasksom.loading import codebook_at, from_codebook
 from dasksom.planning import Plan, check_fits
 from dasksom.probing import Probe, probe
 from dasksom.quantization import check_dither
+from dasksom.resuming import begin, begun, config_of, has_written, how_of, told_how_to_go_on
 from dasksom.runs import SMALL_BYTES, Run, Summary, Watcher, plan_of
 
 CHUNK_BYTES = 64 << 20
@@ -90,26 +96,35 @@ def _output_storage(source: str, output: str, config: RunConfig) -> dict[str, An
     return config.input.storage if same else {}
 
 
-def _publishing(
-    source: str, output: str, config: RunConfig, model: str | None
-) -> AbstractContextManager[Path | Unfinished]:
-    """Refuse an image's output that could not be written; give what publishes it."""
+def _held(
+    source: str, output: str, config: RunConfig, model: str | None, resume: bool
+) -> AbstractContextManager[RunFolder | StoreRun]:
+    """Refuse an image's output that could not be written; give what holds its place."""
     inputs, overwrite = _inputs(source, config) + ([] if model is None else [model]), config.output.overwrite
     if is_remote(output):
         location = locate_output(output, _output_storage(source, output, config), inputs=inputs)
-        return publish_zarr(location, overwrite=overwrite)
-    check_output(output, inputs=inputs, overwrite=overwrite)
-    return publish(output, overwrite=overwrite)
+        return run_on_store(location, overwrite=overwrite, resume=resume)
+    return _held_on_disk(output, inputs, overwrite, resume)
 
 
-def _publishing_model(sources: Sequence[str], model: str, config: RunConfig) -> AbstractContextManager[Path]:
+def _held_on_disk(
+    output: str, inputs: list[str], overwrite: bool, resume: bool, **suffixes: list[str]
+) -> AbstractContextManager[RunFolder]:
+    final = check_output(output, inputs=inputs, overwrite=overwrite, **suffixes)
+    if not resume:
+        check_unfinished(final, overwrite)
+    return run_on_disk(final, overwrite=overwrite, resume=resume)
+
+
+def _held_model(
+    sources: Sequence[str], model: str, config: RunConfig, resume: bool
+) -> AbstractContextManager[RunFolder | Path]:
     inputs = [path for source in sources for path in _inputs(source, config)]
-    overwrite = config.output.overwrite
-    if is_remote(model):
-        storage = _output_storage(sources[0], model, config)
-        return publish_object(locate_output(model, storage, inputs=inputs, suffixes=(".npz",)), overwrite=overwrite)
-    check_output(model, inputs=inputs, overwrite=overwrite, suffixes=[".npz"])
-    return publish(model, overwrite=overwrite)
+    if not is_remote(model):
+        return _held_on_disk(model, inputs, config.output.overwrite, resume, suffixes=[".npz"])
+    storage = _output_storage(sources[0], model, config)
+    location = locate_output(model, storage, inputs=inputs, suffixes=(".npz",))
+    return publish_object(location, overwrite=config.output.overwrite)
 
 
 def _untrained(config: RunConfig) -> BatchSOM:
@@ -121,7 +136,9 @@ def _untrained(config: RunConfig) -> BatchSOM:
     return som
 
 
-def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, model: str | None = None) -> Summary:
+def quantize(
+    source: str, output: str, config: RunConfig, watcher: Watcher, model: str | None = None, *, resume: bool = False
+) -> Summary:
     """Train a map on every pixel of an image, and write the image in the map's colors.
 
     Parameters
@@ -132,34 +149,44 @@ def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, mode
     watcher : Watcher
     model : str, optional
         A trained map to use instead of training one.
+    resume : bool
+        Whether to go on with the same run, which was stopped, instead of beginning one.
 
     Raises
     ------
     InputError
         For anything given that cannot be used; before any work where it can be known then. Nothing is left behind.
+    DasksomError
+        For what fails later. What is done is kept beside the output if it took more than seconds.
     """
-    publishing = _publishing(source, output, config, model)
-    som = _untrained(config) if model is None else from_codebook(codebook_at(model, config.input.storage))
+    holding = _held(source, output, config, model, resume)
+    codebook = None if model is None else codebook_at(model, config.input.storage)
+    som = _untrained(config) if codebook is None else from_codebook(codebook)
     picture = _open_for(output, source, config)
     image = picture.pixels
     if model is not None:
         som.check_bands(image)
     check_dither(config.output.dither, image)
-    run = Run(source, picture, output, config, watcher)
     _check_output_format(output, picture, som.units, config)
     if config.output.report:
         check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + picture.has_gaps)
-    # the cluster stops before the output is published, or swept away: no task writes any more then
-    with publishing as path, run.on_cluster(config, som, trains=model is None, writes=True) as client:
-        if model is None:
-            run.train(som, config)
-        run.write(som, path, config.output)
-        run.end(som, path, client)
+    how = how_of("quantize", [source], model, config, _chunk_bytes(config))
+    with told_how_to_go_on(output), holding as work, Sums() as sums:
+        keeper = begin(work, how, [picture], None if codebook is None else codebook.weights)
+        run = Run(source, picture, output, config, watcher, keeper)
+        # the cluster stops before the output is published, or swept away: no task writes any more then
+        with run.on_cluster(config, som, trains=model is None, writes=True) as client:
+            if model is None:
+                run.train(som, config)
+            if not has_written(work):
+                work.clear_place()
+            run.write(som, work.place, config.output, sums)
+            run.end(som, work.place, client, sums)
     run.summary.bytes_written = None if is_remote(output) else _stored_bytes(Path(output))
     return run.summary
 
 
-def train(sources: Sequence[str], model: str, config: RunConfig, watcher: Watcher) -> Summary:
+def train(sources: Sequence[str], model: str, config: RunConfig, watcher: Watcher, *, resume: bool = False) -> Summary:
     """Train one map on every pixel of one or several images, and save it.
 
     Parameters
@@ -170,19 +197,55 @@ def train(sources: Sequence[str], model: str, config: RunConfig, watcher: Watche
         Path that ends in .npz.
     config : RunConfig
     watcher : Watcher
+    resume : bool
+        Whether to go on with the same run, which was stopped; not for a model on a store.
     """
     found = [path for source in sources for path in images_in(source)]
-    publishing = _publishing_model(found, model, config)
+    holding = _held_model(found, model, config, resume)
     som = _untrained(config)
-    first, *more = (_open(source, config) for source in found)
-    run = Run(found[0], first, model, config, watcher)
-    if more:
-        run.summary.image = f"{run.summary.image} and {len(more)} more"
-    with publishing as path, run.on_cluster(config, som, trains=True, writes=False):
-        run.train(som, config, more)
-        som.save(path)
+    pictures = [_open(source, config) for source in found]
+    how = how_of("train", found, None, config, _chunk_bytes(config))
+    with told_how_to_go_on(model), holding as work:
+        keeper = begin(work, how, pictures) if isinstance(work, RunFolder) else None
+        run = Run(found[0], pictures[0], model, config, watcher, keeper)
+        if len(found) > 1:
+            run.summary.image = f"{run.summary.image} and {len(found) - 1} more"
+        with run.on_cluster(config, som, trains=True, writes=False):
+            run.train(som, config, pictures[1:])
+        som.save(work.place if isinstance(work, RunFolder) else work)
     run.summary.bytes_written = None if is_remote(model) else _stored_bytes(Path(model))
     return run.summary
+
+
+def resume(output: str, given: RunConfig, watcher: Watcher) -> Summary | None:
+    """Go on with a run that was stopped, on the cluster that is given or else on the one that it was begun on.
+
+    Parameters
+    ----------
+    output : str
+        The output of the run, whole path or URL.
+    given : RunConfig
+        Of it cluster, input.storage and output.storage are heeded.
+    watcher : Watcher
+
+    Returns
+    -------
+    Summary, or None if the run was killed while its output got its name, and nothing but that was left to do
+
+    Raises
+    ------
+    InputError
+        If there is no such run, another process has it, or what it depends on has changed.
+    """
+    storage = given.output.storage if given.output.storage is not None else given.input.storage
+    work = unfinished_run(output, storage)
+    if isinstance(work, RunFolder) and work.finish():
+        return None
+    how = begun(work)
+    config = config_of(how, given)
+    if how.command == "train":
+        return train(how.sources, output, config, watcher, resume=True)
+    return quantize(how.sources[0], output, config, watcher, how.model, resume=True)
 
 
 @dataclass(frozen=True)
@@ -241,7 +304,8 @@ def apply_to_all(
             yield Applied(source, output)
             continue
         try:
-            yield Applied(source, output, quantize(source, output, config, watcher, model))
+            resume = not config.output.overwrite and run_folder(Path(output)).is_dir()
+            yield Applied(source, output, quantize(source, output, config, watcher, model, resume=resume))
         except DasksomError as error:
             yield Applied(source, output, error=error)
 

@@ -12,12 +12,14 @@ from typing import Any, Protocol
 import dask.array as da
 
 from dasksom.arrays import as_weights
+from dasksom.checkpoint import TRAINED
 from dasksom.cluster import Workers, connect, count_tasks
 from dasksom.config import OutputSection, RunConfig
 from dasksom.estimator import BatchSOM
-from dasksom.image import Picture, Unfinished, annotate, create_writer, shown
+from dasksom.image import Picture, Sums, Unfinished, annotate, create_writer, shown, write_manifest
+from dasksom.ledger import Ledger
 from dasksom.overview import Overview
-from dasksom.passes import keep_with_mask, workers
+from dasksom.passes import Keeper, keep_with_mask, workers
 from dasksom.planning import Plan, check_fits, describe, plan_run
 from dasksom.quantization import quantize_into
 from dasksom.record import RunRecord, cluster_of
@@ -101,8 +103,16 @@ class Summary:
 class Run:
     """An open image on a running cluster, with a clock and a watcher."""
 
-    def __init__(self, source: str, picture: Picture, output: str, config: RunConfig, watcher: Watcher) -> None:
-        self.picture, self.watcher = picture, watcher
+    def __init__(
+        self,
+        source: str,
+        picture: Picture,
+        output: str,
+        config: RunConfig,
+        watcher: Watcher,
+        keeper: Keeper | None = None,
+    ) -> None:
+        self.picture, self.watcher, self.keeper = picture, watcher, keeper
         self.image, self.mask = picture.pixels, picture.mask
         self.summary = Summary(shown(source), self.image.shape, str(self.image.dtype), shown(output), 0)
         self.record = RunRecord.begin(shown(source), self.image, config.model_dump(mode="json"))
@@ -138,7 +148,20 @@ class Run:
         self.summary = replace(self.summary, **asdict(counts))
 
     def train(self, som: BatchSOM, config: RunConfig, more: Sequence[Picture] = ()) -> None:
-        """Train a map on all pixels of the image, and of more images."""
+        """Train a map on all pixels of the image, and of more images; or take up the one that was trained."""
+        trained = None if self.keeper is None else self.keeper.load(TRAINED)
+        if trained is None:
+            self._fit(som, config, more)
+        else:
+            som.take_up(trained["weights"], trained["history"], trained["quality"])
+        if self.keeper is not None:
+            told = {"weights": som.weights_, "history": som.history_, "quality": som.quality_}
+            self.keeper.save(TRAINED, told)
+        self.summary.units, self.summary.color_space = som.units, som.color_space
+        self.summary.quality = som.quality_
+        self.record = self.record.trained(som.history_, som.quality_)
+
+    def _fit(self, som: BatchSOM, config: RunConfig, more: Sequence[Picture]) -> None:
         if config.map.refine is None and som.counts_colors(self.image):
             som.refine = REFINEMENT
         if not more and _may_be_kept(self.image, som, config):
@@ -149,17 +172,15 @@ class Run:
                 mask=[self.mask, *(picture.mask for picture in more)],
                 progress=self._progress,
                 on_epoch=lambda epoch, _: self.watcher.epoch(epoch),
+                checkpoint=self.keeper,
             )
-        self.summary.units, self.summary.color_space = som.units, som.color_space
-        self.summary.quality = som.quality_
-        self.record = self.record.trained(som.history_, som.quality_)
 
-    def write(self, som: BatchSOM, path: Path | Unfinished, output: OutputSection) -> None:
-        """Label every pixel and write the image in the map's colors."""
+    def write(self, som: BatchSOM, place: Path | Unfinished, output: OutputSection, sums: Sums) -> None:
+        """Label every pixel and write the image in the map's colors; note the sums of the files."""
         height, width, bands = self.image.shape
         codebook = som.codebook_
         writer = create_writer(
-            path,
+            place,
             height=height,
             width=width,
             chunks=self.image.chunksize[:2],
@@ -175,6 +196,7 @@ class Run:
         # a dithered image has other errors than the palette that training measured
         measured = self.summary.quality is None or labeling.dither is not None
         overview = Overview(height, width, bands, self.image.dtype) if output.report else None
+        ledger = Ledger(self.keeper, sums.add)
         with self._stage("write"):
             quality = quantize_into(
                 self.image,
@@ -185,15 +207,18 @@ class Run:
                 progress=self._progress,
                 look=None if overview is None else overview.look,
                 note=None if overview is None else overview.note,
+                ledger=ledger,
             )
-        self.summary.quality, self.summary.overview = quality or self.summary.quality, overview
+        self.summary.quality = quality or self.summary.quality
+        self.summary.overview = None if ledger.went_on else overview  # which has not seen all chunks
 
-    def end(self, som: BatchSOM, path: Path | Unfinished, client: Any) -> None:
-        """Say of the run what is known only now, also in outputs that can still take it."""
+    def end(self, som: BatchSOM, place: Path | Unfinished, client: Any, sums: Sums) -> None:
+        """Say of the run what is known only now, also in outputs that can still take it; write the sums."""
         record = self.record.trained(som.history_, self.summary.quality)
         known = {"seconds": self.summary.seconds, "cluster": cluster_of(client)}
         self.summary.record = record.model_copy(update=known)
-        annotate(path, {"run": self.summary.record.whole()})
+        annotate(place, {"run": self.summary.record.whole()})
+        write_manifest(place, sums)
 
 
 def _may_be_kept(image: da.Array, som: BatchSOM, config: RunConfig) -> bool:

@@ -3,7 +3,11 @@
 import dask
 import numpy as np
 import pytest
+from hypothesis import settings
 from skimage import data
+
+settings.register_profile("dasksom", deadline=None)  # machines are busy at times
+settings.load_profile("dasksom")
 
 
 def pytest_addoption(parser):

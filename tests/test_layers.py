@@ -16,6 +16,7 @@ FLOORS = {
     "demo": 4,
     "pipeline": 3,
     "runs": 2.9,
+    "resuming": 2.95,
     "reporting": 3,
     "facts": 2,
     "probing": 2.7,
@@ -44,6 +45,7 @@ FLOORS = {
     "som": 0,
     "image": 0,
     "cluster": 0,
+    "seals": -0.5,  # of files, whoever writes them
     "errors": -1,
     "__init__": -1,  # the version; its public names are loaded when they are used
 }

@@ -1,5 +1,6 @@
 """Images on disk as lazy dask arrays, and labels and palettes as image files; knows nothing of maps."""
 
+from dasksom.image.checksums import Sums
 from dasksom.image.chunks import plan_chunks
 from dasksom.image.folders import images_in
 from dasksom.image.locations import is_remote, read_object, shown
@@ -9,11 +10,14 @@ from dasksom.image.picture import Picture
 from dasksom.image.protocols import Source, Writer
 from dasksom.image.publishing import check_output, publish
 from dasksom.image.reading import ALPHA, open_image, open_picture, open_source
-from dasksom.image.remote_publishing import locate_output, publish_object, publish_zarr
+from dasksom.image.remote_publishing import StoreRun, locate_output, publish_object, run_on_store, unfinished_run
 from dasksom.image.results import RESULTS, Result, annotate, check_result, open_result, size_on_disk
+from dasksom.image.run_folders import RunFolder, check_unfinished, run_folder, run_on_disk
 from dasksom.image.selection import parse_select
 from dasksom.image.unfinished import Unfinished
+from dasksom.image.verifying import verify
 from dasksom.image.writing import check_format, chunk_alignment, create_writer, output_suffix
+from dasksom.image.zarr_targets import write_manifest
 
 __all__ = [
     "ALPHA",
@@ -21,13 +25,17 @@ __all__ = [
     "Options",
     "Picture",
     "Result",
+    "RunFolder",
     "Source",
+    "StoreRun",
+    "Sums",
     "Unfinished",
     "Writer",
     "annotate",
     "check_format",
     "check_output",
     "check_result",
+    "check_unfinished",
     "chunk_alignment",
     "create_writer",
     "images_in",
@@ -43,9 +51,14 @@ __all__ = [
     "plan_chunks",
     "publish",
     "publish_object",
-    "publish_zarr",
     "read_object",
+    "run_folder",
+    "run_on_disk",
+    "run_on_store",
     "shown",
     "size_on_disk",
+    "unfinished_run",
+    "verify",
+    "write_manifest",
     "write_mosaic",
 ]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.storage import MemoryStore
 
 from dasksom.errors import InputError
 from dasksom.image.checksums import Stored, written_chunks
@@ -29,11 +30,10 @@ from dasksom.image.protocols import (
     run_here,
     with_nodata_row,
 )
-from dasksom.image.unfinished import Target, are_whole, version_of, writable
 from dasksom.image.zarr_results import EVERY_CHUNK, array_to_write
+from dasksom.image.zarr_targets import PALETTE, Target, are_whole, put_all, version_of, writable
 
 LABELS = "labels/som"
-PALETTE = "palette"
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def check_ome(output: Output) -> None:
 
 
 def create_ome(output: Output) -> OmeWriter:
-    """Create the groups, empty arrays, metadata and the palette.
+    """Create the groups, empty arrays, metadata and the palette; chunks that are there already stay.
 
     Arrays `0`, `1`, ... (c, y, x) in the image's dtype, each level the mean of the one before; `labels/som/0`, ... (y,
     x), the smallest unsigned dtype that holds `units`: row of the palette + 1, 0 where there is no data, each level
@@ -179,15 +179,16 @@ def create_ome(output: Output) -> OmeWriter:
         least=chunk // 2,
         levels=1 if options.layout == "flat" else None,
     )
-    if not output.begun:
-        _create_arrays(output, pyramid)
+    made: dict[str, Any] = {}
+    _create_arrays(output, pyramid, MemoryStore(made))
+    put_all(output.target, {key: value.to_bytes() for key, value in made.items()})
     return OmeWriter(output.target, pyramid, output.units, output.nodata, alignment)
 
 
-def _create_arrays(output: Output, pyramid: Pyramid) -> None:
+def _create_arrays(output: Output, pyramid: Pyramid, store: MemoryStore) -> None:
     version = output.options.ome_version
     root = zarr.create_group(
-        writable(output.target),
+        store,
         zarr_format=2 if version == "0.4" else 3,
         attributes=image_attributes(output, pyramid),
     )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from dasksom.errors import InputError
-from dasksom.image.checksums import UNSEALED, Stored, seal
+from dasksom.image.checksums import Stored
 from dasksom.image.locations import Location, Stamp, check_unchanged
 from dasksom.image.palettes import check_paletted, may_be_paletted
 from dasksom.image.picture import Found
@@ -32,6 +32,7 @@ from dasksom.image.protocols import (
     with_nodata_row,
 )
 from dasksom.image.selection import Selection
+from dasksom.seals import UNSEALED, seal
 
 MAX_PIXELS = 178_956_970
 """Pillow's own limit for what it opens; larger photographs are neither read nor written."""

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError
 from dasksom.image.checksums import Stored
 from dasksom.image.options import DEFAULTS, Options
-from dasksom.image.unfinished import Target, Unfinished
+from dasksom.image.unfinished import Unfinished
+from dasksom.image.zarr_targets import Target
 
 Tag = tuple[int, int, int, Any, bool]
 """One TIFF tag as tifffile's `extratags` take it: code, data type, count, value, whether it is written once."""
@@ -135,8 +136,6 @@ class Output:
     nodata_value: float | None = None
     """What stands for "no data" in the file that was read."""
 
-    begun: bool = False
-    """An earlier process has made what chunks are written into."""
     unfinished: Unfinished | None = None
     """The place on an object store, where that is where a Zarr is written."""
 

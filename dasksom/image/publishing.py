@@ -49,7 +49,7 @@ def check_output(
         if not is_remote(given):
             _check_apart(final, local_path(given))
     if os.path.lexists(final):
-        _check_replaceable(final, overwrite)
+        check_replaceable(final, overwrite)
     parent = final.absolute().parent
     if not parent.is_dir():
         raise InputError(f"{final}: there is no folder {parent}; create it first (mkdir -p)")
@@ -74,28 +74,28 @@ def publish(final_path: str | os.PathLike[str], *, overwrite: bool = False) -> I
     """
     final = local_path(final_path).absolute()
     if os.path.lexists(final):
-        _check_replaceable(final, overwrite)
+        check_replaceable(final, overwrite)
     # the end of a long name holds its suffix; names have at most 255 bytes
     temporary = final.with_name(f".partial-{os.getpid()}-{secrets.token_hex(4)}-{final.name[-40:]}")
     try:
         yield temporary
         if not os.path.lexists(temporary):
             raise FileNotFoundError(f"internal error: nothing was written to {temporary}")
-        _flush(temporary)
+        flush(temporary)
         _rename(temporary, final, overwrite)
-        _flush(final.parent)
+        flush(final.parent)
     except BaseException:
-        _delete(temporary)
+        remove(temporary)
         raise
     finally:
-        _delete(scratch_beside(temporary))
+        remove(scratch_beside(temporary))
 
 
 def _rename(temporary: Path, final: Path, overwrite: bool) -> None:
     if not os.path.lexists(final):
         os.rename(temporary, final)
         return
-    _check_replaceable(final, overwrite)
+    check_replaceable(final, overwrite)
     if not final.is_dir():
         os.replace(temporary, final)  # the old or the new file, at any moment
         return
@@ -107,10 +107,16 @@ def _rename(temporary: Path, final: Path, overwrite: bool) -> None:
     except BaseException:
         os.rename(old, final)
         raise
-    _delete(old)
+    remove(old)
 
 
-def _check_replaceable(final: Path, overwrite: bool) -> None:
+def check_replaceable(final: Path, overwrite: bool) -> None:
+    """Refuse to replace what may not be, or is not of the kind that would be written.
+
+    Raises
+    ------
+    InputError
+    """
     if not overwrite:
         raise InputError(
             f"{final}: exists already; choose another name, or replace it with overwrite=True (--overwrite)"
@@ -137,7 +143,7 @@ def _check_apart(final: Path, given: Path) -> None:
         raise InputError(f"{final}: contains the input {given}; inputs are never changed: choose another name")
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Bring one file, or a folder's names, onto the disk; what lies in the folder has been left to the system."""
     if path.is_dir() and os.name != "posix":
         return
@@ -150,9 +156,9 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _delete(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Delete a file, or a folder that tasks may still be writing into for a moment."""
     if path.is_dir() and not path.is_symlink():
-        # tasks that were under way when the run failed may still be writing into it for a moment
         deadline = time.monotonic() + SWEEP_SECONDS
         while path.exists() and time.monotonic() < deadline:
             shutil.rmtree(path, ignore_errors=True)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+import psutil
 
 from dasksom.errors import InputError
 from dasksom.image.locations import Location, file_system
@@ -14,6 +18,8 @@ from dasksom.image.locations import Location, file_system
 SUFFIX = ".record"
 BEFORE = ".before"
 """Ends the name of the record that was there before."""
+FIRST = frozenset({"identity", "how"})
+"""Names of the records of what is to be done: nothing to go on from."""
 _OURS = (SUFFIX, BEFORE, ".tmp")
 
 
@@ -35,6 +41,37 @@ class Records(Protocol):
 
     def clear(self) -> None:
         """Delete the records."""
+
+
+def is_worth_keeping(records: Records) -> bool:
+    """Tell whether there is anything to go on from."""
+    return bool(records.names() - FIRST)
+
+
+def owner() -> dict[str, Any]:
+    """Tell which process this is."""
+    return {
+        "process": os.getpid(),
+        "created": psutil.Process().create_time(),
+        "host": socket.gethostname(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def runs(owner: dict[str, Any]) -> bool:
+    """Tell whether a process of this machine still runs, and not another one that got its number."""
+    try:
+        return bool(psutil.Process(owner["process"]).create_time() == owner["created"])
+    except (psutil.Error, KeyError):
+        return False
+
+
+def told_of(owner: Any) -> str:
+    """Tell in words what `owner` gave."""
+    try:
+        return f"process {owner['process']} on {owner['host']}, begun {owner['started']}"
+    except (KeyError, TypeError):
+        return "of an unknown process"
 
 
 @dataclass(frozen=True)

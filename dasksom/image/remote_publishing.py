@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 import secrets
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from dasksom.errors import InputError
 from dasksom.image.locations import Location, is_remote, locate, shown
-from dasksom.image.unfinished import Unfinished, check_free, check_writable
+from dasksom.image.paths import local_path
+from dasksom.image.records import RecordObjects, is_worth_keeping, told_of
+from dasksom.image.remote_places import check_free, check_writable
+from dasksom.image.run_folders import RunFolder, run_folder
+from dasksom.image.unfinished import BEAT_SECONDS, Unfinished, unfinished_at
 
 WRITABLE = ("s3", "gs", "abfs")
 """Schemes of stores that are written to."""
@@ -63,23 +70,105 @@ def locate_output(
 
 
 @contextmanager
-def publish_zarr(location: Location, *, overwrite: bool = False) -> Iterator[Unfinished]:
-    """Give a place on an object store to write a Zarr to, which can be opened once all went well, and else is deleted.
+def run_on_store(location: Location, *, overwrite: bool, resume: bool) -> Iterator[StoreRun]:
+    """Hold a place on an object store to write a Zarr to, which can be opened once all went well.
 
-    An older output stays until `create_writer` begins the new one.
+    Where something failed, what was written stays if there are records to go on from. An older output stays until the
+    place is cleared.
+
+    Parameters
+    ----------
+    location : where the output will lie
+    overwrite : an output, or an unfinished one, may be replaced
+    resume : go on with the run that is there
+
+    Raises
+    ------
+    InputError
+        If another process has the run, or there is none to go on with, or one that was not asked to.
     """
-    check_free(location, overwrite)
+    found = unfinished_at(location, overwrite)
+    if found is not None and found.is_live():
+        raise location.refusal(
+            f"another run is making it ({told_of(found.owner())}); wait for it, stop it, or choose another name"
+        )
+    if resume and found is None:
+        raise location.refusal("no run was begun there, or its output is whole; there is nothing to go on with")
+    if not resume:
+        check_free(location, overwrite)
     check_writable(location)
-    unfinished = Unfinished(location, secrets.token_hex(8), overwrite)
-    whole = False
+    unfinished = found if resume and found is not None else Unfinished(location, secrets.token_hex(8), overwrite)
+    with _beating(unfinished):
+        try:
+            yield StoreRun(unfinished)
+            unfinished.finish()
+        except BaseException:
+            if not is_worth_keeping(unfinished.records):
+                unfinished.sweep()
+            raise
+
+
+@dataclass(frozen=True)
+class StoreRun:
+    """A run on an object store."""
+
+    place: Unfinished
+
+    @property
+    def final(self) -> Location:
+        """Where the output will lie."""
+        return self.place.location
+
+    @property
+    def records(self) -> RecordObjects:
+        """What the run goes on from."""
+        return self.place.records
+
+    def clear_place(self) -> None:
+        """Delete an older output, and what was written of the new one."""
+        self.place.clear_place()
+
+
+def unfinished_run(output: str, storage: Mapping[str, Any]) -> RunFolder | StoreRun:
+    """Return what a run that was stopped has left of an output, wherever that lies.
+
+    Raises
+    ------
+    InputError
+        If there is nothing.
+    """
+    if is_remote(output):
+        location = locate_output(output, storage)
+        unfinished = unfinished_at(location, overwrite=False)
+        if unfinished is None:
+            raise location.refusal("no run was begun there, or its output is whole; there is nothing to go on with")
+        return StoreRun(unfinished)
+    final = local_path(output).absolute()
+    run = RunFolder(final, run_folder(final))
+    if not run.folder.is_dir():
+        found = "is whole" if os.path.lexists(final) else "no run was begun there, or it was stopped within seconds"
+        raise InputError(f"{final}: {found}; there is nothing to go on with")
+    return run
+
+
+@contextmanager
+def _beating(unfinished: Unfinished) -> Iterator[None]:
+    """Show that the run goes on, for other machines cannot see its process."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(BEAT_SECONDS):
+            with suppress(InputError):  # the run itself will meet it
+                unfinished.own()
+
+    unfinished.own()
+    thread = threading.Thread(target=beat, name="dasksom-beat", daemon=True)
+    thread.start()
     try:
-        yield unfinished
-        whole = True
-        unfinished.finish()
-    except BaseException:
-        if whole or unfinished.begun():
-            unfinished.sweep()
-        raise
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 @contextmanager

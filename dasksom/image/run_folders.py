@@ -6,27 +6,24 @@ time has its lock. When the output is whole it takes its place in one step, and 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
-import shutil
-import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from dasksom.errors import InputError
+from dasksom.image.paths import scratch_beside
 from dasksom.image.publishing import check_replaceable, flush, remove
-from dasksom.image.records import RecordFolder
+from dasksom.image.records import RecordFolder, is_worth_keeping, owner, told_of
 
 _PREFIX = ".unfinished-"
 _MOST_NAME_BYTES = 200
+_LOCK, _OWNER = "lock", "owner.json"
 
 
 def run_folder(final: Path) -> Path:
@@ -64,6 +61,7 @@ class RunFolder:
         """Give the output its name; doing it again after being killed in the middle does no harm."""
         if os.path.lexists(self.place):
             flush(self.place)
+            self._whole.touch()
             if not os.path.lexists(self.final):
                 os.rename(self.place, self.final)
             else:
@@ -76,10 +74,31 @@ class RunFolder:
             flush(self.final.parent)
         self.delete()
 
-    def delete(self) -> None:
-        """Delete the folder; an older output that was about to be replaced gets its place back if that is free."""
+    @property
+    def _whole(self) -> Path:
+        return self.folder / "whole"
+
+    def finish(self) -> bool:
+        """Finish what a process that was killed while it published has left; tell whether there was one."""
+        if not self._whole.exists():
+            return False
+        with _locked(self.final, self.folder):
+            self.publish(overwrite=True)  # it was asked before
+        return True
+
+    def clear_place(self) -> None:
+        """Delete what was written of the output."""
+        remove(self.place)
+        remove(scratch_beside(self.place))
+
+    def restore(self) -> None:
+        """Give an older output that was about to be replaced its place back, if that is free."""
         if os.path.lexists(self.replaced) and not os.path.lexists(self.final):
             os.rename(self.replaced, self.final)
+
+    def delete(self) -> None:
+        """Delete the folder."""
+        self.restore()
         remove(self.folder)
 
 
@@ -106,7 +125,7 @@ def check_unfinished(final: Path, overwrite: bool) -> None:
 def run_on_disk(final: Path, *, overwrite: bool, resume: bool) -> Iterator[RunFolder]:
     """Hold the folder of a run; the output in it takes its place when all went well.
 
-    Where something failed, the folder stays if there are records besides the first to go on from.
+    Where something failed, the folder stays if there are records to go on from.
 
     Parameters
     ----------
@@ -117,52 +136,45 @@ def run_on_disk(final: Path, *, overwrite: bool, resume: bool) -> Iterator[RunFo
     Raises
     ------
     InputError
-        If another process has the run, or there is none to go on with, or one that was not asked to.
+        If another process has the run, or one is there that was not asked for.
     """
     run = RunFolder(final.absolute(), run_folder(final))
-    if resume and not run.folder.is_dir():
-        is_there = os.path.lexists(final)
-        raise InputError(
-            f"{final}: {'is whole' if is_there else 'no run was begun there'}; there is nothing to go on with"
-        )
     if not resume:
         check_unfinished(final, overwrite)
-    run.folder.mkdir(exist_ok=True)
+    try:
+        run.folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{final}: nothing can be written beside it ({error.strerror}); choose another folder"
+        ) from error
     with _locked(final, run.folder):
-        (run.folder / "owner.json").write_text(
-            json.dumps(
-                {
-                    "process": os.getpid(),
-                    "host": socket.gethostname(),
-                    "started": datetime.now(UTC).isoformat(timespec="seconds"),
-                }
-            )
-        )
-        if not resume:
-            if os.path.lexists(final):
-                check_replaceable(final, overwrite)
-            _empty(run)
-        run.records.make()
         try:
+            if not resume:
+                _begin_anew(run, overwrite)
+            (run.folder / _OWNER).write_text(json.dumps(owner()))
+            run.records.make()
             yield run
             if not os.path.lexists(run.place):
                 raise FileNotFoundError(f"internal error: nothing was written to {run.place}")
             run.publish(overwrite)
         except BaseException:
-            if len(run.records.names()) < 2:
+            if not is_worth_keeping(run.records):
                 run.delete()
             raise
 
 
-def _empty(run: RunFolder) -> None:
+def _begin_anew(run: RunFolder, overwrite: bool) -> None:
+    run.restore()
+    if os.path.lexists(run.final):
+        check_replaceable(run.final, overwrite)
     for path in run.folder.iterdir():
-        if path.name not in ("lock", "owner.json"):
+        if path.name not in (_LOCK, _OWNER):
             remove(path)
 
 
 @contextmanager
 def _locked(final: Path, folder: Path) -> Iterator[None]:
-    lock = FileLock(folder / "lock", timeout=0)
+    lock = FileLock(folder / _LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout:
@@ -179,7 +191,6 @@ def _locked(final: Path, folder: Path) -> Iterator[None]:
 
 def _told(folder: Path) -> str:
     try:
-        owner = json.loads((folder / "owner.json").read_text())
-        return f"process {owner['process']} on {owner['host']}, begun {owner['started']}"
-    except (OSError, ValueError, KeyError, TypeError):
+        return told_of(json.loads((folder / _OWNER).read_text()))
+    except (OSError, ValueError):
         return "of an unknown process"

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from dasksom.image.checksums import UNSEALED, seal
 from dasksom.image.codecs import TIFF, codec_named
 from dasksom.image.levels import Pyramid, Size
 from dasksom.image.protocols import Output
 from dasksom.image.tiff_pixels import Pixels
+from dasksom.seals import UNSEALED, seal
 
 _GDAL_NODATA = 42113
 _OFFSETS, _BYTE_COUNTS = 324, 325

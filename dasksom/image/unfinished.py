@@ -2,31 +2,34 @@
 
 An object store cannot rename. So chunks are written where they will stay, and every node's metadata under another
 name, ``.unfinished-<token>/``, from where it is brought last, the root's at the very end: until then no reader finds a
-Zarr there. That folder also tells whose the objects are: of a run that goes on, or of one that was killed.
+Zarr there. That folder also tells whose the objects are, of a run that goes on or of one that was killed, and holds the
+records that it goes on from.
 """
 
 from __future__ import annotations
 
-import hashlib
+import json
 import logging
+import os
+import socket
 import time
-from collections.abc import Hashable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from zarr.storage import FsspecStore, LocalStore, WrapperStore
+from zarr.storage import FsspecStore, WrapperStore
 
-from dasksom.errors import InputError
-from dasksom.image.checksums import Stored, SummingStore, sum_of_file
 from dasksom.image.locations import Location, file_system
-from dasksom.image.zarr_stores import ALL_METADATA, ZARR_METADATA, metadata_stamp
+from dasksom.image.records import RecordObjects, owner, runs
+from dasksom.image.remote_places import UNFINISHED, check_free, delete_below, unwritable
+from dasksom.image.zarr_stores import ALL_METADATA, ZARR_METADATA
 
 logger = logging.getLogger(__name__)
 
-UNFINISHED = ".unfinished-"
-"""Begins the name of the folder that holds the metadata of an output that is not whole yet."""
-_BEGUN = "begun"
+_OWNER, _RECORDS = "owner.json", "records"
+BEAT_SECONDS = 15.0
+"""How often a run shows that it goes on."""
+_LIVE_SECONDS = 4 * BEAT_SECONDS
 _SWEEP_SECONDS = 10.0
 
 
@@ -49,59 +52,95 @@ class Unfinished:
         try:
             store = FsspecStore.from_url(self.location.path, storage_options=self.location.storage_options())
         except Exception as error:
-            raise _unwritable(self.location, error) from None
+            raise unwritable(self.location, error) from None
         return _HeldBack(store, self)
 
-    def begin(self) -> None:
-        """Mark the place as this run's and clear it of an older output, which cannot be opened any more then."""
-        check_free(self.location, self.overwrite)
-        system, path = file_system(self.folder)
-        try:
-            system.pipe_file(f"{path}/{_BEGUN}", b"")
-            _delete(self.location, but=path)
-        except Exception as error:
-            raise _unwritable(self.location, error) from None
+    @property
+    def records(self) -> RecordObjects:
+        """What the run goes on from."""
+        return RecordObjects(self.folder.below(_RECORDS))
 
-    def begun(self) -> bool:
-        """Tell whether anything was written or deleted."""
-        system, path = file_system(self.folder)
+    def own(self) -> None:
+        """Show that this process has the run."""
+        self.folder.below(_OWNER).write(json.dumps({**owner(), "beat": time.time()}).encode())
+
+    def owner(self) -> dict[str, Any]:
+        """Tell which process has had the run last."""
         try:
-            system.invalidate_cache()
-            return bool(system.find(path))
+            found = json.loads(self.folder.below(_OWNER).read(0, 1 << 12))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def is_live(self) -> bool:
+        """Tell whether a process has it: one of this machine that runs, or one that has shown so of late."""
+        told = self.owner()
+        if told.get("host") == socket.gethostname() and isinstance(told.get("process"), int):
+            return told["process"] != os.getpid() and runs(told)
+        beat = told.get("beat")
+        return isinstance(beat, float) and time.time() - beat < _LIVE_SECONDS
+
+    def clear_place(self) -> None:
+        """Delete an older output, which cannot be opened any more then, and what was written of the new one."""
+        check_free(self.location, self.overwrite, own=self.folder)
+        _, path = file_system(self.folder)
+        try:
+            delete_below(self.location, but=(f"{path}/{_RECORDS}/", f"{path}/{_OWNER}"))
         except Exception as error:
-            logger.warning("%s", self.location.refusal(f"cannot be looked at, perhaps a part is left there: {error}"))
-            return False
+            raise unwritable(self.location, error) from None
+
+    def put(self, contents: Mapping[str, bytes]) -> None:
+        """Write small objects by their keys in the output; metadata goes where it lies until the output is whole."""
+        system, path = file_system(self.location)
+        try:
+            for key, content in contents.items():
+                system.pipe_file(f"{path}/{self.placed(key)}", content)
+        except Exception as error:
+            raise unwritable(self.location, error) from None
+
+    def placed(self, key: str) -> str:
+        """Return where a key of the output lies now."""
+        held = key.rpartition("/")[2] in ALL_METADATA
+        return f"{UNFINISHED}{self.token}/{key}" if held else key
+
+    def metadata(self) -> dict[str, bytes]:
+        """Return all metadata by key, the root's last."""
+        system, staged = file_system(self.folder)
+        system.invalidate_cache()
+        keys = [name.removeprefix(f"{staged}/") for name in system.find(staged)]
+        held = sorted((key for key in keys if key.rpartition("/")[2] in ALL_METADATA), key=_root_last)
+        return {key: system.cat_file(f"{staged}/{key}") for key in held}
 
     def finish(self) -> None:
         """Bring the metadata to its place, the root's last."""
-        system, staged = file_system(self.folder)
-        _, final = file_system(self.location)
+        system, final = file_system(self.location)
         try:
-            system.invalidate_cache()
-            found = {name: name.removeprefix(f"{staged}/") for name in system.find(staged)}
-            keys = sorted((key for key in found.values() if key != _BEGUN), key=_root_last)
-            contents = {key: system.cat_file(f"{staged}/{key}") for key in keys}
-            if not any(key in ZARR_METADATA for key in keys):
+            contents = self.metadata()
+            if not any(key in ZARR_METADATA for key in contents):
                 raise FileNotFoundError("internal error: nothing was written")
-            for key in keys[:-1]:
-                system.pipe_file(f"{final}/{key}", contents[key])
-            system.rm(list(found))
-            system.pipe_file(f"{final}/{keys[-1]}", contents[keys[-1]])
+            for key, content in contents.items():
+                system.pipe_file(f"{final}/{key}", content)
+            system.rm(file_system(self.folder)[1], recursive=True)
         except Exception as error:
-            raise _unwritable(self.location, error) from None
+            raise unwritable(self.location, error) from None
 
     def sweep(self) -> None:
-        """Delete what was written, root first; tasks under way may still be writing for a moment."""
+        """Delete what was written, but no older output; tasks under way may still be writing for a moment."""
         deadline, seen_empty = time.monotonic() + _SWEEP_SECONDS, 0
         while time.monotonic() < deadline:
             try:
-                seen_empty = 0 if _delete(self.location) else seen_empty + 1
+                place = self.folder if self._has_older() else self.location
+                seen_empty = 0 if delete_below(place) else seen_empty + 1
             except Exception as error:
                 logger.warning("%s", self.location.refusal(f"cannot be deleted: {error}"))
             if seen_empty == 2:
                 return
             time.sleep(0.5)
         logger.warning("%s: what an unfinished run wrote is left there; delete it", self.location)
+
+    def _has_older(self) -> bool:
+        system, path = file_system(self.location)
+        return any(system.exists(f"{path}/{name}") for name in ZARR_METADATA)
 
 
 class _HeldBack(WrapperStore[Any]):
@@ -114,27 +153,23 @@ class _HeldBack(WrapperStore[Any]):
     def _with_store(self, store: Any) -> _HeldBack:
         return _HeldBack(store, self._unfinished)
 
-    def _placed(self, key: str) -> str:
-        held = key.rpartition("/")[2] in ALL_METADATA
-        return f"{UNFINISHED}{self._unfinished.token}/{key}" if held else key
-
     async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
         try:
-            return await self._store.get(self._placed(key), *args, **kwargs)
+            return await self._store.get(self._unfinished.placed(key), *args, **kwargs)
         except Exception as error:
-            raise _unwritable(self._unfinished.location, error) from None
+            raise unwritable(self._unfinished.location, error) from None
 
     async def exists(self, key: str) -> bool:
         try:
-            return bool(await self._store.exists(self._placed(key)))
+            return bool(await self._store.exists(self._unfinished.placed(key)))
         except Exception as error:
-            raise _unwritable(self._unfinished.location, error) from None
+            raise unwritable(self._unfinished.location, error) from None
 
     async def set(self, key: str, value: Any) -> None:
         try:
-            await self._store.set(self._placed(key), value)
+            await self._store.set(self._unfinished.placed(key), value)
         except Exception as error:
-            raise _unwritable(self._unfinished.location, error) from None
+            raise unwritable(self._unfinished.location, error) from None
 
     async def set_if_not_exists(self, key: str, value: Any) -> None:
         if not await self.exists(key):
@@ -145,91 +180,20 @@ class _HeldBack(WrapperStore[Any]):
             await self.set(key, value)
 
 
-Target = str | Unfinished
-"""Where a Zarr is written: a temporary local path, or a place on an object store."""
-
-
-def writable(target: Target) -> Any:
-    """Return a store to write there with, that remembers the sums of what is written."""
-    return SummingStore(LocalStore(target) if isinstance(target, str) else target.store())
-
-
-def are_whole(target: Target, stored: Stored) -> bool:
-    """Tell whether files of a Zarr are there as they were written."""
-    if isinstance(target, str):
-        root = Path(target)
-        return all((root / key).is_file() and sum_of_file(root / key) == digest for key, digest in stored)
-    system, path = file_system(target.location)
-    try:
-        return all(hashlib.sha256(system.cat_file(f"{path}/{key}")).hexdigest() == digest for key, digest in stored)
-    except FileNotFoundError:
-        return False
-    except Exception as error:
-        raise _unwritable(target.location, error) from None
-
-
-def version_of(target: Target) -> Hashable:
-    """Return what tells this output from an older one of the same name."""
-    return metadata_stamp(Location(target)) if isinstance(target, str) else target.token
-
-
-def check_free(location: Location, overwrite: bool) -> None:
-    """Refuse a place where something lies that may not be deleted.
-
-    Raises
-    ------
-    InputError
-    """
-    system, path = file_system(location)
-    try:
-        system.invalidate_cache()
-        names = {str(name).removeprefix(path).strip("/") for name in system.ls(path, detail=False)}
-    except FileNotFoundError:
-        return
-    except Exception as error:
-        raise _unwritable(location, error) from None
-    is_zarr = not names.isdisjoint(ZARR_METADATA)
-    left = any(name.startswith(UNFINISHED) for name in names)
-    if names and not is_zarr and not left:
-        raise location.refusal("holds objects but no Zarr of its own; they are never deleted: choose another name")
-    if names and not overwrite:
-        what = "exists already" if is_zarr else "holds an unfinished output: of a run that was killed, or goes on"
-        raise location.refusal(f"{what}; choose another name, or replace it with overwrite=True (--overwrite)")
-
-
-def check_writable(location: Location) -> None:
-    """Refuse a place where an object cannot be written and deleted, by doing so."""
-    system, path = file_system(location)
-    probe = f"{path}/{UNFINISHED}probe"
-    try:
-        system.pipe_file(probe, b"")
-        system.rm_file(probe)
-    except Exception as error:
-        raise _unwritable(location, error) from None
-
-
-def _unwritable(location: Location, error: Exception) -> InputError:
-    if isinstance(error, InputError):
-        return error
-    told = str(error) or type(error).__name__
-    return location.refusal(
-        f"cannot be written to: {told}; check that the bucket exists, the URL, and output.storage (or input.storage) "
-        "of the configuration file"
-    )
-
-
 def _root_last(key: str) -> tuple[bool, bool, str]:
     # Zarr 2 has two files; without .zgroup there is no group
     return "/" not in key, key in ZARR_METADATA, key
 
 
-def _delete(location: Location, but: str | None = None) -> int:
-    """Delete all objects below a location, its root metadata first, and return how many."""
+def unfinished_at(location: Location, overwrite: bool) -> Unfinished | None:
+    """Return the unfinished output at a location, if there is one."""
     system, path = file_system(location)
-    system.invalidate_cache()
-    names = [name for name in system.find(path) if but is None or not name.startswith(f"{but}/")]
-    root = [name for name in names if name.removeprefix(f"{path}/") in ALL_METADATA]
-    for some in (root, [name for name in names if name not in set(root)]):
-        if some:
-            system.rm(some)
-    return len(names)
+    try:
+        system.invalidate_cache()
+        names = [str(name).rstrip("/").rpartition("/")[2] for name in system.ls(path, detail=False)]
+    except FileNotFoundError:
+        return None
+    except Exception as error:
+        raise unwritable(location, error) from None
+    tokens = [name.removeprefix(UNFINISHED) for name in names if name.startswith(UNFINISHED)]
+    return Unfinished(location, tokens[0], overwrite) if tokens else None

@@ -157,7 +157,7 @@ def create_writer(
 
     Parameters
     ----------
-    path : where to write: what `publish` or `publish_zarr` gave
+    path : where to write: what `publish` gave, or a run's place
     height, width : of the image, in pixels
     chunks : rows and columns of the image's chunks
     palette : (units, bands), in the image's dtype
@@ -188,8 +188,6 @@ def create_writer(
         options=options,
         unfinished=unfinished,
     )
-    if unfinished is not None:
-        unfinished.begin()
     if picture is not None:
         output = replace(
             output,

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.storage import MemoryStore
 
 from dasksom.image.checksums import Stored, written_chunks
 from dasksom.image.codecs import ZARR_3, codec_named
 from dasksom.image.protocols import Encoded, Output, Run, check_aligned, check_labels, run_here, with_nodata_row
-from dasksom.image.unfinished import Target, are_whole, version_of, writable
+from dasksom.image.zarr_targets import PALETTE, Target, are_whole, put_all, version_of, writable
 
 FORMAT_VERSION = 1
 """Of the groups that this module writes; raised when older readers would misread them."""
@@ -109,7 +110,7 @@ class _Target:
 def _target(place: Target, with_image: bool, version: Hashable) -> _Target:
     # the palette is read back from the output: it can be megabytes, and would else travel with every task
     group = zarr.open_group(writable(place), mode="r+")
-    labels, palette = array_to_write(group, "labels"), np.asarray(array_to_write(group, "palette")[...])
+    labels, palette = array_to_write(group, "labels"), np.asarray(array_to_write(group, PALETTE)[...])
     numbers = np.append(np.arange(1, len(palette) + 1), 0).astype(labels.dtype)
     return _Target(labels, array_to_write(group, "image") if with_image else None, numbers, with_nodata_row(palette))
 
@@ -128,7 +129,7 @@ def check_zarr(output: Output) -> None:
 
 
 def create_zarr(output: Output) -> ZarrWriter:
-    """Create the group, its empty arrays and the palette.
+    """Create the group, its empty arrays and the palette; chunks that are there already stay.
 
     `labels` (y, x), smallest unsigned dtype that holds `units`: row of the palette + 1, 0 where there is no data;
     `image` (y, x, bands) and `palette` (units, bands) in the image's dtype.
@@ -141,13 +142,14 @@ def create_zarr(output: Output) -> ZarrWriter:
         if chunk
         else (_stored(output.chunks[0], size[0]), _stored(output.chunks[1], size[1]))
     )
-    if not output.begun:
-        _create_arrays(output, size, stored)
+    made: dict[str, Any] = {}
+    _create_arrays(output, size, stored, MemoryStore(made))
+    put_all(output.target, {key: value.to_bytes() for key, value in made.items()})
     return ZarrWriter(output.target, *size, stored, output.units, output.with_image, output.nodata)
 
 
-def _create_arrays(output: Output, size: tuple[int, int], stored: tuple[int, int]) -> None:
-    group = zarr.create_group(writable(output.target), attributes=_attributes(output))
+def _create_arrays(output: Output, size: tuple[int, int], stored: tuple[int, int], store: MemoryStore) -> None:
+    group = zarr.create_group(store, attributes=_attributes(output))
     fast: dict[str, Any] = {
         "compressors": codec_named(output.options.codec, ZARR_3),
         "fill_value": 0,
@@ -166,7 +168,7 @@ def _create_arrays(output: Output, size: tuple[int, int], stored: tuple[int, int
             **fast,
         )
     palette = group.create_array(
-        "palette",
+        PALETTE,
         shape=output.palette.shape,
         chunks=output.palette.shape,
         dtype=output.palette.dtype,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.seals import seal_archive
 from dasksom.som.samples import LARGEST
 
 FORMAT = 1
@@ -70,6 +71,7 @@ class Codebook:
         try:
             with temporary.open("wb") as file:
                 np.savez(file, weights=self.weights, about=np.frombuffer(about, np.uint8))
+            seal_archive(temporary)
             os.replace(temporary, path)  # whoever reads meanwhile finds the old file or the new one, whole
         finally:
             temporary.unlink(missing_ok=True)

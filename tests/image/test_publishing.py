@@ -181,7 +181,7 @@ def test_delete__does_not_follow_links(tmp_path):
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "a").write_text("kept")
     os.symlink(tmp_path / "kept", tmp_path / "link")
-    publishing._delete(tmp_path / "link")
+    publishing.remove(tmp_path / "link")
     assert _names(tmp_path) == ["kept"]
     assert (tmp_path / "kept" / "a").exists()
 

@@ -1,0 +1,171 @@
+"""What a run notes of itself so that it can be gone on with after it was killed, and how it is taken up again."""
+
+import errno
+import json
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from dasksom.checkpoint import HOW, Checkpoint, Patient
+from dasksom.config import RunConfig
+from dasksom.errors import DasksomError, InputError
+from dasksom.image import Picture, RunFolder, StoreRun, is_remote, run_folder, shown
+from dasksom.ledger import RECORD
+
+VERSIONS = ("dasksom", "numba", "numpy", "zarr")
+"""Packages with other versions of which a run may give other bits."""
+
+Work = RunFolder | StoreRun
+"""Where a run keeps its records and its unfinished output."""
+
+
+@dataclass(frozen=True)
+class How:
+    """How a run was asked for."""
+
+    command: str
+    """"quantize" or "train"."""
+    sources: tuple[str, ...]
+    """Absolute paths, and URLs without secrets."""
+    model: str | None
+    config: dict[str, Any]
+
+
+def begin(work: Work, how: How, images: Sequence[Picture], codebook: Any = None) -> Patient:
+    """Note what a run is going to do, or see that it is what an earlier process has begun.
+
+    Parameters
+    ----------
+    work : where the records are kept
+    how : how the run was asked for
+    images : what it reads
+    codebook : ndarray, optional
+        Of the map that it applies.
+
+    Raises
+    ------
+    InputError
+        Naming what has changed since.
+    """
+    kept = Checkpoint(work.records)
+    identity: dict[str, Any] = {f"version of {name}": version(name) for name in VERSIONS}
+    identity |= {"command": how.command, "map": None if codebook is None else sha256(codebook.tobytes()).hexdigest()}
+    for section in ("map", "input", "output"):
+        identity |= {f"{section}.{name}": value for name, value in how.config[section].items()}
+    for source, picture in zip(how.sources, images, strict=True):
+        mask = None if picture.mask is None else picture.mask.name
+        identity[f"image {source}"] = [picture.pixels.name, mask, str(picture.pixels.chunks)]
+    changed = kept.changes(identity)
+    for source in how.sources:
+        changed = [f"{source} has changed" if one.startswith(f"image {source}:") else one for one in changed]
+    if changed:
+        raise InputError(
+            f"{shown(str(work.final))}: cannot be gone on with, for the bits would be others: {'; '.join(changed)}; "
+            "put that back, or begin anew (the same command as at first, with --overwrite)"
+        )
+    begun = kept.identity() is not None
+    if not begun:
+        kept.agree(identity)
+        kept.save(HOW, json.dumps(asdict(how)))
+    return Patient(kept, begun=begun)
+
+
+def has_written(work: Work) -> bool:
+    """Tell whether an earlier process has written chunks that are to be kept."""
+    return any(name.startswith(RECORD) for name in work.records.names())
+
+
+def begun(work: Work) -> How:
+    """Read how a run was asked for.
+
+    Raises
+    ------
+    InputError
+        If that was not kept, or is damaged.
+    """
+    told = Checkpoint(work.records).load(HOW)
+    if told is None:
+        raise InputError(
+            f"{shown(str(work.final))}: the records of its run are gone or damaged; begin anew (the same command as at "
+            "first, with --overwrite)"
+        )
+    found = json.loads(told)
+    return How(found["command"], tuple(found["sources"]), found["model"], found["config"])
+
+
+def how_of(command: str, sources: Sequence[str], model: str | None, config: RunConfig, chunk_bytes: int) -> How:
+    """Put down how a run was asked for, so that it is the same from any folder and on any machine."""
+    told = config.model_dump(mode="json")
+    told["input"]["chunk_size"] = f"{chunk_bytes}B"  # by default the cluster's memory decides
+    told["input"]["mask"] = None if config.input.mask is None else _lasting(config.input.mask)
+    return How(command, tuple(map(_lasting, sources)), None if model is None else _lasting(model), told)
+
+
+def config_of(how: How, given: RunConfig) -> RunConfig:
+    """Give the configuration of a run that is gone on with: as it was, on the cluster and with the secrets given now.
+
+    Raises
+    ------
+    InputError
+        If something else is given, too.
+    """
+    for section in ("map", "input", "output"):
+        if more := getattr(given, section).model_fields_set - {"storage"}:
+            raise InputError(
+                f"{section}.{min(more)}: a run is gone on with as it was begun; leave all but cluster, input.storage "
+                "and output.storage out"
+            )
+    config = RunConfig.model_validate(how.config)
+    update: dict[str, Any] = {
+        section: getattr(config, section).model_copy(update={"storage": getattr(given, section).storage})
+        for section in ("input", "output")
+    }
+    if given.cluster.model_fields_set:
+        update["cluster"] = given.cluster
+    return config.model_copy(update=update)
+
+
+def _lasting(path: str) -> str:
+    return shown(path) if is_remote(path) else os.path.abspath(os.path.expanduser(path.removeprefix("file://")))
+
+
+@contextmanager
+def told_how_to_go_on(output: str) -> Iterator[None]:
+    """Add to whatever ends a run how it is gone on with, where it can be; tell trouble with files in words."""
+    try:
+        yield
+    except BaseException as error:
+        told = _explained(error) if isinstance(error, OSError) else error
+        if is_remote(output) or run_folder(Path(output).expanduser()).is_dir():
+            told.add_note(f"what is done is kept; to go on from there: dasksom resume {shlex.quote(shown(output))}")
+        if told is error:
+            raise
+        raise told from error
+
+
+_TROUBLE = {
+    errno.ENOSPC: "the disk is full; make room on it",
+    errno.EDQUOT: "the quota is used up; make room",
+    errno.EROFS: "the disk is read-only; mount it for writing",
+    errno.EACCES: "no permission; change it (chmod, chown)",
+    errno.EPERM: "no permission; change it (chmod, chown)",
+    errno.EFBIG: "the file would be larger than is allowed here (ulimit -f); raise that limit",
+    errno.EMFILE: "too many open files for one process (ulimit -n); raise that limit, or take fewer workers",
+    errno.ENFILE: "too many open files on this machine; close programs",
+    errno.EIO: "the disk fails; look at the system's log (dmesg)",
+    errno.ESTALE: "the network disk was gone for a moment",
+}
+
+
+def _explained(error: OSError) -> DasksomError | OSError:
+    what = _TROUBLE.get(error.errno or 0)
+    if what is None:
+        return error
+    where = error.filename2 or error.filename
+    return DasksomError(f"{where or 'a file cannot be written'}: {what} ({os.strerror(error.errno or 0)})")
