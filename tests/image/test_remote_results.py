@@ -3,6 +3,7 @@
 import json
 import logging
 import pickle
+import time
 from contextlib import contextmanager
 
 import numpy as np
@@ -11,7 +12,7 @@ import zarr
 from click.testing import CliRunner
 from PIL import Image
 
-from dasksom import open_image
+from dasksom import checkpoint, ledger, open_image, passes
 from dasksom.cli import cli
 from dasksom.errors import InputError
 from dasksom.image import create_writer, unfinished
@@ -335,3 +336,55 @@ def test_pictures__are_refused_before_any_work(run, photo, keys):
     run("quantize", photo, "s3://images/out.tif", *GRID, fails="only .zarr can be written to a store")
     run("quantize", photo, "s3://no-such-bucket/out.zarr", *GRID, fails="cannot be written to")
     assert keys() == []
+
+
+class _StoppedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", ["out.zarr", "out.ome.zarr"])
+def test_resume__goes_on_from_what_is_on_the_store(s3, run, photo, keys, tmp_path, monkeypatch, name):
+    for module, limit in ((checkpoint, "SECONDS"), (passes, "KEEP_SECONDS"), (ledger, "KEEP_SECONDS")):
+        monkeypatch.setattr(module, limit, 0.0)
+    how = [*GRID, "--chunk", "64", "--chunk-size", "12KiB", "--workers", "2", "--cluster", "threads"]
+    run("quantize", photo, tmp_path / name, *how)
+    expected = {key: content for key, content in _files(tmp_path / name).items() if "/c/" in key}
+    output = f"s3://images/{name}"
+    steps = iter(range(100))
+
+    def stop(self, done, total):
+        if next(steps) in (3, 4):  # in the second window of writing
+            raise _StoppedError
+
+    monkeypatch.setattr("dasksom.terminal.TerminalWatcher.progress", stop)
+    told = CliRunner().invoke(cli, ["quantize", str(photo), output, *how, "--config", str(tmp_path / "run.yaml")])
+    assert isinstance(told.exception, _StoppedError)
+    assert f"dasksom resume {output}" in told.exception.__notes__[0]
+    left = keys(name)
+    assert left
+    assert SECRET not in "".join(map(str, _objects(s3, keys, name).values()))
+    run("quantize", photo, output, *how, fails="go on with it (dasksom resume)")
+    assert keys(name) == left
+    again = CliRunner().invoke(cli, ["resume", output, "--config", str(tmp_path / "run.yaml")])
+    assert isinstance(again.exception, _StoppedError)
+    run("resume", output)
+    found = _objects(s3, keys, name)
+    assert {key: content for key, content in found.items() if "/c/" in key} == expected
+    assert not [key for key in found if "unfinished" in key]
+    assert "each as it was written" in run("verify", output)
+    run("resume", output, fails="nothing to go on with")
+    chunk = next(key for key in found if "/c/" in key)
+    s3[1].put_object(Bucket="images", Key=f"{name}/{chunk}", Body=found[chunk][:-1])
+    told = CliRunner().invoke(cli, ["verify", output, "--config", str(tmp_path / "run.yaml")])
+    assert f"{chunk}: is not what was written" in told.output
+
+
+def test_resume__not_while_another_process_has_it(s3, run, photo, keys, monkeypatch):
+    place = Unfinished(locate("s3://images/a.zarr", s3[0]), "other", False)
+    elsewhere = {"process": 1, "host": "elsewhere", "started": "then", "beat": time.time()}
+    place.folder.below("owner.json").write(json.dumps(elsewhere).encode())
+    for command in (["quantize", photo, "s3://images/a.zarr", *GRID, "--overwrite"],):
+        run(*command, fails="another run is making it (process 1 on elsewhere, begun then)")
+    monkeypatch.setattr(unfinished, "_LIVE_SECONDS", -1.0)  # it has not shown itself for long
+    run("quantize", photo, "s3://images/a.zarr", *GRID, "--overwrite")
+    assert "a.zarr/zarr.json" in keys()
