@@ -343,10 +343,14 @@ class _StoppedError(Exception):
 
 
 @pytest.mark.parametrize("name", ["out.zarr", "out.ome.zarr"])
-def test_resume__goes_on_from_what_is_on_the_store(s3, run, photo, keys, tmp_path, monkeypatch, name):
+def test_resume__goes_on_from_what_is_on_the_store(s3, run, keys, tmp_path, monkeypatch, name):
     for module, limit in ((checkpoint, "SECONDS"), (passes, "KEEP_SECONDS"), (ledger, "KEEP_SECONDS")):
         monkeypatch.setattr(module, limit, 0.0)
-    how = [*GRID, "--chunk", "64", "--chunk-size", "12KiB", "--workers", "2", "--cluster", "threads"]
+    photo = tmp_path / "scene.zarr"
+    zarr.create_array(
+        photo, data=np.random.default_rng(0).integers(0, 256, (640, 512, 3), np.uint8), chunks=(128, 128, 3)
+    )
+    how = [*GRID, "--chunk", "128", "--chunk-size", "48KiB", "--workers", "2", "--cluster", "threads"]
     run("quantize", photo, tmp_path / name, *how)
     expected = {key: content for key, content in _files(tmp_path / name).items() if "/c/" in key}
     output = f"s3://images/{name}"
