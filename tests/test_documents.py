@@ -1,4 +1,4 @@
-"""README, examples and scripts do what they say."""
+"""README, the pages of docs/, examples and scripts do what they say."""
 
 import os
 import re
@@ -11,12 +11,25 @@ import pytest
 import zarr
 from PIL import Image
 
+from dasksom.cli import cli
+
 PROJECT = Path(__file__).parents[1]
-README = (PROJECT / "README.md").read_text()
+PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", PROJECT / "CHANGELOG.md"]
+PAGES += [*sorted((PROJECT / "docs").glob("*.md")), *sorted((PROJECT / "examples").glob("*.md"))]
+README = PAGES[0].read_text()
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL)
+
+
+def commands(page):
+    lines = [line.split("#")[0].split() for block in blocks(page, "bash") for line in block.splitlines()]
+    return [words[1:] for words in lines if words and words[0] == "dasksom"]
+
+
+def pages(holding):
+    return pytest.mark.parametrize("page", list(filter(holding, PAGES)), ids=lambda page: page.name)
 
 
 @pytest.fixture
@@ -33,32 +46,48 @@ def python(folder, *arguments):
     return done.stdout
 
 
-def test_readme__commands_run(folder):
-    lines = [line.split("#")[0].split() for block in blocks("bash") for line in block.splitlines()]
-    commands = [words for words in lines if words and words[0] == "dasksom"]
-    assert len(commands) >= 5
-    for words in commands:
-        python(folder, "-m", *words)
-    assert (folder / "reduced.png").exists()
-    assert (folder / "same-palette.tif").exists()
+@pages(commands)
+def test_page__commands_run(folder, page, monkeypatch):
+    monkeypatch.chdir(folder)
+    for words in commands(page):
+        cli.main(words, standalone_mode=False)
+
+
+def test_readme__commands_write_what_they_say(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    told = commands(PROJECT / "README.md")
+    assert len(told) >= 8
+    cli.main(told[0], standalone_mode=False)
+    assert told[0][1:3] == ["photo.png", "reduced.png"]
+    assert len(np.unique(np.asarray(Image.open("reduced.png")))) == 9  # indices of a palette
 
 
 def test_readme__first_commands_are_scripts_that_exist():
-    first = [line.split()[0] for line in blocks("bash")[0].splitlines()]
+    first = [line.split()[0] for line in blocks(PROJECT / "README.md", "bash")[0].splitlines()]
     assert first == ["scripts/demo", "scripts/test"]
     for script in first:
         assert os.access(PROJECT / script, os.X_OK)
 
 
-def test_readme__python_runs(folder):
-    (folder / "readme.py").write_text("\n".join(blocks("python")))
-    assert "(16, 16, 3)" in python(folder, "readme.py")
-    assert (folder / "palette.npz").exists()
+@pages(lambda page: blocks(page, "python"))
+def test_page__python_runs(folder, page):
+    (folder / "page.py").write_text("\n".join(blocks(page, "python")))
+    out = python(folder, "-W", "error", "page.py")
+    if page.name == "README.md":
+        assert "(16, 16, 3)" in out
+        assert (folder / "palette.npz").exists()
 
 
-def test_readme__links_lead_somewhere():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (PROJECT / target).exists(), target
+@pages(lambda page: True)
+def test_page__links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+    for anchor in re.findall(r"\]\([^)#]*#([^)]+)\)", page.read_text()):
+        assert anchor.strip("-") in re.sub(r"[^a-z0-9 \n]", "", README.lower()).replace(" ", "-"), anchor
+
+
+def test_readme__is_short_enough_to_read():
+    assert len(README.splitlines()) <= 210
 
 
 def test_example__photograph(folder):
