@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 
 import nbformat
-from jupyter_client import AsyncKernelManager
 from nbclient import NotebookClient
 from PIL import Image
+from traitlets.config import Config
 
 SOURCE = Path(__file__).parents[1] / "examples" / "tutorial.py"
 
@@ -38,11 +38,11 @@ def executed(source, folder):
     """Make a notebook of a script and run it in a folder."""
     notebook = nbformat.v4.new_notebook(cells=cells_of(source))
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    where = {"metadata": {"path": str(folder)}}
     with tempfile.TemporaryDirectory() as sockets:  # so that nothing listens on a port
-        kernel = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/kernel")
+        config = Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}})
+        where = {"metadata": {"path": str(folder)}}
         client = NotebookClient(
-            notebook, km=kernel, timeout=300, resources=where, record_timing=False, coalesce_streams=True
+            notebook, config=config, timeout=300, resources=where, record_timing=False, coalesce_streams=True
         )
         client.execute()
     return notebook
