@@ -90,19 +90,6 @@ def test_readme__is_short_enough_to_read():
     assert len(README.splitlines()) <= 210
 
 
-def test_example__photograph(folder):
-    out = python(folder, str(PROJECT / "examples" / "photograph.py"), "photo.png", "nine.png")
-    assert len(re.findall(r"#[0-9a-f]{6}", out)) == 9
-    assert len(np.unique(np.asarray(Image.open(folder / "nine.png")).reshape(-1, 3), axis=0)) == 9
-
-
-def test_example__cluster(folder):
-    python(folder, str(PROJECT / "examples" / "cluster.py"), "scene.zarr", "out.zarr")
-    group = zarr.open_group(folder / "out.zarr", mode="r")
-    assert group["labels"].shape == (400, 600)
-    assert group["image"].shape == (400, 600, 3)
-
-
 def test_demo__photograph(folder):
     out = python(folder, "-m", "dasksom", "demo", "here")
     for name in ("photograph.png", "photograph-9-colors.png", "photograph-256-colors.png", "comparison.png"):
