@@ -4,10 +4,12 @@ import os
 import re
 import subprocess
 import sys
+from glob import glob
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from PIL import Image
 
@@ -60,6 +62,34 @@ def test_readme__commands_write_what_they_say(folder, monkeypatch):
     cli.main(told[0], standalone_mode=False)
     assert told[0][1:3] == ["photo.png", "reduced.png"]
     assert len(np.unique(np.asarray(Image.open("reduced.png")))) == 9  # indices of a palette
+
+
+def examples(command):
+    """Give the commands that stand under "Examples" in a command's help, in words."""
+    return [line.split() for line in re.findall(r"(?m)^ +dasksom (.+)$", (command.help or "").partition("Example")[2])]
+
+
+@pytest.mark.parametrize("name", ["", *cli.commands])
+def test_help__has_examples_that_parse(name):
+    told = examples(cli.commands[name] if name else cli)
+    assert told
+    for words in told:
+        assert name in ("", words[0])
+        cli.commands[words[0]].make_context(words[0], words[1:])
+
+
+@pytest.mark.slow
+def test_help__examples_run(folder, photograph, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "slides").mkdir()
+    for path in ("slide.tif", "slides/one.tif", "slides/two.tif"):
+        tifffile.imwrite(path, photograph[:96, :128])
+    # in the order in which one makes what the next one needs
+    for name in ("demo", "quantize", "train", "", "apply", "palette", "plan", "job-script", "info", "report"):
+        for line in examples(cli.commands[name] if name else cli):
+            words = [found for word in line for found in (sorted(glob(word)) if "*" in word else [word])]
+            overwriting = ["--overwrite"] if words[0] in ("quantize", "train", "apply") else []  # some names return
+            cli.main([*words, *overwriting], standalone_mode=False)
 
 
 def test_readme__first_commands_are_scripts_that_exist():
