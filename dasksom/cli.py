@@ -89,11 +89,11 @@ def cli(verbose: bool, debug: bool, log_json: bool) -> None:
     \b
     Examples:
       dasksom demo
-      dasksom quantize photo.jpg reduced.png --grid 3x3
-      dasksom quantize slide.tif slide-som.zarr --workers 4 --memory-limit 4GiB
+      dasksom quantize photo.png reduced.png --grid 3x3
+      dasksom quantize slide.tif slide.zarr --workers 2 --memory-limit 1GiB
       dasksom train scene.zarr palette.npz --grid 16x16 --epochs 30
-      dasksom apply palette.npz another.zarr reduced.zarr
-      dasksom report reduced.zarr
+      dasksom apply palette.npz slide.tif again.zarr
+      dasksom report slide.zarr
     """  # noqa: D301 - click takes the character itself
     handler = logging.StreamHandler()  # for our own messages alone: other libraries keep their ways
     handler.setFormatter(JsonFormatter() if log_json else logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
@@ -120,7 +120,13 @@ def quantize(image_path: str, output_path: str, model: str | None, summary: str 
     of tiles named by row and column, or the URL of a Zarr or TIFF (s3://, https://). OUTPUT is .ome.zarr (a pyramid of
     image and labels), .zarr (labels, image and palette), .tif, .png or .jpg. It appears under its name only when it is
     whole. The two kinds of Zarr may be written to an object store too (s3://).
-    """
+
+    \b
+    Examples:
+      dasksom quantize photo.png reduced.png --grid 3x3
+      dasksom quantize slide.tif slide.ome.zarr --workers 2 --memory-limit 1GiB
+      dasksom quantize scene.zarr classes.zarr --grid 4x4 --metric cosine --no-image
+    """  # noqa: D301 - click takes the character itself
     if model is not None and (told := [name for name in MapSection.model_fields if given.get(name) is not None]):
         raise InputError(f"--{told[0]}: --model brings a trained map, which is used as it is; leave one of the two out")
     _quantize(image_path, output_path, _run_config(given), model, summary)
@@ -137,7 +143,12 @@ def train(image_paths: tuple[str, ...], model_path: str, summary: str | None, **
     """Train one map on every pixel of IMAGE, or of several, and save it as MODEL.npz.
 
     Of a folder that is no image itself all images are taken.
-    """
+
+    \b
+    Examples:
+      dasksom train scene.zarr palette.npz --grid 16x16 --epochs 30
+      dasksom train slides palette.npz --grid 8x8 --sample 0.1
+    """  # noqa: D301 - click takes the character itself
     with TerminalWatcher(Console(stderr=True)) as watcher:
         done = pipeline.train(image_paths, model_path, _run_config(given), watcher)
     _tell(done, summary)
@@ -172,7 +183,7 @@ def apply(
 
     \b
     Examples:
-      dasksom apply palette.npz photo.png reduced.png
+      dasksom apply palette.npz photo.png same-colors.png
       dasksom apply palette.npz slides/*.tif reduced --format .ome.zarr
     """  # noqa: D301 - click takes the character itself
     config = _run_config(given)
@@ -279,8 +290,8 @@ def report(
 
     \b
     Examples:
-      dasksom report slide-som.zarr
-      dasksom report slide-som.zarr slide.html --original slide.tif --all-pixels
+      dasksom report classes.zarr
+      dasksom report classes.zarr scene.html --original scene.zarr --all-pixels
     """  # noqa: D301 - click takes the character itself
     target = report_html or report_path(output_path)
     write_report(output_path, target, original=original, whole=all_pixels, overwrite=overwrite)
@@ -299,7 +310,12 @@ def palette(model_path: str, output_path: str, bands: str | None, overwrite: boo
 
     OUTPUT is .gpl (GIMP, Krita, Inkscape), .act (Adobe), .clr (QGIS), .txt (GDAL), or .png (a swatch, laid out as the
     map). Numbers in .clr and .txt are those of label files: unit + 1, and 0 for no data.
-    """
+
+    \b
+    Examples:
+      dasksom palette palette.npz palette.gpl
+      dasksom palette palette.npz swatch.png --bands 3,2,1
+    """  # noqa: D301 - click takes the character itself
     try:
         chosen = None if bands is None else [int(band) - 1 for band in bands.split(",")]
     except ValueError:
@@ -320,7 +336,11 @@ def plan(image_path: str, output_path: str, probed: bool, **given: Any) -> None:
     """Tell what `quantize` with the same options would do and need; refuse what cannot fit.
 
     Of OUTPUT the suffix matters alone. A chunk is read and worked on, to estimate the time; no cluster is started.
-    """
+
+    \b
+    Example:
+      dasksom plan slide.tif slide.ome.zarr --workers 2 --memory-limit 1GiB
+    """  # noqa: D301 - click takes the character itself
     forecast = pipeline.forecast(image_path, output_path, _config(given), probed=probed)
     table = Table(show_header=False, box=None)
     for name, value in _about_plan(forecast).items():
@@ -352,7 +372,12 @@ def _about_plan(forecast: pipeline.Forecast) -> dict[str, str]:
 @cli.command("job-script")
 @cluster_options
 def print_job_script(**given: Any) -> None:
-    """Print the script that a batch system would get for each job of workers; nothing is submitted."""
+    """Print the script that a batch system would get for each job of workers; nothing is submitted.
+
+    \b
+    Example:
+      dasksom job-script --cluster slurm --config slurm.yaml
+    """  # noqa: D301 - click takes the character itself
     click.echo(job_script(_config(given).cluster.as_options()))
 
 
@@ -364,7 +389,13 @@ def print_job_script(**given: Any) -> None:
     "--config", "config_paths", multiple=True, metavar="FILE", help="YAML file with any of these, under input."
 )
 def info(path: str, **given: Any) -> None:
-    """Tell what an image or a trained map is, reading none of the pixels."""
+    """Tell what an image or a trained map is, reading none of the pixels.
+
+    \b
+    Examples:
+      dasksom info slide.tif
+      dasksom info palette.npz
+    """  # noqa: D301 - click takes the character itself
     table = Table(show_header=False, box=None)
     about = _about_model(path, _config(given)) if path.lower().endswith(".npz") else _about_image(path, _config(given))
     for name, value in about.items():
@@ -421,7 +452,13 @@ def _about_pixel(picture: Picture) -> str:
 @click.option("--gigapixel", is_flag=True, help="Build a mosaic of over 10^9 pixels first and quantize that.")
 @click.option("--side", type=int, metavar="PIXELS", help="Side of that mosaic.  [default: 32768]")
 def demo(folder: str, gigapixel: bool, side: int | None) -> None:
-    """Quantize a real photograph, or a mosaic of photographs of over a gigapixel, in FOLDER."""
+    """Quantize a real photograph, or a mosaic of photographs of over a gigapixel, in FOLDER.
+
+    \b
+    Examples:
+      dasksom demo
+      dasksom demo large --gigapixel --side 4096
+    """  # noqa: D301 - click takes the character itself
     if side is not None and not gigapixel:
         raise InputError(f"--side {side}: is of the mosaic that --gigapixel builds; give both or neither")
     side = MOSAIC_SIDE if side is None else side

@@ -1,22 +1,37 @@
-"""README, examples and scripts do what they say."""
+"""README, the pages of docs/, examples and scripts do what they say."""
 
 import os
 import re
 import subprocess
 import sys
+from glob import glob
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from PIL import Image
 
+from dasksom.cli import cli
+
 PROJECT = Path(__file__).parents[1]
-README = (PROJECT / "README.md").read_text()
+PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", PROJECT / "CHANGELOG.md"]
+PAGES += [*sorted((PROJECT / "docs").glob("*.md")), *sorted((PROJECT / "examples").glob("*.md"))]
+README = PAGES[0].read_text()
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL)
+
+
+def commands(page):
+    lines = [line.split("#")[0].split() for block in blocks(page, "bash") for line in block.splitlines()]
+    return [words[1:] for words in lines if words and words[0] == "dasksom"]
+
+
+def pages(holding):
+    return pytest.mark.parametrize("page", list(filter(holding, PAGES)), ids=lambda page: page.name)
 
 
 @pytest.fixture
@@ -33,45 +48,76 @@ def python(folder, *arguments):
     return done.stdout
 
 
-def test_readme__commands_run(folder):
-    lines = [line.split("#")[0].split() for block in blocks("bash") for line in block.splitlines()]
-    commands = [words for words in lines if words and words[0] == "dasksom"]
-    assert len(commands) >= 5
-    for words in commands:
-        python(folder, "-m", *words)
-    assert (folder / "reduced.png").exists()
-    assert (folder / "same-palette.tif").exists()
+@pages(commands)
+def test_page__commands_run(folder, page, monkeypatch):
+    monkeypatch.chdir(folder)
+    for words in commands(page):
+        cli.main(words, standalone_mode=False)
+
+
+def test_readme__commands_write_what_they_say(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    told = commands(PROJECT / "README.md")
+    assert len(told) >= 8
+    cli.main(told[0], standalone_mode=False)
+    assert told[0][1:3] == ["photo.png", "reduced.png"]
+    assert len(np.unique(np.asarray(Image.open("reduced.png")))) == 9  # indices of a palette
+
+
+def examples(command):
+    """Give the commands that stand under "Examples" in a command's help, in words."""
+    return [line.split() for line in re.findall(r"(?m)^ +dasksom (.+)$", (command.help or "").partition("Example")[2])]
+
+
+@pytest.mark.parametrize("name", ["", *cli.commands])
+def test_help__has_examples_that_parse(name):
+    told = examples(cli.commands[name] if name else cli)
+    assert told
+    for words in told:
+        assert name in ("", words[0])
+        cli.commands[words[0]].make_context(words[0], words[1:])
+
+
+@pytest.mark.slow
+def test_help__examples_run(folder, photograph, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "slides").mkdir()
+    for path in ("slide.tif", "slides/one.tif", "slides/two.tif"):
+        tifffile.imwrite(path, photograph[:96, :128])
+    # in the order in which one makes what the next one needs
+    for name in ("demo", "quantize", "train", "", "apply", "palette", "plan", "job-script", "info", "report"):
+        for line in examples(cli.commands[name] if name else cli):
+            words = [found for word in line for found in (sorted(glob(word)) if "*" in word else [word])]
+            overwriting = ["--overwrite"] if words[0] in ("quantize", "train", "apply") else []  # some names return
+            cli.main([*words, *overwriting], standalone_mode=False)
 
 
 def test_readme__first_commands_are_scripts_that_exist():
-    first = [line.split()[0] for line in blocks("bash")[0].splitlines()]
+    first = [line.split()[0] for line in blocks(PROJECT / "README.md", "bash")[0].splitlines()]
     assert first == ["scripts/demo", "scripts/test"]
     for script in first:
         assert os.access(PROJECT / script, os.X_OK)
 
 
-def test_readme__python_runs(folder):
-    (folder / "readme.py").write_text("\n".join(blocks("python")))
-    assert "(16, 16, 3)" in python(folder, "readme.py")
-    assert (folder / "palette.npz").exists()
+@pages(lambda page: blocks(page, "python"))
+def test_page__python_runs(folder, page):
+    (folder / "page.py").write_text("\n".join(blocks(page, "python")))
+    out = python(folder, "-W", "error", "page.py")
+    if page.name == "README.md":
+        assert "(16, 16, 3)" in out
+        assert (folder / "palette.npz").exists()
 
 
-def test_readme__links_lead_somewhere():
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (PROJECT / target).exists(), target
+@pages(lambda page: True)
+def test_page__links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+    for anchor in re.findall(r"\]\([^)#]*#([^)]+)\)", page.read_text()):
+        assert anchor.strip("-") in re.sub(r"[^a-z0-9 \n]", "", README.lower()).replace(" ", "-"), anchor
 
 
-def test_example__photograph(folder):
-    out = python(folder, str(PROJECT / "examples" / "photograph.py"), "photo.png", "nine.png")
-    assert len(re.findall(r"#[0-9a-f]{6}", out)) == 9
-    assert len(np.unique(np.asarray(Image.open(folder / "nine.png")).reshape(-1, 3), axis=0)) == 9
-
-
-def test_example__cluster(folder):
-    python(folder, str(PROJECT / "examples" / "cluster.py"), "scene.zarr", "out.zarr")
-    group = zarr.open_group(folder / "out.zarr", mode="r")
-    assert group["labels"].shape == (400, 600)
-    assert group["image"].shape == (400, 600, 3)
+def test_readme__is_short_enough_to_read():
+    assert len(README.splitlines()) <= 210
 
 
 def test_demo__photograph(folder):

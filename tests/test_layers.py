@@ -1,4 +1,4 @@
-"""The house: imports go down the list only, never up or sideways (README, "Where to add ...")."""
+"""The house: imports go down the list only, never up or sideways (CONTRIBUTING.md)."""
 
 import ast
 import subprocess

@@ -28,6 +28,7 @@ from benchmarks.peers import peers
 from benchmarks.photograph import photograph
 from benchmarks.pictures import pictures
 from benchmarks.search import search
+from benchmarks.tools import tools
 
 
 def rows_of(bare: list[tuple[str, float, str, str]]) -> list[Row]:
@@ -41,6 +42,7 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "peers": peers,
     "online": online,
     "palettes": palettes,
+    "tools": tools,
     "search": search,
     "fits": fits,
     "pictures": pictures,

@@ -1,0 +1,78 @@
+"""Quantize from one bucket of a cloud to another: what you would type, against an S3 that runs on this machine.
+
+python examples/cloud.py [FOLDER]
+
+The image is read from s3:// and the result is written there, chunk by chunk by the workers; it can be opened once it
+is whole. Nothing of it lies on the disk of this machine. Credentials and the address of the store come from the
+environment, as the store's own tools take them, and stand in no file. With a bucket of yours leave out the server and
+the variables, and add `--config configs/coiled.yaml`, `aws.yaml` or `kubernetes.yaml` for workers beside the data.
+Needs dasksom[examples].
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import fsspec
+import zarr
+from moto.server import ThreadedMotoServer
+from PIL import Image
+
+from dasksom.cli import cli
+from dasksom.image import mosaic_array
+
+
+@contextmanager
+def store_on_this_machine() -> Iterator[None]:
+    """Run an S3 on loopback, and let the environment lead to it, until the block ends."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it would log every request
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    told = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "anybody",
+        "AWS_SECRET_ACCESS_KEY": "nothing-secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    before = {name: os.environ.get(name) for name in told}
+    os.environ.update(told)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        server.stop()
+
+
+def main(folder: Path) -> None:
+    """Put a scene into a bucket, quantize it there, and look at the result over the network."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with store_on_this_machine():
+        bucket = fsspec.filesystem("s3")
+        bucket.mkdir("images")
+        mosaic_array(2048, chunk=1024).to_zarr("s3://images/scene.zarr", zarr_format=3)  # in your case it is there
+        where = ["s3://images/scene.zarr", "s3://images/reduced.ome.zarr"]
+        for words in (
+            ["plan", *where, "--chunk-size", "4MiB"],
+            ["quantize", *where, "--chunk-size", "4MiB", "--workers", "2"],
+        ):
+            print("$ dasksom", *words)
+            cli.main(words, standalone_mode=False)
+        group = zarr.open_group("s3://images/reduced.ome.zarr", mode="r")
+        preview = group["1"][...].transpose(1, 2, 0)  # the level of half the size: no more is transferred
+        Image.fromarray(preview).save(folder / "cloud-preview.png")
+        objects = bucket.find("images/reduced.ome.zarr", detail=True)
+    size = sum(one["size"] for one in objects.values())
+    print(f"s3://images/reduced.ome.zarr: {len(objects)} objects, {size / 1e6:.1f} MB")
+    print(f"{folder / 'cloud-preview.png'}: {preview.shape[1]} x {preview.shape[0]} pixels of it")
+
+
+if __name__ == "__main__":  # workers are spawned and import this file again
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "example-output"))
