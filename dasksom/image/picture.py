@@ -19,6 +19,8 @@ class Found:
     """The value that stands for "no data"."""
     alpha: int | None = None
     """The band that tells how opaque a pixel is."""
+    alpha_is_nodata: bool = False
+    """Whether that band tells which pixels have the no-data value of what is stored, and nothing else."""
     mask: Source | None = None
     """One band of the same size: not 0 where a pixel counts."""
     geo_tags: tuple[Tag, ...] = ()

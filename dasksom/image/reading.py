@@ -32,6 +32,8 @@ READERS: dict[str, Opener] = {**formats.READERS, ".vrt": open_vrt}
 
 ALPHA = ("mask", "drop", "band")
 """What becomes of a band of opacity: it tells which pixels count, is left out, or is a band like the others."""
+NODATA = "no-data value"
+"""What a mask was made of, for a person."""
 
 
 def open_image(image: Any, **options: Any) -> da.Array:
@@ -131,7 +133,11 @@ def open_picture(
         picture = Picture(pixels, None, found.nodata, found.geo_tags, found.pixel_size, found.unit, found.about)
         if found.mask is not None:
             picture = _masked(picture, mask_array(found.mask, pixels, f"{location} (its own mask)"), "mask of the file")
-        picture = _settle_alpha(picture, found.alpha, alpha)
+        if found.alpha_is_nodata and found.alpha is not None:
+            # like the no-data value that it is, it gives way to another one
+            picture = _settle_alpha(picture, found.alpha, "drop" if nodata is not None else alpha, NODATA)
+        else:
+            picture = _settle_alpha(picture, found.alpha, alpha)
     elif is_data_array(image):
         picture = _settle_alpha(data_array_picture(image, selection, chunk_bytes, align), None, alpha)
     else:
@@ -185,7 +191,7 @@ def _masked(picture: Picture, mask: da.Array, of: str) -> Picture:
     return replace(picture, mask=both, about={**picture.about, "mask": f"{told}, {of}" if told else of})
 
 
-def _settle_alpha(picture: Picture, band: int | None, wanted: str | None) -> Picture:
+def _settle_alpha(picture: Picture, band: int | None, wanted: str | None, named: str = "alpha") -> Picture:
     """Do with opacity what is wanted; where it is not known to be there, only if a person says so."""
     bands = picture.pixels.shape[2]
     if band is None and wanted is not None and bands in (2, 4):
@@ -193,7 +199,7 @@ def _settle_alpha(picture: Picture, band: int | None, wanted: str | None) -> Pic
     if band is None or wanted == "band" or bands == 1:
         return picture
     colors = replace(picture, pixels=without_band(picture.pixels, band))
-    return colors if wanted == "drop" else _masked(colors, alpha_mask(picture.pixels, band), "alpha")
+    return colors if wanted == "drop" else _masked(colors, alpha_mask(picture.pixels, band), named)
 
 
 def _settle_nodata(picture: Picture, given: float | str | None) -> Picture:
@@ -210,7 +216,7 @@ def _settle_nodata(picture: Picture, given: float | str | None) -> Picture:
         value = _number(given)
     mask = nodata_mask(picture.pixels, value)
     told = replace(picture, nodata=value, about={**picture.about, "no data": f"{value:g}"})
-    return told if mask is None else _masked(told, mask, "no-data value")
+    return told if mask is None else _masked(told, mask, NODATA)
 
 
 def _number(given: float | str) -> float:

@@ -24,6 +24,7 @@ from dasksom.errors import InputError
 from dasksom.image.locations import Location, Stamp, check_unchanged
 from dasksom.image.masks import holds
 from dasksom.image.tiff_pages import Part, TiffPages, described, find_pages, images_of, level_of, mask_page
+from dasksom.image.tiff_palettes import colors_of, palette_table
 from dasksom.image.tiff_tags import TiffFacts, crs_name, read_facts
 
 Band = tuple[int, int]
@@ -44,6 +45,23 @@ class TiffLayout:
     """What else a person may want to know."""
     masked: bool
     """Whether a page tells which pixels count."""
+    palette: NDArray[np.uint8] | None
+    """Colors of the indices that the pixels are, shape (indices, 3 or, with opacity, 4); None where they are none."""
+
+    @property
+    def axes(self) -> str:
+        """Of the pixels as they are read: the colors of a palette are one more axis than is stored."""
+        return self.pages.axes if self.palette is None else f"{self.pages.axes}s"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Likewise."""
+        return self.pages.shape if self.palette is None else (*self.pages.shape, self.palette.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Likewise."""
+        return self.pages.dtype if self.palette is None else self.palette.dtype
 
     @property
     def storage_chunks(self) -> tuple[int, int]:
@@ -53,6 +71,17 @@ class TiffLayout:
     def read(self, rows: range, columns: range, bands: Iterable[Band]) -> NDArray[Any]:
         """Return the pixels of a region: (rows, columns, bands), in this machine's byte order."""
         bands = tuple(bands)
+        if self.palette is None:
+            return self._stored(rows, columns, bands)
+        out = np.empty((len(rows), len(columns), len(bands)), self.dtype)
+        for page, group in groupby(enumerate(bands), lambda band: band[1][0]):
+            members = list(group)
+            table = self.palette[:, [sample for _, (_, sample) in members]]
+            indices = self._stored(rows, columns, ((page, 0),))[:, :, 0]
+            colors_of(indices, table, out[:, :, members[0][0] : members[-1][0] + 1])
+        return out
+
+    def _stored(self, rows: range, columns: range, bands: tuple[Band, ...]) -> NDArray[Any]:
         out = np.empty((len(rows), len(columns), len(bands)), self.pages.dtype)
         if self.pages.raw_offsets:
             self._read_rows(rows, columns, bands, out)
@@ -217,8 +246,14 @@ def _parsed(location: Location, tiff: Any, part: Part) -> TiffLayout:
         about["place on earth"] = crs
     fill = facts.nodata if facts.nodata is not None and holds(pages.dtype, facts.nodata) else 0
     masked = mask_page(tiff, level) is not None
+    palette = None if part.mask else palette_table(location, level.keyframe, full, facts.nodata)
+    if palette is not None:
+        about["palette"] = f"{len(palette)} colors, read as RGB of 8 bits"
+        if palette.shape[1] > len("RGB"):
+            about["no data"] = f"index {fill:g} of the palette"
     # `decode` is made here: it needs tags, which need the open file
-    return TiffLayout(location, pages, pages.pages[0].keyframe.decode, fill, facts, tuple(about.items()), masked)
+    decode = pages.pages[0].keyframe.decode
+    return TiffLayout(location, pages, decode, fill, facts, tuple(about.items()), masked, palette)
 
 
 def whole_image(location: Location, stamp: Stamp, part: Part, bands: tuple[Band, ...]) -> NDArray[Any]:

@@ -174,6 +174,11 @@ def open_tiles(
                 f"{location}: {tile.location} has {source.shape[2]} bands of {source.dtype}, but "
                 f"{most + 1} of {tiling.dtype} are needed; convert the tiles to one type"
             )
+        if tile.bands and "palette" in found[tile.location].about:
+            raise InputError(
+                f"{location}: {tile.location} holds indices into a palette, which files side by side need not share; "
+                "make one file of them first (GDAL: gdal_translate -co TILED=YES IN.vrt OUT.tif)"
+            )
         if tile.top + tile.height > source.shape[0] or tile.left + tile.width > source.shape[1]:
             raise InputError(
                 f"{location}: {tile.location} has {source.shape[0]} x {source.shape[1]} pixels, fewer than "
