@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from dasksom.config import RunConfig
 from dasksom.errors import DasksomError, InputError
 from dasksom.estimator import BatchSOM
 from dasksom.image import (
+    Part,
     Picture,
     Unfinished,
     check_format,
@@ -53,16 +55,17 @@ def _chunk_bytes(config: RunConfig) -> int:
     return min(CHUNK_BYTES, int(parse_bytes(config.cluster.memory_limit)) // CHUNKS_PER_WORKER)
 
 
-def _open(source: str, config: RunConfig, align: int = 1) -> Picture:
-    return open_picture(source, chunk_bytes=_chunk_bytes(config), align=align, **config.input.opening())
+def _open(source: str, config: RunConfig, align: int = 1, unread: Sequence[Part] = ()) -> Picture:
+    how = config.input.opening() | ({"unread": unread} if unread else {})
+    return open_picture(source, chunk_bytes=_chunk_bytes(config), align=align, **how)
 
 
-def _open_for(output: str, source: str, config: RunConfig) -> Picture:
-    """Open an image in chunks that an output can be written in."""
+def _open_for(output: str, source: str, config: RunConfig, unread: Sequence[Part] = ()) -> Picture:
+    """Open an image in chunks that an output can be written in; without parts that cannot be read."""
     pixels = _open(source, config).pixels
     # chunks are planned anew, now that it is known how wide the pixels are
     pixel_bytes = pixels.shape[2] * pixels.dtype.itemsize
-    return _open(source, config, chunk_alignment(output, config.output.options(), pixel_bytes))
+    return _open(source, config, chunk_alignment(output, config.output.options(), pixel_bytes), unread)
 
 
 def _check_output_format(output: str, picture: Picture, units: int, config: RunConfig) -> None:
@@ -72,7 +75,7 @@ def _check_output_format(output: str, picture: Picture, units: int, config: RunC
         dtype=picture.pixels.dtype,
         units=units,
         with_image=config.output.image,
-        nodata=picture.has_gaps,
+        nodata=picture.has_gaps or config.input.skips,
         options=config.output.options(),
     )
 
@@ -148,9 +151,12 @@ def quantize(source: str, output: str, config: RunConfig, watcher: Watcher, mode
     run = Run(source, picture, output, config, watcher)
     _check_output_format(output, picture, som.units, config)
     if config.output.report:
-        check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + picture.has_gaps)
+        gaps = picture.has_gaps or config.input.skips
+        check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + gaps)
     # the cluster stops before the output is published, or swept away: no task writes any more then
     with publishing as path, run.on_cluster(config, som, trains=model is None, writes=True) as client:
+        if config.input.skips:
+            run.leave_out_unread(partial(_open_for, output, source, config))
         if model is None:
             run.train(som, config)
         run.write(som, path, config.output)
@@ -179,6 +185,10 @@ def train(sources: Sequence[str], model: str, config: RunConfig, watcher: Watche
     if more:
         run.summary.image = f"{run.summary.image} and {len(more)} more"
     with publishing as path, run.on_cluster(config, som, trains=True, writes=False):
+        if config.input.skips:
+            run.leave_out_unread(lambda unread: _open(found[0], config, unread=unread))
+            again = [lambda unread, source=source: _open(source, config, unread=unread) for source in found[1:]]
+            more = list(map(run.readable, more, again))
         run.train(som, config, more)
         som.save(path)
     run.summary.bytes_written = None if is_remote(model) else _stored_bytes(Path(model))

@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import version
@@ -15,11 +15,12 @@ from dasksom.arrays import as_weights
 from dasksom.cluster import Workers, connect, count_tasks
 from dasksom.config import OutputSection, RunConfig
 from dasksom.estimator import BatchSOM
-from dasksom.image import Picture, Unfinished, annotate, create_writer, shown
+from dasksom.image import Part, Picture, Unfinished, annotate, create_writer, shown
 from dasksom.overview import Overview
 from dasksom.passes import keep_with_mask, workers
 from dasksom.planning import Plan, check_fits, describe, plan_run
 from dasksom.quantization import quantize_into
+from dasksom.readability import find_unread
 from dasksom.record import RunRecord, cluster_of
 from dasksom.som.quality import Quality
 from dasksom.training import Epoch
@@ -66,6 +67,8 @@ class Summary:
     """Time of each stage."""
     record: RunRecord = field(default_factory=RunRecord)
     """What the run tells of itself."""
+    not_read: tuple[Part, ...] = ()
+    """Parts of the image that could not be read: first and last row, first and last column."""
     overview: Overview | None = None
     """A small view of the image and its labels, where a report is made of the run."""
     plan: str = ""
@@ -113,7 +116,7 @@ class Run:
         self.watcher.stage(name, height * width)
         start = time.perf_counter()
         yield
-        self.summary.seconds[name] = time.perf_counter() - start
+        self.summary.seconds[name] = self.summary.seconds.get(name, 0.0) + time.perf_counter() - start
 
     def _progress(self, done: int, total: int) -> None:
         if done == total:
@@ -136,6 +139,19 @@ class Run:
             check_fits(plan, there.memory)
             yield client
         self.summary = replace(self.summary, **asdict(counts))
+
+    def readable(self, picture: Picture, again: Callable[[Sequence[Part]], Picture]) -> Picture:
+        """Have every chunk of a picture read once, and open it again without those that cannot be."""
+        with self._stage("check"):
+            found = find_unread(picture, self._progress)
+        self.summary.not_read += found.parts
+        return again(found.parts)
+
+    def leave_out_unread(self, again: Callable[[Sequence[Part]], Picture]) -> None:
+        """Leave out of the run's own image what cannot be read."""
+        self.picture = self.readable(self.picture, again)
+        self.image, self.mask = self.picture.pixels, self.picture.mask
+        self.record = self.record.model_copy(update={"not_read": self.summary.not_read})
 
     def train(self, som: BatchSOM, config: RunConfig, more: Sequence[Picture] = ()) -> None:
         """Train a map on all pixels of the image, and of more images."""
@@ -216,4 +232,5 @@ def plan_of(image: da.Array, som: BatchSOM, config: RunConfig, there: Workers, *
         with_image=config.output.image,
         threads=there.threads,
         workers=there.count,
+        checks=config.input.skips,
     )

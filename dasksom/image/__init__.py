@@ -13,13 +13,16 @@ from dasksom.image.remote_publishing import locate_output, publish_object, publi
 from dasksom.image.results import RESULTS, Result, annotate, check_result, open_result, size_on_disk
 from dasksom.image.selection import parse_select
 from dasksom.image.unfinished import Unfinished
+from dasksom.image.unread import Part, Readable, merged, unread_in
 from dasksom.image.writing import check_format, chunk_alignment, create_writer, output_suffix
 
 __all__ = [
     "ALPHA",
     "RESULTS",
     "Options",
+    "Part",
     "Picture",
+    "Readable",
     "Result",
     "Source",
     "Unfinished",
@@ -33,6 +36,7 @@ __all__ = [
     "images_in",
     "is_remote",
     "locate_output",
+    "merged",
     "mosaic_array",
     "open_image",
     "open_picture",
@@ -47,5 +51,6 @@ __all__ = [
     "read_object",
     "shown",
     "size_on_disk",
+    "unread_in",
     "write_mosaic",
 ]

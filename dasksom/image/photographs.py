@@ -138,12 +138,12 @@ def _decoded(location: Location, stamp: Stamp, mode: str, turned: bool) -> NDArr
         with _opened(location) as image:
             upright = ImageOps.exif_transpose(image) if turned else image
             pixels = np.asarray(upright if upright.mode == mode else upright.convert(mode))
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins and remote stores each raise their own
-        raise location.refusal(f"cannot be decoded: {error}; the file is damaged or cut short") from location.cause(
-            error
-        )
+        raise location.refusal(
+            f"its pixels cannot be decoded: {error}; the file is damaged or cut short"
+        ) from location.cause(error)
     return pixels if pixels.ndim == 3 else pixels[:, :, np.newaxis]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import dask.array as da
 
 from dasksom.image.protocols import Source, Tag
+from dasksom.image.unread import Readable
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,10 @@ class Picture:
     """Unit of `pixel_size`, as OME-NGFF spells it, such as "micrometer"."""
     about: Mapping[str, str] = field(default_factory=dict)
     """What else the file tells, for a person: axes, levels, series, place on earth, what the mask was made of."""
+    sources: tuple[Readable, ...] = ()
+    """What pixels and mask are read from, the image first; empty for arrays."""
+    stored: tuple[int, int] = (1, 1)
+    """Rows and columns of what the file decodes at once."""
 
     @property
     def has_gaps(self) -> bool:

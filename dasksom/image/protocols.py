@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +18,21 @@ Tag = tuple[int, int, int, Any, bool]
 
 Region = tuple[slice, slice, slice]
 """Rows, columns and bands of an image; no steps."""
+
+
+def shown_region(region: Sequence[slice | range]) -> str:
+    """Name the rows and columns of a region, for messages."""
+    return f"pixels [{', '.join(f'{part.start}:{part.stop}' for part in region[:2])}]"
+
+
+def cuts(span: range, step: int) -> Iterator[slice]:
+    """Cut a span of rows or columns at the multiples of a step."""
+    at = span.start
+    while at < span.stop:
+        end = min(span.stop, (at // step + 1) * step)
+        yield slice(at, end)
+        at = end
+
 
 JSON = Any
 """What ``json.dumps`` accepts."""

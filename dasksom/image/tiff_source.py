@@ -12,7 +12,7 @@ from dasksom.errors import InputError
 from dasksom.image.locations import Location, Stamp
 from dasksom.image.masks import holds
 from dasksom.image.picture import Found
-from dasksom.image.protocols import Region
+from dasksom.image.protocols import Region, shown_region
 from dasksom.image.selection import Selection, View, plan_view
 from dasksom.image.tiff_layout import Band, TiffLayout, tiff_layout, whole_image
 from dasksom.image.tiff_pages import Part, check_segments
@@ -28,6 +28,7 @@ class TiffSource:
     view: View
     dtype: np.dtype[Any]
     storage_chunks: tuple[int, int]
+    fill_missing: bool
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -51,13 +52,18 @@ class TiffSource:
             layout = tiff_layout(self.location, self.stamp, self.part)
             bands = _bands(self.view, layout)
             if self.storage_chunks == self.shape[:2]:
-                return np.array(whole_image(self.location, self.stamp, self.part, bands)[region], order="C")
+                return np.array(self._whole(bands)[region], order="C")
             rows, columns = (range(n)[part] for n, part in zip(self.shape, region[:2], strict=False))
-            return layout.read(rows, columns, bands[region[2]])
-        except InputError:
+            return layout.read(rows, columns, bands[region[2]], self.fill_missing)
+        except (InputError, MemoryError):
             raise
         except Exception as error:  # stores raise their own
-            raise self.location.refusal(f"cannot be read any more: {error}") from self.location.cause(error)
+            raise self.location.refusal(
+                f"{shown_region(region)} cannot be read any more: {error}"
+            ) from self.location.cause(error)
+
+    def _whole(self, bands: tuple[Band, ...]) -> NDArray[Any]:
+        return whole_image(self.location, self.stamp, self.part, bands, self.fill_missing)
 
 
 def open_tiff(location: Location, selection: Selection) -> Found:
@@ -71,18 +77,19 @@ def open_tiff(location: Location, selection: Selection) -> Found:
     layout = tiff_layout(location, stamp, part)
     view = plan_view(str(location), layout.axes, layout.shape, _with_colors(selection, layout))
     _check_axes(location, layout, view)
-    source = TiffSource(location, stamp, part, view, layout.dtype, layout.storage_chunks)
     bands, facts, palette = _bands(view, layout), layout.facts, layout.palette
     # tiles that a file without a no-data value lacks leave a choice
     may_miss = selection.fill_missing or (facts.nodata is not None and holds(layout.pages.dtype, facts.nodata))
-    check_segments(location, layout.pages, {page for page, _ in bands}, int(stamp[0]), may_miss)
+    if not selection.lenient:
+        check_segments(location, layout.pages, {page for page, _ in bands}, int(stamp[0]), may_miss)
+    source = TiffSource(location, stamp, part, view, layout.dtype, layout.storage_chunks, may_miss)
     opacity = facts.alpha if palette is None else len("RGB")
     return Found(
         source,
         nodata=facts.nodata if palette is None else None,
         alpha=next((n for n, (_, sample) in enumerate(bands) if sample == opacity), None),
         alpha_is_nodata=palette is not None,
-        mask=_mask(source) if layout.masked else None,
+        mask=_mask(source, selection.lenient) if layout.masked else None,
         geo_tags=facts.geo_tags,
         pixel_size=facts.pixel_size,
         unit=facts.unit,
@@ -97,13 +104,14 @@ def _with_colors(selection: Selection, layout: TiffLayout) -> Selection:
     return replace(selection, axes=f"{selection.axes.strip()}c")
 
 
-def _mask(source: TiffSource) -> TiffSource:
+def _mask(source: TiffSource, lenient: bool) -> TiffSource:
     """Return the mask that GDAL has put into the file."""
     part = replace(source.part, mask=True)
     layout = tiff_layout(source.location, source.stamp, part)
-    check_segments(source.location, layout.pages, {0}, int(source.stamp[0]), fill_missing=True)
+    if not lenient:
+        check_segments(source.location, layout.pages, {0}, int(source.stamp[0]), fill_missing=True)
     view = View(("y", "x"), (0,), (*source.shape[:2], 1))
-    return TiffSource(source.location, source.stamp, part, view, layout.pages.dtype, layout.storage_chunks)
+    return TiffSource(source.location, source.stamp, part, view, layout.pages.dtype, layout.storage_chunks, True)
 
 
 def _check_axes(location: Location, layout: TiffLayout, view: View) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import groupby, product
 from math import prod
 from typing import Any
 
@@ -18,7 +18,7 @@ from dasksom.image.locations import Location, Stamp
 from dasksom.image.ome_zarr import Pyramid
 from dasksom.image.picture import Found
 from dasksom.image.pixels import check_dtype, check_not_empty, guess_axes
-from dasksom.image.protocols import Region
+from dasksom.image.protocols import Region, cuts, shown_region
 from dasksom.image.selection import Selection, View, plan_view
 from dasksom.image.zarr_choice import choose_array
 from dasksom.image.zarr_stores import (
@@ -69,17 +69,43 @@ class ZarrSource:
     def __getitem__(self, region: Region) -> NDArray[Any]:
         """Read a region; see `Source`."""
         try:
-            array = _array(self.location, self.component, self.stamp, self.fill_missing)
-            index: Any = self.view.index(region)
-            plain = not any(isinstance(part, list) for part in index)
-            found = np.asarray(array[index] if plain else array.oindex[index])
+            found = self._read(region)
+        except MemoryError:
+            raise
         except Exception as error:  # zarr, numcodecs and the file system each raise their own
-            where = ", ".join(f"{r.start}:{r.stop}" for r in region[:2])
-            damaged = "" if isinstance(error, MissingChunkError) else "; the store is damaged or gone"
+            where, cause = self._first_unread(region) or (shown_region(region), error)
+            damaged = "" if isinstance(cause, MissingChunkError) else "; the store is damaged or gone"
             raise self.location.below(self.component).refusal(
-                f"pixels [{where}] cannot be read: {error}{damaged}"
+                f"{where} cannot be read: {cause}{damaged}"
             ) from self.location.cause(error)
         return np.ascontiguousarray(self.view.upright(found), dtype=self.dtype)
+
+    def _read(self, region: Region) -> NDArray[Any]:
+        array = _array(self.location, self.component, self.stamp, self.fill_missing)
+        index: Any = self.view.index(region)
+        plain = not any(isinstance(part, list) for part in index)
+        return np.asarray(array[index] if plain else array.oindex[index])
+
+    def _first_unread(self, region: Region) -> tuple[str, Exception] | None:
+        """Name the first chunk of a region that cannot be read, by reading one after the other; None if all can be."""
+        array = _array(self.location, self.component, self.stamp, self.fill_missing)
+        files = array.shards or array.chunks
+        rows, columns, bands = (range(n)[part] for n, part in zip(self.shape, region, strict=True))
+        sides = [array.chunks[self.view.roles.index(role)] for role in "yx"]
+        across = array.chunks[self.view.roles.index("c")] if "c" in self.view.roles else 1
+        groups = [list(group) for _, group in groupby(bands, lambda band: self.view.bands[band] // across)]
+        for top, left, group in product(cuts(rows, sides[0]), cuts(columns, sides[1]), groups):
+            piece = top, left, slice(group[0], group[-1] + 1)
+            try:
+                self._read(piece)
+            except MemoryError:
+                raise
+            except Exception as error:
+                first = {"y": top.start, "x": left.start, "c": self.view.bands[group[0]]}
+                at = [first[role] if isinstance(role, str) else role for role in self.view.roles]
+                key = array.metadata.encode_chunk_key(tuple(i // n for i, n in zip(at, files, strict=True)))
+                return f"the {'shard' if array.shards else 'chunk'} {key}, {shown_region(piece)},", error
+        return None
 
 
 def open_zarr(location: Location, selection: Selection) -> Found:
@@ -103,7 +129,7 @@ def open_zarr(location: Location, selection: Selection) -> Found:
     fill_missing = selection.fill_missing or (array.fill_value is not None and array.fill_value != array.fill_value)
     if min(array.shards or array.chunks) < 1:
         raise InputError(f"{named}: has chunks of {array.shards or array.chunks}; its metadata is damaged")
-    if not fill_missing and not location.remote:
+    if not (fill_missing or selection.lenient or location.remote):
         _check_chunks(location.below(component), array, view)
     # a shard is read and decoded as a whole, faster than chunk by chunk; so it is what chunks are planned by
     stored = array.shards or array.chunks
