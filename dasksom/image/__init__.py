@@ -1,6 +1,7 @@
 """Images on disk as lazy dask arrays, and labels and palettes as image files; knows nothing of maps."""
 
 from dasksom.image.chunks import plan_chunks
+from dasksom.image.fingerprints import fingerprint
 from dasksom.image.folders import images_in
 from dasksom.image.locations import is_remote, read_object, shown
 from dasksom.image.mosaic import mosaic_array, write_mosaic
@@ -33,6 +34,7 @@ __all__ = [
     "check_result",
     "chunk_alignment",
     "create_writer",
+    "fingerprint",
     "images_in",
     "is_remote",
     "locate_output",

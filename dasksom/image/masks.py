@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isnan
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.locations import Member
 from dasksom.image.protocols import Source
 
 
@@ -103,6 +105,10 @@ class MaskSource:
     def identity(self) -> tuple[Any, ...]:
         """That of the mask, and what of it."""
         return "mask", self.source.identity, self.shape, self.bands
+
+    def members(self) -> Iterator[Member]:
+        """Tell those of the mask."""
+        return self.source.members()
 
     def __getitem__(self, region: tuple[slice, slice]) -> NDArray[np.bool_]:
         """Read a region, nearest pixel of the mask for each of the other image's."""

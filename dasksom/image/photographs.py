@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from dasksom.errors import InputError
-from dasksom.image.locations import Location, Stamp, check_unchanged
+from dasksom.image.locations import Location, Member, Stamp, check_unchanged
 from dasksom.image.palettes import check_paletted, may_be_paletted
 from dasksom.image.picture import Found
 from dasksom.image.protocols import (
@@ -98,6 +99,10 @@ class PhotographSource:
     def identity(self) -> tuple[Any, ...]:
         """Where, size and time of last change."""
         return "photograph", self.location.name, self.stamp
+
+    def members(self) -> Iterator[Member]:
+        """Tell the photograph."""
+        yield self.location.member()
 
     def __getitem__(self, region: Region) -> NDArray[Any]:
         """Read a region; see `Source`."""

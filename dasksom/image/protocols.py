@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.locations import Member
 from dasksom.image.options import DEFAULTS, Options
 from dasksom.image.unfinished import Target, Unfinished
 
@@ -64,6 +65,9 @@ class Source(Protocol):
     @property
     def identity(self) -> tuple[Any, ...]:
         """What names this version of this file: equal for equal files, different once the file has changed."""
+
+    def members(self) -> Iterator[Member]:
+        """Tell the files that it is read from, each with its version as it is now."""
 
     def __getitem__(self, region: Region) -> NDArray[Any]:
         """Read a region, shape (rows, columns, bands), C-contiguous; InputError if the file cannot be read there."""

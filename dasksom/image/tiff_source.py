@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.image.locations import Location, Stamp
+from dasksom.image.locations import Location, Member, Stamp
 from dasksom.image.masks import holds
 from dasksom.image.picture import Found
 from dasksom.image.protocols import Region, shown_region
@@ -45,6 +47,13 @@ class TiffSource:
         """Where, size and time of last change, and what of it."""
         part = self.part.series, self.part.level, self.part.mask
         return "tiff", self.location.name, self.stamp, part, self.view.roles, self.view.bands
+
+    def members(self) -> Iterator[Member]:
+        """Tell the TIFF, or the files of an OME-TIFF of several."""
+        files = {self.location}
+        with suppress(InputError):  # it has changed
+            files |= set(tiff_layout(self.location, self.stamp, self.part).pages.files)
+        return (file.member() for file in sorted(files, key=str))
 
     def __getitem__(self, region: Region) -> NDArray[Any]:
         """Read a region; see `Source`."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.formats import open_file
-from dasksom.image.locations import Location
+from dasksom.image.locations import Location, Member
 from dasksom.image.picture import Found
 from dasksom.image.protocols import Region, Tag, shown_region
 from dasksom.image.selection import Selection
@@ -102,6 +102,17 @@ class TiledSource:
     def identity(self) -> tuple[Any, ...]:
         """Where, and what names the version of the files."""
         return "tiles", self.location.name, self.stamp
+
+    def members(self) -> Iterator[Member]:
+        """Tell what says where the tiles lie, and the files of each."""
+        if not self.location.local.is_dir():
+            yield self.location.member()
+        tiles = tiling_of(self.parse, self.location, self.stamp).tiles
+        for location in sorted({tile.location for tile in tiles}, key=str):
+            try:
+                yield from tile_found(location, self.fill_missing, self.lenient).source.members()
+            except InputError:  # it may be left out
+                yield location.member()
 
     def __getitem__(self, region: Region) -> NDArray[Any]:
         """Read a region; see `Source`."""

@@ -14,6 +14,7 @@ from dask.base import tokenize
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.locations import Member
 
 Part = tuple[int, int, int, int]
 """First and last row, first and last column of a rectangle, in pixels; the last ones are outside."""
@@ -40,6 +41,9 @@ class Readable(Protocol):
     @property
     def identity(self) -> tuple[Any, ...]:
         """What names this version."""
+
+    def members(self) -> Iterator[Member]:
+        """Tell the files that it is read from."""
 
     def __getitem__(self, region: Any) -> NDArray[Any]:
         """Read a region; InputError if that cannot be."""
@@ -71,6 +75,10 @@ class WithoutParts:
     def identity(self) -> tuple[Any, ...]:
         """That of the source, and the parts."""
         return "without", self.source.identity, self.unread
+
+    def members(self) -> Iterator[Member]:
+        """Tell those of the source."""
+        return self.source.members()
 
     def __getitem__(self, region: Any) -> NDArray[Any]:
         """Read a region around the parts."""
@@ -107,6 +115,10 @@ class Rest:
     def identity(self) -> tuple[Any, ...]:
         """The parts."""
         return "rest", self.shape, self.unread
+
+    def members(self) -> Iterator[Member]:
+        """Tell nothing: it is read from no file."""
+        return iter(())
 
     def __getitem__(self, region: tuple[slice, slice]) -> NDArray[np.bool_]:
         """Give a region."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby, product
@@ -14,7 +14,7 @@ import zarr
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.image.locations import Location, Stamp
+from dasksom.image.locations import Location, Member, Stamp
 from dasksom.image.ome_zarr import Pyramid
 from dasksom.image.picture import Found
 from dasksom.image.pixels import check_dtype, check_not_empty, guess_axes
@@ -22,6 +22,7 @@ from dasksom.image.protocols import Region, cuts, shown_region
 from dasksom.image.selection import Selection, View, plan_view
 from dasksom.image.zarr_choice import choose_array
 from dasksom.image.zarr_stores import (
+    ALL_METADATA,
     ZARR_METADATA,
     MissingChunkError,
     WholeStore,
@@ -33,6 +34,8 @@ from dasksom.image.zarr_stores import (
 )
 
 _MOST_CHUNKS_LOOKED_FOR = 200_000
+_MOST_ASKED_FOR = 64
+"""Chunks of a store that lists none, each of which takes a request."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,14 @@ class ZarrSource:
     def identity(self) -> tuple[Any, ...]:
         """Where, what of it, and stamp of the array's metadata: chunks changed in place go unnoticed."""
         return "zarr", self.location.name, self.component, self.stamp, self.view.roles, self.view.bands
+
+    def members(self) -> Iterator[Member]:
+        """Tell the array's metadata, and its chunks or shards as far as they are read."""
+        array = _array(self.location, self.component, self.stamp, self.fill_missing)
+        node = self.location.below(self.component)
+        yield from node.members(ALL_METADATA)
+        most = _MOST_ASKED_FOR if node.lists_nothing else _MOST_CHUNKS_LOOKED_FOR
+        yield from node.members(map(array.metadata.encode_chunk_key, _some(_chunks_along(array, self.view), most)))
 
     def __getitem__(self, region: Region) -> NDArray[Any]:
         """Read a region; see `Source`."""
@@ -149,12 +160,7 @@ def open_zarr(location: Location, selection: Selection) -> Found:
 
 def _check_chunks(location: Location, array: zarr.Array[Any], view: View) -> None:
     """Refuse an array on a disk that lacks chunks; of arrays of very many chunks only reading tells."""
-    stored = array.shards or array.chunks
-    places = {"y": range(view.shape[0]), "x": range(view.shape[1]), "c": view.bands}
-    along = [
-        sorted({place // length for place in (places[role] if isinstance(role, str) else (role,))})
-        for role, length in zip(view.roles, stored, strict=True)
-    ]
+    along = _chunks_along(array, view)
     count = prod(len(part) for part in along)
     if count > _MOST_CHUNKS_LOOKED_FOR:
         return
@@ -166,6 +172,26 @@ def _check_chunks(location: Location, array: zarr.Array[Any], view: View) -> Non
             f"{missing[0]}: lost, or never written because they hold the fill value ({array.fill_value}) alone; if so, "
             "say --fill-missing (in Python fill_missing=True)"
         )
+
+
+def _chunks_along(array: zarr.Array[Any], view: View) -> list[list[int]]:
+    """Return the numbers of the chunks, or shards, that an image takes along each stored axis."""
+    places = {"y": range(view.shape[0]), "x": range(view.shape[1]), "c": view.bands}
+    return [
+        sorted({place // length for place in (places[role] if isinstance(role, str) else (role,))})
+        for role, length in zip(view.roles, array.shards or array.chunks, strict=True)
+    ]
+
+
+def _some(along: list[list[int]], most: int) -> Iterator[tuple[int, ...]]:
+    """Yield the places of chunks, of more than `most` a seeded choice, always the same."""
+    sides = tuple(map(len, along))
+    if prod(sides) <= most:
+        yield from product(*along)
+        return
+    chosen = np.unique(np.random.default_rng(0).integers(prod(sides), size=most))
+    for place in zip(*np.unravel_index(chosen, sides), strict=True):
+        yield tuple(part[int(number)] for part, number in zip(along, place, strict=True))
 
 
 @lru_cache(maxsize=16)
