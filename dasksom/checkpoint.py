@@ -33,9 +33,9 @@ logger = logging.getLogger(__name__)
 
 KINDS = {kind.__name__: kind for kind in (BatchSums, Epoch, MapState, Moments, Quality)}
 """Dataclasses that records may hold."""
-IDENTITY, HOW, STATE, TRAINED = "identity", "how", "state", "trained"
-"""Names of records: what a training or a run is of, how the run was asked for, where a map is between two epochs, and
-the trained map."""
+IDENTITY, HOW, STATE, TRAINED, UNREAD = "identity", "how", "state", "trained", "unread"
+"""Names of records: what a training or a run is of, how the run was asked for, where a map is between two epochs, the
+trained map, and what of the images cannot be read."""
 SECONDS = 2.0
 """Epochs that follow one another faster are not all kept."""
 

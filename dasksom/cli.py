@@ -19,6 +19,7 @@ from dasksom.color_table import has_color_table
 from dasksom.config import MapSection, RunConfig, load_config
 from dasksom.demo import MOSAIC_SIDE, mosaic_demo, photograph_demo
 from dasksom.errors import DasksomError, InputError
+from dasksom.facts import how_unread
 from dasksom.image import Picture, images_in, open_picture, verify
 from dasksom.image.palette_files import write_palette
 from dasksom.loading import codebook_at
@@ -51,6 +52,8 @@ def _print_summary(summary: Summary) -> None:
         used = f"{summary.units - empty} of {summary.units} units used"
         where = "" if summary.color_space == "rgb" else f" in {summary.color_space}"
         click.echo(f"mean squared error {summary.quality.mean_squared_error:.4g} per pixel{where}, {used}")
+    if summary.not_read:
+        click.echo(f"not all was read: {how_unread(summary.not_read)}")
     click.echo(f"{times}; {pixels / total / 1e6:.1f} Mpx/s")
 
 
@@ -353,9 +356,10 @@ def _about_plan(forecast: pipeline.Forecast) -> dict[str, str]:
     rows, columns = plan.chunk
     way = "counting the colors" if plan.counted else f"a first look and {plan.epochs} epochs"
     limit = f"; has {format_bytes(there.memory)}" if there.memory else ""
+    checks = ", 1 before to find chunks that cannot be read" if plan.check_passes else ""
     told = {
         "chunks": f"{plan.chunks} of {columns} x {rows} pixels, {format_bytes(plan.chunk_bytes)} decoded",
-        "passes": f"{plan.train_passes} to train ({way}), {plan.write_passes} to write",
+        "passes": f"{plan.train_passes} to train ({way}), {plan.write_passes} to write{checks}",
         "tasks": f"{plan.tasks} in all; about {plan.tasks * TASK_SECONDS:.3g} s of the scheduler",
         "read": f"{format_bytes(plan.read_bytes)} decoded",
         "written": f"at most {format_bytes(plan.written_bytes)}",

@@ -19,6 +19,8 @@ from dasksom.passes import CACHES
 from dasksom.som.dithering import DITHERS
 
 MOST_CONFIG_BYTES = 1 << 20
+ON_BAD_CHUNK = ("stop", "skip")
+"""What becomes of chunks that cannot be read."""
 
 
 class _Section(BaseModel):
@@ -113,6 +115,8 @@ class InputSection(_Section):
     """Path of an image that is 0 where pixels do not count."""
     fill_missing: bool = False
     """Whether chunks and tiles that the file lacks are its fill value."""
+    on_bad_chunk: str = "stop"
+    """What becomes of chunks that cannot be read: "stop" the run, or "skip" them, as pixels without data."""
     storage: dict[str, Any] = Field(default_factory=dict, repr=False, exclude=True)
     """Options of a remote store's file system; may hold keys, so it is neither shown nor written anywhere."""
     chunk_size: str | None = None
@@ -122,8 +126,15 @@ class InputSection(_Section):
     streamed and fit)."""
 
     def opening(self) -> dict[str, Any]:
-        """Give the options of `dasksom.image.open_picture`."""
-        return {name: getattr(self, name) for name in type(self).model_fields if name not in ("chunk_size", "cache")}
+        """Give the options of `dasksom.image.open_picture`; that parts may be left out too (`unread`)."""
+        others = ("chunk_size", "cache", "on_bad_chunk")
+        given = {name: getattr(self, name) for name in type(self).model_fields if name not in others}
+        return {**given, "unread": () if self.skips else None}
+
+    @property
+    def skips(self) -> bool:
+        """Whether chunks that cannot be read are left out."""
+        return self.on_bad_chunk == "skip"
 
     @field_validator("select")
     @classmethod
@@ -143,6 +154,13 @@ class InputSection(_Section):
     def _is_cache(cls, value: str) -> str:
         if value not in CACHES:
             raise ValueError(f"{value!r} is not one of {', '.join(CACHES)}")
+        return value
+
+    @field_validator("on_bad_chunk")
+    @classmethod
+    def _is_way(cls, value: str) -> str:
+        if value not in ON_BAD_CHUNK:
+            raise ValueError(f"{value!r} is not one of {', '.join(ON_BAD_CHUNK)}")
         return value
 
     @field_validator("chunk_size")

@@ -7,11 +7,14 @@ import numpy as np
 from dask.utils import format_bytes
 
 from dasksom.comparison import Comparison
-from dasksom.image import Result
+from dasksom.image import Part, Result
 from dasksom.record import RunRecord
 from dasksom.regions import TILE_SIDE
 from dasksom.show.colors import Palette
 from dasksom.show.report import Fact, Row
+
+MOST_PARTS = 20
+"""Parts that could not be read, of which the places are told."""
 
 
 def how_compared(comparison: Comparison, result: Result) -> str:
@@ -41,6 +44,15 @@ def how_shown(palette: Palette, result: Result) -> str:
         else f"band {one} as gray"
     )
     return f"Colors here are a view of {what}: {shown}, from {palette.low.min():.6g} to {palette.high.max():.6g}."
+
+
+def how_unread(parts: Sequence[Part]) -> str:
+    """Say which pixels could not be read, so that they are without data: the first parts by rows and columns."""
+    pixels = sum((bottom - top) * (right - left) for top, bottom, left, right in parts)
+    ranges = [f"rows {top}:{bottom}, columns {left}:{right}" for top, bottom, left, right in parts[:MOST_PARTS]]
+    more = [f"and {len(parts) - MOST_PARTS} more"] if len(parts) > MOST_PARTS else []
+    where = "one place" if len(parts) == 1 else f"{len(parts)} places"
+    return f"{pixels:,} pixels in {where} could not be, and are without data ({'; '.join(ranges + more)})"
 
 
 def _compared_facts(comparison: Comparison | None) -> Iterator[Fact]:
@@ -109,6 +121,8 @@ def facts(
         Fact("output", result.path),
         Fact("output on disk", after or "unknown"),
     ]
+    if record.not_read:
+        files.insert(2, Fact("not read", how_unread(record.not_read)))
     times = [Fact(name, f"{taken:.2f} s") for name, taken in record.seconds.items()]
     if record.started:
         times.insert(0, Fact("started", record.started))

@@ -149,6 +149,11 @@ summary_option = click.option(
 run_options = _options(
     part_options,
     mask_options,
+    click.option(
+        "--on-bad-chunk",
+        metavar="NAME",
+        help="Chunks that cannot be read: stop, or skip (they count as no data; costs a pass).  [default: stop]",
+    ),
     click.option("--chunk-size", metavar="SIZE", help="Largest chunk that a task reads, decoded, such as 64MiB."),
     click.option(
         "--cache", metavar="NAME", help="Keep the image in the cluster's memory between passes: auto, memory or none."

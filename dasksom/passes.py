@@ -23,7 +23,7 @@ import dask
 import dask.array as da
 import numpy as np
 import psutil
-from dask._task_spec import List, Task, TaskRef  # what dask's own collections are made of
+from dask._task_spec import Alias, DataNode, List, Task, TaskRef  # what dask's own collections are made of
 from dask.base import tokenize
 from dask.delayed import Delayed
 from dask.system import CPU_COUNT
@@ -137,6 +137,33 @@ def _are_grouped(image: da.Array) -> bool:
     return chunk_count(image) >= GROUPED_CHUNKS and size <= GROUPED_BYTES
 
 
+def _fuse_private(graph: dict[Any, Any], keys: Sequence[Any]) -> None:
+    """Make one task of each of some tasks and of all that is done for it alone.
+
+    An image and its mask may both be made of what is read: dask makes a task of the reading then, which two others use,
+    and one of each of these. What several of the tasks need stays a task of its own, and so does what lies in a
+    worker's memory.
+    """
+    dependents: dict[Any, int] = {}
+    waiting, seen = list(keys), set(keys)
+    while waiting:
+        for needed in getattr(graph.get(waiting.pop()), "dependencies", ()):
+            dependents[needed] = dependents.get(needed, 0) + 1
+            if needed not in seen:
+                seen.add(needed)
+                waiting.append(needed)
+    for key in keys:
+        left: dict[Any, int] = {}
+        own, waiting = [key], [key]
+        while waiting:
+            for needed in graph[waiting.pop()].dependencies:
+                left[needed] = left.get(needed, dependents[needed]) - 1
+                if not left[needed] and isinstance(graph.get(needed), (Task, Alias, DataNode)):
+                    own.append(needed)
+                    waiting.append(needed)
+        graph[key] = Task.fuse(*map(graph.pop, own), key=key)
+
+
 def _window_root(
     results: da.Array, box: tuple[slice, ...], combine: Callable[[Sequence[Part]], Part], grouped: bool
 ) -> tuple[Delayed, int]:
@@ -146,6 +173,7 @@ def _window_root(
     graph = dict(results.__dask_optimize__(results.__dask_graph__(), keys))
     # where dask has fused more than that it leaves aliases behind, which would be tasks of their own
     level = [getattr(graph[key], "target", key) for key in keys]
+    _fuse_private(graph, level)
     # chunks that wait for a chunk elsewhere, in a worker's memory, stay where that is
     grouped = grouped and len({graph[key].dependencies for key in level}) == 1
     name, leaves = f"combine-{uuid4().hex}", 0 if grouped else len(level)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from dasksom.config import RunConfig
 from dasksom.errors import DasksomError, InputError
 from dasksom.estimator import BatchSOM
 from dasksom.image import (
+    Part,
     Picture,
     RunFolder,
     StoreRun,
@@ -38,7 +40,7 @@ from dasksom.loading import codebook_at, from_codebook
 from dasksom.planning import Plan, check_fits
 from dasksom.probing import Probe, probe
 from dasksom.quantization import check_dither
-from dasksom.resuming import begin, begun, config_of, has_written, how_of, told_how_to_go_on
+from dasksom.resuming import begin, begun, check_unchanged, config_of, has_written, how_of, told_how_to_go_on
 from dasksom.runs import SMALL_BYTES, Run, Summary, Watcher, plan_of
 
 CHUNK_BYTES = 64 << 20
@@ -59,16 +61,17 @@ def _chunk_bytes(config: RunConfig) -> int:
     return min(CHUNK_BYTES, int(parse_bytes(config.cluster.memory_limit)) // CHUNKS_PER_WORKER)
 
 
-def _open(source: str, config: RunConfig, align: int = 1) -> Picture:
-    return open_picture(source, chunk_bytes=_chunk_bytes(config), align=align, **config.input.opening())
+def _open(source: str, config: RunConfig, align: int = 1, unread: Sequence[Part] = ()) -> Picture:
+    how = config.input.opening() | ({"unread": unread} if unread else {})
+    return open_picture(source, chunk_bytes=_chunk_bytes(config), align=align, **how)
 
 
-def _open_for(output: str, source: str, config: RunConfig) -> Picture:
-    """Open an image in chunks that an output can be written in."""
+def _open_for(output: str, source: str, config: RunConfig, unread: Sequence[Part] = ()) -> Picture:
+    """Open an image in chunks that an output can be written in; without parts that cannot be read."""
     pixels = _open(source, config).pixels
     # chunks are planned anew, now that it is known how wide the pixels are
     pixel_bytes = pixels.shape[2] * pixels.dtype.itemsize
-    return _open(source, config, chunk_alignment(output, config.output.options(), pixel_bytes))
+    return _open(source, config, chunk_alignment(output, config.output.options(), pixel_bytes), unread)
 
 
 def _check_output_format(output: str, picture: Picture, units: int, config: RunConfig) -> None:
@@ -78,7 +81,7 @@ def _check_output_format(output: str, picture: Picture, units: int, config: RunC
         dtype=picture.pixels.dtype,
         units=units,
         with_image=config.output.image,
-        nodata=picture.has_gaps,
+        nodata=picture.has_gaps or config.input.skips,
         options=config.output.options(),
     )
 
@@ -169,19 +172,23 @@ def quantize(
     check_dither(config.output.dither, image)
     _check_output_format(output, picture, som.units, config)
     if config.output.report:
-        check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + picture.has_gaps)
+        gaps = picture.has_gaps or config.input.skips
+        check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + gaps)
     how = how_of("quantize", [source], model, config, _chunk_bytes(config))
     with told_how_to_go_on(output), holding as work, Sums() as sums:
         keeper = begin(work, how, [picture], None if codebook is None else codebook.weights)
         run = Run(source, picture, output, config, watcher, keeper)
         # the cluster stops before the output is published, or swept away: no task writes any more then
         with run.on_cluster(config, som, trains=model is None, writes=True) as client:
+            if config.input.skips:
+                run.leave_out_unread(partial(_open_for, output, source, config))
             if model is None:
                 run.train(som, config)
             if not has_written(work):
                 work.clear_place()
             run.write(som, work.place, config.output, sums)
             run.end(som, work.place, client, sums)
+        check_unchanged(work, [source], [_open_for(output, source, config)])
     run.summary.bytes_written = None if is_remote(output) else _stored_bytes(Path(output))
     return run.summary
 
@@ -211,7 +218,14 @@ def train(sources: Sequence[str], model: str, config: RunConfig, watcher: Watche
         if len(found) > 1:
             run.summary.image = f"{run.summary.image} and {len(found) - 1} more"
         with run.on_cluster(config, som, trains=True, writes=False):
-            run.train(som, config, pictures[1:])
+            more = pictures[1:]
+            if config.input.skips:
+                run.leave_out_unread(lambda unread: _open(found[0], config, unread=unread))
+                again = [lambda unread, source=source: _open(source, config, unread=unread) for source in found[1:]]
+                more = list(map(run.readable, more, again))
+            run.train(som, config, more)
+        if isinstance(work, RunFolder):
+            check_unchanged(work, found, [_open(source, config) for source in found])
         som.save(work.place if isinstance(work, RunFolder) else work)
     run.summary.bytes_written = None if is_remote(model) else _stored_bytes(Path(model))
     return run.summary

@@ -57,6 +57,8 @@ class Plan:
     """Those that refine included."""
     train_passes: int
     write_passes: int
+    check_passes: int
+    """That find the chunks that cannot be read."""
     tasks: int
     """In all passes, with those that only combine."""
     units: int
@@ -81,7 +83,7 @@ class Plan:
     def read_bytes(self) -> int:
         """Bytes that all passes read, decoded."""
         passes = 1 if self.kept_bytes else self.train_passes + self.write_passes
-        return passes * self.shape[0] * self.shape[1] * self.pixel_bytes
+        return (passes + self.check_passes) * self.shape[0] * self.shape[1] * self.pixel_bytes
 
     @property
     def _fixed_bytes(self) -> int:
@@ -125,6 +127,7 @@ def plan_run(
     with_image: bool = True,
     threads: int = 1,
     workers: int = 1,
+    checks: bool = False,
 ) -> Plan:
     """Tell what a run will do and need; nothing is read.
 
@@ -141,6 +144,8 @@ def plan_run(
         Whether labels are written, and the rebuilt image beside them.
     threads, workers : int
         Threads of each worker, and workers.
+    checks : bool
+        Whether every chunk is read once to see if it can be.
     """
     height, width, bands = image.shape
     counted = bool(epochs) and som.counts_colors(image)
@@ -158,7 +163,8 @@ def plan_run(
         epochs=epochs,
         train_passes=train_passes,
         write_passes=int(writes),
-        tasks=pass_tasks(image) * (train_passes + int(writes)),
+        check_passes=int(checks),
+        tasks=pass_tasks(image) * (train_passes + int(writes) + int(checks)),
         units=som.units,
         threads=threads,
         kept_bytes=math.ceil(image.nbytes / workers) if kept else 0,
@@ -198,7 +204,7 @@ def check_fits(plan: Plan, memory: int, where: str = "a worker") -> None:
 def describe(plan: Plan) -> str:
     """Tell a plan in a line."""
     rows, columns = plan.chunk
-    passes = plan.train_passes + plan.write_passes
+    passes = plan.train_passes + plan.write_passes + plan.check_passes
     return (
         f"{passes} {'pass' if passes == 1 else 'passes'} over {plan.chunks} chunks of {columns} x {rows} pixels "
         f"({format_bytes(plan.chunk_bytes)}), {plan.tasks} tasks, {format_bytes(plan.read_bytes)} read, "

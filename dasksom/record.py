@@ -53,6 +53,8 @@ class RunRecord(_Record):
     """Height, width, bands; not called a shape, for tifffile takes JSON with that name in a TIFF for its own."""
     dtype: str | None = None
     decoded_bytes: int | None = None
+    not_read: tuple[tuple[int, int, int, int], ...] = ()
+    """Parts of the image that could not be read, and were left out: first and last row, first and last column."""
     history: tuple[EpochRecord, ...] = ()
     quality: QualityRecord | None = None
     started: str | None = None

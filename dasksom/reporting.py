@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dasksom import show
 from dasksom.comparison import compare, count_units
 from dasksom.errors import InputError
-from dasksom.facts import facts, headline, how_compared, how_shown, palette_note
+from dasksom.facts import facts, headline, how_compared, how_shown, how_unread, palette_note
 from dasksom.image import RESULTS, Result, check_output, open_image, open_result, publish, size_on_disk
 from dasksom.overview import Overview
 from dasksom.record import RunRecord
@@ -126,6 +126,8 @@ class _Original:
         path = given or str(record.source)
         told = record.config.get("input", {}) if path == record.source else {}
         opening = {name: told[name] for name in OPENING if told.get(name) is not None}
+        if told.get("on_bad_chunk") == "skip":
+            opening["unread"] = record.not_read
         try:
             return cls(path, open_image(path, chunk_bytes=CHUNK_BYTES, **opening))
         except InputError as error:
@@ -144,6 +146,8 @@ def _report(
         notes.append(NO_DATA if comparison is None else how_compared(comparison, result))
     else:
         notes.append(original.missing)
+    if record.not_read:
+        notes.append(f"Not all of the image was read: {how_unread(record.not_read)}.")
     palette = Palette.of(result.palette)
     if result.palette.shape[1] != 3 or result.palette.dtype != np.uint8:
         notes.append(how_shown(palette, result))

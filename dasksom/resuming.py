@@ -15,7 +15,7 @@ from typing import Any
 from dasksom.checkpoint import HOW, Checkpoint, Patient
 from dasksom.config import RunConfig
 from dasksom.errors import DasksomError, InputError
-from dasksom.image import Picture, RunFolder, StoreRun, is_remote, run_folder, shown
+from dasksom.image import Picture, RunFolder, StoreRun, fingerprint, is_remote, run_folder, shown
 from dasksom.ledger import RECORD
 
 VERSIONS = ("dasksom", "numba", "numpy", "zarr")
@@ -59,8 +59,7 @@ def begin(work: Work, how: How, images: Sequence[Picture], codebook: Any = None)
     for section in ("map", "input", "output"):
         identity |= {f"{section}.{name}": value for name, value in how.config[section].items()}
     for source, picture in zip(how.sources, images, strict=True):
-        mask = None if picture.mask is None else picture.mask.name
-        identity[f"image {source}"] = [picture.pixels.name, mask, str(picture.pixels.chunks)]
+        identity[f"image {source}"] = [fingerprint(picture), str(picture.pixels.chunks)]
     changed = kept.changes(identity)
     for source in how.sources:
         changed = [f"{source} has changed" if one.startswith(f"image {source}:") else one for one in changed]
@@ -74,6 +73,26 @@ def begin(work: Work, how: How, images: Sequence[Picture], codebook: Any = None)
         kept.agree(identity)
         kept.save(HOW, json.dumps(asdict(how)))
     return Patient(kept, begun=begun)
+
+
+def check_unchanged(work: Work, sources: Sequence[str], again: Sequence[Picture]) -> None:
+    """Refuse to publish what was made of images that changed while they were read, and forget it.
+
+    Parameters
+    ----------
+    work : where the records are kept
+    sources : what to call the images
+    again : the images, opened now
+
+    Raises
+    ------
+    InputError
+    """
+    then = Checkpoint(work.records).identity() or {}
+    for source, picture in zip(sources, again, strict=True):
+        if then.get(f"image {_lasting(source)}", [None])[0] != fingerprint(picture):
+            work.records.clear()
+            raise InputError(f"{shown(source)}: has changed while it was read; leave it alone, and begin anew")
 
 
 def has_written(work: Work) -> bool:

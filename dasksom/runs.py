@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import version
@@ -12,16 +12,17 @@ from typing import Any, Protocol
 import dask.array as da
 
 from dasksom.arrays import as_weights
-from dasksom.checkpoint import TRAINED
+from dasksom.checkpoint import TRAINED, UNREAD
 from dasksom.cluster import Workers, connect, count_tasks
 from dasksom.config import OutputSection, RunConfig
 from dasksom.estimator import BatchSOM
-from dasksom.image import Picture, Sums, Unfinished, annotate, create_writer, shown, write_manifest
+from dasksom.image import Part, Picture, Sums, Unfinished, annotate, create_writer, shown, write_manifest
 from dasksom.ledger import Ledger
 from dasksom.overview import Overview
 from dasksom.passes import Keeper, keep_with_mask, workers
 from dasksom.planning import Plan, check_fits, describe, plan_run
 from dasksom.quantization import quantize_into
+from dasksom.readability import find_unread
 from dasksom.record import RunRecord, cluster_of
 from dasksom.som.quality import Quality
 from dasksom.training import Epoch
@@ -68,6 +69,8 @@ class Summary:
     """Time of each stage."""
     record: RunRecord = field(default_factory=RunRecord)
     """What the run tells of itself."""
+    not_read: tuple[Part, ...] = ()
+    """Parts of the image that could not be read: first and last row, first and last column."""
     overview: Overview | None = None
     """A small view of the image and its labels, where a report is made of the run."""
     plan: str = ""
@@ -114,6 +117,7 @@ class Run:
     ) -> None:
         self.picture, self.watcher, self.keeper = picture, watcher, keeper
         self.image, self.mask = picture.pixels, picture.mask
+        self._checked = 0
         self.summary = Summary(shown(source), self.image.shape, str(self.image.dtype), shown(output), 0)
         self.record = RunRecord.begin(shown(source), self.image, config.model_dump(mode="json"))
 
@@ -123,7 +127,7 @@ class Run:
         self.watcher.stage(name, height * width)
         start = time.perf_counter()
         yield
-        self.summary.seconds[name] = time.perf_counter() - start
+        self.summary.seconds[name] = self.summary.seconds.get(name, 0.0) + time.perf_counter() - start
 
     def _progress(self, done: int, total: int) -> None:
         if done == total:
@@ -146,6 +150,25 @@ class Run:
             check_fits(plan, there.memory)
             yield client
         self.summary = replace(self.summary, **asdict(counts))
+
+    def readable(self, picture: Picture, again: Callable[[Sequence[Part]], Picture]) -> Picture:
+        """Have every chunk of a picture read once, and open it again without those that cannot be."""
+        name = f"{UNREAD}-{self._checked}"
+        self._checked += 1
+        parts = None if self.keeper is None else self.keeper.load(name)
+        if parts is None:
+            with self._stage("check"):
+                parts = find_unread(picture, self._progress).parts
+            if self.keeper is not None:
+                self.keeper.save(name, parts)
+        self.summary.not_read += parts
+        return again(parts)
+
+    def leave_out_unread(self, again: Callable[[Sequence[Part]], Picture]) -> None:
+        """Leave out of the run's own image what cannot be read."""
+        self.picture = self.readable(self.picture, again)
+        self.image, self.mask = self.picture.pixels, self.picture.mask
+        self.record = self.record.model_copy(update={"not_read": self.summary.not_read})
 
     def train(self, som: BatchSOM, config: RunConfig, more: Sequence[Picture] = ()) -> None:
         """Train a map on all pixels of the image, and of more images; or take up the one that was trained."""
@@ -241,4 +264,5 @@ def plan_of(image: da.Array, som: BatchSOM, config: RunConfig, there: Workers, *
         with_image=config.output.image,
         threads=there.threads,
         workers=there.count,
+        checks=config.input.skips,
     )

@@ -38,6 +38,7 @@ FLOORS = {
     "comparison": 1,
     "overview": 1,
     "ledger": 0.75,
+    "readability": 1,
     "regions": 0.5,
     "record": 1.5,  # of a training
     "passes": 0.5,  # knows dask and nothing of images or maps; the floor above runs on it

@@ -85,24 +85,51 @@ class _CountTasks:
             self.computed += 1
 
 
-@pytest.mark.parametrize("kind", ["read", "computed", "kept"])
+def _tell_sums(block, corner, *beside):
+    return [(corner, *(float(one.sum()) for one in (block, *beside)))]
+
+
+def _read_once(block, block_id, reads):
+    reads.append(block_id)
+    return block
+
+
+def test_map_chunks__reads_a_chunk_once_for_an_image_and_what_lies_beside_it():
+    data, image = _image()
+    reads = []
+    read = da.map_blocks(_read_once, image, reads=reads, meta=image._meta)
+    first = da.map_blocks(np.delete, read, [1, 2], axis=2, chunks=(*image.chunks[:2], (1,)), meta=image._meta)
+    shared = da.ones((37, 50, 3), chunks=(37, 50, 3))[:, :, :1].rechunk((10, 7, 1))  # one task that all chunks need
+    found = passes.reduce_chunks(first, _tell_sums, _chain, beside=[read[..., 1:2] * 2, read[..., 2:] > 0.5, shared])
+    assert len(reads) == len(found) == passes.chunk_count(image)
+    assert sum(total for _, total, *_ in found) == pytest.approx(data[..., 0].sum())
+    assert sum(total for _, _, total, *_ in found) == pytest.approx(data[..., 1].sum() * 2)
+    assert sum(total for _, _, _, total, _ in found) == (data[..., 2] > 0.5).sum()
+    assert sum(total for *_, total in found) == 37 * 50
+
+
+@pytest.mark.parametrize("kind", ["read", "computed", "kept", "masked", "kept and masked"])
 def test_map_chunks__at_most_1_1_tasks_a_chunk(client, kind):
     from distributed import SchedulerPlugin
 
     _, image = _image((330, 170, 3), (10, 10, 3))
+    beside = []
     if kind == "computed":
         image = (image * 2).astype(np.float32) + 1
-    if kind == "kept":
+    if kind in ("kept", "kept and masked"):
         image = image.persist()
         wait(image)
     image = image[10:, 10:]
+    if "masked" in kind:  # image and mask are made of the same chunks
+        beside = [(image[..., :1] > 0.5) & (image[..., 1:2] > 0.5), image.sum(axis=2, keepdims=True) * 2]
+        image = da.map_blocks(np.delete, image, 2, axis=2, chunks=(*image.chunks[:2], (2,)), meta=image._meta)
 
     class Counter(_CountTasks, SchedulerPlugin):
         async def start(self, scheduler):
             scheduler.counter = self
 
     client.register_plugin(Counter())
-    passes.reduce_chunks(image, _tell, _chain)
+    passes.reduce_chunks(image, _tell_sums, _chain, beside=beside)
     computed = client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.counter.computed)
     client.unregister_scheduler_plugin("count-tasks")
     assert passes.chunk_count(image) == 512

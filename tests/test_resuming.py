@@ -335,3 +335,15 @@ def test_trouble_with_files__is_told_in_words(tmp_path, number, told):
     with pytest.raises(DasksomError, match=f"^/place/chunk: .*{told}") as caught:
         fail()
     assert "dasksom resume" in caught.value.__notes__[0]
+
+
+def test_an_image_that_changes_while_it_is_read__is_not_published(image, tmp_path):
+    class Changes(Stops):
+        def stage(self, name, pixels):
+            if name == "write":
+                chunk = Path(image, "c/1/1/0")
+                chunk.write_bytes(chunk.read_bytes())
+
+    with pytest.raises(InputError, match=r"image\.zarr: has changed while it was read; leave it alone, and begin anew"):
+        pipeline.quantize(image, str(tmp_path / "out.zarr"), config(), Changes())
+    assert [path.name for path in tmp_path.iterdir()] == ["image.zarr"]

@@ -2,6 +2,7 @@
 
 from dasksom.image.checksums import Sums
 from dasksom.image.chunks import plan_chunks
+from dasksom.image.fingerprints import fingerprint
 from dasksom.image.folders import images_in
 from dasksom.image.locations import is_remote, read_object, shown
 from dasksom.image.mosaic import mosaic_array, write_mosaic
@@ -15,6 +16,7 @@ from dasksom.image.results import RESULTS, Result, annotate, check_result, open_
 from dasksom.image.run_folders import RunFolder, check_unfinished, run_folder, run_on_disk
 from dasksom.image.selection import parse_select
 from dasksom.image.unfinished import Unfinished
+from dasksom.image.unread import Part, Readable, merged, unread_in
 from dasksom.image.verifying import verify
 from dasksom.image.writing import check_format, chunk_alignment, create_writer, output_suffix
 from dasksom.image.zarr_targets import write_manifest
@@ -23,7 +25,9 @@ __all__ = [
     "ALPHA",
     "RESULTS",
     "Options",
+    "Part",
     "Picture",
+    "Readable",
     "Result",
     "RunFolder",
     "Source",
@@ -38,9 +42,11 @@ __all__ = [
     "check_unfinished",
     "chunk_alignment",
     "create_writer",
+    "fingerprint",
     "images_in",
     "is_remote",
     "locate_output",
+    "merged",
     "mosaic_array",
     "open_image",
     "open_picture",
@@ -58,6 +64,7 @@ __all__ = [
     "shown",
     "size_on_disk",
     "unfinished_run",
+    "unread_in",
     "verify",
     "write_manifest",
     "write_mosaic",

@@ -26,6 +26,9 @@ from dasksom.image.paths import local_path, stamp_of
 Stamp = tuple[int, int | str]
 """Size in bytes and time of last change (or what the store says of it): with the path they name a version of a file."""
 
+Member = tuple[str, Stamp | None]
+"""Name of a file, and what names its version; None where there is none."""
+
 STORES = {"s3": "s3fs", "http": "aiohttp", "https": "aiohttp", "gs": "gcsfs", "abfs": "adlfs"}
 """Schemes of remote stores that are read, and the package that each takes."""
 
@@ -54,6 +57,11 @@ class Location:
     def remote(self) -> bool:
         """Whether this is a URL."""
         return _SCHEME.match(self.path) is not None
+
+    @property
+    def lists_nothing(self) -> bool:
+        """Whether this is on a server that does not tell what else it has."""
+        return urlsplit(self.path).scheme.lower() in ("http", "https")
 
     @property
     def name(self) -> str:
@@ -119,8 +127,30 @@ class Location:
         told = system.info(path)
         if told.get("size") is None:
             raise OSError("the server does not tell how long it is")
-        changed = next((told[key] for key in ("ETag", "LastModified", "Last-Modified", "mtime") if told.get(key)), 0)
-        return int(told["size"]), str(changed)
+        return _stamp_told(told)
+
+    def member(self) -> Member:
+        """Tell the file and its version, as it is now."""
+        if self.remote:
+            file_system(self)[0].invalidate_cache()
+        try:
+            return self.name, self.stamp()
+        except OSError:
+            return self.name, None
+
+    def members(self, keys: Iterable[str]) -> Iterator[Member]:
+        """Tell files below this place and their versions; many of them quickly, where the disk or the store can."""
+        listed = listed_below(self)
+        for key in keys:
+            if listed is not None:
+                yield key, listed.get(key)
+            elif self.remote:
+                yield self.below(key).member()
+            else:
+                try:
+                    yield key, stamp_of(f"{self.path}/{key}")
+                except OSError:
+                    yield key, None
 
     def exists(self) -> bool:
         """Tell whether there is a file."""
@@ -196,6 +226,31 @@ def locate(path: str | os.PathLike[str], storage: Mapping[str, Any] | None = Non
     except TypeError:
         raise InputError("storage: text, numbers, lists and mappings are accepted, nothing else") from None
     return Location(text, options)
+
+
+def listed_below(location: Location) -> dict[str, Stamp] | None:
+    """Return the objects below a place on a store, and their versions, by their names from there; None without lists.
+
+    Raises
+    ------
+    InputError
+        The store cannot be reached.
+    """
+    if not location.remote or location.lists_nothing:
+        return None
+    system, path = file_system(location)
+    system.invalidate_cache()
+    try:
+        found = system.find(path, detail=True)
+    except Exception as error:
+        raise location.refusal(f"its objects cannot be listed: {error}") from None
+    start = len(path.rstrip("/")) + 1
+    return {name[start:]: _stamp_told(told) for name, told in found.items()}
+
+
+def _stamp_told(told: Mapping[str, Any]) -> Stamp:
+    changed = next((told[key] for key in ("ETag", "LastModified", "Last-Modified", "mtime") if told.get(key)), 0)
+    return int(told["size"]), str(changed)
 
 
 def is_remote(path: str | os.PathLike[str]) -> bool:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
 import dask.array as da
 import numpy as np
-from dask.base import tokenize
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.locations import Member
 from dasksom.image.protocols import Source
 
 
@@ -100,6 +101,15 @@ class MaskSource:
         """Always bool."""
         return np.dtype(np.bool_)
 
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """That of the mask, and what of it."""
+        return "mask", self.source.identity, self.shape, self.bands
+
+    def members(self) -> Iterator[Member]:
+        """Tell those of the mask."""
+        return self.source.members()
+
     def __getitem__(self, region: tuple[slice, slice]) -> NDArray[np.bool_]:
         """Read a region, nearest pixel of the mask for each of the other image's."""
         rows, columns = (self._places(axis, part) for axis, part in enumerate(region[:2]))
@@ -116,13 +126,13 @@ class MaskSource:
         return (2 * places + 1) * own // (2 * length)
 
 
-def mask_array(source: Source, pixels: da.Array, named: str, alpha: int | None = None) -> da.Array:
-    """Return where an image's pixels count by another image: (height, width), bool, in the image's chunks.
+def mask_of(source: Source, size: tuple[int, int], named: str, alpha: int | None = None) -> MaskSource:
+    """Return where an image's pixels count by another image.
 
     Parameters
     ----------
     source : the mask: 0 in all bands where a pixel does not count
-    pixels : the image
+    size : height and width of the image
     named : what the mask is called, for messages
     alpha : number of the mask's last band if it is alpha, which is not looked at
 
@@ -131,19 +141,8 @@ def mask_array(source: Source, pixels: da.Array, named: str, alpha: int | None =
     InputError
         Its size is neither the image's nor that of a lower resolution of it.
     """
-    height, width = pixels.shape[:2]
     bands = source.shape[2] - (alpha is not None)
-    wrapped = MaskSource(source, (height, width), _factor((height, width), source.shape[:2], named), bands)
-    chunks = pixels.chunks[:2]
-    return da.from_array(
-        wrapped,
-        chunks=chunks,
-        name=f"mask-{tokenize(source.identity, (height, width), bands, chunks)}",
-        meta=np.empty((0, 0), np.bool_),
-        asarray=False,
-        inline_array=True,
-        lock=False,
-    )
+    return MaskSource(source, size, _factor(size, source.shape[:2], named), bands)
 
 
 def _factor(size: tuple[int, int], own: tuple[int, int], named: str) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ of colors grows as it does in photographs, and noise keeps codecs from compressi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -24,6 +24,7 @@ from PIL import Image
 from zarr.codecs import BloscCodec, ZstdCodec
 
 from dasksom.errors import InputError
+from dasksom.image.locations import Member
 from dasksom.image.protocols import Region
 from dasksom.image.publishing import publish
 
@@ -88,6 +89,10 @@ class MosaicSource:
     def identity(self) -> tuple[Any, ...]:
         """Side and seed."""
         return "mosaic", self.side, self.seed
+
+    def members(self) -> Iterator[Member]:
+        """Tell nothing: it is read from no file."""
+        return iter(())
 
     def __getitem__(self, region: Region) -> NDArray[np.uint8]:
         """Make a region; see `Source`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageErro
 
 from dasksom.errors import InputError
 from dasksom.image.checksums import Stored
-from dasksom.image.locations import Location, Stamp, check_unchanged
+from dasksom.image.locations import Location, Member, Stamp, check_unchanged
 from dasksom.image.palettes import check_paletted, may_be_paletted
 from dasksom.image.picture import Found
 from dasksom.image.protocols import (
@@ -101,6 +102,10 @@ class PhotographSource:
         """Where, size and time of last change."""
         return "photograph", self.location.name, self.stamp
 
+    def members(self) -> Iterator[Member]:
+        """Tell the photograph."""
+        yield self.location.member()
+
     def __getitem__(self, region: Region) -> NDArray[Any]:
         """Read a region; see `Source`."""
         with _decoding:
@@ -140,12 +145,12 @@ def _decoded(location: Location, stamp: Stamp, mode: str, turned: bool) -> NDArr
         with _opened(location) as image:
             upright = ImageOps.exif_transpose(image) if turned else image
             pixels = np.asarray(upright if upright.mode == mode else upright.convert(mode))
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins and remote stores each raise their own
-        raise location.refusal(f"cannot be decoded: {error}; the file is damaged or cut short") from location.cause(
-            error
-        )
+        raise location.refusal(
+            f"its pixels cannot be decoded: {error}; the file is damaged or cut short"
+        ) from location.cause(error)
     return pixels if pixels.ndim == 3 else pixels[:, :, np.newaxis]
 
 

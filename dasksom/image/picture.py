@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import dask.array as da
 
 from dasksom.image.protocols import Source, Tag
+from dasksom.image.unread import Readable
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +20,8 @@ class Found:
     """The value that stands for "no data"."""
     alpha: int | None = None
     """The band that tells how opaque a pixel is."""
+    alpha_is_nodata: bool = False
+    """Whether that band tells which pixels have the no-data value of what is stored, and nothing else."""
     mask: Source | None = None
     """One band of the same size: not 0 where a pixel counts."""
     geo_tags: tuple[Tag, ...] = ()
@@ -46,6 +49,10 @@ class Picture:
     """Unit of `pixel_size`, as OME-NGFF spells it, such as "micrometer"."""
     about: Mapping[str, str] = field(default_factory=dict)
     """What else the file tells, for a person: axes, levels, series, place on earth, what the mask was made of."""
+    sources: tuple[Readable, ...] = ()
+    """What pixels and mask are read from, the image first; empty for arrays."""
+    stored: tuple[int, int] = (1, 1)
+    """Rows and columns of what the file decodes at once."""
 
     @property
     def has_gaps(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.checksums import Stored
+from dasksom.image.locations import Member
 from dasksom.image.options import DEFAULTS, Options
 from dasksom.image.unfinished import Unfinished
 from dasksom.image.zarr_targets import Target
@@ -20,6 +21,21 @@ Tag = tuple[int, int, int, Any, bool]
 
 Region = tuple[slice, slice, slice]
 """Rows, columns and bands of an image; no steps."""
+
+
+def shown_region(region: Sequence[slice | range]) -> str:
+    """Name the rows and columns of a region, for messages."""
+    return f"pixels [{', '.join(f'{part.start}:{part.stop}' for part in region[:2])}]"
+
+
+def cuts(span: range, step: int) -> Iterator[slice]:
+    """Cut a span of rows or columns at the multiples of a step."""
+    at = span.start
+    while at < span.stop:
+        end = min(span.stop, (at // step + 1) * step)
+        yield slice(at, end)
+        at = end
+
 
 JSON = Any
 """What ``json.dumps`` accepts."""
@@ -51,6 +67,9 @@ class Source(Protocol):
     @property
     def identity(self) -> tuple[Any, ...]:
         """What names this version of this file: equal for equal files, different once the file has changed."""
+
+    def members(self) -> Iterator[Member]:
+        """Tell the files that it is read from, each with its version as it is now."""
 
     def __getitem__(self, region: Region) -> NDArray[Any]:
         """Read a region, shape (rows, columns, bands), C-contiguous; InputError if the file cannot be read there."""

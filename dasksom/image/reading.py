@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import isnan
 from typing import Any
 
 import dask.array as da
 import numpy as np
-from dask.base import tokenize
 
 from dasksom.errors import InputError
 from dasksom.image import formats
@@ -18,12 +17,13 @@ from dasksom.image.chunks import plan_chunks
 from dasksom.image.data_arrays import data_array_picture, is_data_array, refuse_others
 from dasksom.image.formats import Opener, open_file
 from dasksom.image.locations import Location, locate
-from dasksom.image.masks import alpha_mask, holds, mask_array, nodata_mask, without_band
+from dasksom.image.masks import MaskSource, alpha_mask, holds, mask_of, nodata_mask, without_band
 from dasksom.image.paths import check_readable
 from dasksom.image.picture import Found, Picture
 from dasksom.image.protocols import Source
 from dasksom.image.selection import Selection, parse_select
 from dasksom.image.tile_folders import open_tile_folder
+from dasksom.image.unread import Part, Readable, Rest, WithoutParts, lazy
 from dasksom.image.vrt import open_vrt
 from dasksom.image.zarr_stores import is_zarr
 
@@ -32,6 +32,8 @@ READERS: dict[str, Opener] = {**formats.READERS, ".vrt": open_vrt}
 
 ALPHA = ("mask", "drop", "band")
 """What becomes of a band of opacity: it tells which pixels count, is left out, or is a band like the others."""
+NODATA = "no-data value"
+"""What a mask was made of, for a person."""
 
 
 def open_image(image: Any, **options: Any) -> da.Array:
@@ -70,6 +72,7 @@ def open_picture(
     storage: Mapping[str, Any] | None = None,
     chunk_bytes: int = 64 * 2**20,
     align: int = 1,
+    unread: Sequence[Part] | None = None,
 ) -> Picture:
     """Open an image with what its file tells beside pixels: which of them count, and where on earth they lie.
 
@@ -101,6 +104,9 @@ def open_picture(
         Wanted bytes of a decoded chunk.
     align : int
         Rows and columns of chunks are multiples of it; `writing.chunk_alignment(output)` says what an output needs.
+    unread : sequence of (first row, last row, first column, last column), optional
+        Parts that are never read and do not count; `dasksom.readability.find_unread` finds those that cannot be read.
+        With this, even of none, what is missing is no error before it is read.
 
     Returns
     -------
@@ -123,23 +129,50 @@ def open_picture(
     """
     if alpha is not None and alpha not in ALPHA:
         raise InputError(f"alpha={alpha!r}: one of {', '.join(ALPHA)} is accepted")
-    selection = Selection(component, series, level, axes, parse_select(select), fill_missing)
+    lenient = unread is not None
+    selection = Selection(component, series, level, axes, parse_select(select), fill_missing, lenient=lenient)
     if isinstance(image, (str, os.PathLike)):
-        location = locate(image, storage)
-        found = open_found(location, selection)
-        pixels = _lazy(found.source, str(location), chunk_bytes, align)
-        picture = Picture(pixels, None, found.nodata, found.geo_tags, found.pixel_size, found.unit, found.about)
-        if found.mask is not None:
-            picture = _masked(picture, mask_array(found.mask, pixels, f"{location} (its own mask)"), "mask of the file")
-        picture = _settle_alpha(picture, found.alpha, alpha)
+        picture = _open_path(locate(image, storage), selection, alpha, nodata, _Cut(chunk_bytes, align, unread or ()))
     elif is_data_array(image):
         picture = _settle_alpha(data_array_picture(image, selection, chunk_bytes, align), None, alpha)
     else:
         refuse_others(image)
     picture = _settle_nodata(picture, nodata)
-    if mask is None:
-        return picture
-    return _masked(picture, _given_mask(mask, picture.pixels, storage, fill_missing), "mask given")
+    if mask is not None:
+        taken = Selection(bools=True, fill_missing=fill_missing, lenient=lenient)
+        picture = _with_mask(picture, mask, storage, taken, unread or ())
+    if unread:
+        rest = lazy(Rest(picture.pixels.shape[:2], tuple(unread)), picture.pixels.chunks[:2], "read")
+        picture = _masked(picture, rest, "parts that can be read")
+    return picture
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """How an image becomes chunks."""
+
+    chunk_bytes: int
+    align: int
+    unread: Sequence[Part]
+
+
+def _open_path(
+    location: Location, selection: Selection, alpha: str | None, nodata: float | str | None, cut: _Cut
+) -> Picture:
+    found = open_found(location, selection)
+    source = _without(found.source, cut.unread)
+    pixels = _lazy(source, found.source, str(location), cut)
+    picture = Picture(
+        pixels, None, found.nodata, found.geo_tags, found.pixel_size, found.unit, found.about,
+        sources=(source,), stored=found.source.storage_chunks,
+    )  # fmt: skip
+    if found.mask is not None:
+        mask = mask_of(found.mask, pixels.shape[:2], f"{location} (its own mask)")
+        picture = _masked_by(picture, mask, cut.unread, "mask of the file")
+    if found.alpha_is_nodata and found.alpha is not None:
+        # like the no-data value that it is, it gives way to another one
+        return _settle_alpha(picture, found.alpha, "drop" if nodata is not None else alpha, NODATA)
+    return _settle_alpha(picture, found.alpha, alpha)
 
 
 def open_source(image: str | os.PathLike[str], *, storage: Mapping[str, Any] | None = None, **selection: Any) -> Source:
@@ -157,25 +190,19 @@ def open_found(location: Location, selection: Selection) -> Found:
     return open_file(location, selection)
 
 
-def _lazy(source: Source, named: str, chunk_bytes: int, align: int) -> da.Array:
+def _without(source: Any, unread: Sequence[Part]) -> Any:
+    return WithoutParts(source, tuple(unread)) if unread else source
+
+
+def _lazy(source: Readable, stored: Source, named: str, cut: _Cut) -> da.Array:
+    height, width, bands = stored.shape
     try:
         rows, columns = plan_chunks(
-            source.shape, source.dtype.itemsize, source.storage_chunks, chunk_bytes=chunk_bytes, align=align
+            stored.shape, stored.dtype.itemsize, stored.storage_chunks, chunk_bytes=cut.chunk_bytes, align=cut.align
         )
     except InputError as error:
         raise InputError(f"{named}: {error}") from error
-    height, width, bands = source.shape
-    chunks = min(rows, height), min(columns, width), bands
-    return da.from_array(
-        source,
-        chunks=chunks,
-        name=f"image-{tokenize(source.identity, chunks)}",
-        meta=np.empty((0, 0, 0), source.dtype),
-        # one task per chunk that holds its own small source, and a plain call to it
-        asarray=False,
-        inline_array=True,
-        lock=False,
-    )
+    return lazy(source, (min(rows, height), min(columns, width), bands), "image")
 
 
 def _masked(picture: Picture, mask: da.Array, of: str) -> Picture:
@@ -185,7 +212,14 @@ def _masked(picture: Picture, mask: da.Array, of: str) -> Picture:
     return replace(picture, mask=both, about={**picture.about, "mask": f"{told}, {of}" if told else of})
 
 
-def _settle_alpha(picture: Picture, band: int | None, wanted: str | None) -> Picture:
+def _masked_by(picture: Picture, mask: MaskSource, unread: Sequence[Part], of: str) -> Picture:
+    """Let fewer pixels count, by another image."""
+    source = _without(mask, unread)
+    array = lazy(source, picture.pixels.chunks[:2], "mask")
+    return _masked(replace(picture, sources=(*picture.sources, source)), array, of)
+
+
+def _settle_alpha(picture: Picture, band: int | None, wanted: str | None, named: str = "alpha") -> Picture:
     """Do with opacity what is wanted; where it is not known to be there, only if a person says so."""
     bands = picture.pixels.shape[2]
     if band is None and wanted is not None and bands in (2, 4):
@@ -193,7 +227,7 @@ def _settle_alpha(picture: Picture, band: int | None, wanted: str | None) -> Pic
     if band is None or wanted == "band" or bands == 1:
         return picture
     colors = replace(picture, pixels=without_band(picture.pixels, band))
-    return colors if wanted == "drop" else _masked(colors, alpha_mask(picture.pixels, band), "alpha")
+    return colors if wanted == "drop" else _masked(colors, alpha_mask(picture.pixels, band), named)
 
 
 def _settle_nodata(picture: Picture, given: float | str | None) -> Picture:
@@ -210,7 +244,7 @@ def _settle_nodata(picture: Picture, given: float | str | None) -> Picture:
         value = _number(given)
     mask = nodata_mask(picture.pixels, value)
     told = replace(picture, nodata=value, about={**picture.about, "no data": f"{value:g}"})
-    return told if mask is None else _masked(told, mask, "no-data value")
+    return told if mask is None else _masked(told, mask, NODATA)
 
 
 def _number(given: float | str) -> float:
@@ -220,15 +254,18 @@ def _number(given: float | str) -> float:
         raise InputError(f"nodata={given!r}: a number, nan or none is accepted") from None
 
 
-def _given_mask(mask: Any, pixels: da.Array, storage: Mapping[str, Any] | None, fill_missing: bool) -> da.Array:
+def _with_mask(
+    picture: Picture, mask: Any, storage: Mapping[str, Any] | None, selection: Selection, unread: Sequence[Part]
+) -> Picture:
+    size, of = picture.pixels.shape[:2], "mask given"
     if isinstance(mask, (str, os.PathLike)):
         location = locate(mask, storage)
-        found = open_found(location, Selection(bools=True, fill_missing=fill_missing))
-        return mask_array(found.source, pixels, str(location), found.alpha)
+        found = open_found(location, selection)
+        return _masked_by(picture, mask_of(found.source, size, str(location), found.alpha), unread, of)
     array = mask if isinstance(mask, da.Array) else da.from_array(np.asarray(mask), chunks=-1)
-    if array.dtype != np.bool_ or array.shape != pixels.shape[:2]:
+    if array.dtype != np.bool_ or array.shape != size:
         raise InputError(
-            f"mask: True where a pixel counts, so an array of bool and shape {pixels.shape[:2]} is needed; "
+            f"mask: True where a pixel counts, so an array of bool and shape {size} is needed; "
             f"got {array.dtype} of {array.shape}. A mask of lower resolution is given as an image file"
         )
-    return array.rechunk(pixels.chunks[:2])
+    return _masked(picture, array.rechunk(picture.pixels.chunks[:2]), of)

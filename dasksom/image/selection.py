@@ -41,6 +41,8 @@ class Selection:
     """Take chunks and tiles that the file lacks for its fill value, where they would be an error else."""
     bools: bool = False
     """Take arrays of bool too, as masks are."""
+    lenient: bool = False
+    """Let what is missing or cut short be an error where it is read, and not before."""
 
 
 def parse_select(given: Mapping[str, Any] | Iterable[str] | None) -> tuple[tuple[str, Picks], ...]:

@@ -23,7 +23,9 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError
 from dasksom.image.locations import Location, Stamp, check_unchanged
 from dasksom.image.masks import holds
+from dasksom.image.protocols import shown_region
 from dasksom.image.tiff_pages import Part, TiffPages, described, find_pages, images_of, level_of, mask_page
+from dasksom.image.tiff_palettes import colors_of, palette_table
 from dasksom.image.tiff_tags import TiffFacts, crs_name, read_facts
 
 Band = tuple[int, int]
@@ -44,15 +46,49 @@ class TiffLayout:
     """What else a person may want to know."""
     masked: bool
     """Whether a page tells which pixels count."""
+    palette: NDArray[np.uint8] | None
+    """Colors of the indices that the pixels are, shape (indices, 3 or, with opacity, 4); None where they are none."""
+
+    @property
+    def axes(self) -> str:
+        """Of the pixels as they are read: the colors of a palette are one more axis than is stored."""
+        return self.pages.axes if self.palette is None else f"{self.pages.axes}s"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Likewise."""
+        return self.pages.shape if self.palette is None else (*self.pages.shape, self.palette.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Likewise."""
+        return self.pages.dtype if self.palette is None else self.palette.dtype
 
     @property
     def storage_chunks(self) -> tuple[int, int]:
         """Rows and columns that must be read at once."""
         return (1, self.pages.width) if self.pages.raw_offsets else self.pages.segment
 
-    def read(self, rows: range, columns: range, bands: Iterable[Band]) -> NDArray[Any]:
-        """Return the pixels of a region: (rows, columns, bands), in this machine's byte order."""
+    def read(self, rows: range, columns: range, bands: Iterable[Band], fill_missing: bool = True) -> NDArray[Any]:
+        """Return the pixels of a region: (rows, columns, bands), in this machine's byte order.
+
+        Raises
+        ------
+        InputError
+            A tile or strip cannot be read; or is missing, where that is not to be filled.
+        """
         bands = tuple(bands)
+        if self.palette is None:
+            return self._stored(rows, columns, bands, fill_missing)
+        out = np.empty((len(rows), len(columns), len(bands)), self.dtype)
+        for page, group in groupby(enumerate(bands), lambda band: band[1][0]):
+            members = list(group)
+            table = self.palette[:, [sample for _, (_, sample) in members]]
+            indices = self._stored(rows, columns, ((page, 0),), fill_missing)[:, :, 0]
+            colors_of(indices, table, out[:, :, members[0][0] : members[-1][0] + 1])
+        return out
+
+    def _stored(self, rows: range, columns: range, bands: tuple[Band, ...], fill_missing: bool) -> NDArray[Any]:
         out = np.empty((len(rows), len(columns), len(bands)), self.pages.dtype)
         if self.pages.raw_offsets:
             self._read_rows(rows, columns, bands, out)
@@ -63,13 +99,22 @@ class TiffLayout:
             target = out[:, :, members[0][0] : members[-1][0] + 1]
             if self.pages.planar:
                 for number, sample in enumerate(wanted):
-                    self._read_segments(page, sample, slice(0, 1), rows, columns, target[:, :, number : number + 1])
+                    self._read_segments(
+                        page, sample, slice(0, 1), rows, columns, target[:, :, number : number + 1], fill_missing
+                    )
             else:
-                self._read_segments(page, 0, _as_slice(wanted), rows, columns, target)
+                self._read_segments(page, 0, _as_slice(wanted), rows, columns, target, fill_missing)
         return out
 
     def _read_segments(
-        self, page: int, plane: int, samples: slice | list[int], rows: range, columns: range, out: NDArray[Any]
+        self,
+        page: int,
+        plane: int,
+        samples: slice | list[int],
+        rows: range,
+        columns: range,
+        out: NDArray[Any],
+        fill_missing: bool,
     ) -> None:
         height, width = self.pages.segment
         down, across = self.pages.grid
@@ -79,8 +124,13 @@ class TiffLayout:
             for j in range(columns.start // width, ceil(columns.stop / width))
         ]
         indices = [(plane * down + i) * across + j for i, j in places]
-        for (i, j), pixels in zip(places, self._decoded(page, indices), strict=True):
+        for (i, j), index, pixels in zip(places, indices, self._decoded(page, indices), strict=True):
             y, x = i * height, j * width
+            if pixels is None and not fill_missing:
+                raise InputError(
+                    f"{self._segment(page, index)} is missing; if it was left out because it holds no data, say "
+                    "--fill-missing (in Python fill_missing=True)"
+                )
             top, left = max(y, rows.start), max(x, columns.start)
             bottom, right = min(y + height, rows.stop), min(x + width, columns.stop)
             target = out[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start]
@@ -96,21 +146,29 @@ class TiffLayout:
         there = [place if all(place) else (0, 0) for place in places]
         parts = self._file(page).read_parts(place for place in there if place[1])
         for index, (_, count) in zip(indices, there, strict=True):
-            yield self._decode_one(stored, index, next(parts), count) if count else None
+            data = next(parts) if count else b""
+            if len(data) != count:
+                raise InputError(f"{self._segment(page, index)} ends too early; the file is cut short: copy it again")
+            yield self._decode_one(page, index, data) if count else None
 
-    def _decode_one(self, page: Any, index: int, data: bytes, count: int) -> NDArray[Any] | None:
-        if len(data) != count:
-            raise InputError(
-                f"{self.location}: ends inside tile or strip {index}; the file is cut short: copy it again"
-            )
-        first = self.pages.pages[0]
+    def _decode_one(self, page: int, index: int, data: bytes) -> NDArray[Any] | None:
+        stored, first = self.pages.pages[page], self.pages.pages[0]
         try:
-            pixels, _, _ = self.decode(data, index, jpegtables=page.jpegtables, jpegheader=first.jpegheader)
+            pixels, _, _ = self.decode(data, index, jpegtables=stored.jpegtables, jpegheader=first.jpegheader)
+        except MemoryError:
+            raise
         except Exception as error:  # every codec raises its own
-            raise InputError(
-                f"{self.location}: tile or strip {index} cannot be decoded: {error}; the file is damaged"
-            ) from error
+            raise InputError(f"{self._segment(page, index)} cannot be decoded: {error}; the file is damaged") from error
         return None if pixels is None else pixels[0]
+
+    def _segment(self, page: int, index: int) -> str:
+        """Name a tile or strip, for messages: file, number, pixels."""
+        (height, width), (down, across) = self.pages.segment, self.pages.grid
+        i, j = divmod(index % (down * across), across)
+        rows = slice(i * height, min((i + 1) * height, self.pages.height))
+        columns = slice(j * width, min((j + 1) * width, self.pages.width))
+        of = f" of page {page}" if len(self.pages.pages) > 1 else ""
+        return f"{self._file(page)}: tile or strip {index}{of}, {shown_region((rows, columns))},"
 
     def _read_rows(self, rows: range, columns: range, bands: tuple[Band, ...], out: NDArray[Any]) -> None:
         """Read rows that lie in the file as they are; all samples of a pixel together, or plane by plane."""
@@ -138,29 +196,37 @@ class TiffLayout:
         whole = len(columns) == self.pages.width
         parts = [raw.reshape(-1)] if whole else list(raw)
         offsets = [start + ((rows.start + i) * self.pages.width + columns.start) * pixel for i in range(len(parts))]
+        if not start:
+            raise InputError(
+                f"{self._file(band[0])}: page {band[0]} has no pixels; the file is cut short: copy it again"
+            )
+        cut_short = InputError(
+            f"{self._file(band[0])}: ends inside {shown_region((rows, columns))}; it is cut short: copy it again"
+        )
         if self.location.remote:
             read = self.location.read_parts((at, part.nbytes) for at, part in zip(offsets, parts, strict=True))
             for part, data in zip(parts, read, strict=True):
                 if len(data) != part.nbytes:
-                    raise self._cut_short()
+                    raise cut_short
                 part[...] = np.frombuffer(data, np.uint8)
             return
         with open(self._file(band[0]).path, "rb", buffering=0) as file:
             for at, part in zip(offsets, parts, strict=True):
                 file.seek(at)
-                self._read_into(file, part)
+                if not _read_into(file, part):
+                    raise cut_short
 
-    def _read_into(self, file: BinaryIO, part: NDArray[Any]) -> None:
-        # one read may return less than asked for: Linux gives at most 2 GiB
-        view, done = part.data, 0
-        while done < len(view):
-            count = file.readinto(view[done:])  # type: ignore[attr-defined]
-            if not count:
-                raise self._cut_short()
-            done += count
 
-    def _cut_short(self) -> InputError:
-        return InputError(f"{self.location}: ends inside its pixels; the file is cut short: copy it again")
+def _read_into(file: BinaryIO, part: NDArray[Any]) -> bool:
+    """Fill an array from a file; return whether the file had enough."""
+    # one read may return less than asked for: Linux gives at most 2 GiB
+    view, done = part.data, 0
+    while done < len(view):
+        count = file.readinto(view[done:])  # type: ignore[attr-defined]
+        if not count:
+            return False
+        done += count
+    return True
 
 
 def _as_slice(wanted: list[int]) -> slice | list[int]:
@@ -217,17 +283,25 @@ def _parsed(location: Location, tiff: Any, part: Part) -> TiffLayout:
         about["place on earth"] = crs
     fill = facts.nodata if facts.nodata is not None and holds(pages.dtype, facts.nodata) else 0
     masked = mask_page(tiff, level) is not None
+    palette = None if part.mask else palette_table(location, level.keyframe, full, facts.nodata)
+    if palette is not None:
+        about["palette"] = f"{len(palette)} colors, read as RGB of 8 bits"
+        if palette.shape[1] > len("RGB"):
+            about["no data"] = f"index {fill:g} of the palette"
     # `decode` is made here: it needs tags, which need the open file
-    return TiffLayout(location, pages, pages.pages[0].keyframe.decode, fill, facts, tuple(about.items()), masked)
+    decode = pages.pages[0].keyframe.decode
+    return TiffLayout(location, pages, decode, fill, facts, tuple(about.items()), masked, palette)
 
 
-def whole_image(location: Location, stamp: Stamp, part: Part, bands: tuple[Band, ...]) -> NDArray[Any]:
+def whole_image(
+    location: Location, stamp: Stamp, part: Part, bands: tuple[Band, ...], fill_missing: bool
+) -> NDArray[Any]:
     """Return all pixels of a TIFF that is one compressed strip: kept, because any part costs as much as the whole."""
     layout = tiff_layout(location, stamp, part)
     with _reading:
-        return _whole(layout, bands)
+        return _whole(layout, bands, fill_missing)
 
 
 @lru_cache(maxsize=1)
-def _whole(layout: TiffLayout, bands: tuple[Band, ...]) -> NDArray[Any]:
-    return layout.read(range(layout.pages.height), range(layout.pages.width), bands)
+def _whole(layout: TiffLayout, bands: tuple[Band, ...], fill_missing: bool) -> NDArray[Any]:
+    return layout.read(range(layout.pages.height), range(layout.pages.width), bands, fill_missing)

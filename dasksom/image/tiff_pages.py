@@ -13,13 +13,11 @@ import tifffile
 from dasksom.errors import InputError
 from dasksom.image.locations import Location
 from dasksom.image.pixels import check_dtype, check_not_empty
+from dasksom.image.tiff_palettes import PALETTE
 
-_PHOTOMETRIC = {1: "MINISBLACK", 2: "RGB", 6: "YCBCR"}
+_PHOTOMETRIC = {1: "MINISBLACK", 2: "RGB", PALETTE: "PALETTE", 6: "YCBCR"}
 _TO_RGB = "convert it to RGB first (ImageMagick: convert IN -type TrueColor OUT.tif; or Pillow's image.convert('RGB'))"
-_WAY_OUT = {
-    3: f"its pixels are indices into a palette: {_TO_RGB}",
-    5: f"its colors are CMYK: {_TO_RGB}",
-}
+_WAY_OUT = {5: f"its colors are CMYK: {_TO_RGB}"}
 _JPEG = {6, 7, 34892, 33007}
 """Compressions whose decoders turn YCbCr to RGB."""
 _MASK = 4
@@ -220,7 +218,7 @@ def _files(location: Location, pages: tuple[Any, ...]) -> tuple[Location, ...]:
 
 
 def _check_kind(location: Location, page: Any, mask: bool) -> None:
-    """Refuse pixels that are not gray levels, RGB or plain bands, and codecs that are not installed."""
+    """Refuse pixels that are not gray levels, RGB, indices or plain bands, and codecs that are not installed."""
     if not mask and page.photometric is not None and int(page.photometric) not in _PHOTOMETRIC:
         name = getattr(page.photometric, "name", page.photometric)
         way_out = _WAY_OUT.get(int(page.photometric), "convert it to RGB or to plain gray levels first")

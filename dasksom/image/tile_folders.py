@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise, product
 from pathlib import Path
 
 from dasksom.errors import InputError
@@ -12,8 +12,9 @@ from dasksom.image.formats import READERS
 from dasksom.image.locations import Location
 from dasksom.image.paths import stamp_of
 from dasksom.image.picture import Found
+from dasksom.image.protocols import Source
 from dasksom.image.selection import Selection
-from dasksom.image.tiles import Tile, Tiling, headers, open_tiles
+from dasksom.image.tiles import Tile, Tiling, headers, open_tiles, tile_found
 
 _ROW, _COLUMN = {"r", "row", "y"}, {"c", "col", "column", "x"}
 _NUMBER = re.compile(r"([A-Za-z]*)[ _=-]?(\d+)")
@@ -46,19 +47,20 @@ def open_tile_folder(location: Location, selection: Selection) -> Found:
 def parse_folder(location: Location) -> Tiling:
     """Find out where the tiles of a folder lie."""
     grid = _grid(location, tile_names(location.local))
-    # what tiles lack is checked, or allowed, where the image is opened
-    found = headers([Location(str(path)) for row in grid for path in row], fill_missing=True)
-    sources = [[found[Location(str(path))].source for path in row] for row in grid]
-    heights, widths = [row[0].shape[0] for row in sources], [source.shape[1] for source in sources[0]]
-    first = found[Location(str(grid[0][0]))]
-    for i, row in enumerate(sources):
-        for j, source in enumerate(row):
-            if source.shape != (heights[i], widths[j], first.source.shape[2]):
-                raise InputError(
-                    f"{grid[i][j]}: has {source.shape[0]} x {source.shape[1]} pixels of {source.shape[2]} bands, "
-                    f"but its row and column of tiles have {heights[i]} x {widths[j]} of {first.source.shape[2]}; "
-                    "tiles must not overlap or leave gaps"
-                )
+    # what tiles lack, and whether all can be opened, is checked, or allowed, where the image is opened
+    found = headers([Location(str(path)) for row in grid for path in row], fill_missing=True, lenient=True)
+    sources = {path: found[Location(str(path))].source for row in grid for path in row if Location(str(path)) in found}
+    heights = [_side(row, sources, 0) for row in grid]
+    widths = [_side(column, sources, 1) for column in zip(*grid, strict=True)]
+    first = next(iter(found.values()))
+    for i, j in product(range(len(grid)), range(len(grid[0]))):
+        source = sources.get(grid[i][j])
+        if source is not None and source.shape != (heights[i], widths[j], first.source.shape[2]):
+            raise InputError(
+                f"{grid[i][j]}: has {source.shape[0]} x {source.shape[1]} pixels of {source.shape[2]} bands, "
+                f"but its row and column of tiles have {heights[i]} x {widths[j]} of {first.source.shape[2]}; "
+                "tiles must not overlap or leave gaps"
+            )
     tops, lefts = list(accumulate(heights, initial=0)), list(accumulate(widths, initial=0))
     tiles = tuple(
         Tile(Location(str(path)), tops[i], lefts[j], heights[i], widths[j])
@@ -68,6 +70,16 @@ def parse_folder(location: Location) -> Tiling:
     shape = tops[-1], lefts[-1], first.source.shape[2]
     nodata = first.nodata if all(one.nodata == first.nodata for one in found.values()) else None
     return Tiling(shape, first.source.dtype, tiles, nodata=nodata, alpha=first.alpha)
+
+
+def _side(tiles: Sequence[Path], sources: Mapping[Path, Source], axis: int) -> int:
+    """Return the height of a row of tiles, or the width of a column, by the first one that can be opened."""
+    for path in tiles:
+        if path in sources:
+            return sources[path].shape[axis]
+    return tile_found(Location(str(tiles[0])), fill_missing=True, lenient=True).source.shape[
+        axis
+    ]  # which tells why not
 
 
 def _grid(location: Location, names: Sequence[Path]) -> list[list[Path]]:

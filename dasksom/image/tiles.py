@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.formats import open_file
-from dasksom.image.locations import Location
+from dasksom.image.locations import Location, Member
 from dasksom.image.picture import Found
-from dasksom.image.protocols import Region, Tag
+from dasksom.image.protocols import Region, Tag, shown_region
 from dasksom.image.selection import Selection
 
 _MOST_CELLS = 1 << 24
@@ -88,6 +88,7 @@ class TiledSource:
     stamp: tuple[Any, ...]
     parse: Parser
     fill_missing: bool
+    lenient: bool
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     storage_chunks: tuple[int, int]
@@ -102,8 +103,25 @@ class TiledSource:
         """Where, and what names the version of the files."""
         return "tiles", self.location.name, self.stamp
 
+    def members(self) -> Iterator[Member]:
+        """Tell what says where the tiles lie, and the files of each."""
+        if not self.location.local.is_dir():
+            yield self.location.member()
+        tiles = tiling_of(self.parse, self.location, self.stamp).tiles
+        for location in sorted({tile.location for tile in tiles}, key=str):
+            try:
+                yield from tile_found(location, self.fill_missing, self.lenient).source.members()
+            except InputError:  # it may be left out
+                yield location.member()
+
     def __getitem__(self, region: Region) -> NDArray[Any]:
         """Read a region; see `Source`."""
+        try:
+            return self._read(region)
+        except InputError as error:
+            raise InputError(f"{self.location}: {shown_region(region)}: {error}") from error.__cause__
+
+    def _read(self, region: Region) -> NDArray[Any]:
         tiling = tiling_of(self.parse, self.location, self.stamp)
         rows, columns, bands = (range(length)[part] for part, length in zip(region, self.shape, strict=True))
         out = np.full((len(rows), len(columns), len(bands)), tiling.fill, self.dtype)
@@ -114,7 +132,7 @@ class TiledSource:
                 slice(top - tile.y + tile.top, bottom - tile.y + tile.top),
                 slice(left - tile.x + tile.left, right - tile.x + tile.left),
             )
-            source = tile_found(tile.location, self.fill_missing).source
+            source = tile_found(tile.location, self.fill_missing, self.lenient).source
             pixels = source[(*inside, slice(0, source.shape[2]))]
             target = out[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start]
             for band, stored in tile.bands or [(band, band) for band in range(self.shape[2])]:
@@ -140,15 +158,25 @@ def _tiling(parse: Parser, location: Location, stamp: tuple[Any, ...]) -> Tiling
 
 
 @lru_cache(maxsize=1 << 14)
-def tile_found(location: Location, fill_missing: bool) -> Found:
+def tile_found(location: Location, fill_missing: bool, lenient: bool) -> Found:
     """Open a tile, once per process."""
-    return open_file(location, Selection(fill_missing=fill_missing))
+    return open_file(location, Selection(fill_missing=fill_missing, lenient=lenient))
 
 
-def headers(locations: list[Location], fill_missing: bool) -> dict[Location, Found]:
-    """Open files side by side."""
+def headers(locations: list[Location], fill_missing: bool, lenient: bool) -> dict[Location, Found]:
+    """Open files side by side; if lenient, those that cannot be opened are left out."""
+
+    def opened(location: Location) -> Found | None:
+        try:
+            return tile_found(location, fill_missing, lenient)
+        except InputError:
+            if not lenient:
+                raise
+            return None
+
     with ThreadPoolExecutor(_HEADERS_AT_ONCE) as pool:
-        return dict(zip(locations, pool.map(lambda one: tile_found(one, fill_missing), locations), strict=True))
+        found = zip(locations, pool.map(opened, locations), strict=True)
+        return {location: one for location, one in found if one is not None}
 
 
 def open_tiles(
@@ -165,14 +193,23 @@ def open_tiles(
         if getattr(selection, name):
             raise InputError(f"{location}: --{name} is for single files; leave it out for an image of many")
     tiling = tiling_of(parse, location, stamp)
-    found = headers(sorted({tile.location for tile in tiling.tiles}, key=str), selection.fill_missing)
-    for tile in tiling.tiles:
+    names = sorted({tile.location for tile in tiling.tiles}, key=str)
+    found = headers(names, selection.fill_missing, selection.lenient)
+    readable = [tile for tile in tiling.tiles if tile.location in found]
+    if not readable:
+        raise InputError(f"{location}: none of its {len(names)} tiles can be opened; is {names[0]} an image?")
+    for tile in readable:
         source = found[tile.location].source
         most = max((stored for _, stored in tile.bands), default=tiling.shape[2] - 1)
         if source.dtype != tiling.dtype or most >= source.shape[2]:
             raise InputError(
                 f"{location}: {tile.location} has {source.shape[2]} bands of {source.dtype}, but "
                 f"{most + 1} of {tiling.dtype} are needed; convert the tiles to one type"
+            )
+        if tile.bands and "palette" in found[tile.location].about:
+            raise InputError(
+                f"{location}: {tile.location} holds indices into a palette, which files side by side need not share; "
+                "make one file of them first (GDAL: gdal_translate -co TILED=YES IN.vrt OUT.tif)"
             )
         if tile.top + tile.height > source.shape[0] or tile.left + tile.width > source.shape[1]:
             raise InputError(
@@ -184,15 +221,16 @@ def open_tiles(
             f"{location}: its tiles leave gaps, and it has no no-data value; say --fill-missing to take the gaps for "
             "0, and --nodata 0 if pixels of 0 are not to count"
         )
-    first = found[tiling.tiles[0].location].source
+    first = found[readable[0].location].source
     source = TiledSource(
         location=location,
         stamp=stamp,
         parse=parse,
         fill_missing=selection.fill_missing,
+        lenient=selection.lenient,
         shape=tiling.shape,
         dtype=tiling.dtype,
         storage_chunks=(min(first.storage_chunks[0], tiling.shape[0]), min(first.storage_chunks[1], tiling.shape[1])),
     )
-    about = {**about, "tiles": str(len(found))}
+    about = {**about, "tiles": str(len(names))}
     return Found(source, nodata=tiling.nodata, alpha=tiling.alpha, geo_tags=tiling.geo_tags, about=about)

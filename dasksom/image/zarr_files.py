@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import groupby, product
 from math import prod
 from typing import Any
 
@@ -14,14 +14,15 @@ import zarr
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.image.locations import Location, Stamp
+from dasksom.image.locations import Location, Member, Stamp
 from dasksom.image.ome_zarr import Pyramid
 from dasksom.image.picture import Found
 from dasksom.image.pixels import check_dtype, check_not_empty, guess_axes
-from dasksom.image.protocols import Region
+from dasksom.image.protocols import Region, cuts, shown_region
 from dasksom.image.selection import Selection, View, plan_view
 from dasksom.image.zarr_choice import choose_array
 from dasksom.image.zarr_stores import (
+    ALL_METADATA,
     ZARR_METADATA,
     MissingChunkError,
     WholeStore,
@@ -33,6 +34,8 @@ from dasksom.image.zarr_stores import (
 )
 
 _MOST_CHUNKS_LOOKED_FOR = 200_000
+_MOST_ASKED_FOR = 64
+"""Chunks of a store that lists none, each of which takes a request."""
 
 
 @dataclass(frozen=True)
@@ -66,20 +69,54 @@ class ZarrSource:
         """Where, what of it, and stamp of the array's metadata: chunks changed in place go unnoticed."""
         return "zarr", self.location.name, self.component, self.stamp, self.view.roles, self.view.bands
 
+    def members(self) -> Iterator[Member]:
+        """Tell the array's metadata, and its chunks or shards as far as they are read."""
+        array = _array(self.location, self.component, self.stamp, self.fill_missing)
+        node = self.location.below(self.component)
+        yield from node.members(ALL_METADATA)
+        most = _MOST_ASKED_FOR if node.lists_nothing else _MOST_CHUNKS_LOOKED_FOR
+        yield from node.members(map(array.metadata.encode_chunk_key, _some(_chunks_along(array, self.view), most)))
+
     def __getitem__(self, region: Region) -> NDArray[Any]:
         """Read a region; see `Source`."""
         try:
-            array = _array(self.location, self.component, self.stamp, self.fill_missing)
-            index: Any = self.view.index(region)
-            plain = not any(isinstance(part, list) for part in index)
-            found = np.asarray(array[index] if plain else array.oindex[index])
+            found = self._read(region)
+        except MemoryError:
+            raise
         except Exception as error:  # zarr, numcodecs and the file system each raise their own
-            where = ", ".join(f"{r.start}:{r.stop}" for r in region[:2])
-            damaged = "" if isinstance(error, MissingChunkError) else "; the store is damaged or gone"
+            where, cause = self._first_unread(region) or (shown_region(region), error)
+            damaged = "" if isinstance(cause, MissingChunkError) else "; the store is damaged or gone"
             raise self.location.below(self.component).refusal(
-                f"pixels [{where}] cannot be read: {error}{damaged}"
+                f"{where} cannot be read: {cause}{damaged}"
             ) from self.location.cause(error)
         return np.ascontiguousarray(self.view.upright(found), dtype=self.dtype)
+
+    def _read(self, region: Region) -> NDArray[Any]:
+        array = _array(self.location, self.component, self.stamp, self.fill_missing)
+        index: Any = self.view.index(region)
+        plain = not any(isinstance(part, list) for part in index)
+        return np.asarray(array[index] if plain else array.oindex[index])
+
+    def _first_unread(self, region: Region) -> tuple[str, Exception] | None:
+        """Name the first chunk of a region that cannot be read, by reading one after the other; None if all can be."""
+        array = _array(self.location, self.component, self.stamp, self.fill_missing)
+        files = array.shards or array.chunks
+        rows, columns, bands = (range(n)[part] for n, part in zip(self.shape, region, strict=True))
+        sides = [array.chunks[self.view.roles.index(role)] for role in "yx"]
+        across = array.chunks[self.view.roles.index("c")] if "c" in self.view.roles else 1
+        groups = [list(group) for _, group in groupby(bands, lambda band: self.view.bands[band] // across)]
+        for top, left, group in product(cuts(rows, sides[0]), cuts(columns, sides[1]), groups):
+            piece = top, left, slice(group[0], group[-1] + 1)
+            try:
+                self._read(piece)
+            except MemoryError:
+                raise
+            except Exception as error:
+                first = {"y": top.start, "x": left.start, "c": self.view.bands[group[0]]}
+                at = [first[role] if isinstance(role, str) else role for role in self.view.roles]
+                key = array.metadata.encode_chunk_key(tuple(i // n for i, n in zip(at, files, strict=True)))
+                return f"the {'shard' if array.shards else 'chunk'} {key}, {shown_region(piece)},", error
+        return None
 
 
 def open_zarr(location: Location, selection: Selection) -> Found:
@@ -103,7 +140,7 @@ def open_zarr(location: Location, selection: Selection) -> Found:
     fill_missing = selection.fill_missing or (array.fill_value is not None and array.fill_value != array.fill_value)
     if min(array.shards or array.chunks) < 1:
         raise InputError(f"{named}: has chunks of {array.shards or array.chunks}; its metadata is damaged")
-    if not fill_missing and not location.remote:
+    if not (fill_missing or selection.lenient or location.remote):
         _check_chunks(location.below(component), array, view)
     # a shard is read and decoded as a whole, faster than chunk by chunk; so it is what chunks are planned by
     stored = array.shards or array.chunks
@@ -123,12 +160,7 @@ def open_zarr(location: Location, selection: Selection) -> Found:
 
 def _check_chunks(location: Location, array: zarr.Array[Any], view: View) -> None:
     """Refuse an array on a disk that lacks chunks; of arrays of very many chunks only reading tells."""
-    stored = array.shards or array.chunks
-    places = {"y": range(view.shape[0]), "x": range(view.shape[1]), "c": view.bands}
-    along = [
-        sorted({place // length for place in (places[role] if isinstance(role, str) else (role,))})
-        for role, length in zip(view.roles, stored, strict=True)
-    ]
+    along = _chunks_along(array, view)
     count = prod(len(part) for part in along)
     if count > _MOST_CHUNKS_LOOKED_FOR:
         return
@@ -140,6 +172,26 @@ def _check_chunks(location: Location, array: zarr.Array[Any], view: View) -> Non
             f"{missing[0]}: lost, or never written because they hold the fill value ({array.fill_value}) alone; if so, "
             "say --fill-missing (in Python fill_missing=True)"
         )
+
+
+def _chunks_along(array: zarr.Array[Any], view: View) -> list[list[int]]:
+    """Return the numbers of the chunks, or shards, that an image takes along each stored axis."""
+    places = {"y": range(view.shape[0]), "x": range(view.shape[1]), "c": view.bands}
+    return [
+        sorted({place // length for place in (places[role] if isinstance(role, str) else (role,))})
+        for role, length in zip(view.roles, array.shards or array.chunks, strict=True)
+    ]
+
+
+def _some(along: list[list[int]], most: int) -> Iterator[tuple[int, ...]]:
+    """Yield the places of chunks, of more than `most` a seeded choice, always the same."""
+    sides = tuple(map(len, along))
+    if prod(sides) <= most:
+        yield from product(*along)
+        return
+    chosen = np.unique(np.random.default_rng(0).integers(prod(sides), size=most))
+    for place in zip(*np.unravel_index(chosen, sides), strict=True):
+        yield tuple(part[int(number)] for part, number in zip(along, place, strict=True))
 
 
 @lru_cache(maxsize=16)

@@ -160,12 +160,7 @@ def test_image__name_follows_the_file(tmp_path, pixels):
 @pytest.mark.parametrize(
     ("data", "kwargs", "message"),
     [
-        (
-            np.zeros((20, 20), "u1"),
-            {"photometric": "palette", "colormap": np.zeros((3, 256), "u2")},
-            "PALETTE.*RGB first",
-        ),
-        (np.zeros((20, 20, 4), "u1"), {"photometric": "separated"}, "SEPARATED; its colors are CMYK"),
+        (np.zeros((20, 20, 4), "u1"), {"photometric": "separated"}, "SEPARATED; its colors are CMYK.*RGB first"),
         (np.zeros((20, 20), "u1"), {"photometric": "miniswhite"}, "MINISWHITE"),
         (
             np.zeros((5, 20, 20), "u1"),
@@ -215,7 +210,7 @@ def test_refused__damaged_tile(tmp_path, pixels):
     with path.open("r+b") as file:
         file.seek(offset)
         file.write(bytes(50))
-    with pytest.raises(InputError, match=r"a\.tif: tile or strip 3 cannot be decoded.*damaged"):
+    with pytest.raises(InputError, match=r"a\.tif: tile or strip 3, pixels \[0:64, 192:222\], cannot be decoded"):
         open_image(path).compute()
 
 
