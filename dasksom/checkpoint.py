@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import time
-import zipfile
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from io import BytesIO
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.npz import read_npz
 from dasksom.som.batch import BatchSums
 from dasksom.som.initialization import Moments
 from dasksom.som.quality import Quality
@@ -35,6 +35,8 @@ BEFORE = ".before"
 """Ends the name of the record that was there before."""
 IDENTITY, STATE = "identity", "state"
 """Names of records: what a training is of, and where it is between two epochs."""
+MOST_BYTES = 16 << 30
+"""Of the arrays of a record: more than any counter of colors takes."""
 SECONDS = 2.0
 """Epochs that follow one another faster are not all kept."""
 
@@ -93,9 +95,9 @@ def unpack(content: bytes) -> Any:
     if hashlib.sha256(body).hexdigest().encode() != told:
         raise ValueError("the checksum does not match")
     try:
-        with np.load(BytesIO(body), allow_pickle=False) as arrays:
-            return _restored(json.loads(arrays["record"].tobytes()), arrays)
-    except (KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
+        arrays = read_npz(BytesIO(body), MOST_BYTES)
+        return _restored(json.loads(arrays["record"].tobytes()), arrays)
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a record of this version ({error})") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, prod
@@ -11,8 +12,10 @@ import numpy as np
 import tifffile
 
 from dasksom.errors import InputError
+from dasksom.image.chunks import MAX_STORAGE_CHUNK_BYTES
 from dasksom.image.locations import Location
 from dasksom.image.pixels import check_dtype, check_not_empty
+from dasksom.image.xml_trees import xml_tree
 
 _PHOTOMETRIC = {1: "MINISBLACK", 2: "RGB", 6: "YCBCR"}
 _TO_RGB = "convert it to RGB first (ImageMagick: convert IN -type TrueColor OUT.tif; or Pillow's image.convert('RGB'))"
@@ -84,6 +87,28 @@ class TiffPages:
         return ceil(self.height / self.segment[0]), ceil(self.width / self.segment[1])
 
 
+def check_ome(location: Location, tiff: Any) -> None:
+    """Refuse OME-XML that would have tifffile unfold entities, or look for pixels outside the folder of the file.
+
+    Raises
+    ------
+    InputError
+    """
+    text = tiff.ome_metadata
+    if not isinstance(text, str) or ("FileName" not in text and "<!" not in text):
+        return
+    try:
+        root = xml_tree(text)
+    except InputError as error:
+        raise InputError(f"{location}: its OME-XML cannot be used: {error}; save the image as a plain TIFF") from error
+    for name in (node.get("FileName") for node in root.iter()):
+        if name is not None and (os.path.basename(name) != name or name in ("", ".", "..") or "\\" in name):
+            raise InputError(
+                f"{location}: its OME-XML looks for pixels in {name[:80]!r}; the files of an OME-TIFF lie in one "
+                "folder: copy them there, and save it anew"
+            )
+
+
 def images_of(tiff: Any) -> list[Any]:
     """Return the images of an open TIFF, as tifffile's series; masks of others are none."""
     with_pages = [series for series in tiff.series if series.levels]
@@ -130,6 +155,7 @@ def find_pages(location: Location, tiff: Any, level: Any, mask: bool) -> TiffPag
         raise InputError(f"{location}: page {pages.index(None)} of its axes {axes}, shape {shape}, is missing")
     _check_kind(location, first, mask)
     check_not_empty(str(location), shape)
+    _check_segment(location, first, _segment(first))
     leading = len(axes) - len(first.axes)
     count = prod(shape[:leading]) if leading >= 0 else 0
     behind = len(pages) == 1 < count and first.is_final  # pages without headers of their own
@@ -194,6 +220,17 @@ def mask_page(tiff: Any, level: Any) -> Any:
     return next((page for page in pages if _is_mask(page) and (page.imagelength, page.imagewidth) == size), None)
 
 
+def _check_segment(location: Location, page: Any, segment: tuple[int, int]) -> None:
+    """Refuse tiles that cannot be held: they are decoded as a whole, also where they reach past the image's end."""
+    samples = 1 if int(page.planarconfig or 1) == 2 else int(page.samplesperpixel)
+    size = prod(segment) * samples * page.dtype.itemsize
+    if min(segment) < 1 or (page.is_tiled and size > MAX_STORAGE_CHUNK_BYTES):
+        raise InputError(
+            f"{location}: has tiles or strips of {segment[0]} x {segment[1]} pixels, {size / 2**30:.3g} GiB decoded; "
+            f"from 1 x 1 to {MAX_STORAGE_CHUNK_BYTES / 2**30:.0f} GiB can be read: save it in tiles of 512 x 512"
+        )
+
+
 def _segment(page: Any) -> tuple[int, int]:
     if page.is_tiled:
         return int(page.tilelength), int(page.tilewidth)
@@ -216,6 +253,12 @@ def _files(location: Location, pages: tuple[Any, ...]) -> tuple[Location, ...]:
         return ()
     if location.remote:
         raise InputError(f"{location}: an OME-TIFF of several files is read from a disk alone: copy them all to one")
+    folder = os.path.realpath(location.local.parent)
+    for name in names:
+        if os.path.realpath(os.path.dirname(name)) != folder:
+            raise InputError(
+                f"{location}: looks for pixels in {name}, outside of its folder; copy all its files to one"
+            )
     return tuple(Location(name) for name in names)
 
 

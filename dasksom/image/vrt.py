@@ -15,8 +15,8 @@ from dasksom.image.protocols import Tag
 from dasksom.image.selection import Selection
 from dasksom.image.tiff_tags import tags_of_epsg
 from dasksom.image.tiles import Tile, Tiling, open_tiles
+from dasksom.image.xml_trees import MOST_BYTES, xml_tree
 
-_MOST_BYTES = 64 << 20
 _WAY_OUT = "make a file of it first (GDAL: gdal_translate -co TILED=YES IN.vrt OUT.tif)"
 _TYPES = {
     "Byte": "u1", "Int8": "i1", "UInt16": "u2", "Int16": "i2", "UInt32": "u4", "Int32": "i4", "UInt64": "u8",
@@ -75,17 +75,15 @@ def _with_bands(tile: Tile, bands: tuple[tuple[int, int], ...]) -> Tile:
 
 
 def _root(location: Location) -> ElementTree.Element:
-    if location.stamp()[0] > _MOST_BYTES:
-        raise InputError(f"{location}: {location.stamp()[0]} bytes; a .vrt has at most {_MOST_BYTES}")
-    text = location.local.read_bytes()
-    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:  # never in a .vrt; entities may unfold to gigabytes
-        raise InputError(f"{location}: declares XML entities, which no .vrt needs")
+    size = int(location.stamp()[0])
+    if size > MOST_BYTES:
+        raise InputError(f"{location}: {size} bytes; a .vrt has at most {MOST_BYTES}")
     try:
-        root = ElementTree.fromstring(text)  # noqa: S314 - see above
-    except ElementTree.ParseError as error:
+        root = xml_tree(location.local.read_bytes())
+    except InputError as error:
         raise InputError(f"{location}: is not a GDAL .vrt: {error}") from error
     if root.tag != "VRTDataset":
-        raise InputError(f"{location}: is not a GDAL .vrt: its root is <{root.tag}>, not <VRTDataset>")
+        raise InputError(f"{location}: is not a GDAL .vrt: its root is <{root.tag[:60]}>, not <VRTDataset>")
     return root
 
 

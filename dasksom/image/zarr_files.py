@@ -134,8 +134,8 @@ def _check_count(named: str, stored: Sequence[int], view: View) -> None:
     count = prod(len(_touched(role, length, view)) for role, length in zip(view.roles, stored, strict=True))
     if count > MAX_CHUNKS:
         raise InputError(
-            f"{named}: {count} chunks of {tuple(stored)} hold the image, more than {MAX_CHUNKS}; store it again in larger "
-            "chunks, or in shards of many, or take a coarser level of a pyramid (--level)"
+            f"{named}: {count} chunks of {tuple(stored)} hold the image, more than {MAX_CHUNKS}; store it again in "
+            "larger chunks, or in shards of many, or take a coarser level of a pyramid (--level)"
         )
 
 
@@ -161,8 +161,8 @@ def _check_chunks(location: Location, array: zarr.Array[Any], view: View) -> Non
     decoded = count * prod(stored) * array.dtype.itemsize
     if decoded > _SMALL_BYTES and decoded > _MOST_RATIO * total:
         raise location.refusal(
-            f"its {count} chunks have {total} bytes, and would be {decoded / 2**30:.1f} GiB decoded, {_MOST_RATIO} times "
-            "as much or more: no image is like that; if yours is, say --fill-missing, and chunks are not looked at"
+            f"its {count} chunks have {total} bytes, and would be {decoded / 2**30:.1f} GiB decoded, {_MOST_RATIO} "
+            "times as much or more: no image is like that; if yours is, say --fill-missing, and none is looked at"
         )
 
 

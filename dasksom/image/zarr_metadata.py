@@ -24,13 +24,34 @@ MOST_AXES, MOST_CODECS = 16, 16
 LONGEST_AXIS = 1 << 48
 
 _NUMBERS = frozenset(
-    "adler32 astype bitround blosc bz2 crc32 crc32c delta fixedscaleoffset fletcher32 gzip jenkins_lookup3 lz4 lzma "
-    "packbits pcodec quantize shuffle zfpy zlib zstd".split()
+    [
+        "adler32",
+        "astype",
+        "bitround",
+        "blosc",
+        "bz2",
+        "crc32",
+        "crc32c",
+        "delta",
+        "fixedscaleoffset",
+        "fletcher32",
+        "gzip",
+        "jenkins_lookup3",
+        "lz4",
+        "lzma",
+        "packbits",
+        "pcodec",
+        "quantize",
+        "shuffle",
+        "zfpy",
+        "zlib",
+        "zstd",
+    ]
 )
 """Codecs of Zarr 2 that make numbers of bytes, and nothing else."""
 CODECS: dict[int, frozenset[str]] = {
     2: _NUMBERS,
-    3: frozenset("blosc bytes crc32c endian gzip sharding_indexed transpose zstd".split())
+    3: frozenset(["blosc", "bytes", "crc32c", "endian", "gzip", "sharding_indexed", "transpose", "zstd"])
     | {f"numcodecs.{name}" for name in _NUMBERS},
 }
 """What the arrays of either version of Zarr may be decoded by."""
@@ -142,8 +163,8 @@ def check_file(named: str, declared: Declared, size: int, start: bytes) -> None:
     claimed = _claimed(declared.codec, start)
     if claimed is not None and claimed > 2 * declared.decoded + _SPARE_BYTES:
         raise InputError(
-            f"{named}: says that it decodes to {claimed} bytes, but a chunk has {declared.decoded}; the store is damaged: "
-            "write it again"
+            f"{named}: says that it decodes to {claimed} bytes, but a chunk has {declared.decoded}; the store is "
+            "damaged: write it again"
         )
 
 
@@ -259,8 +280,8 @@ def _chunk(named: str, told: Any, shape: Any) -> tuple[int, ...]:
         raise _damaged(named, "chunk shape", told, "a length for each axis")
     if len(told) != len(shape) or min(told, default=1) < 1:
         raise InputError(
-            f"{named}: has chunks of {tuple(told)}; its metadata is damaged: a length of at least 1 is expected for each "
-            f"of {len(shape)} axes"
+            f"{named}: has chunks of {tuple(told)}; its metadata is damaged: a length of at least 1 is expected for "
+            f"each of {len(shape)} axes"
         )
     return tuple(told)
 
@@ -304,5 +325,6 @@ def _refused(named: str, codec: Any, why: str) -> InputError:
 
 def _damaged(named: str, what: str, found: Any, accepted: str) -> InputError:
     return InputError(
-        f"{named}: its {what} is {str(found)[:80]}, and {accepted} is accepted; its metadata is damaged, or none of an image"
+        f"{named}: its {what} is {str(found)[:80]}, and {accepted} is accepted; its metadata is damaged, "
+        "or none of an image"
     )
