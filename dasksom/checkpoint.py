@@ -101,6 +101,13 @@ def unpack(content: bytes) -> Any:
         raise ValueError(f"not a record of this version ({error})") from error
 
 
+def _json(told: Any) -> Any:
+    try:
+        return json.loads(told)
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
 class Checkpoint:
     """A folder of records.
 
@@ -132,7 +139,11 @@ class Checkpoint:
             self.clear()
             self.save(IDENTITY, json.dumps(now))
             return
-        then = json.loads(before)
+        then = _json(before)
+        if not isinstance(then, dict):
+            raise InputError(
+                f"{self.folder}: its {IDENTITY}{SUFFIX} is not one of ours; delete the folder to begin anew"
+            )
         changed = sorted(name for name in {*now, *then} if now.get(name) != then.get(name))
         if changed:
             what = "; ".join(f"{name}: {then.get(name)!r} then, {now.get(name)!r} now" for name in changed)

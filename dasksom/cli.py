@@ -32,6 +32,7 @@ from dasksom.options import (
     summary_option,
 )
 from dasksom.probing import TASK_SECONDS, estimate
+from dasksom.redaction import printable, redact
 from dasksom.reporting import check_report, report_path, write_report
 from dasksom.runs import Summary
 from dasksom.terminal import JsonFormatter, TerminalWatcher
@@ -185,7 +186,7 @@ def apply(
                 _print_summary(one.summary)
             else:
                 failed += one.error is not None
-                click.echo(f"{one.output}: {one.error or 'is there already'}", err=one.error is not None)
+                click.echo(printable(f"{one.output}: {one.error or 'is there already'}"), err=one.error is not None)
     if failed:
         raise DasksomError(f"{failed} of the images could not be written; the same command tries these again")
 
@@ -311,16 +312,16 @@ def info(path: str, **given: Any) -> None:
     table = Table(show_header=False, box=None)
     about = _about_model(path, _config(given)) if path.lower().endswith(".npz") else _about_image(path, _config(given))
     for name, value in about.items():
-        table.add_row(name, value)
+        table.add_row(name, printable(value))
     Console(soft_wrap=True).print(table, markup=False)
 
 
 def _about_model(path: str, config: RunConfig) -> dict[str, str]:
     codebook = codebook_at(path, config.input.storage)
     rows, columns, bands = codebook.weights.shape
-    trained = ", ".join(
-        f"{name} {value}" for name, value in codebook.about.get("parameters", {}).items() if value is not None
-    )
+    parameters = codebook.about.get("parameters", {})
+    told = parameters.items() if isinstance(parameters, dict) else ()
+    trained = ", ".join(f"{name} {value}" for name, value in told if value is not None)
     return {
         "map": f"{rows} x {columns} units, {bands} bands",
         "range": f"{codebook.weights.min():.6g} to {codebook.weights.max():.6g}",
@@ -376,8 +377,8 @@ def demo(folder: str, gigapixel: bool, side: int | None) -> None:
 
 def _fail(error: BaseException, code: int, text: str) -> NoReturn:
     if "--debug" in sys.argv:
-        traceback.print_exception(error)
-    click.echo(f"dasksom: {text}", err=True)
+        click.echo(redact("".join(traceback.format_exception(error))).rstrip(), err=True)
+    click.echo(f"dasksom: {printable(redact(text))}", err=True)
     sys.exit(code)
 
 

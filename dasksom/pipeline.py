@@ -28,6 +28,7 @@ from dasksom.image import (
     publish,
     publish_object,
     publish_zarr,
+    shown,
 )
 from dasksom.loading import codebook_at, from_codebook
 from dasksom.planning import Plan, check_fits
@@ -225,10 +226,12 @@ def apply_to_all(
         raise InputError(f"{folder}: the outputs of several images go to a folder; write to a store image by image")
     outputs: dict[str, str] = {}
     for source in (path for given in sources for path in images_in(given)):
-        name = Path(source).name
+        name = Path(shown(source)).name
         output = str(Path(folder).expanduser() / (name.removesuffix(output_suffix(name) or Path(name).suffix) + suffix))
         if output in outputs:
-            raise InputError(f"{source} and {outputs[output]} would both be written to {output}; rename one of them")
+            raise InputError(
+                f"{shown(source)} and {shown(outputs[output])} would both be written to {output}; rename one of them"
+            )
         outputs[output] = source
     if output_suffix(f"a{suffix}") != suffix:
         raise InputError(f"--format {suffix}: is not what outputs may end in, such as .ome.zarr, .zarr, .tif or .png")

@@ -44,6 +44,7 @@ FLOORS = {
     "image": 0,
     "cluster": 0,
     "errors": -1,
+    "redaction": -1,
     "npz": -1,  # arrays in files, for whoever reads some
     "__init__": -1,  # the version; its public names are loaded when they are used
 }

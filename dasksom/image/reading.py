@@ -67,6 +67,7 @@ def open_picture(
     nodata: float | str | None = None,
     mask: Any = None,
     fill_missing: bool = False,
+    allow_outside: bool = False,
     storage: Mapping[str, Any] | None = None,
     chunk_bytes: int = 64 * 2**20,
     align: int = 1,
@@ -95,6 +96,8 @@ def open_picture(
         Pixels count where it is not 0; an image may be of a lower resolution.
     fill_missing : bool
         Whether chunks or tiles that the file lacks are its fill value; else they are an error.
+    allow_outside : bool
+        Whether a .vrt may name files outside of its own folder.
     storage : dict, optional
         Options of a remote store's file system (fsspec): key, secret, endpoint_url, anon, ...
     chunk_bytes : int
@@ -123,7 +126,7 @@ def open_picture(
     """
     if alpha is not None and alpha not in ALPHA:
         raise InputError(f"alpha={alpha!r}: one of {', '.join(ALPHA)} is accepted")
-    selection = Selection(component, series, level, axes, parse_select(select), fill_missing)
+    selection = Selection(component, series, level, axes, parse_select(select), fill_missing, allow_outside)
     if isinstance(image, (str, os.PathLike)):
         location = locate(image, storage)
         found = open_found(location, selection)
@@ -139,7 +142,7 @@ def open_picture(
     picture = _settle_nodata(picture, nodata)
     if mask is None:
         return picture
-    return _masked(picture, _given_mask(mask, picture.pixels, storage, fill_missing), "mask given")
+    return _masked(picture, _given_mask(mask, picture.pixels, storage, selection), "mask given")
 
 
 def open_source(image: str | os.PathLike[str], *, storage: Mapping[str, Any] | None = None, **selection: Any) -> Source:
@@ -220,10 +223,12 @@ def _number(given: float | str) -> float:
         raise InputError(f"nodata={given!r}: a number, nan or none is accepted") from None
 
 
-def _given_mask(mask: Any, pixels: da.Array, storage: Mapping[str, Any] | None, fill_missing: bool) -> da.Array:
+def _given_mask(mask: Any, pixels: da.Array, storage: Mapping[str, Any] | None, selection: Selection) -> da.Array:
     if isinstance(mask, (str, os.PathLike)):
         location = locate(mask, storage)
-        found = open_found(location, Selection(bools=True, fill_missing=fill_missing))
+        found = open_found(
+            location, replace(selection, component=None, series=None, level=None, axes=None, select=(), bools=True)
+        )
         return mask_array(found.source, pixels, str(location), found.alpha)
     array = mask if isinstance(mask, da.Array) else da.from_array(np.asarray(mask), chunks=-1)
     if array.dtype != np.bool_ or array.shape != pixels.shape[:2]:
