@@ -5,6 +5,7 @@ import logging
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,7 +20,7 @@ from dasksom.color_table import has_color_table
 from dasksom.config import MapSection, RunConfig, load_config
 from dasksom.demo import MOSAIC_SIDE, mosaic_demo, photograph_demo
 from dasksom.errors import DasksomError, InputError
-from dasksom.image import Picture, images_in, open_picture
+from dasksom.image import Picture, check_output, images_in, open_picture
 from dasksom.image.palette_files import write_palette
 from dasksom.loading import codebook_at
 from dasksom.options import (
@@ -70,6 +71,14 @@ def _run_config(given: dict[str, Any]) -> RunConfig:
     return config.model_copy(update={"cluster": config.cluster.reached_by(options)})
 
 
+def _check_summary(path: str | None, inputs: Sequence[str]) -> None:
+    """Refuse a summary that could not be written in the end, or would take the place of what is read."""
+    if path is not None and Path(path).is_dir():
+        raise InputError(f"--summary {path}: is a directory; give the name of a file")
+    if path is not None:
+        check_output(path, inputs=inputs, overwrite=True, suffixes=("",))
+
+
 def _tell(summary: Summary, path: str | None) -> None:
     _print_summary(summary)
     if path is not None:
@@ -100,6 +109,7 @@ def cli(verbose: bool, debug: bool, log_json: bool) -> None:
     logger.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
     if not debug:  # whoever waits for a cluster wants to know for what, and where to watch it
         logging.getLogger("dasksom.cluster").setLevel(logging.INFO)
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is damaged is said in one line, by us
 
 
 @cli.command()
@@ -136,6 +146,7 @@ def train(image_paths: tuple[str, ...], model_path: str, summary: str | None, **
 
     Of a folder that is no image itself all images are taken.
     """
+    _check_summary(summary, image_paths)
     with TerminalWatcher(Console(stderr=True)) as watcher:
         done = pipeline.train(image_paths, model_path, _run_config(given), watcher)
     _tell(done, summary)
@@ -192,6 +203,7 @@ def apply(
 
 
 def _quantize(image_path: str, output_path: str, config: RunConfig, model: str | None, summary: str | None) -> None:
+    _check_summary(summary, [image_path, *([] if model is None else [model])])
     target, overwrite = report_path(output_path), config.output.overwrite
     if config.output.report:
         check_report(output_path, target, overwrite=overwrite)

@@ -152,8 +152,8 @@ class InputSection(_Section):
     def _is_size(cls, value: str | None) -> str | None:
         try:
             size = 1 if value is None else parse_bytes(value)
-        except OverflowError:
-            raise ValueError(f"{value!r} is not a size") from None
+        except (ValueError, OverflowError):
+            raise ValueError(f"{value!r} is not a size; give one such as 64MiB or 500kB") from None
         if size < 1:
             raise ValueError("a chunk holds at least one byte")
         return value
@@ -253,6 +253,8 @@ def _read(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Plain)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except InputError:
+        raise
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a YAML file that can be used: byte {error.start} is no UTF-8") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -320,7 +322,9 @@ def load_config(paths: Paths, given: dict[str, dict[str, Any]]) -> RunConfig:
     for section, values in given.items():
         told = {name: value for name, value in values.items() if value is not None}
         if told and not isinstance(content.setdefault(section, {}), dict):
-            raise InputError(f"{path}: {section}: a mapping is expected, not a {type(content[section]).__name__}")
+            raise InputError(
+                f"{path}: {section}: a mapping of its keys is expected, not a {type(content[section]).__name__}"
+            )
         if told:
             content[section] = {**content[section], **told}
     try:

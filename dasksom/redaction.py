@@ -44,7 +44,7 @@ def redact_settings(value: Any, name: str = "") -> Any:
     {'queue': 'day', 'auth_token': '***', 'env_vars': {'HOME': '***'}, 'image': 's3://b/a'}
     """
     if isinstance(value, Mapping):
-        hidden = _ENVIRONMENT.fullmatch(name) is not None
+        hidden = _hides_all(name)
         return {key: _hide(one) if hidden else redact_settings(one, str(key)) for key, one in value.items()}
     if value is None or isinstance(value, (bool, int, float)):
         return value
@@ -57,6 +57,10 @@ def redact_settings(value: Any, name: str = "") -> Any:
     return _ASSIGNED.sub(lambda found: found[0].replace(found[1], HIDDEN), redact(value)) if name else redact(value)
 
 
+def _hides_all(name: str) -> bool:
+    return _ENVIRONMENT.fullmatch(name) is not None or _SECRET_NAME.search(name) is not None
+
+
 def _hide(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _hide(one) for key, one in value.items()}
@@ -66,7 +70,7 @@ def _hide(value: Any) -> Any:
 def secrets_in(value: Any, name: str = "") -> list[str]:
     """Return the texts of settings that `redact_settings` hides."""
     if isinstance(value, Mapping):
-        hidden = _ENVIRONMENT.fullmatch(name) is not None
+        hidden = _hides_all(name)
         found = [secrets_in(one, "secret" if hidden else str(key)) for key, one in value.items()]
     elif isinstance(value, (list, tuple)):
         found = [secrets_in(one, name) for one in value]

@@ -35,6 +35,8 @@ def check_encrypted(address: str, insecure: bool) -> None:
         For an address of another machine without TLS, unless `insecure`.
     """
     parts = urlsplit(address)
+    if "@" in parts.netloc:
+        raise InputError(f"{redact(address)}: was given with a user or password, which dask's schedulers take none of")
     if insecure or parts.scheme in ("tls", "wss", "gateway", "inproc") or _is_loopback(parts.hostname or ""):
         return
     raise InputError(

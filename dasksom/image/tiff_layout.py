@@ -23,7 +23,17 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError
 from dasksom.image.locations import Location, Stamp, check_unchanged
 from dasksom.image.masks import holds
-from dasksom.image.tiff_pages import Part, TiffPages, check_ome, described, find_pages, images_of, level_of, mask_page
+from dasksom.image.tiff_pages import (
+    Part,
+    TiffPages,
+    check_chain,
+    check_ome,
+    described,
+    find_pages,
+    images_of,
+    level_of,
+    mask_page,
+)
 from dasksom.image.tiff_tags import TiffFacts, crs_name, read_facts
 
 Band = tuple[int, int]
@@ -202,6 +212,7 @@ def _opened(location: Location) -> Iterator[Any]:
 
 
 def _parsed(location: Location, tiff: Any, part: Part) -> TiffLayout:
+    check_chain(location, tiff)
     check_ome(location, tiff)
     images = images_of(tiff)
     number, level = level_of(location, images, part)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.chunks import MAX_STORAGE_CHUNK_BYTES
@@ -27,6 +28,7 @@ _JPEG = {6, 7, 34892, 33007}
 """Compressions whose decoders turn YCbCr to RGB."""
 _MASK = 4
 """Bit of the tag NewSubfileType: the page tells which pixels of another one count."""
+_MOST_PAGES, _MOST_TAGS = 1 << 20, 4096
 _MOST_PAGES_SEARCHED = 64
 _MOST_LISTED = 20
 
@@ -85,6 +87,30 @@ class TiffPages:
     def grid(self) -> tuple[int, int]:
         """Segments down and across."""
         return ceil(self.height / self.segment[0]), ceil(self.width / self.segment[1])
+
+
+def check_chain(location: Location, tiff: Any) -> None:
+    """Refuse a file whose directories of tags lead back to one before: tifffile would follow them for hours.
+
+    Raises
+    ------
+    InputError
+    """
+    file, form, offset = tiff.filehandle, tiff.tiff, int(tiff.pages.first.offset)
+    seen: set[int] = set()
+    while 0 < offset < file.size:
+        if offset in seen or len(seen) >= _MOST_PAGES:
+            what = "lead back to an earlier one" if offset in seen else f"are more than {_MOST_PAGES}"
+            raise InputError(f"{location}: its pages {what}; the file is damaged: copy it again")
+        seen.add(offset)
+        file.seek(offset)
+        told = file.read(form.tagnosize)
+        count = int.from_bytes(told, "little" if form.byteorder == "<" else "big")
+        file.seek(offset + form.tagnosize + count * form.tagsize)
+        told = file.read(form.offsetsize)
+        if count > _MOST_TAGS or len(told) < form.offsetsize:
+            return  # tifffile takes the pages before it
+        offset = int.from_bytes(told, "little" if form.byteorder == "<" else "big")
 
 
 def check_ome(location: Location, tiff: Any) -> None:
@@ -300,6 +326,17 @@ def _length(location: Location, file: Location) -> int:
         raise InputError(f"{location}: its file {file} is missing ({error.strerror}); copy it too") from error
 
 
+def _places(location: Location, told: Sequence[int]) -> NDArray[np.int64]:
+    """Return offsets or lengths, of at most 2^62 bytes."""
+    try:
+        found = np.asarray(told, np.int64)
+        if found.ndim == 1 and (found >> 62 == 0).all():
+            return found
+    except (OverflowError, TypeError, ValueError):  # tags of damaged files may hold anything
+        pass
+    raise InputError(f"{location}: its table of tiles or strips is damaged: {str(told)[:60]}; copy the file again")
+
+
 def check_segments(location: Location, pages: TiffPages, used: set[int], size: int, fill_missing: bool) -> None:
     """Refuse a file that is cut short, or that lacks tiles where nothing says what they stand for.
 
@@ -317,7 +354,7 @@ def check_segments(location: Location, pages: TiffPages, used: set[int], size: i
             offsets, counts = np.array([pages.raw_offsets[number]]), np.array([page_bytes])
         else:
             page = pages.pages[number]
-            offsets, counts = np.asarray(page.dataoffsets, np.int64), np.asarray(page.databytecounts, np.int64)
+            offsets, counts = (_places(location, told) for told in (page.dataoffsets, page.databytecounts))
         down, across = pages.grid
         expected = 1 if pages.raw_offsets else down * across * (pages.samples if pages.planar else 1)
         if len(offsets) != expected or len(counts) != expected:
