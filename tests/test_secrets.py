@@ -188,7 +188,8 @@ def test_redact_settings__hides_by_name_and_keeps_the_rest():
         "env_extra": ["export TOKEN_OF_MINE=abcdef", "x"], "select": ["z=3", "C=0,2"], "environment": {"A": "b"},
     }  # fmt: skip
     assert redact_settings(given) == {
-        "name": "gateway", "workers": 3, "options": {"password": "***", "auth": {"user": "***"}, "queue": "day", "key": None},
+        "name": "gateway", "workers": 3, "options": {"password": "***", "auth": {"user": "***"}, "queue": "day",
+        "key": None},
         "env_extra": ["export TOKEN_OF_MINE=***", "x"], "select": ["z=3", "C=0,2"], "environment": {"A": "***"},
     }  # fmt: skip
 

@@ -21,10 +21,12 @@ from dasksom.training import Epoch, MapState
 PIXELS = np.random.default_rng(0).integers(1, 256, (40, 56, 3), np.uint8)
 GRAY = PIXELS[..., 0]
 VRT = (
-    '<VRTDataset rasterXSize="56" rasterYSize="40"><SRS>EPSG:32633</SRS><GeoTransform>5, 10, 0, 5, 0, -10</GeoTransform>'
-    '<VRTRasterBand dataType="Byte" band="1"><NoDataValue>7</NoDataValue><ComplexSource><SourceFilename relativeToVRT="1">'
-    'tile.png</SourceFilename><SourceBand>1</SourceBand><SrcRect xOff="0" yOff="0" xSize="56" ySize="40"/><DstRect xOff="0" '
-    'yOff="0" xSize="56" ySize="40"/><NODATA>7</NODATA></ComplexSource></VRTRasterBand></VRTDataset>'
+    '<VRTDataset rasterXSize="56" rasterYSize="40"><SRS>EPSG:32633</SRS>'
+    "<GeoTransform>5, 10, 0, 5, 0, -10</GeoTransform>"
+    '<VRTRasterBand dataType="Byte" band="1"><NoDataValue>7</NoDataValue><ComplexSource>'
+    '<SourceFilename relativeToVRT="1">tile.png</SourceFilename><SourceBand>1</SourceBand>'
+    '<SrcRect xOff="0" yOff="0" xSize="56" ySize="40"/><DstRect xOff="0" yOff="0" xSize="56" ySize="40"/>'
+    "<NODATA>7</NODATA></ComplexSource></VRTRasterBand></VRTDataset>"
 )
 YAML = (
     "map: {grid: 3x4, epochs: 7, sigma: [2.0, 0.5], toroidal: false, seed: 3}\n"
@@ -112,7 +114,8 @@ BASES = {
     "tiff-packbits": lambda tmp: _tiff(**TILES, compression="packbits"),
     "tiff-raw": lambda tmp: _tiff(photometric="rgb"),
     "tiff-strips": lambda tmp: _tiff(photometric="rgb", rowsperstrip=7, compression="zlib"),
-    "tiff-planar": lambda tmp: _tiff(PIXELS.transpose(2, 0, 1), photometric="rgb", planarconfig="separate", tile=(16, 16)),
+    "tiff-planar": lambda tmp: _tiff(PIXELS.transpose(2, 0, 1), photometric="rgb", planarconfig="separate", tile=(16,
+    16)),
     "tiff-big": lambda tmp: _tiff(**TILES, bigtiff=True, compression="zlib"),
     "tiff-ome": lambda tmp: _tiff(**TILES, ome=True, levels=1, compression="zlib", metadata={"PhysicalSizeX": 0.5}),
     "tiff-float": lambda tmp: _tiff(
@@ -140,7 +143,8 @@ TARGETS = {"vrt": "a.vrt"}
 """The file of a base that is damaged, where not all are."""
 
 LEAVES = [
-    None, True, 0, -1, 1, 3, 65_536, 2**31, 2**63, 2**64, 10**30, 1.5, float("nan"), float("inf"), "", "x", "NaN", "../..",
+    None, True, 0, -1, 1, 3, 65_536, 2**31, 2**63, 2**64, 10**30, 1.5, float("nan"), float("inf"), "", "x", "NaN",
+    "../..",
     "a" * 5000, "pickle", "sharding_indexed", "<f8", "|O", "uint8", [], {}, [0], [-1, 2], [[[[]]]], {"name": "gzip"},
     {"id": "pickle"}, {"name": "sharding_indexed", "configuration": {"chunk_shape": [1, 1, 1], "codecs": []}},
 ]  # fmt: skip

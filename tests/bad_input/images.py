@@ -420,9 +420,10 @@ def _size_of_jpeg(path, side):
 def _vrt(old="", new="", encoding="utf-8"):
     def make(folder):
         text = (
-            '<VRTDataset rasterXSize="48" rasterYSize="40"><VRTRasterBand dataType="Byte"><SimpleSource><SourceFilename '
-            'relativeToVRT="1">photo.png</SourceFilename><SourceBand>1</SourceBand><SrcRect xOff="0" yOff="0" xSize="48" '
-            'ySize="40"/><DstRect xOff="0" yOff="0" xSize="48" ySize="40"/></SimpleSource></VRTRasterBand></VRTDataset>'
+            '<VRTDataset rasterXSize="48" rasterYSize="40"><VRTRasterBand dataType="Byte"><SimpleSource>'
+            '<SourceFilename relativeToVRT="1">photo.png</SourceFilename><SourceBand>1</SourceBand>'
+            '<SrcRect xOff="0" yOff="0" xSize="48" ySize="40"/><DstRect xOff="0" yOff="0" xSize="48" ySize="40"/>'
+            "</SimpleSource></VRTRasterBand></VRTDataset>"
         )
         assert old in text
         head = f'<?xml version="1.0" encoding="{encoding}"?>' if encoding != "utf-8" else ""

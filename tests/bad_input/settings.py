@@ -102,6 +102,10 @@ NOT_YAML = "run.yaml: not a YAML file that can be used"
 RUN = ("quantize", "photo.png", "out.zarr", "--config", "run.yaml")
 
 
+def _written(text):
+    return lambda folder: (folder / "run.yaml").write_text(text)
+
+
 def _config(content, found, way_out, name=None):
     def make(folder):
         raw = content if isinstance(content, bytes) else content.encode()
@@ -177,7 +181,7 @@ CLUSTERS = [
          "slurm, pbs"),
     Case("job-script: an unknown option", ("job-script", "--config", "run.yaml", "--insecure"), "coars",
          "cluster slurm",
-         lambda folder: (folder / "run.yaml").write_text("cluster: {name: slurm, options: {cores: 1, memory: 1GB, coars: 3}}")),
+         _written("cluster: {name: slurm, options: {cores: 1, memory: 1GB, coars: 3}}")),
     Case("job-script: without cores", ("job-script", "--cluster", "slurm", "--insecure"), "cluster slurm",
          "cores and memory"),
 ]  # fmt: skip

@@ -70,7 +70,8 @@ edits = {
     "leaf": st.tuples(st.just("leaf"), st.lists(st.integers(0, 9), max_size=8), st.sampled_from(LEAVES)),
 }
 RAW = ("byte", "early", "word", "cut", "drop", "twice")
-KINDS = {"tiff": ("tag", "tag", *RAW), "tiff-ome": ("number", "number", "tag", *RAW), "zarr": ("leaf", "leaf", *RAW), "ome-zarr": ("leaf",), "vrt": ("number", *RAW),
+KINDS = {"tiff": ("tag", "tag", *RAW), "tiff-ome": ("number", "number", "tag", *RAW), "zarr": ("leaf", "leaf", *RAW),
+"ome-zarr": ("leaf",), "vrt": ("number", *RAW),
          "yaml": ("number", *RAW)}  # fmt: skip
 
 
