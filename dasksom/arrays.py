@@ -63,7 +63,7 @@ def _numeric(X: Any) -> NDArray[Any]:
         array: NDArray[Any] = check_array(
             X, dtype="numeric", allow_nd=True, ensure_all_finite=False, ensure_min_samples=0, ensure_min_features=0
         )
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise InputError(str(error)) from error
     return array
 

@@ -11,7 +11,6 @@ import logging
 import math
 import os
 import time
-import zipfile
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from io import BytesIO
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.records import RecordFolder, Records
+from dasksom.npz import read_npz
 from dasksom.passes import Keeper
 from dasksom.som.batch import BatchSums
 from dasksom.som.initialization import Moments
@@ -36,6 +36,8 @@ KINDS = {kind.__name__: kind for kind in (BatchSums, Epoch, MapState, Moments, Q
 IDENTITY, HOW, STATE, TRAINED, UNREAD = "identity", "how", "state", "trained", "unread"
 """Names of records: what a training or a run is of, how the run was asked for, where a map is between two epochs, the
 trained map, and what of the images cannot be read."""
+MOST_BYTES = 16 << 30
+"""Of the arrays of a record: more than any counter of colors takes."""
 SECONDS = 2.0
 """Epochs that follow one another faster are not all kept."""
 
@@ -94,10 +96,17 @@ def unpack(content: bytes) -> Any:
     if hashlib.sha256(body).hexdigest().encode() != told:
         raise ValueError("the checksum does not match")
     try:
-        with np.load(BytesIO(body), allow_pickle=False) as arrays:
-            return _restored(json.loads(arrays["record"].tobytes()), arrays)
-    except (KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
+        arrays = read_npz(BytesIO(body), MOST_BYTES)
+        return _restored(json.loads(arrays["record"].tobytes()), arrays)
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a record of this version ({error})") from error
+
+
+def _json(told: Any) -> Any:
+    try:
+        return json.loads(told)
+    except (TypeError, ValueError, RecursionError):
+        return None
 
 
 class Checkpoint:
@@ -149,9 +158,7 @@ class Checkpoint:
         if then is None:
             return []
         return [
-            f"{name} has changed"
-            if name.startswith("image /")
-            else f"{name}: {then.get(name)!r} then, {now.get(name)!r} now"
+            f"{name}: {then.get(name)!r} then, {now.get(name)!r} now"
             for name in sorted({*now, *then})
             if now.get(name) != then.get(name)
         ]
@@ -159,7 +166,13 @@ class Checkpoint:
     def identity(self) -> dict[str, Any] | None:
         """Give what the records are of; None where nothing was begun."""
         told = self.load(IDENTITY)
-        found: dict[str, Any] | None = None if told is None else json.loads(told)
+        if told is None:
+            return None
+        found = _json(told)
+        if not isinstance(found, dict):
+            raise InputError(
+                f"{self._records.name}: its {IDENTITY}.record is not one of ours; delete the folder to begin anew"
+            )
         return found
 
     def save(self, name: str, value: Any) -> None:

@@ -5,6 +5,7 @@ import logging
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,7 +21,7 @@ from dasksom.config import MapSection, RunConfig, load_config
 from dasksom.demo import MOSAIC_SIDE, mosaic_demo, photograph_demo
 from dasksom.errors import DasksomError, InputError
 from dasksom.facts import how_unread
-from dasksom.image import Picture, images_in, open_picture, verify
+from dasksom.image import Picture, check_output, images_in, open_picture, verify
 from dasksom.image.palette_files import write_palette
 from dasksom.loading import codebook_at
 from dasksom.options import (
@@ -33,6 +34,7 @@ from dasksom.options import (
     summary_option,
 )
 from dasksom.probing import TASK_SECONDS, estimate
+from dasksom.redaction import printable, redact
 from dasksom.reporting import check_report, report_path, write_report
 from dasksom.runs import Summary
 from dasksom.terminal import JsonFormatter, TerminalWatcher
@@ -75,6 +77,14 @@ def _run_config(given: dict[str, Any]) -> RunConfig:
     return config.model_copy(update={"cluster": config.cluster.reached_by(options)})
 
 
+def _check_summary(path: str | None, inputs: Sequence[str]) -> None:
+    """Refuse a summary that could not be written in the end, or would take the place of what is read."""
+    if path is not None and Path(path).is_dir():
+        raise InputError(f"--summary {path}: is a directory; give the name of a file")
+    if path is not None:
+        check_output(path, inputs=inputs, overwrite=True, suffixes=("",))
+
+
 def _tell(summary: Summary, path: str | None) -> None:
     _print_summary(summary)
     if path is not None:
@@ -105,6 +115,7 @@ def cli(verbose: bool, debug: bool, log_json: bool) -> None:
     logger.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
     if not debug:  # whoever waits for a cluster wants to know for what, and where to watch it
         logging.getLogger("dasksom.cluster").setLevel(logging.INFO)
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is damaged is said in one line, by us
 
 
 @cli.command()
@@ -152,6 +163,7 @@ def train(image_paths: tuple[str, ...], model_path: str, summary: str | None, **
       dasksom train scene.zarr palette.npz --grid 16x16 --epochs 30
       dasksom train slides palette.npz --grid 8x8 --sample 0.1
     """  # noqa: D301 - click takes the character itself
+    _check_summary(summary, image_paths)
     with TerminalWatcher(Console(stderr=True)) as watcher:
         done = pipeline.train(image_paths, model_path, _run_config(given), watcher)
     _tell(done, summary)
@@ -202,12 +214,13 @@ def apply(
                 _print_summary(one.summary)
             else:
                 failed += one.error is not None
-                click.echo(f"{one.output}: {one.error or 'is there already'}", err=one.error is not None)
+                click.echo(printable(f"{one.output}: {one.error or 'is there already'}"), err=one.error is not None)
     if failed:
         raise DasksomError(f"{failed} of the images could not be written; the same command tries these again")
 
 
 def _quantize(image_path: str, output_path: str, config: RunConfig, model: str | None, summary: str | None) -> None:
+    _check_summary(summary, [image_path, *([] if model is None else [model])])
     target, overwrite = report_path(output_path), config.output.overwrite
     if config.output.report:
         check_report(output_path, target, overwrite=overwrite)
@@ -403,16 +416,16 @@ def info(path: str, **given: Any) -> None:
     table = Table(show_header=False, box=None)
     about = _about_model(path, _config(given)) if path.lower().endswith(".npz") else _about_image(path, _config(given))
     for name, value in about.items():
-        table.add_row(name, value)
+        table.add_row(name, printable(value))
     Console(soft_wrap=True).print(table, markup=False)
 
 
 def _about_model(path: str, config: RunConfig) -> dict[str, str]:
     codebook = codebook_at(path, config.input.storage)
     rows, columns, bands = codebook.weights.shape
-    trained = ", ".join(
-        f"{name} {value}" for name, value in codebook.about.get("parameters", {}).items() if value is not None
-    )
+    parameters = codebook.about.get("parameters", {})
+    told = parameters.items() if isinstance(parameters, dict) else ()
+    trained = ", ".join(f"{name} {value}" for name, value in told if value is not None)
     return {
         "map": f"{rows} x {columns} units, {bands} bands",
         "range": f"{codebook.weights.min():.6g} to {codebook.weights.max():.6g}",
@@ -474,8 +487,8 @@ def demo(folder: str, gigapixel: bool, side: int | None) -> None:
 
 def _fail(error: BaseException, code: int, text: str) -> NoReturn:
     if "--debug" in sys.argv:
-        traceback.print_exception(error)
-    click.echo(f"dasksom: {text}", err=True)
+        click.echo(redact("".join(traceback.format_exception(error))).rstrip(), err=True)
+    click.echo(f"dasksom: {printable(redact(text))}", err=True)
     _tell_notes(error)
     sys.exit(code)
 

@@ -117,6 +117,8 @@ class InputSection(_Section):
     """Whether chunks and tiles that the file lacks are its fill value."""
     on_bad_chunk: str = "stop"
     """What becomes of chunks that cannot be read: "stop" the run, or "skip" them, as pixels without data."""
+    allow_outside: bool = False
+    """Whether a .vrt may name files outside of its own folder."""
     storage: dict[str, Any] = Field(default_factory=dict, repr=False, exclude=True)
     """Options of a remote store's file system; may hold keys, so it is neither shown nor written anywhere."""
     chunk_size: str | None = None
@@ -168,8 +170,8 @@ class InputSection(_Section):
     def _is_size(cls, value: str | None) -> str | None:
         try:
             size = 1 if value is None else parse_bytes(value)
-        except OverflowError:
-            raise ValueError(f"{value!r} is not a size") from None
+        except (ValueError, OverflowError):
+            raise ValueError(f"{value!r} is not a size; give one such as 64MiB or 500kB") from None
         if size < 1:
             raise ValueError("a chunk holds at least one byte")
         return value
@@ -221,6 +223,10 @@ class RunConfig(_Section):
     output: OutputSection = Field(default_factory=OutputSection)
 
 
+class _RefusedError(yaml.MarkedYAMLError):
+    """What is YAML, and is not accepted here all the same."""
+
+
 class _Plain(yaml.SafeLoader):
     """Safe YAML without the surprises of its version 1.1.
 
@@ -231,14 +237,15 @@ class _Plain(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not accepted")
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise _RefusedError(problem="aliases (*name) are not accepted", problem_mark=mark)
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for number, key in enumerate(keys):
             if key in keys[:number]:
-                raise yaml.MarkedYAMLError(
+                raise _RefusedError(
                     problem=f"the key {key!r} is given twice", problem_mark=node.value[number][0].start_mark
                 )
         return super().construct_mapping(node, deep)
@@ -257,13 +264,19 @@ for _tag, _pattern, _first in (
 
 def _read(path: Path) -> dict[str, Any]:
     try:
+        if not path.is_file() and path.exists():
+            raise InputError(f"{path}: is no file (a folder, pipe or device); a configuration is a YAML file")
         if path.stat().st_size > MOST_CONFIG_BYTES:
             raise InputError(f"{path}: {path.stat().st_size} bytes; a configuration has at most {MOST_CONFIG_BYTES}")
         content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Plain)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except InputError:
+        raise
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a YAML file that can be used: byte {error.start} is no UTF-8") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not a YAML file that can be used: {error}") from error
+        raise InputError(f"{path}: not a YAML file that can be used: {_place_of(error)}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -271,6 +284,24 @@ def _read(path: Path) -> dict[str, Any]:
             f"{path}: the sections {', '.join(RunConfig.model_fields)} are expected; found a {type(content).__name__}"
         )
     return {name: {} if section is None else section for name, section in content.items()}
+
+
+def _place_of(error: Exception) -> str:
+    """Say what is wrong where, without a word of the file: a line that cannot be read may well hold a password."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    mark = getattr(error, "problem_mark", None)
+    where = "" if mark is None else f" in line {mark.line + 1}, column {mark.column + 1}"
+    if isinstance(error, _RefusedError):
+        return f"{error.problem}{where}"
+    kinds = {
+        yaml.constructor.ConstructorError: "a value of a kind (a tag, !name) that is not accepted",
+        yaml.composer.ComposerError: "a second document, or an anchor, which are not accepted,",
+        yaml.scanner.ScannerError: "signs that have no place there (a tab, a colon or quote too many or too few)",
+        yaml.parser.ParserError: "something else than was to come there (a bracket or comma too many or too few)",
+    }
+    what = next((text for kind, text in kinds.items() if isinstance(error, kind)), "signs that are no text")
+    return f"{what}{where}; put text with such signs into quotes"
 
 
 def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -309,7 +340,9 @@ def load_config(paths: Paths, given: dict[str, dict[str, Any]]) -> RunConfig:
     for section, values in given.items():
         told = {name: value for name, value in values.items() if value is not None}
         if told and not isinstance(content.setdefault(section, {}), dict):
-            raise InputError(f"{path}: {section}: a mapping is expected, not {content[section]!r}")
+            raise InputError(
+                f"{path}: {section}: a mapping of its keys is expected, not a {type(content[section]).__name__}"
+            )
         if told:
             content[section] = {**content[section], **told}
     try:

@@ -54,7 +54,7 @@ class Ledger:
         first = 0
         while self._keeper is not None:
             record = self._keeper.load(f"{RECORD}-{len(records):06}")
-            if record is None or (record["label"], record["first"]) != (label, first):
+            if not isinstance(record, dict) or (record.get("label"), record.get("first")) != (label, first):
                 break
             records.append(record)
             first += len(record["qualities"])

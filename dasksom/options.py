@@ -89,6 +89,9 @@ part_options = _options(
         default=None,
         help="Take chunks and tiles that the file lacks for its fill value; else they are an error.",
     ),
+    click.option(
+        "--allow-outside", is_flag=True, default=None, help="Let a .vrt name files outside of its own folder."
+    ),
 )
 mask_options = _options(
     click.option("--mask", metavar="IMAGE", help="Image, of any lower resolution too: pixels count where it is not 0."),

@@ -20,6 +20,8 @@ from dasksom.som.schedule import DECAYS, Step, radii
 METHODS = ("auto", "colors", "stream")
 MOST_UNITS = 1 << 16
 """Most units of a map; labels and palettes of image files hold no more."""
+MOST_EPOCHS = 1_000_000
+"""Most epochs; each is planned beforehand."""
 MOST_SIDE = 1 << 12
 """Most units of a side: the neighborhood along it is a matrix of its square, 128 MiB."""
 LAST_SIGMA = 0.1
@@ -36,9 +38,12 @@ def check_parameters(given: Mapping[str, Any]) -> tuple[Step, ...]:
     InputError
         Naming the parameter, what is allowed, and what was given.
     """
-    for name in ("rows", "columns", "epochs"):
+    for name in ("rows", "columns"):
         _check(name, given[name], "an int of at least 1", _is_int(given[name], 1))
-    _check("refine", given["refine"], "an int of at least 0", _is_int(given["refine"], 0))
+    allowed = f"an int from {{}} to {MOST_EPOCHS}"
+    for name, least in (("epochs", 1), ("refine", 0)):
+        fits = _is_int(given[name], least) and given[name] <= MOST_EPOCHS
+        _check(name, given[name], allowed.format(least), fits)
     units = given["rows"] * given["columns"]
     if units > MOST_UNITS:
         raise InputError(f"rows x columns = {units} units; at most {MOST_UNITS} are possible")

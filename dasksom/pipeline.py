@@ -34,6 +34,7 @@ from dasksom.image import (
     run_folder,
     run_on_disk,
     run_on_store,
+    shown,
     unfinished_run,
 )
 from dasksom.loading import codebook_at, from_codebook
@@ -302,10 +303,12 @@ def apply_to_all(
         raise InputError(f"{folder}: the outputs of several images go to a folder; write to a store image by image")
     outputs: dict[str, str] = {}
     for source in (path for given in sources for path in images_in(given)):
-        name = Path(source).name
+        name = Path(shown(source)).name
         output = str(Path(folder).expanduser() / (name.removesuffix(output_suffix(name) or Path(name).suffix) + suffix))
         if output in outputs:
-            raise InputError(f"{source} and {outputs[output]} would both be written to {output}; rename one of them")
+            raise InputError(
+                f"{shown(source)} and {shown(outputs[output])} would both be written to {output}; rename one of them"
+            )
         outputs[output] = source
     if output_suffix(f"a{suffix}") != suffix:
         raise InputError(f"--format {suffix}: is not what outputs may end in, such as .ome.zarr, .zarr, .tif or .png")

@@ -3,18 +3,17 @@
 import json
 import os
 import platform
-import re
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from dasksom.redaction import redact, redact_settings
 from dasksom.som.quality import Quality
 from dasksom.training import Epoch
 
 PACKAGES = ("dasksom", "dask", "distributed", "numba", "numpy", "scikit-image", "scipy", "tifffile", "zarr")
-_USER_INFO = re.compile(r"(?<=://)[^/@\s]*@")
 
 
 class _Record(BaseModel):
@@ -69,12 +68,12 @@ class RunRecord(_Record):
     def begin(cls, source: str, image: Any, config: dict[str, dict[str, Any]]) -> Self:
         """Note what is known before anything is computed."""
         return cls(
-            source=without_secrets(source) if "://" in source else os.path.abspath(os.path.expanduser(source)),
+            source=redact(source) if "://" in source else os.path.abspath(os.path.expanduser(source)),
             size=image.shape,
             dtype=str(image.dtype),
             decoded_bytes=image.nbytes,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
-            config=without_secrets(config),
+            config=redact_settings(config),
             versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         )
 
@@ -120,12 +119,3 @@ def cluster_of(client: Any) -> dict[str, Any]:
         "memory": sum(int(worker["memory_limit"]) for worker in workers),
         **about,
     }
-
-
-def without_secrets(value: Any) -> Any:
-    """Give settings without the user names and passwords of URLs."""
-    if isinstance(value, dict):
-        return {name: without_secrets(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_secrets(one) for one in value]
-    return _USER_INFO.sub("", value) if isinstance(value, str) else value

@@ -104,7 +104,9 @@ def write_report(
     record, overview = just_made
     with open_result(output) as result, dask.config.set(scheduler="threads"):
         known = record or RunRecord.read(result.about.get("run", {})) or RunRecord()
-        report = _report(result, known, _Original.find(original, known), whole, overview, start)
+        report = _report(
+            result, known, _Original.find(original, known, just_ran=record is not None), whole, overview, start
+        )
     with publish(target, overwrite=overwrite) as path:
         path.write_text(render(report), encoding="utf-8")
 
@@ -119,13 +121,15 @@ class _Original:
     """Why there are no pixels."""
 
     @classmethod
-    def find(cls, given: str | None, record: RunRecord) -> "_Original":
+    def find(cls, given: str | None, record: RunRecord, *, just_ran: bool) -> "_Original":
         if given is None and (record.source is None or "://" in record.source):
             # nor is a URL that stands in a file fetched for the asking
             return cls(None, None, "The output names no image on this machine; give the original with --original.")
         path = given or str(record.source)
         told = record.config.get("input", {}) if path == record.source else {}
-        opening = {name: told[name] for name in OPENING if told.get(name) is not None}
+        # a file may not allow itself what only the user of a run can
+        names = (*OPENING, "allow_outside") if just_ran else OPENING
+        opening = {name: told[name] for name in names if told.get(name) is not None}
         if told.get("on_bad_chunk") == "skip":
             opening["unread"] = record.not_read
         try:

@@ -108,14 +108,14 @@ def begun(work: Work) -> How:
     InputError
         If that was not kept, or is damaged.
     """
-    told = Checkpoint(work.records).load(HOW)
-    if told is None:
+    try:
+        found = json.loads(Checkpoint(work.records).load(HOW))
+        return How(found["command"], tuple(found["sources"]), found["model"], found["config"])
+    except (ValueError, KeyError, TypeError):  # there is none, or another has been put there
         raise InputError(
             f"{shown(str(work.final))}: the records of its run are gone or damaged; begin anew (the same command as at "
             "first, with --overwrite)"
-        )
-    found = json.loads(told)
-    return How(found["command"], tuple(found["sources"]), found["model"], found["config"])
+        ) from None
 
 
 def how_of(command: str, sources: Sequence[str], model: str | None, config: RunConfig, chunk_bytes: int) -> How:

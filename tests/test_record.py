@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from dasksom import BatchSOM
-from dasksom.record import RunRecord, without_secrets
+from dasksom.record import RunRecord
+from dasksom.redaction import redact_settings
 
 
 def record_of(image, **how):
@@ -41,7 +42,7 @@ def test_secrets__are_left_out(patch):
     text = json.dumps(record_of(patch).whole())
     assert "secret" not in text
     assert "s3://bucket/a.zarr" in text
-    assert without_secrets({"a": ["x://u:p@h/b@c", 1, None]}) == {"a": ["x://h/b@c", 1, None]}
+    assert redact_settings({"a": ["x://u:p@h/b@c", 1, None]}) == {"a": ["x://h/b@c", 1, None]}
 
 
 def test_local_source__is_an_absolute_path(tmp_path, monkeypatch, patch):

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from dasksom.cluster.options import ClusterOptions
 from dasksom.errors import DasksomError, InputError
+from dasksom.redaction import redact
 
 logger = logging.getLogger(__name__)
 
@@ -34,12 +35,14 @@ def check_encrypted(address: str, insecure: bool) -> None:
         For an address of another machine without TLS, unless `insecure`.
     """
     parts = urlsplit(address)
+    if "@" in parts.netloc:
+        raise InputError(f"{redact(address)}: was given with a user or password, which dask's schedulers take none of")
     if insecure or parts.scheme in ("tls", "wss", "gateway", "inproc") or _is_loopback(parts.hostname or ""):
         return
     raise InputError(
-        f"{address}: not encrypted, and whoever reaches a dask scheduler can run code on its workers; use tls:// (with "
-        "--tls-ca-file, --tls-cert and --tls-key, or dask's own configuration), or add --insecure where you trust the "
-        "network"
+        f"{redact(address)}: not encrypted, and whoever reaches a dask scheduler can run code on its workers; use "
+        "tls:// (with --tls-ca-file, --tls-cert and --tls-key, or dask's own configuration), or add --insecure where "
+        "you trust the network"
     )
 
 
@@ -85,8 +88,8 @@ def existing(address: str, options: ClusterOptions) -> Iterator[Any]:
         client = Client(address, timeout=CONNECT_SECONDS, security=security(options))
     except (OSError, TimeoutError, ValueError, TypeError) as error:
         raise DasksomError(
-            f"no dask scheduler answers at {address} ({' '.join(str(error).split())}); is it running, is this the "
-            "right address, and do both sides have certificates of the same authority if it is tls://?"
+            f"no dask scheduler answers at {redact(address)} ({redact(' '.join(str(error).split()))}); is it running, "
+            "is this the right address, and do both sides have certificates of the same authority if it is tls://?"
         ) from error
     with client:
         get_ready(client, options, WAIT_SECONDS)

@@ -16,6 +16,7 @@ from dasksom.cluster.joining import check_encrypted, get_ready, security
 from dasksom.cluster.local import LOOPBACK
 from dasksom.cluster.options import ClusterOptions, TlsFiles
 from dasksom.errors import DasksomError, InputError
+from dasksom.redaction import HIDDEN, redact, secrets_in
 
 WAIT_SECONDS = 1800.0
 """How long to wait for the workers of a cluster that was asked for."""
@@ -139,11 +140,23 @@ def _make(options: ClusterOptions, stack: ExitStack) -> Any:
     try:
         return make(**given)
     except (TypeError, ValueError) as error:
-        raise InputError(f"cluster {options.name}: {' '.join(str(error).split())}") from error
+        raise InputError(f"cluster {options.name}: {_told(error, options)}") from _cause(error, options)
     except Exception as error:  # whatever a cloud's library says when it cannot start one
         raise DasksomError(
-            f"cluster {options.name} cannot be started: {type(error).__name__}: {' '.join(str(error).split())}"
-        ) from error
+            f"cluster {options.name} cannot be started: {type(error).__name__}: {_told(error, options)}"
+        ) from _cause(error, options)
+
+
+def _told(error: Exception, options: ClusterOptions) -> str:
+    """Return what a library says, without the secrets among the options that it may quote."""
+    text = redact(" ".join(str(error).split()))
+    for secret in sorted(secrets_in(options.options), key=len, reverse=True):
+        text = text.replace(secret, HIDDEN) if secret else text
+    return text
+
+
+def _cause(error: Exception, options: ClusterOptions) -> Exception | None:
+    return None if secrets_in(options.options) else error
 
 
 def _batch_options(options: ClusterOptions, stack: ExitStack) -> dict[str, Any]:

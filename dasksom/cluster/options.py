@@ -161,9 +161,10 @@ def _refuse_commands(options: ClusterOptions) -> None:
         key = path.split(".")[1] if "." in path else ""
         key = text if path == "options" else key
         if _SHELL_KEY.fullmatch(key) or _SHELL.search(text) or "--preload" in text or "LD_PRELOAD" in text:
+            place = f"options.{key}" if path == "options" else path
             raise InputError(
-                f"cluster.{path}: {text!r} runs commands on the cluster's machines; a configuration is data unless "
-                "you add --allow-shell (do so only for files that you trust)"
+                f"cluster.{place}: runs commands on the cluster's machines; a "
+                "configuration is data unless you add --allow-shell (do so only for files that you trust)"
             )
 
 

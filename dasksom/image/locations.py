@@ -16,12 +16,13 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import fsspec
 
 from dasksom.errors import InputError
 from dasksom.image.paths import local_path, stamp_of
+from dasksom.redaction import HIDDEN, redact
 
 Stamp = tuple[int, int | str]
 """Size in bytes and time of last change (or what the store says of it): with the path they name a version of a file."""
@@ -110,12 +111,14 @@ class Location:
         if not self.remote:
             return text
         url = urlsplit(self.path)
-        secrets = [self.path, url.query, url.password or "", *_texts(self.storage_options())]
+        secrets = [self.path, url.query, url.username or "", url.password or "", *_texts(self.storage_options())]
+        secrets += [value for pair in url.query.split("&") for value in (pair.partition("=")[2], pair)]
+        secrets += [form for secret in secrets for form in (unquote(secret), quote(secret), quote(secret, safe=""))]
         text = text.replace(self.path, self.name)
         for secret in sorted(set(secrets), key=len, reverse=True):
             if len(secret) >= _SHORTEST_SECRET:
-                text = text.replace(secret, "***")
-        return text
+                text = text.replace(secret, HIDDEN)
+        return redact(text)
 
     # --------------------------------------------------------------------------------------------------------- reading
 

@@ -74,6 +74,11 @@ def pyramid_of(named: str, attributes: Mapping[str, Any]) -> Pyramid | None:
             f"{named}: its OME-Zarr metadata cannot be understood ({type(error).__name__}: {error}); "
             "name the array with --component, and its axes with --axes"
         ) from error
+    if any(".." in level.split("/") or level.startswith("/") for level in found.levels):
+        raise InputError(
+            f"{named}: its OME-Zarr metadata names levels outside of it ({', '.join(found.levels)[:80]}); "
+            "name the array with --component"
+        )
     if not found.levels:
         raise InputError(f"{named}: its OME-Zarr metadata lists no level; name the array with --component")
     return found

@@ -31,7 +31,10 @@ def check_dtype(path: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
 def check_not_empty(path: str, shape: Sequence[int]) -> None:
     """Refuse an array without pixels."""
     if 0 in shape:
-        raise InputError(f"{path}: has no pixels, shape {tuple(shape)}")
+        raise InputError(
+            f"{path}: has no pixels, shape {tuple(shape)}; at least 1 along each axis is needed: is it damaged, or "
+            "another array or level than the image?"
+        )
 
 
 def guess_axes(path: str, shape: Sequence[int]) -> tuple[str, ...]:

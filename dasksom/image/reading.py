@@ -69,6 +69,7 @@ def open_picture(
     nodata: float | str | None = None,
     mask: Any = None,
     fill_missing: bool = False,
+    allow_outside: bool = False,
     storage: Mapping[str, Any] | None = None,
     chunk_bytes: int = 64 * 2**20,
     align: int = 1,
@@ -98,6 +99,8 @@ def open_picture(
         Pixels count where it is not 0; an image may be of a lower resolution.
     fill_missing : bool
         Whether chunks or tiles that the file lacks are its fill value; else they are an error.
+    allow_outside : bool
+        Whether a .vrt may name files outside of its own folder.
     storage : dict, optional
         Options of a remote store's file system (fsspec): key, secret, endpoint_url, anon, ...
     chunk_bytes : int
@@ -130,7 +133,8 @@ def open_picture(
     if alpha is not None and alpha not in ALPHA:
         raise InputError(f"alpha={alpha!r}: one of {', '.join(ALPHA)} is accepted")
     lenient = unread is not None
-    selection = Selection(component, series, level, axes, parse_select(select), fill_missing, lenient=lenient)
+    parts = parse_select(select)
+    selection = Selection(component, series, level, axes, parts, fill_missing, allow_outside, lenient=lenient)
     if isinstance(image, (str, os.PathLike)):
         picture = _open_path(locate(image, storage), selection, alpha, nodata, _Cut(chunk_bytes, align, unread or ()))
     elif is_data_array(image):
@@ -139,7 +143,7 @@ def open_picture(
         refuse_others(image)
     picture = _settle_nodata(picture, nodata)
     if mask is not None:
-        taken = Selection(bools=True, fill_missing=fill_missing, lenient=lenient)
+        taken = replace(selection, component=None, series=None, level=None, axes=None, select=(), bools=True)
         picture = _with_mask(picture, mask, storage, taken, unread or ())
     if unread:
         rest = lazy(Rest(picture.pixels.shape[:2], tuple(unread)), picture.pixels.chunks[:2], "read")

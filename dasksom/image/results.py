@@ -22,9 +22,11 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.chunks import plan_chunks
+from dasksom.image.locations import Location
 from dasksom.image.paths import check_readable, listed, local_path, match_suffix
 from dasksom.image.protocols import JSON, with_nodata_row
 from dasksom.image.unfinished import Unfinished
+from dasksom.image.zarr_stores import store_of
 
 CHUNK_BYTES = 4 << 20
 """Of a lazy chunk of labels: small, for tiles are looked at here and there."""
@@ -112,7 +114,7 @@ def check_result(path: str | os.PathLike[str], *, dtype: np.dtype[Any], bands: i
 @contextmanager
 def _open_zarr(path: Path) -> Iterator[Result]:
     try:
-        group = zarr.open_group(path, mode="r")
+        group = zarr.open_group(store_of(Location(str(path)), None), mode="r")
         about = dict(group.attrs["dasksom"])["metadata"]  # type: ignore[arg-type]
         palette = np.asarray(_array(group, "palette")[...])
         levels = [_array(group, "labels")] if isinstance(group["labels"], zarr.Array) else _pyramid(group["labels/som"])

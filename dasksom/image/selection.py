@@ -39,6 +39,8 @@ class Selection:
     """Places along axes: one along each that is neither rows, columns nor bands; any of the bands."""
     fill_missing: bool = False
     """Take chunks and tiles that the file lacks for its fill value, where they would be an error else."""
+    allow_outside: bool = False
+    """Take files that a mosaic names outside of its own folder."""
     bools: bool = False
     """Take arrays of bool too, as masks are."""
     lenient: bool = False

@@ -52,9 +52,10 @@ def assemble(
     """
     _write_directories(output, pixels, pyramid, tile, layout)
     with tifffile.TiffFile(output.path) as tiff:
-        found = tiff.series[0].levels
-        pages = [level.keyframe for level in found] if len(found) == len(pyramid.levels) else list(tiff.pages)
-        tables = [{code: page.tags[code] for code in (_OFFSETS, _BYTE_COUNTS)} for page in pages]
+        # not tifffile's levels: it takes those of a single row or column for other images
+        first = tiff.pages.first
+        found = [first, *(first.pages or ())] if layout == "pyramid" else list(tiff.pages)
+        tables = [{code: page.aspage().tags[code] for code in (_OFFSETS, _BYTE_COUNTS)} for page in found]
     with open(output.path, "r+b") as file:
         file.seek(0, 2)
         for level in reversed(range(len(pyramid.levels))):

@@ -24,7 +24,17 @@ from dasksom.errors import InputError
 from dasksom.image.locations import Location, Stamp, check_unchanged
 from dasksom.image.masks import holds
 from dasksom.image.protocols import shown_region
-from dasksom.image.tiff_pages import Part, TiffPages, described, find_pages, images_of, level_of, mask_page
+from dasksom.image.tiff_pages import (
+    Part,
+    TiffPages,
+    check_chain,
+    check_ome,
+    described,
+    find_pages,
+    images_of,
+    level_of,
+    mask_page,
+)
 from dasksom.image.tiff_palettes import colors_of, palette_table
 from dasksom.image.tiff_tags import TiffFacts, crs_name, read_facts
 
@@ -268,6 +278,8 @@ def _opened(location: Location) -> Iterator[Any]:
 
 
 def _parsed(location: Location, tiff: Any, part: Part) -> TiffLayout:
+    check_chain(location, tiff)
+    check_ome(location, tiff)
     images = images_of(tiff)
     number, level = level_of(location, images, part)
     full = images[number].levels[0].keyframe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, prod
@@ -9,11 +10,14 @@ from typing import Any
 
 import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.chunks import MAX_STORAGE_CHUNK_BYTES
 from dasksom.image.locations import Location
 from dasksom.image.pixels import check_dtype, check_not_empty
 from dasksom.image.tiff_palettes import PALETTE
+from dasksom.image.xml_trees import xml_tree
 
 _PHOTOMETRIC = {1: "MINISBLACK", 2: "RGB", PALETTE: "PALETTE", 6: "YCBCR"}
 _TO_RGB = "convert it to RGB first (ImageMagick: convert IN -type TrueColor OUT.tif; or Pillow's image.convert('RGB'))"
@@ -22,6 +26,7 @@ _JPEG = {6, 7, 34892, 33007}
 """Compressions whose decoders turn YCbCr to RGB."""
 _MASK = 4
 """Bit of the tag NewSubfileType: the page tells which pixels of another one count."""
+_MOST_PAGES, _MOST_TAGS = 1 << 20, 4096
 _MOST_PAGES_SEARCHED = 64
 _MOST_LISTED = 20
 
@@ -82,6 +87,52 @@ class TiffPages:
         return ceil(self.height / self.segment[0]), ceil(self.width / self.segment[1])
 
 
+def check_chain(location: Location, tiff: Any) -> None:
+    """Refuse a file whose directories of tags lead back to one before: tifffile would follow them for hours.
+
+    Raises
+    ------
+    InputError
+    """
+    file, form, offset = tiff.filehandle, tiff.tiff, int(tiff.pages.first.offset)
+    seen: set[int] = set()
+    while 0 < offset < file.size:
+        if offset in seen or len(seen) >= _MOST_PAGES:
+            what = "lead back to an earlier one" if offset in seen else f"are more than {_MOST_PAGES}"
+            raise InputError(f"{location}: its pages {what}; the file is damaged: copy it again")
+        seen.add(offset)
+        file.seek(offset)
+        told = file.read(form.tagnosize)
+        count = int.from_bytes(told, "little" if form.byteorder == "<" else "big")
+        file.seek(offset + form.tagnosize + count * form.tagsize)
+        told = file.read(form.offsetsize)
+        if count > _MOST_TAGS or len(told) < form.offsetsize:
+            return  # tifffile takes the pages before it
+        offset = int.from_bytes(told, "little" if form.byteorder == "<" else "big")
+
+
+def check_ome(location: Location, tiff: Any) -> None:
+    """Refuse OME-XML that would have tifffile unfold entities, or look for pixels outside the folder of the file.
+
+    Raises
+    ------
+    InputError
+    """
+    text = tiff.ome_metadata
+    if not isinstance(text, str) or ("FileName" not in text and "<!" not in text):
+        return
+    try:
+        root = xml_tree(text)
+    except InputError as error:
+        raise InputError(f"{location}: its OME-XML cannot be used: {error}; save the image as a plain TIFF") from error
+    for name in (node.get("FileName") for node in root.iter()):
+        if name is not None and (os.path.basename(name) != name or name in ("", ".", "..") or "\\" in name):
+            raise InputError(
+                f"{location}: its OME-XML looks for pixels in {name[:80]!r}; the files of an OME-TIFF lie in one "
+                "folder: copy them there, and save it anew"
+            )
+
+
 def images_of(tiff: Any) -> list[Any]:
     """Return the images of an open TIFF, as tifffile's series; masks of others are none."""
     with_pages = [series for series in tiff.series if series.levels]
@@ -128,6 +179,7 @@ def find_pages(location: Location, tiff: Any, level: Any, mask: bool) -> TiffPag
         raise InputError(f"{location}: page {pages.index(None)} of its axes {axes}, shape {shape}, is missing")
     _check_kind(location, first, mask)
     check_not_empty(str(location), shape)
+    _check_segment(location, first, _segment(first))
     leading = len(axes) - len(first.axes)
     count = prod(shape[:leading]) if leading >= 0 else 0
     behind = len(pages) == 1 < count and first.is_final  # pages without headers of their own
@@ -192,6 +244,17 @@ def mask_page(tiff: Any, level: Any) -> Any:
     return next((page for page in pages if _is_mask(page) and (page.imagelength, page.imagewidth) == size), None)
 
 
+def _check_segment(location: Location, page: Any, segment: tuple[int, int]) -> None:
+    """Refuse tiles that cannot be held: they are decoded as a whole, also where they reach past the image's end."""
+    samples = 1 if int(page.planarconfig or 1) == 2 else int(page.samplesperpixel)
+    size = prod(segment) * samples * page.dtype.itemsize
+    if min(segment) < 1 or (page.is_tiled and size > MAX_STORAGE_CHUNK_BYTES):
+        raise InputError(
+            f"{location}: has tiles or strips of {segment[0]} x {segment[1]} pixels, {size / 2**30:.3g} GiB decoded; "
+            f"from 1 x 1 to {MAX_STORAGE_CHUNK_BYTES / 2**30:.0f} GiB can be read: save it in tiles of 512 x 512"
+        )
+
+
 def _segment(page: Any) -> tuple[int, int]:
     if page.is_tiled:
         return int(page.tilelength), int(page.tilewidth)
@@ -214,6 +277,12 @@ def _files(location: Location, pages: tuple[Any, ...]) -> tuple[Location, ...]:
         return ()
     if location.remote:
         raise InputError(f"{location}: an OME-TIFF of several files is read from a disk alone: copy them all to one")
+    folder = os.path.realpath(location.local.parent)
+    for name in names:
+        if os.path.realpath(os.path.dirname(name)) != folder:
+            raise InputError(
+                f"{location}: looks for pixels in {name}, outside of its folder; copy all its files to one"
+            )
     return tuple(Location(name) for name in names)
 
 
@@ -255,6 +324,17 @@ def _length(location: Location, file: Location) -> int:
         raise InputError(f"{location}: its file {file} is missing ({error.strerror}); copy it too") from error
 
 
+def _places(location: Location, told: Sequence[int]) -> NDArray[np.int64]:
+    """Return offsets or lengths, of at most 2^62 bytes."""
+    try:
+        found = np.asarray(told, np.int64)
+        if found.ndim == 1 and (found >> 62 == 0).all():
+            return found
+    except (OverflowError, TypeError, ValueError):  # tags of damaged files may hold anything
+        pass
+    raise InputError(f"{location}: its table of tiles or strips is damaged: {str(told)[:60]}; copy the file again")
+
+
 def check_segments(location: Location, pages: TiffPages, used: set[int], size: int, fill_missing: bool) -> None:
     """Refuse a file that is cut short, or that lacks tiles where nothing says what they stand for.
 
@@ -272,7 +352,7 @@ def check_segments(location: Location, pages: TiffPages, used: set[int], size: i
             offsets, counts = np.array([pages.raw_offsets[number]]), np.array([page_bytes])
         else:
             page = pages.pages[number]
-            offsets, counts = np.asarray(page.dataoffsets, np.int64), np.asarray(page.databytecounts, np.int64)
+            offsets, counts = (_places(location, told) for told in (page.dataoffsets, page.databytecounts))
         down, across = pages.grid
         expected = 1 if pages.raw_offsets else down * across * (pages.samples if pages.planar else 1)
         if len(offsets) != expected or len(counts) != expected:

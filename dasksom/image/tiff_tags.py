@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dasksom.image.protocols import Tag
+from dasksom.image.xml_trees import xml_tree
 
 GDAL_NODATA = 42113
 _PIXEL_SCALE, _TRANSFORMATION, _KEYS, _KEY_TEXT = 33550, 34264, 34735, 34737
@@ -156,10 +156,7 @@ def _pixel_size_of(
 
 
 def _ome_size(xml: str, series: int) -> tuple[float, float] | None:
-    if "<!DOCTYPE" in xml or "<!ENTITY" in xml:  # never in OME-XML; entities may unfold to gigabytes
-        return None
-    root = ElementTree.fromstring(xml)  # noqa: S314 - see above
-    pixels = [node for node in root.iter() if node.tag.rpartition("}")[2] == "Pixels"][series].attrib
+    pixels = [node for node in xml_tree(xml).iter() if node.tag.rpartition("}")[2] == "Pixels"][series].attrib
     return tuple(  # type: ignore[return-value]
         float(pixels[f"PhysicalSize{axis}"]) * _MICROMETERS[pixels.get(f"PhysicalSize{axis}Unit", "µm")]
         for axis in "YX"

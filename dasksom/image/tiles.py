@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from os.path import commonpath, normpath
 from threading import Lock
 from typing import Any
 
@@ -179,6 +180,19 @@ def headers(locations: list[Location], fill_missing: bool, lenient: bool) -> dic
         return {location: one for location, one in found if one is not None}
 
 
+def _check_inside(location: Location, tiling: Tiling) -> None:
+    """Refuse a mosaic from somebody else that would show files of this machine."""
+    folder = normpath(location.path if location.local.is_dir() else location.local.parent)
+    outside = next(
+        (t.location for t in tiling.tiles if commonpath((folder, normpath(t.location.path))) != folder), None
+    )
+    if outside is not None:
+        raise InputError(
+            f"{location}: takes pixels of {outside}, outside of its own folder; if the mosaic is yours, say "
+            "--allow-outside (in Python allow_outside=True)"
+        )
+
+
 def open_tiles(
     location: Location, stamp: tuple[Any, ...], parse: Parser, selection: Selection, about: dict[str, str]
 ) -> Found:
@@ -193,6 +207,8 @@ def open_tiles(
         if getattr(selection, name):
             raise InputError(f"{location}: --{name} is for single files; leave it out for an image of many")
     tiling = tiling_of(parse, location, stamp)
+    if not selection.allow_outside:
+        _check_inside(location, tiling)
     names = sorted({tile.location for tile in tiling.tiles}, key=str)
     found = headers(names, selection.fill_missing, selection.lenient)
     readable = [tile for tile in tiling.tiles if tile.location in found]

@@ -15,9 +15,12 @@ from dasksom.image.protocols import Tag
 from dasksom.image.selection import Selection
 from dasksom.image.tiff_tags import tags_of_epsg
 from dasksom.image.tiles import Tile, Tiling, open_tiles
+from dasksom.image.xml_trees import MOST_BYTES, xml_tree
 
-_MOST_BYTES = 64 << 20
 _WAY_OUT = "make a file of it first (GDAL: gdal_translate -co TILED=YES IN.vrt OUT.tif)"
+_LONGEST = 1 << 48
+"""Pixels."""
+_LARGEST_EPSG = 32_767
 _TYPES = {
     "Byte": "u1", "Int8": "i1", "UInt16": "u2", "Int16": "i2", "UInt32": "u4", "Int32": "i4", "UInt64": "u8",
     "Int64": "i8", "Float32": "f4", "Float64": "f8",
@@ -47,6 +50,7 @@ def parse_vrt(location: Location) -> Tiling:
     if len(nodata) > 1:
         raise InputError(f"{location}: its bands have different no-data values; {_WAY_OUT}")
     told = nodata.pop()
+    fill = None if told is None else _number(location, told)
     shape = _whole(location, root.get("rasterYSize")), _whole(location, root.get("rasterXSize")), len(bands)
     tiles: dict[Tile, list[tuple[int, int]]] = {}
     for number, band in enumerate(bands):
@@ -63,8 +67,8 @@ def parse_vrt(location: Location) -> Tiling:
         shape=shape,
         dtype=np.dtype(_TYPES[types.pop()]),
         tiles=tuple(_with_bands(tile, tuple(pairs)) for tile, pairs in tiles.items()),
-        fill=0 if told is None else float(told),
-        nodata=None if told is None else float(told),
+        fill=0 if fill is None else fill,
+        nodata=fill,
         alpha=alpha[0] if alpha else None,
         geo_tags=_geo_tags(root),
     )
@@ -75,17 +79,15 @@ def _with_bands(tile: Tile, bands: tuple[tuple[int, int], ...]) -> Tile:
 
 
 def _root(location: Location) -> ElementTree.Element:
-    if location.stamp()[0] > _MOST_BYTES:
-        raise InputError(f"{location}: {location.stamp()[0]} bytes; a .vrt has at most {_MOST_BYTES}")
-    text = location.local.read_bytes()
-    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:  # never in a .vrt; entities may unfold to gigabytes
-        raise InputError(f"{location}: declares XML entities, which no .vrt needs")
+    size = int(location.stamp()[0])
+    if size > MOST_BYTES:
+        raise InputError(f"{location}: {size} bytes; a .vrt has at most {MOST_BYTES}")
     try:
-        root = ElementTree.fromstring(text)  # noqa: S314 - see above
-    except ElementTree.ParseError as error:
+        root = xml_tree(location.local.read_bytes())
+    except InputError as error:
         raise InputError(f"{location}: is not a GDAL .vrt: {error}") from error
     if root.tag != "VRTDataset":
-        raise InputError(f"{location}: is not a GDAL .vrt: its root is <{root.tag}>, not <VRTDataset>")
+        raise InputError(f"{location}: is not a GDAL .vrt: its root is <{root.tag[:60]}>, not <VRTDataset>")
     return root
 
 
@@ -110,7 +112,7 @@ def _tile(location: Location, node: ElementTree.Element) -> tuple[Tile, int]:
         raise InputError(f"{location}: the source {text} takes its band {stored!r}; {_WAY_OUT}")
     tile = Tile(
         Location(str(path.absolute())), laid[1], laid[0], height, width, top, left, (),
-        None if nodata is None else float(nodata),
+        None if nodata is None else _number(location, nodata),
     )  # fmt: skip
     return tile, int(stored) - 1
 
@@ -127,16 +129,26 @@ def _whole(location: Location, text: str | None) -> int:
         number = float(text or "")
     except ValueError:
         number = -1.0
-    if number < 0 or number != int(number):
+    if not 0 <= number <= _LONGEST or number != int(number):
         raise InputError(f"{location}: {text!r} is no whole number of pixels, so pixels are resampled; {_WAY_OUT}")
     return int(number)
+
+
+def _number(location: Location, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{location}: the no-data value {text[:40]!r} is no number; {_WAY_OUT}") from None
 
 
 def _geo_tags(root: ElementTree.Element) -> tuple[Tag, ...]:
     crs, transform = root.findtext("SRS", ""), root.findtext("GeoTransform", "")
     found = re.findall(r'(?:ID|AUTHORITY)\["EPSG",\s*"?(\d+)"?\]', crs) or re.findall(r"^EPSG:(\d+)$", crs.strip())
-    numbers = [float(text) for text in transform.split(",") if text.strip()]
-    if not found or len(numbers) != 6:
+    try:
+        numbers = [float(text) for text in transform.split(",") if text.strip()]
+    except ValueError:
+        numbers = []
+    if not found or len(numbers) != 6 or int(found[-1]) > _LARGEST_EPSG:
         return ()
     geographic = crs.lstrip().startswith(("GEOGCS", "GEOGCRS")) or crs.strip() == "EPSG:4326"
     return tags_of_epsg(int(found[-1]), geographic, numbers)

@@ -51,6 +51,8 @@ def _member(location: Location, group: zarr.Group, base: str, given: str) -> Any
         if not base or ".." in base.split("/"):
             raise KeyError(base)
         return group[base]
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(
             f"{location}: no array {given!r} in this group; it holds {_described(_arrays(location, group))}"
@@ -77,6 +79,8 @@ def _scene(location: Location, group: zarr.Group, base: str, series: int | None)
 def _arrays(location: Location, group: zarr.Group) -> dict[str, zarr.Array[Any]]:
     try:
         return {name: node for name, node in group.members(max_depth=None) if isinstance(node, zarr.Array)}
+    except InputError:
+        raise
     except Exception as error:
         raise location.refusal(
             f"its members cannot be read: {error}; name the array with --component"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby, product
-from math import prod
+from math import ceil, prod
+from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,7 @@ import zarr
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.chunks import MAX_CHUNKS
 from dasksom.image.locations import Location, Member, Stamp
 from dasksom.image.ome_zarr import Pyramid
 from dasksom.image.picture import Found
@@ -36,6 +40,9 @@ from dasksom.image.zarr_stores import (
 _MOST_CHUNKS_LOOKED_FOR = 200_000
 _MOST_ASKED_FOR = 64
 """Chunks of a store that lists none, each of which takes a request."""
+_MOST_RATIO = 10_000
+"""Of decoded to stored bytes, of an image of more than so many:"""
+_SMALL_BYTES = 4 << 30
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ class ZarrSource:
         """Read a region; see `Source`."""
         try:
             found = self._read(region)
-        except MemoryError:
+        except (InputError, MemoryError):
             raise
         except Exception as error:  # zarr, numcodecs and the file system each raise their own
             where, cause = self._first_unread(region) or (shown_region(region), error)
@@ -138,8 +145,7 @@ def open_zarr(location: Location, selection: Selection) -> Found:
     view = plan_view(named, axes, array.shape, selection)
     # chunks of NaN hold no data, so nothing is lost with one that was never written
     fill_missing = selection.fill_missing or (array.fill_value is not None and array.fill_value != array.fill_value)
-    if min(array.shards or array.chunks) < 1:
-        raise InputError(f"{named}: has chunks of {array.shards or array.chunks}; its metadata is damaged")
+    _check_count(named, array.shards or array.chunks, view)
     if not (fill_missing or selection.lenient or location.remote):
         _check_chunks(location.below(component), array, view)
     # a shard is read and decoded as a whole, faster than chunk by chunk; so it is what chunks are planned by
@@ -158,32 +164,67 @@ def open_zarr(location: Location, selection: Selection) -> Found:
     return Found(source, nodata=_nodata(attributes_of(array)), pixel_size=size, unit=unit, about=about)
 
 
+def _check_count(named: str, stored: Sequence[int], view: View) -> None:
+    """Refuse an image in so many files that the lists of them alone would fill a worker."""
+    count = prod(len(_touched(role, length, view)) for role, length in zip(view.roles, stored, strict=True))
+    if count > MAX_CHUNKS:
+        raise InputError(
+            f"{named}: {count} chunks of {tuple(stored)} hold the image, more than {MAX_CHUNKS}; store it again in "
+            "larger chunks, or in shards of many, or take a coarser level of a pyramid (--level)"
+        )
+
+
 def _check_chunks(location: Location, array: zarr.Array[Any], view: View) -> None:
     """Refuse an array on a disk that lacks chunks; of arrays of very many chunks only reading tells."""
     along = _chunks_along(array, view)
     count = prod(len(part) for part in along)
     if count > _MOST_CHUNKS_LOOKED_FOR:
         return
-    keys = (array.metadata.encode_chunk_key(at) for at in product(*along))
-    missing = [key for key in keys if not (location.local / key).is_file()]
+    missing, total = [], 0
+    for key in (array.metadata.encode_chunk_key(at) for at in product(*along)):
+        size = _size_of(location.local / key)
+        total += size or 0
+        if size is None:
+            missing.append(key)
     if missing:
         raise location.refusal(
             f"{len(missing)} of its {count} chunks {'is' if len(missing) == 1 else 'are'} missing, the first one "
             f"{missing[0]}: lost, or never written because they hold the fill value ({array.fill_value}) alone; if so, "
             "say --fill-missing (in Python fill_missing=True)"
         )
+    decoded = count * prod(array.shards or array.chunks) * array.dtype.itemsize
+    if decoded > _SMALL_BYTES and decoded > _MOST_RATIO * total:
+        raise location.refusal(
+            f"its {count} chunks have {total} bytes, and would be {decoded / 2**30:.1f} GiB decoded, {_MOST_RATIO} "
+            "times as much or more: no image is like that; if yours is, say --fill-missing, and none is looked at"
+        )
 
 
-def _chunks_along(array: zarr.Array[Any], view: View) -> list[list[int]]:
+def _touched(role: str | int, length: int, view: View) -> Sequence[int]:
+    """Return the numbers of the stored chunks along an axis that hold some of the image."""
+    if isinstance(role, int):
+        return (role // length,)
+    if role == "c":
+        return sorted({band // length for band in view.bands})
+    return range(ceil(view.shape["yx".index(role)] / length))
+
+
+def _size_of(path: Path) -> int | None:
+    """Return the bytes of a file, None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_size if S_ISREG(found.st_mode) else None
+
+
+def _chunks_along(array: zarr.Array[Any], view: View) -> list[Sequence[int]]:
     """Return the numbers of the chunks, or shards, that an image takes along each stored axis."""
-    places = {"y": range(view.shape[0]), "x": range(view.shape[1]), "c": view.bands}
-    return [
-        sorted({place // length for place in (places[role] if isinstance(role, str) else (role,))})
-        for role, length in zip(view.roles, array.shards or array.chunks, strict=True)
-    ]
+    stored = array.shards or array.chunks
+    return [_touched(role, length, view) for role, length in zip(view.roles, stored, strict=True)]
 
 
-def _some(along: list[list[int]], most: int) -> Iterator[tuple[int, ...]]:
+def _some(along: Sequence[Sequence[int]], most: int) -> Iterator[tuple[int, ...]]:
     """Yield the places of chunks, of more than `most` a seeded choice, always the same."""
     sides = tuple(map(len, along))
     if prod(sides) <= most:
@@ -197,7 +238,7 @@ def _some(along: list[list[int]], most: int) -> Iterator[tuple[int, ...]]:
 @lru_cache(maxsize=16)
 def _array(location: Location, component: str, stamp: Stamp, fill_missing: bool) -> zarr.Array[Any]:
     """Return an open array, once per process; the stamp keeps an overwritten store from being taken for the old one."""
-    store = store_of(location)
+    store = store_of(location, component)
     return zarr.open_array(store if fill_missing else WholeStore(store), path=component, mode="r")
 
 

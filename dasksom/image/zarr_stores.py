@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,16 @@ from typing import Any
 import zarr
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
+from dasksom.errors import InputError
 from dasksom.image.locations import Location, Stamp
+from dasksom.image.zarr_metadata import (
+    MOST_METADATA_BYTES,
+    Declared,
+    check_file,
+    check_image,
+    check_safe,
+    parse,
+)
 
 ZARR_METADATA = ("zarr.json", ".zarray", ".zgroup")
 """A directory that holds one of these is a Zarr node."""
@@ -23,6 +33,66 @@ def is_zarr(path: Path) -> bool:
 
 class MissingChunkError(Exception):
     """A chunk that the store lacks."""
+
+
+class GuardedStore(WrapperStore[Any]):
+    """A store that somebody else may have made: zarr sees nothing of it that has not been looked at before.
+
+    Parameters
+    ----------
+    store : zarr store
+    location : of the store
+    component : of the array that is the image; None: every array is one
+    """
+
+    def __init__(self, store: Any, location: Location, component: str | None) -> None:
+        super().__init__(store)
+        self._location, self._component = location, component
+        self._declared: Declared | None = None
+
+    def _with_store(self, store: Any) -> GuardedStore:
+        return GuardedStore(store, self._location, self._component)
+
+    async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
+        """Return what the store holds under a key; InputError for what is not safe to decode."""
+        node, _, name = key.rpartition("/")
+        place = self._location.below(key)
+        if name not in ALL_METADATA:
+            if self._declared is not None and not self._location.remote:
+                _check_local(place, self._declared)
+            return await self._store.get(key, *args, **kwargs)
+        if not self._location.remote and _size(place) > MOST_METADATA_BYTES:
+            raise InputError(f"{place}: {_size(place)} bytes of metadata; at most {MOST_METADATA_BYTES} are read")
+        found = await self._store.get(key, *args, **kwargs)
+        if found is None:
+            return None
+        told = parse(str(place), found.to_bytes())
+        check_safe(str(place), told)
+        is_array = name == ".zarray" or (name == "zarr.json" and _is_array(told))
+        if is_array and self._component in (None, node):
+            declared = check_image(str(self._location.below(node)), told)
+            self._declared = declared if self._component is not None else None
+        return found
+
+
+def _is_array(told: Any) -> bool:
+    return not isinstance(told, Mapping) or told.get("node_type") != "group"
+
+
+def _size(place: Location) -> int:
+    try:
+        return os.stat(place.path).st_size
+    except OSError:
+        return 0
+
+
+def _check_local(place: Location, declared: Declared) -> None:
+    try:
+        with open(place.path, "rb", buffering=0) as file:
+            start, size = file.read(18), os.fstat(file.fileno()).st_size
+    except OSError:
+        return  # zarr finds out
+    check_file(str(place), declared, size, start)
 
 
 class WholeStore(WrapperStore[Any]):
@@ -39,11 +109,13 @@ class WholeStore(WrapperStore[Any]):
         return found
 
 
-def store_of(location: Location) -> Any:
-    """Return a store as zarr takes it, read only."""
+def store_of(location: Location, component: str | None) -> GuardedStore:
+    """Return a store as zarr takes it, read only; `component` is the array in it that is the image, None: all are."""
     if not location.remote:
-        return LocalStore(location.local, read_only=True)
-    return FsspecStore.from_url(location.path, storage_options=location.storage_options(), read_only=True)
+        store: Any = LocalStore(location.local, read_only=True)
+    else:
+        store = FsspecStore.from_url(location.path, storage_options=location.storage_options(), read_only=True)
+    return GuardedStore(store, location, component)
 
 
 def metadata_stamp(node: Location) -> Stamp:
@@ -59,8 +131,12 @@ def metadata_stamp(node: Location) -> Stamp:
 def open_node(location: Location, component: str) -> Any:
     """Open whatever is there, array or group."""
     named = location.below(component)
+    if not location.remote and all((named.local / name).is_file() for name in ("zarr.json", ".zarray")):
+        raise InputError(f"{named}: holds metadata of Zarr 2 and of Zarr 3 (.zarray, zarr.json); delete one of them")
     try:
-        return zarr.open(store_of(location), path=component, mode="r")
+        return zarr.open(store_of(location, component), path=component, mode="r")
+    except InputError:
+        raise
     except FileNotFoundError as error:
         raise named.refusal("no Zarr metadata is found there; check the path") from location.cause(error)
     except Exception as error:
@@ -77,6 +153,8 @@ def attributes_of(node: zarr.Array[Any] | zarr.Group) -> Mapping[str, Any]:
 def open_array(location: Location, component: str) -> zarr.Array[Any]:
     """Open an array, whose codecs are all known then; InputError if there is none that can be read."""
     try:
-        return zarr.open_array(store_of(location), path=component, mode="r")
+        return zarr.open_array(store_of(location, component), path=component, mode="r")
+    except InputError:
+        raise
     except Exception as error:  # damaged JSON, unknown codecs, unknown dtypes: each raises its own
         raise location.below(component).refusal(f"cannot be opened as a Zarr array: {error}") from location.cause(error)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.npz import read_npz
 from dasksom.seals import seal_archive
 from dasksom.som.samples import LARGEST
 
@@ -94,16 +94,10 @@ def load_codebook(path: str | Path) -> Codebook:
 def read_codebook(file: Path | BytesIO, path: str) -> Codebook:
     """Read a codebook from a file or its content; `path` is what to call it in errors. See `load_codebook`."""
     try:
-        with zipfile.ZipFile(file) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        if size > MOST_BYTES:
-            raise InputError(f"{path}: holds {size} bytes, which no codebook does (at most {MOST_BYTES})")
-        with np.load(file, allow_pickle=False) as arrays:
-            weights, about = arrays["weights"], json.loads(arrays["about"].tobytes())
+        arrays = read_npz(file, MOST_BYTES)
+        weights, about = arrays["weights"], json.loads(arrays["about"].tobytes())
         version = about.pop("format")
-    except InputError:
-        raise
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError, MemoryError) as error:
         raise InputError(f"{path}: not a dasksom model ({error}); `dasksom train` writes them") from error
     if version != FORMAT:
         raise InputError(f"{path}: a model of format {version}; this dasksom reads format {FORMAT}")
