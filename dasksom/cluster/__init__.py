@@ -19,14 +19,18 @@ from dasksom.cluster.joining import existing
 from dasksom.cluster.kinds import KINDS, job_script, start
 from dasksom.cluster.local import local, threads
 from dasksom.cluster.options import ClusterOptions, TlsFiles, Workers, check_place, check_values, scheduler_address
+from dasksom.cluster.suspicion import OURS
+from dasksom.cluster.watching import Watch
 from dasksom.errors import InputError
 
 __all__ = [
     "ALLOCATIONS",
     "CLUSTERS",
     "KINDS",
+    "OURS",
     "ClusterOptions",
     "TlsFiles",
+    "Watch",
     "Workers",
     "check_options",
     "connect",

@@ -61,5 +61,6 @@ def count_tasks(client: Any) -> Iterator[TaskCounts]:
         yield counts
         counts.tasks, counts.retries, counts.lost_workers = client.run_on_scheduler(_read, name)
     finally:
-        with suppress(Exception):  # a scheduler that is gone has said so already
-            client.unregister_scheduler_plugin(name)
+        with suppress(Exception):
+            if client.status == "running":  # a scheduler that is gone has said so already
+                client.unregister_scheduler_plugin(name)

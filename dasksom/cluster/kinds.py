@@ -12,13 +12,17 @@ from typing import Any, NamedTuple
 
 import dask
 
+from dasksom.cluster import watching
 from dasksom.cluster.joining import check_encrypted, get_ready, security
 from dasksom.cluster.local import LOOPBACK
 from dasksom.cluster.options import ClusterOptions, TlsFiles
+from dasksom.cluster.watching import Terms, looked_after, quiet
 from dasksom.errors import DasksomError, InputError
 
 WAIT_SECONDS = 1800.0
 """How long to wait for the workers of a cluster that was asked for."""
+TTL_SECONDS = 60.0
+"""How long a worker may say nothing before it counts as hung; networks have their bad moments."""
 
 
 class Kind(NamedTuple):
@@ -98,7 +102,7 @@ def start(options: ClusterOptions) -> Iterator[Any]:
             f"cluster {options.name}: the command {kind.submits_by} is not here; run this where jobs are submitted "
             "from, such as a login node"
         )
-    with ExitStack() as stack:
+    with quiet(), ExitStack() as stack:
         cluster = stack.enter_context(_make(options, stack))
         if options.adapt is not None:
             cluster.adapt(minimum=options.adapt[0], maximum=options.adapt[1])
@@ -112,7 +116,8 @@ def start(options: ClusterOptions) -> Iterator[Any]:
                 f"cluster {options.name} was started, and its scheduler cannot be reached from here: {error}"
             ) from error
         get_ready(client, options, WAIT_SECONDS)
-        yield client
+        terms = Terms(options.wait_seconds(watching.WAIT_SECONDS), ours=True)
+        yield stack.enter_context(looked_after(client, terms, ttl=TTL_SECONDS))
 
 
 def job_script(options: ClusterOptions) -> str:
