@@ -26,7 +26,7 @@ from dask.base import tokenize
 from dask.delayed import Delayed
 from dask.system import CPU_COUNT
 
-from dasksom.cluster import OURS, Workers
+from dasksom.cluster import OURS, Workers, tell_retries
 from dasksom.submission import Window, current_client, run_windows
 
 Part = TypeVar("Part")
@@ -125,6 +125,7 @@ def _run_on_chunk(
     function: Callable[..., Any],
     how: Any,
 ) -> Any:
+    tell_retries()  # of reading the block
     return function(block, corner_of(block_id, steps), *beside, **how)
 
 

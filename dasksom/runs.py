@@ -18,7 +18,7 @@ from dasksom.estimator import BatchSOM
 from dasksom.image import Picture, Unfinished, annotate, create_writer, shown
 from dasksom.overview import Overview
 from dasksom.passes import keep_with_mask, workers
-from dasksom.planning import Plan, check_fits, describe, plan_run
+from dasksom.planning import Plan, check_fits, describe, explained, plan_run
 from dasksom.quantization import quantize_into
 from dasksom.record import RunRecord, cluster_of
 from dasksom.som.quality import Quality
@@ -134,7 +134,8 @@ class Run:
             if self.image.nbytes > SMALL_BYTES:  # others are done before the line is read
                 self.watcher.plan(self.summary.plan)
             check_fits(plan, there.memory)
-            yield client
+            with explained(plan, there.memory):
+                yield client
         self.summary = replace(self.summary, **asdict(counts))
 
     def train(self, som: BatchSOM, config: RunConfig, more: Sequence[Picture] = ()) -> None:

@@ -44,6 +44,7 @@ FLOORS = {
     "som": 0,
     "image": 0,
     "cluster": 0,
+    "patience": -0.5,  # of whoever reads, and of who counts it
     "errors": -1,
     "__init__": -1,  # the version; its public names are loaded when they are used
 }

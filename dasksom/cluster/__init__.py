@@ -14,7 +14,7 @@ import psutil
 from dask.utils import parse_bytes
 
 from dasksom.cluster.allocation import ALLOCATIONS, take_role
-from dasksom.cluster.counting import count_tasks
+from dasksom.cluster.counting import count_tasks, tell_retries
 from dasksom.cluster.joining import existing
 from dasksom.cluster.kinds import KINDS, job_script, start
 from dasksom.cluster.local import local, threads
@@ -38,6 +38,7 @@ __all__ = [
     "expected_workers",
     "job_script",
     "take_role",
+    "tell_retries",
 ]
 
 CLUSTERS: dict[str, Callable[[ClusterOptions], AbstractContextManager[Any]]] = {

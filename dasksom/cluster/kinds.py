@@ -104,10 +104,12 @@ def start(options: ClusterOptions) -> Iterator[Any]:
         )
     with quiet(), ExitStack() as stack:
         cluster = stack.enter_context(_make(options, stack))
+        wanted = 0
         if options.adapt is not None:
             cluster.adapt(minimum=options.adapt[0], maximum=options.adapt[1])
         elif options.workers is not None or "n_workers" not in options.options:
-            cluster.scale(options.workers or options.minimum_workers)
+            wanted = options.workers or options.minimum_workers
+            cluster.scale(wanted)
         check_encrypted(cluster.scheduler_address, options.insecure)
         try:
             client = stack.enter_context(Client(cluster))
@@ -116,7 +118,7 @@ def start(options: ClusterOptions) -> Iterator[Any]:
                 f"cluster {options.name} was started, and its scheduler cannot be reached from here: {error}"
             ) from error
         get_ready(client, options, WAIT_SECONDS)
-        terms = Terms(options.wait_seconds(watching.WAIT_SECONDS), ours=True)
+        terms = Terms(options.wait_seconds(watching.WAIT_SECONDS), ours=True, workers=wanted)
         yield stack.enter_context(looked_after(client, terms, ttl=TTL_SECONDS))
 
 

@@ -45,6 +45,8 @@ def _worker_settings(worker_memory: int) -> dict[str, Any]:
         "distributed.worker.memory.target": (0.6, 0.8),
         "distributed.worker.memory.spill": (0.7, 0.85),
         "distributed.worker.memory.pause": (0.8, 0.9),
+        # after this a worker that has not come back is given up, and another one takes its place
+        "distributed.deploy.lost-worker-timeout": ("15s", "5s"),
     }
     return {key: value for key, (default, value) in ours.items() if dask.config.get(key, None) == default}
 
@@ -109,5 +111,5 @@ def local(options: ClusterOptions) -> Iterator[Any]:
             stack.enter_context(cluster)
         client = stack.enter_context(Client(cluster))
         tell_dashboard(client)
-        terms = Terms(options.wait_seconds(WAIT_SECONDS), ours=True)
+        terms = Terms(options.wait_seconds(WAIT_SECONDS), ours=True, workers=options.count)
         yield stack.enter_context(looked_after(client, terms, ttl=TTL_SECONDS))

@@ -22,8 +22,10 @@ WAIT_SECONDS = 1800.0
 """How long a run waits for workers once all are gone, where nobody has said."""
 SPEAK_SECONDS = 60.0
 """How often to say what is waited for."""
-LOOK_SECONDS = 15.0
+LOOK_SECONDS = 5.0
 """How often to look at the cluster while a result is awaited."""
+ANSWER_SECONDS = 15.0
+"""How long to wait for a scheduler's answer."""
 SILENT_SECONDS = 60.0
 """How long a scheduler may not answer."""
 PAUSED_SECONDS = 60.0
@@ -40,6 +42,8 @@ class Terms:
     """Seconds to wait for workers once all are gone."""
     ours: bool = False
     """Whether it was started for the run, so that its workers may be restarted."""
+    workers: int = 0
+    """How many it was asked for; 0 where it looks after that itself."""
 
 
 _terms: "WeakKeyDictionary[Any, Terms]" = WeakKeyDictionary()
@@ -66,9 +70,11 @@ def looked_after(client: Any, terms: Terms, *, ttl: float = DASKS_TTL) -> Iterat
     try:
         yield client
     finally:
-        if not terms.ours and client.status == "running":  # another's scheduler is left as it was found
+        if client.status == "running":
             with suppress(Exception):
-                client.unregister_scheduler_plugin(topic)
+                client.unsubscribe_topic(topic)
+                if not terms.ours:  # another's scheduler is left as it was found
+                    client.unregister_scheduler_plugin(topic)
 
 
 @contextmanager
@@ -136,7 +142,7 @@ class Watch:
             return 1
 
     def _ask(self, question: Any, **arguments: Any) -> Any:
-        return self.client.sync(question, **arguments, callback_timeout=LOOK_SECONDS)
+        return self.client.sync(question, **arguments, callback_timeout=ANSWER_SECONDS)
 
     def _why_cancelled(self, error: CancelledError | None) -> str:
         if getattr(error, "reason", None) == "scheduler-connection-lost" or self.client.status != "running":
@@ -159,8 +165,17 @@ class Watch:
             return
         self._answered = time.monotonic()
         workers = found["workers"]
+        self._fill_up(len(workers))
         self._look_for_workers(len(workers))
         self._look_at_paused({address: one for address, one in workers.items() if one["status"] == "paused"})
+
+    def _fill_up(self, there: int) -> None:
+        """Ask for workers in the place of those that ended for good: jobs that ran out of time, machines taken away.
+
+        Local ones too: a worker that dies as soon as it has come takes the process that would start it again along.
+        """
+        if 0 < self.terms.workers > there and self.client.cluster is not None:
+            self.client.cluster.scale(self.terms.workers)
 
     def _look_for_workers(self, there: int) -> None:
         now = time.monotonic()

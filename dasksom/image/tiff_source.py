@@ -16,6 +16,7 @@ from dasksom.image.protocols import Region
 from dasksom.image.selection import Selection, View, plan_view
 from dasksom.image.tiff_layout import Band, tiff_layout, whole_image
 from dasksom.image.tiff_pages import Part, TiffPages, check_segments
+from dasksom.patience import patiently
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,19 @@ class TiffSource:
     def __getitem__(self, region: Region) -> NDArray[Any]:
         """Read a region; see `Source`."""
         try:
-            layout = tiff_layout(self.location, self.stamp, self.part)
-            bands = _bands(self.view, layout.pages)
-            if self.storage_chunks == self.shape[:2]:
-                return np.array(whole_image(self.location, self.stamp, self.part, bands)[region], order="C")
-            rows, columns = (range(n)[part] for n, part in zip(self.shape, region[:2], strict=False))
-            return layout.read(rows, columns, bands[region[2]])
+            return patiently(lambda: self._read(region))
         except InputError:
             raise
         except Exception as error:  # stores raise their own
             raise self.location.refusal(f"cannot be read any more: {error}") from self.location.cause(error)
+
+    def _read(self, region: Region) -> NDArray[Any]:
+        layout = tiff_layout(self.location, self.stamp, self.part)
+        bands = _bands(self.view, layout.pages)
+        if self.storage_chunks == self.shape[:2]:
+            return np.array(whole_image(self.location, self.stamp, self.part, bands)[region], order="C")
+        rows, columns = (range(n)[part] for n, part in zip(self.shape, region[:2], strict=False))
+        return layout.read(rows, columns, bands[region[2]])
 
 
 def open_tiff(location: Location, selection: Selection) -> Found:

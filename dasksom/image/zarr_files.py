@@ -31,6 +31,7 @@ from dasksom.image.zarr_stores import (
     open_array,
     store_of,
 )
+from dasksom.patience import GaveUpError, patiently
 
 _MOST_CHUNKS_LOOKED_FOR = 200_000
 
@@ -68,14 +69,18 @@ class ZarrSource:
 
     def __getitem__(self, region: Region) -> NDArray[Any]:
         """Read a region; see `Source`."""
-        try:
+        index: Any = self.view.index(region)
+        plain = not any(isinstance(part, list) for part in index)
+
+        def read() -> NDArray[Any]:
             array = _array(self.location, self.component, self.stamp, self.fill_missing)
-            index: Any = self.view.index(region)
-            plain = not any(isinstance(part, list) for part in index)
-            found = np.asarray(array[index] if plain else array.oindex[index])
+            return np.asarray(array[index] if plain else array.oindex[index])
+
+        try:
+            found = patiently(read)
         except Exception as error:  # zarr, numcodecs and the file system each raise their own
             where = ", ".join(f"{r.start}:{r.stop}" for r in region[:2])
-            damaged = "" if isinstance(error, MissingChunkError) else "; the store is damaged or gone"
+            damaged = "" if isinstance(error, (MissingChunkError, GaveUpError)) else "; the store is damaged or gone"
             raise self.location.below(self.component).refusal(
                 f"pixels [{where}] cannot be read: {error}{damaged}"
             ) from self.location.cause(error)

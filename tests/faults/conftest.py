@@ -7,19 +7,19 @@ from tests.faults import harness
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory):
-    """An image of 256 chunks of uint16, streamed."""
+    """An image of 128 chunks of uint16, streamed."""
     return harness.make_image(tmp_path_factory.mktemp("source") / "scene.zarr")
 
 
 @pytest.fixture(scope="session")
 def undisturbed(source, tmp_path_factory):
     """What a run over it comes to."""
-    return harness.run(source, tmp_path_factory.mktemp("undisturbed") / "out.zarr", "threads", memory_limit=None)
+    return harness.run(source, tmp_path_factory.mktemp("undisturbed") / "out.zarr", "threads")
 
 
 @pytest.fixture
 def two():
-    """The address of a cluster of two workers that somebody else started, whose processes this one owns."""
+    """A cluster of two workers as somebody else would start it, whose processes are this one's."""
     from distributed import LocalCluster
 
     with LocalCluster(
@@ -30,4 +30,4 @@ def two():
         memory_limit="1GiB",
         silence_logs=50,
     ) as cluster:
-        yield cluster.scheduler_address
+        yield cluster

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -26,16 +27,16 @@ from dasksom.config import load_config
 EPOCHS = 3
 PASSES = EPOCHS + 2
 """A first look, the epochs, and the writing."""
-SIDE = 640
+SHAPE = 320, 640
 CHUNK = 40
-"""256 chunks, of which a task each: a pass has 16 windows."""
+"""128 chunks, of which a task each: a pass has 8 windows."""
 
 
-def make_image(path, dtype="uint16", side=SIDE, chunk=CHUNK):
+def make_image(path, dtype="uint16", shape=SHAPE, chunk=CHUNK, bands=None):
     """Write an image that is streamed, of smooth colors and noise."""
     rng = np.random.default_rng(5)
-    y, x = np.mgrid[:side, :side]
-    bands = 4 if dtype == "uint8" else 3  # three bands of 8 bits would be counted, not streamed
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    bands = bands or (4 if dtype == "uint8" else 3)  # three bands of 8 bits would be counted, not streamed
     top = 1.0 if dtype == "float32" else np.iinfo(dtype).max
     smooth = np.stack([np.sin(x / 97 + band) * np.cos(y / 83 - band) / 2 + 0.5 for band in range(bands)], -1)
     noisy = (smooth + rng.normal(0, 0.02, smooth.shape)).clip(0, 1) * top
@@ -126,12 +127,12 @@ class Outcome:
         return self.bytes, self.history
 
 
-def run(source, output, cluster, faults=(), **more):
+def run(source, output, cluster, faults=(), *, grid="12x12", cache="none", chunk_size="16KiB", **more):
     """Quantize an image in this process, on the workers of a cluster."""
     given = {
-        "map": {"grid": "12x12", "epochs": EPOCHS},
-        "cluster": {"name": cluster, "memory_limit": "1GiB", **more},
-        "input": {"chunk_size": "16KiB", "cache": "none"},
+        "map": {"grid": grid, "epochs": EPOCHS},
+        "cluster": {"name": cluster, **more},
+        "input": {"chunk_size": chunk_size, "cache": cache},
     }
     disturber, start = Disturber(faults), time.monotonic()
     summary = pipeline.quantize(source, str(output), load_config(None, given), disturber)
@@ -208,10 +209,8 @@ class Command:
         return self
 
     def __exit__(self, *_):
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait(10)
 
     @property
