@@ -76,8 +76,6 @@ def _take(waiting: deque[tuple[Any, Window]], watch: Watch) -> tuple[Any, int]:
     try:
         return watch.result(future), window.chunks
     except sys.modules["distributed"].KilledWorker as error:
-        tries = error.allowed_failures + 1
-        raise DeadlyTaskError(
-            f"{tries} workers died one after another, each at {window.where(error.task)}, the last of them "
-            f"{error.last_worker.address}"
-        ) from error
+        tries, where = error.allowed_failures + 1, window.where(error.task)
+        died = f"{tries} workers died one after another, each" if tries > 1 else "a worker died"
+        raise DeadlyTaskError(f"{died} at {where}, the last of them {error.last_worker.address}") from error

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dasksom import open_image
 from tests.faults import harness
 
 
@@ -31,3 +32,21 @@ def two():
         silence_logs=50,
     ) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def scheduler(tmp_path):
+    """A scheduler as a process of its own; `file` is where it is told how to reach it."""
+    file = tmp_path / "scheduler.json"
+    with harness.dask_process(tmp_path, "scheduler", "--port", "0", "--scheduler-file", str(file)) as command:
+        command.file = str(file)
+        command.wait_for(lambda: file.exists() and file.read_text(), 30)
+        yield command
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory):
+    """Streamed images of each type of pixels, lazy."""
+    folder = tmp_path_factory.mktemp("images")
+    paths = {dtype: harness.make_image(folder / f"{dtype}.zarr", dtype, (160, 240)) for dtype in harness.TYPES}
+    return {dtype: open_image(path, chunk_bytes=1 << 14) for dtype, path in paths.items()}

@@ -21,7 +21,7 @@ import numpy as np
 import psutil
 import zarr
 
-from dasksom import pipeline
+from dasksom import BatchSOM, pipeline
 from dasksom.config import load_config
 
 EPOCHS = 3
@@ -63,6 +63,24 @@ def fingerprint(output):
         if path.name == "zarr.json":
             content = json.dumps(_without_times(json.loads(content)), sort_keys=True).encode()
         found.update(f"{path.relative_to(output)} {len(content)}\n".encode() + content)
+    return found.hexdigest()
+
+
+TYPES = ("uint8", "uint16", "float32")
+
+
+def hash_of(image, fault=None):
+    """Train and label; give a hash of the codebook in float64, the history of its errors, and all labels."""
+
+    def meanwhile(epoch, _):
+        if fault is not None and epoch.epoch == 1:
+            landed.append(fault())
+
+    landed = []
+    som = BatchSOM(8, 8, epochs=3, random_state=0, method="stream").fit(image, on_epoch=meanwhile)
+    assert bool(landed) == (fault is not None)
+    found = hashlib.sha256(som.weights_.tobytes() + repr(som.history_).encode())
+    found.update(np.asarray(som.predict(image)).tobytes())
     return found.hexdigest()
 
 
@@ -245,3 +263,21 @@ def epochs_in(text):
     """Give the number of the last epoch that a log tells of; 0 before the first."""
     records = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     return max((record.get("epoch", 0) for record in records), default=0)
+
+
+def dask_process(folder, *arguments, limits=None, **environment):
+    """Run one of dask's own commands, `dask scheduler` or `dask worker`, and end it and what it started."""
+    return Command(
+        folder, *arguments, "--host", "127.0.0.1", "--no-dashboard", script=("-m", "dask"), limits=limits, **environment
+    )
+
+
+def worker(folder, scheduler, *more, **options):
+    arguments = ["worker", "--scheduler-file", scheduler.file, "--nthreads", "1", "--local-directory", str(folder)]
+    return dask_process(folder, *arguments, *more, **options)
+
+
+def quantizing(folder, source, scheduler, *more, epochs=40):
+    """Start a run that lasts until it is disturbed."""
+    arguments = quantize_arguments(source, "out.zarr", "--cluster", scheduler.file, *more, epochs=epochs)
+    return Command(folder, *arguments)

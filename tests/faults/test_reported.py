@@ -17,40 +17,18 @@ from dasksom import BatchSOM
 from dasksom.cluster import ClusterOptions, connect, suspicion
 from dasksom.errors import DeadlyTaskError
 from tests.faults import harness
-from tests.faults.harness import Command, Watchdog, epochs_in, fingerprint, quantize_arguments, workers_of
+from tests.faults.harness import (
+    Command,
+    Watchdog,
+    epochs_in,
+    fingerprint,
+    quantize_arguments,
+    quantizing,
+    worker,
+    workers_of,
+)
 
 CGROUPS = Path("/sys/fs/cgroup/memory")
-
-
-@contextmanager
-def dask_process(folder, *arguments, limits=None, **environment):
-    """Run one of dask's own commands, `dask scheduler` or `dask worker`, and end it and what it started."""
-    command = Command(
-        folder, *arguments, "--host", "127.0.0.1", "--no-dashboard", script=("-m", "dask"), limits=limits, **environment
-    )
-    with command:
-        yield command
-
-
-@pytest.fixture
-def scheduler(tmp_path):
-    """A scheduler as a process of its own; `file` is where it is told how to reach it."""
-    file = tmp_path / "scheduler.json"
-    with dask_process(tmp_path, "scheduler", "--port", "0", "--scheduler-file", str(file)) as command:
-        command.file = str(file)
-        command.wait_for(lambda: file.exists() and file.read_text(), 30)
-        yield command
-
-
-def worker(folder, scheduler, *more, **options):
-    arguments = ["worker", "--scheduler-file", scheduler.file, "--nthreads", "1", "--local-directory", str(folder)]
-    return dask_process(folder, *arguments, *more, **options)
-
-
-def quantizing(folder, source, scheduler, *more, epochs=40):
-    """Start a run that lasts until it is disturbed."""
-    arguments = quantize_arguments(source, "out.zarr", "--cluster", scheduler.file, *more, epochs=epochs)
-    return Command(folder, *arguments)
 
 
 def check_told(command, seconds, *words):
