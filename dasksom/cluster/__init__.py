@@ -19,8 +19,8 @@ from dasksom.cluster.joining import existing
 from dasksom.cluster.kinds import KINDS, job_script, start
 from dasksom.cluster.local import local, threads
 from dasksom.cluster.options import ClusterOptions, TlsFiles, Workers, check_place, check_values, scheduler_address
-from dasksom.cluster.suspicion import OURS
-from dasksom.cluster.watching import Watch
+from dasksom.cluster.suspicion import OURS, tries
+from dasksom.cluster.watching import Watch, can_be_asked
 from dasksom.errors import InputError
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "TlsFiles",
     "Watch",
     "Workers",
+    "can_be_asked",
     "check_options",
     "connect",
     "count_tasks",
@@ -39,6 +40,7 @@ __all__ = [
     "job_script",
     "take_role",
     "tell_retries",
+    "tries",
 ]
 
 CLUSTERS: dict[str, Callable[[ClusterOptions], AbstractContextManager[Any]]] = {

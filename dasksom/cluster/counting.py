@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+from dasksom.cluster.watching import can_be_asked
 from dasksom.patience import take_retries
 
 RETRIES = "dasksom-retries"
@@ -80,5 +81,5 @@ def count_tasks(client: Any) -> Iterator[TaskCounts]:
         counts.tasks, counts.retries, counts.lost_workers = client.run_on_scheduler(_read, name)
     finally:
         with suppress(Exception):
-            if client.status == "running":  # a scheduler that is gone has said so already
+            if can_be_asked(client):  # a scheduler that is gone has said so already
                 client.unregister_scheduler_plugin(name)

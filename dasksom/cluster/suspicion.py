@@ -8,18 +8,31 @@ worker is given up soon, and hardly any other ever is.
 
 from typing import Any
 
-TRIES = 6
-"""Workers that may die at a task of a cluster that is started for a run, before it is given up."""
 DASKS_OWN = 3
 """What dask has for `allowed-failures`, where nobody has set it."""
+TRIES = 10
+"""Workers that may die at one of our tasks then, before it is given up. A worker that has just come takes long for its
+first task, which most often is one that another worker died with: so a few deaths in a row may be chance."""
 OURS = {"dasksom": True}
 """Annotation of the tasks that are cleared; those of others on a shared cluster are none of our business."""
 
 
-class Suspicion:
-    """What is known of the deaths of a cluster's workers; lives on its scheduler."""
+def tries(allowed_failures: int) -> int:
+    """Give how many workers may die at one of our tasks, on a scheduler of so many `allowed-failures`."""
+    return TRIES if allowed_failures == DASKS_OWN else allowed_failures + 1
 
-    def __init__(self) -> None:
+
+class Suspicion:
+    """What is known of the deaths of a cluster's workers; lives on its scheduler.
+
+    Parameters
+    ----------
+    allowed_failures : int
+        The scheduler's: it gives a task up whose `suspicious` is more.
+    """
+
+    def __init__(self, allowed_failures: int) -> None:
+        self._head_start = allowed_failures + 1 - tries(allowed_failures)
         self._threads: dict[str, int] = {}
         self._blamed: dict[Any, int] = {}
         self._stimulus = ""
@@ -41,13 +54,17 @@ class Suspicion:
         if stimulus != self._stimulus:
             return 0
         had, self._had = [task for task in self._had if (task.annotations or {}).get("dasksom")], []
-        # dask adds one for each death, if it was one; a worker begins with what has the least priority number
-        dead = [task for task in had if task.suspicious > self._blamed.get(task.key, 0)]
+        # dask adds one for each death, if it was one
+        dead = [task for task in had if task.suspicious > self._suspicious(task)]
+        # a worker begins with what has the least priority number
         for place, task in enumerate(sorted(dead, key=lambda task: task.priority)):
             if place < threads:
                 self._blamed[task.key] = self._blamed.get(task.key, 0) + 1
-            task.suspicious = self._blamed.get(task.key, 0)
+            task.suspicious = self._suspicious(task)
         return len(dead)
+
+    def _suspicious(self, task: Any) -> int:
+        return max(0, self._blamed.get(task.key, 0) + self._head_start)
 
 
 def plugin_of(topic: str, *, ours: bool, ttl: float, ttl_default: float) -> Any:
@@ -57,23 +74,18 @@ def plugin_of(topic: str, *, ours: bool, ttl: float, ttl_default: float) -> Any:
     ----------
     topic : str
     ours : bool
-        Whether the cluster was started for the run: then a task has `TRIES`, and a worker that hangs is restarted after
-        `ttl` seconds, unless somebody has set either for dask.
+        Whether the cluster was started for the run: then a worker that hangs is restarted after `ttl` seconds, unless
+        somebody has set another time for dask.
     ttl, ttl_default : float
         `distributed.scheduler.worker-ttl` in seconds, and what dask has where nobody has set it.
     """
     from distributed.diagnostics.plugin import SchedulerPlugin
 
     class Deaths(SchedulerPlugin):  # type: ignore[misc]  # defined here: importing dasksom must not import distributed
-        def __init__(self) -> None:
-            self.suspicion = Suspicion()
-
         async def start(self, scheduler: Any) -> None:
-            self.scheduler = scheduler
+            self.scheduler, self.suspicion = scheduler, Suspicion(scheduler.allowed_failures)
             for address, worker in scheduler.workers.items():
                 self.suspicion.worker_came(address, worker.nthreads)
-            if ours and scheduler.allowed_failures == DASKS_OWN:
-                scheduler.allowed_failures = TRIES - 1
             looks = scheduler.periodic_callbacks.get("worker-ttl")
             if ours and looks is not None:
                 if scheduler.worker_ttl == ttl_default:

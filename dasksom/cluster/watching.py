@@ -49,6 +49,11 @@ class Terms:
 _terms: "WeakKeyDictionary[Any, Terms]" = WeakKeyDictionary()
 
 
+def can_be_asked(client: Any) -> bool:
+    """Tell whether a client's scheduler is there, as far as is known: what is asked of others is waited for in vain."""
+    return bool(client.status == "running")
+
+
 @contextmanager
 def looked_after(client: Any, terms: Terms, *, ttl: float = DASKS_TTL) -> Iterator[Any]:
     """Let suspicion fall on the right tasks of a cluster, and log the deaths of its workers, while the context lasts.
@@ -70,7 +75,7 @@ def looked_after(client: Any, terms: Terms, *, ttl: float = DASKS_TTL) -> Iterat
     try:
         yield client
     finally:
-        if client.status == "running":
+        if can_be_asked(client):
             with suppress(Exception):
                 client.unsubscribe_topic(topic)
                 if not terms.ours:  # another's scheduler is left as it was found
@@ -158,6 +163,8 @@ class Watch:
         except (OSError, TimeoutError, ValueError):  # what it is if the connection is closed shows in the future
             silent = time.monotonic() - self._answered
             if silent >= SILENT_SECONDS:
+                with suppress(Exception):  # what is still asked of it would be waited for
+                    self.client.close(timeout=1)
                 raise DasksomError(
                     f"the scheduler at {self._address} has not answered for {silent:.0f} s: it hangs, "
                     "or the network between here and there failed"

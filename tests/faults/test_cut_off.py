@@ -1,5 +1,6 @@
 """Workers that are cut off: by a network that fails, or because what watches over them dies."""
 
+import subprocess
 import sys
 import time
 
@@ -42,7 +43,7 @@ def test_a_network_that_fails(way, source, undisturbed, tmp_path, monkeypatch, r
     monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", "8s")  # what an administrator may have set
     scheduler = request.getfixturevalue("scheduler")
     port = psutil.Process(scheduler.process.pid).net_connections("tcp")[0].laddr.port
-    proxy = psutil.Popen([sys.executable, "-c", PROXY, str(port)], stdout=-1, text=True)
+    proxy = psutil.Popen([sys.executable, "-c", PROXY, str(port)], stdout=subprocess.PIPE, text=True)
     try:
         address = f"tcp://127.0.0.1:{proxy.stdout.readline().strip()}"
         far = ["worker", address, "--nthreads", "1", "--local-directory", str(tmp_path), "--host", "127.0.0.1"]
@@ -65,6 +66,7 @@ def test_a_network_that_fails(way, source, undisturbed, tmp_path, monkeypatch, r
     finally:
         proxy.kill()
         proxy.wait(5)
+        proxy.stdout.close()
     assert fingerprint(tmp_path / "out.zarr") == undisturbed.bytes
 
 

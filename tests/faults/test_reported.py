@@ -60,7 +60,7 @@ def test_a_scheduler_that_hangs(source, scheduler, tmp_path):
     with worker(tmp_path, scheduler), quantizing(tmp_path, source, scheduler) as command:
         command.wait_for(lambda: epochs_in(command.errors) >= 2, 90)
         scheduler.process.send_signal(signal.SIGSTOP)
-        check_told(command, 120, address, "has not answered")
+        check_told(command, 150, address, "has not answered")
 
 
 @pytest.mark.slow
@@ -100,7 +100,7 @@ def test_a_chunk_that_ends_every_worker(tmp_path):
     draw = np.random.default_rng(0).normal(0, 1, (80, 60, 4)).astype(np.float32)
     image = da.from_array(draw, chunks=(20, 20, 4)).map_blocks(_crash, dtype=np.float32)
     deaths = []
-    with Watchdog(150), connect(ClusterOptions("local", 2, "1GiB"), small=False) as client:
+    with Watchdog(280), connect(ClusterOptions("local", 2, "1GiB"), small=False) as client:
         client.subscribe_topic("all", lambda event: deaths.append(event[1].get("action") == "remove-worker"))
         with pytest.raises(DeadlyTaskError) as told:
             BatchSOM(3, 3, epochs=1).fit(image)
