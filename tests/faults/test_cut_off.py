@@ -1,8 +1,10 @@
 """Workers that are cut off: by a network that fails, or because what watches over them dies."""
 
+import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -42,8 +44,8 @@ asyncio.run(serve())
 def test_a_network_that_fails(way, source, undisturbed, tmp_path, monkeypatch, request):
     monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", "8s")  # what an administrator may have set
     scheduler = request.getfixturevalue("scheduler")
-    port = psutil.Process(scheduler.process.pid).net_connections("tcp")[0].laddr.port
-    proxy = psutil.Popen([sys.executable, "-c", PROXY, str(port)], stdout=subprocess.PIPE, text=True)
+    port = json.loads(Path(scheduler.file).read_text())["address"].rpartition(":")[2]
+    proxy = psutil.Popen([sys.executable, "-c", PROXY, port], stdout=subprocess.PIPE, text=True)
     try:
         address = f"tcp://127.0.0.1:{proxy.stdout.readline().strip()}"
         far = ["worker", address, "--nthreads", "1", "--local-directory", str(tmp_path), "--host", "127.0.0.1"]
@@ -77,8 +79,8 @@ def test_a_killed_nanny(source, undisturbed, scheduler, tmp_path):
         worker(tmp_path, scheduler),
         quantizing(tmp_path, source, scheduler, "--minimum-workers", "2", epochs=harness.EPOCHS) as command,
     ):
-        (orphan,) = workers_of(nanny.process.pid)
         command.wait_for(lambda: epochs_in(command.errors) >= 1, 90)
+        (orphan,) = workers_of(nanny.process.pid)
         nanny.process.kill()
         nanny.process.wait(5)
         assert seconds_to_end(orphan, 5) < 5
