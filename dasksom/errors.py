@@ -11,3 +11,7 @@ class InputError(DasksomError, ValueError):
     """What was given (a path, a value, an array) cannot be used: found, accepted, and the way out."""
 
     exit_code = 2
+
+
+class DeadlyTaskError(DasksomError):
+    """Workers died, one after another, at the same task: it crashes them, or needs more memory than there is."""

@@ -10,12 +10,10 @@ inside a window is computed on the cluster; its result comes to the driver, alwa
 """
 
 import math
-import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import accumulate, product
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import accumulate, islice, product
 from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
@@ -28,7 +26,8 @@ from dask.base import tokenize
 from dask.delayed import Delayed
 from dask.system import CPU_COUNT
 
-from dasksom.cluster import Workers
+from dasksom.cluster import OURS, Workers, tell_retries
+from dasksom.submission import Window, current_client, run_windows
 
 Part = TypeVar("Part")
 Corner = tuple[int, ...]
@@ -56,8 +55,6 @@ GROUPED_CHUNKS = 4096
 """Images of fewer chunks have a task for each, so that there is one for everybody."""
 GROUPED_BYTES = 1 << 20
 """Largest chunk that shares a task with its neighbors: work of some milliseconds, of which a task costs one."""
-IN_FLIGHT = 64
-"""Tasks to have waiting at least, so that short ones need not wait for the next to be submitted."""
 HEADROOM = 0.25
 """Part of a worker's memory that stays free for the work when an image is kept in the rest."""
 CACHES = ("auto", "memory", "none")
@@ -128,6 +125,7 @@ def _run_on_chunk(
     function: Callable[..., Any],
     how: Any,
 ) -> Any:
+    tell_retries()  # of reading the block
     return function(block, corner_of(block_id, steps), *beside, **how)
 
 
@@ -191,6 +189,27 @@ def _window_root(
     return Delayed(level[0], graph), leaves
 
 
+def _place_of(chunks: tuple[tuple[int, ...], ...], box: tuple[slice, ...], grouped: bool, key: Any) -> str:
+    """Say in words what the task of a key works on, in a window of a grid of chunks."""
+    name, *at = key if isinstance(key, tuple) else (key,)
+    if str(name).startswith("combine-"):
+        if not grouped or at[0]:
+            return "the adding up of results"
+        inside = product(*(range(cut.start, cut.stop) for cut in box))
+        several = [_described(chunks, chunk) for chunk in islice(inside, at[1], at[1] + FAN_IN)]
+        return f"one of the chunks from {several[0]} to {several[-1]}"
+    if len(at) != len(chunks):
+        return f"the task {name}"
+    return f"chunk {_described(chunks, at)}"
+
+
+def _described(chunks: tuple[tuple[int, ...], ...], at: Sequence[int]) -> str:
+    starts = [sum(sizes[:number]) for sizes, number in zip(chunks, at, strict=True)]
+    pixels = (f"{start}:{start + sizes[number]}" for start, sizes, number in zip(starts, chunks, at, strict=True))
+    # the last axis, of the bands, is one chunk
+    return f"({', '.join(map(str, at[:-1]))}), pixels [{', '.join(list(pixels)[:-1])}]"
+
+
 def _share(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.nbytes > LITERAL_BYTES:
         # never client.scatter: what is scattered is lost with its worker, a task's result is computed again
@@ -198,58 +217,9 @@ def _share(value: Any) -> Any:
     return value
 
 
-@dataclass(frozen=True)
-class _Window:
-    """The part of a pass that is submitted at once."""
-
-    root: Delayed
-    chunks: int
-    tasks: int
-    """Without those that only combine."""
-
-
-def _run_windows(parts: Iterator[_Window]) -> Iterator[tuple[Any, int]]:
-    """Compute windows on the current client, else the current local scheduler; with their numbers of chunks."""
-    client = _current_client()
-    if client is None:
-        for window in parts:
-            yield window.root.compute(), window.chunks
-        return
-    waiting: deque[tuple[Any, _Window]] = deque()
-    try:
-        for window in parts:
-            waiting.append((client.compute(window.root), window))
-            # enough for every thread to have two tasks to go on with while the oldest window ends
-            enough = max(IN_FLIGHT, 2 * _threads(client))
-            while len(waiting) > 1 and sum(one.tasks for _, one in list(waiting)[1:]) >= enough:
-                future, done = waiting.popleft()
-                yield future.result(), done.chunks
-        while waiting:
-            future, done = waiting.popleft()
-            yield future.result(), done.chunks
-    finally:
-        for future, _ in waiting:
-            future.cancel()
-
-
-def _threads(client: Any) -> int:
-    return max(1, sum(int(threads) for threads in client.nthreads().values()))
-
-
-def _current_client() -> Any:
-    # Runs without a cluster need not pay for importing distributed: where nobody has imported it there is no client.
-    distributed = sys.modules.get("distributed")
-    if distributed is None or dask.config.get("scheduler", None) not in (None, "dask.distributed"):
-        return None
-    try:
-        return distributed.get_client()
-    except ValueError:
-        return None
-
-
 def memory_limit() -> int:
     """Give the memory of the current cluster's workers together, else of this machine, in bytes."""
-    client = _current_client()
+    client = current_client()
     if client is None:
         return int(psutil.virtual_memory().total)
     return sum(int(worker["memory_limit"]) for worker in client.scheduler_info(n_workers=-1)["workers"].values())
@@ -271,7 +241,8 @@ def keep_with_mask(image: da.Array, mask: da.Array | None, cache: str) -> tuple[
     """Hold an image as `keep_in_memory` does, and what lies beside it, which may be made of the same file."""
     share = float(dask.config.get("distributed.worker.memory.target", 0.6) or 0.6) - HEADROOM
     if cache == "memory" or (cache == "auto" and image.nbytes <= memory_limit() * share):
-        return (image.persist(), None) if mask is None else dask.persist(image, mask)
+        with dask.annotate(**OURS):
+            return (image.persist(), None) if mask is None else dask.persist(image, mask)
     return image, mask
 
 
@@ -291,7 +262,7 @@ def pass_tasks(image: da.Array) -> int:
 
 def workers() -> Workers:
     """Tell who works on the tasks; without a cluster this process is the only worker."""
-    client = _current_client()
+    client = current_client()
     if client is None:
         return Workers(1, int(dask.config.get("num_workers", None) or CPU_COUNT), int(psutil.virtual_memory().total))
     there = client.scheduler_info(n_workers=-1)["workers"].values()
@@ -343,13 +314,13 @@ def map_chunks(
     )
     grouped = _are_grouped(image)
 
-    def cut() -> Iterator[_Window]:
+    def cut() -> Iterator[Window]:
         for box in boxes[first:]:
             root, tasks = _window_root(results, box, combine, grouped)
-            yield _Window(root, _chunks_in(box), tasks)
+            yield Window(root, _chunks_in(box), tasks, partial(_place_of, image.chunks, box, grouped))
 
     done = sum(_chunks_in(box) for box in boxes[:first])
-    for result, chunks in _run_windows(cut()):
+    for result, chunks in run_windows(cut()):
         done += chunks
         if progress is not None:
             progress(done, total)
@@ -369,10 +340,19 @@ def run_tasks(function: Callable[[Any], Part], places: Sequence[Any]) -> Iterato
     call = dask.delayed(function, pure=False, traverse=False)
     gather = dask.delayed(list, pure=False)
     size = _window_size(len(places))
-    parts = (places[start : start + size] for start in range(0, len(places), size))
-    cut = (_Window(gather([call(place) for place in part]), len(part), len(part)) for part in parts)
-    for results, _ in _run_windows(cut):
+
+    def cut() -> Iterator[Window]:
+        for start in range(0, len(places), size):
+            calls = {call(place): place for place in places[start : start + size]}
+            named = {one.key: f"the part {place} of the output" for one, place in calls.items()}
+            yield Window(gather(list(calls)), len(calls), len(calls), partial(_named, named))
+
+    for results, _ in run_windows(cut()):
         yield from results
+
+
+def _named(names: Mapping[Any, str], key: Any) -> str:
+    return names.get(key, "what ends the writing")
 
 
 def reduce_chunks(

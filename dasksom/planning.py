@@ -16,6 +16,8 @@ colors in a chunk; photographs have less.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import dask.array as da
@@ -23,7 +25,7 @@ import numpy as np
 from dask.utils import format_bytes
 
 from dasksom.color_table import has_color_table
-from dasksom.errors import InputError
+from dasksom.errors import DeadlyTaskError, InputError
 from dasksom.estimator import BatchSOM
 from dasksom.passes import FAN_IN, chunk_count, pass_tasks
 from dasksom.quantization import TABLE_PIXELS
@@ -191,7 +193,7 @@ def check_fits(plan: Plan, memory: int, where: str = "a worker") -> None:
     rows, columns = plan.chunk
     size = plan.chunk_bytes_that_fit(memory)
     if size:
-        way = f"--chunk-size {size >> 20}MiB fits" if size >= 1 << 20 else f"--chunk-size {size >> 10}KiB fits"
+        way = f"--chunk-size {_written(size)} fits"
     else:
         least = plan.memory_for(LEAST_CHUNK_BYTES)
         way = f"no chunk is small enough, so give each worker {math.ceil(least / 2**20)}MiB or more"
@@ -199,6 +201,33 @@ def check_fits(plan: Plan, memory: int, where: str = "a worker") -> None:
         f"a worker may take {format_bytes(plan.worker_bytes)} for chunks of {rows} x {columns} pixels "
         f"({format_bytes(plan.chunk_bytes)} decoded), and {where} has {format_bytes(memory)}; {way}"
     )
+
+
+@contextmanager
+def explained(plan: Plan, memory: int) -> Iterator[None]:
+    """Say of workers that died, one after another, what they need and have: want of memory is what most die of.
+
+    Raises
+    ------
+    DeadlyTaskError
+    """
+    try:
+        yield
+    except DeadlyTaskError as error:
+        rows, columns = plan.chunk
+        # it did not fit, whatever was planned
+        size = min(plan.chunk_bytes_that_fit(memory) if memory else plan.chunk_bytes, plan.chunk_bytes // 4)
+        has = f"of the {format_bytes(memory)} that it says it has" if memory else "of what its machine has"
+        raise DeadlyTaskError(
+            f"{error}; a worker may take {format_bytes(plan.worker_bytes)} for chunks of {rows} x {columns} pixels, "
+            f"{has}: if its machine ran out of memory, give it more or use --chunk-size {_written(size)}; if not, what "
+            "reads or works on this part crashes (--debug, and the workers' own logs, tell more)"
+        ) from error
+
+
+def _written(size: int) -> str:
+    size = max(size, LEAST_CHUNK_BYTES)
+    return f"{size >> 20}MiB" if size >= 1 << 20 else f"{size >> 10}KiB"
 
 
 def describe(plan: Plan) -> str:

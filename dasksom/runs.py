@@ -20,7 +20,7 @@ from dasksom.image import Part, Picture, Sums, Unfinished, annotate, create_writ
 from dasksom.ledger import Ledger
 from dasksom.overview import Overview
 from dasksom.passes import Keeper, keep_with_mask, workers
-from dasksom.planning import Plan, check_fits, describe, plan_run
+from dasksom.planning import Plan, check_fits, describe, explained, plan_run
 from dasksom.quantization import quantize_into
 from dasksom.readability import find_unread
 from dasksom.record import RunRecord, cluster_of
@@ -148,7 +148,8 @@ class Run:
             if self.image.nbytes > SMALL_BYTES:  # others are done before the line is read
                 self.watcher.plan(self.summary.plan)
             check_fits(plan, there.memory)
-            yield client
+            with explained(plan, there.memory):
+                yield client
         self.summary = replace(self.summary, **asdict(counts))
 
     def readable(self, picture: Picture, again: Callable[[Sequence[Part]], Picture]) -> Picture:

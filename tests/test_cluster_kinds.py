@@ -347,7 +347,7 @@ def test_other_versions_are_refused_before_any_work(two_workers, monkeypatch):
 
 
 def test_wait_for_workers__says_what_it_waits_for(two_workers, monkeypatch, caplog):
-    monkeypatch.setattr("dasksom.cluster.joining.SPEAK_SECONDS", 0.2)
+    monkeypatch.setattr("dasksom.cluster.watching.SPEAK_SECONDS", 0.2)
     with caplog.at_level("INFO", "dasksom.cluster"), pytest.raises(DasksomError, match="has 2 of 3 workers after 1 s"):
         wait_for_workers(two_workers, 3, 0.7)
     said = [record.message for record in caplog.records if "2 of 3 workers are there" in record.message]

@@ -42,11 +42,13 @@ FLOORS = {
     "regions": 0.5,
     "record": 1.5,  # of a training
     "passes": 0.5,  # knows dask and nothing of images or maps; the floor above runs on it
+    "submission": 0.25,  # of the windows of passes, to dask
     "show": 0.5,  # knows where units sit and how far apart, and neither dask nor files
     "som": 0,
     "image": 0,
     "cluster": 0,
     "seals": -0.5,  # of files, whoever writes them
+    "patience": -0.5,  # of whoever reads, and of who counts it
     "errors": -1,
     "redaction": -1,
     "npz": -1,  # arrays in files, for whoever reads some

@@ -14,26 +14,33 @@ import psutil
 from dask.utils import parse_bytes
 
 from dasksom.cluster.allocation import ALLOCATIONS, take_role
-from dasksom.cluster.counting import count_tasks
+from dasksom.cluster.counting import count_tasks, tell_retries
 from dasksom.cluster.joining import existing
 from dasksom.cluster.kinds import KINDS, job_script, start
 from dasksom.cluster.local import local, threads
 from dasksom.cluster.options import ClusterOptions, TlsFiles, Workers, check_place, check_values, scheduler_address
+from dasksom.cluster.suspicion import OURS, tries
+from dasksom.cluster.watching import Watch, can_be_asked
 from dasksom.errors import InputError
 
 __all__ = [
     "ALLOCATIONS",
     "CLUSTERS",
     "KINDS",
+    "OURS",
     "ClusterOptions",
     "TlsFiles",
+    "Watch",
     "Workers",
+    "can_be_asked",
     "check_options",
     "connect",
     "count_tasks",
     "expected_workers",
     "job_script",
     "take_role",
+    "tell_retries",
+    "tries",
 ]
 
 CLUSTERS: dict[str, Callable[[ClusterOptions], AbstractContextManager[Any]]] = {

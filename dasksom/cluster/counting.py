@@ -1,10 +1,17 @@
 """What a run's tasks did on a cluster: how many ended, were done again, and how many workers were lost."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
+
+from dasksom.cluster.watching import can_be_asked
+from dasksom.patience import take_retries
+
+RETRIES = "dasksom-retries"
+"""Topic of a cluster's events under which workers tell how often they have read again."""
 
 
 @dataclass
@@ -16,7 +23,7 @@ class TaskCounts:
     tasks: int | None = None
     """Tasks that ended well, each time that they did."""
     retries: int | None = None
-    """Tasks that were begun again, because they failed or their worker was lost."""
+    """Tasks that were begun again because their worker was lost, and reads because a store failed for a moment."""
     lost_workers: int | None = None
 
 
@@ -31,6 +38,10 @@ def _make_plugin() -> Any:
                 self.tasks += finish == "memory"
                 self.retries += finish in ("waiting", "released", "no-worker", "queued")
 
+        def log_event(self, topic: str, told: Any) -> None:
+            if topic == RETRIES:
+                self.retries += int(told)
+
         def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
             self.lost_workers += 1
 
@@ -40,6 +51,14 @@ def _make_plugin() -> Any:
 def _read(name: str, dask_scheduler: Any) -> tuple[int, int, int]:
     counter = dask_scheduler.plugins[name]
     return counter.tasks, counter.retries, counter.lost_workers
+
+
+def tell_retries() -> None:
+    """Tell the cluster, from inside a task, how often the task had to read again."""
+    retries, distributed = take_retries(), sys.modules.get("distributed")
+    if retries and distributed is not None:
+        with suppress(ValueError):  # not on a worker
+            distributed.get_worker().log_event(RETRIES, retries)
 
 
 @contextmanager
@@ -61,5 +80,6 @@ def count_tasks(client: Any) -> Iterator[TaskCounts]:
         yield counts
         counts.tasks, counts.retries, counts.lost_workers = client.run_on_scheduler(_read, name)
     finally:
-        with suppress(Exception):  # a scheduler that is gone has said so already
-            client.unregister_scheduler_plugin(name)
+        with suppress(Exception):
+            if can_be_asked(client):  # a scheduler that is gone has said so already
+                client.unregister_scheduler_plugin(name)

@@ -9,7 +9,9 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from dasksom.cluster import watching
 from dasksom.cluster.options import ClusterOptions
+from dasksom.cluster.watching import Terms, looked_after, steady
 from dasksom.errors import DasksomError, InputError
 from dasksom.redaction import redact
 
@@ -18,8 +20,6 @@ logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 15.0
 WAIT_SECONDS = 60.0
 """How long to wait for the workers of a scheduler that somebody else started."""
-SPEAK_SECONDS = 60.0
-"""How often to say what is waited for."""
 SAME_EVERYWHERE = ("dasksom", "dask", "distributed", "cloudpickle", "numpy", "numba", "zarr")
 """Packages whose versions decide whether tasks can be understood, and which bits they give."""
 MOST_ROWS = 12
@@ -91,9 +91,10 @@ def existing(address: str, options: ClusterOptions) -> Iterator[Any]:
             f"no dask scheduler answers at {redact(address)} ({redact(' '.join(str(error).split()))}); is it running, "
             "is this the right address, and do both sides have certificates of the same authority if it is tls://?"
         ) from error
-    with client:
+    with steady(), client:
         get_ready(client, options, WAIT_SECONDS)
-        yield client
+        with looked_after(client, Terms(options.wait_seconds(watching.WAIT_SECONDS))):
+            yield client
 
 
 def get_ready(client: Any, options: ClusterOptions, usual_wait: float) -> None:
@@ -132,7 +133,7 @@ def wait_for_workers(client: Any, least: int, seconds: float) -> None:
             )
         logger.info("%d of %d workers are there; waited %.0f s, at most %.0f s", there, least, waited, seconds)
         try:
-            client.wait_for_workers(least, timeout=min(SPEAK_SECONDS, seconds - waited))
+            client.wait_for_workers(least, timeout=min(watching.SPEAK_SECONDS, seconds - waited))
         except TimeoutError:
             continue
 

@@ -12,14 +12,18 @@ from typing import Any, NamedTuple
 
 import dask
 
+from dasksom.cluster import watching
 from dasksom.cluster.joining import check_encrypted, get_ready, security
 from dasksom.cluster.local import LOOPBACK
 from dasksom.cluster.options import ClusterOptions, TlsFiles
+from dasksom.cluster.watching import Terms, looked_after, steady
 from dasksom.errors import DasksomError, InputError
 from dasksom.redaction import HIDDEN, redact, secrets_in
 
 WAIT_SECONDS = 1800.0
 """How long to wait for the workers of a cluster that was asked for."""
+TTL_SECONDS = 60.0
+"""How long a worker may say nothing before it counts as hung; networks have their bad moments."""
 
 
 class Kind(NamedTuple):
@@ -99,12 +103,14 @@ def start(options: ClusterOptions) -> Iterator[Any]:
             f"cluster {options.name}: the command {kind.submits_by} is not here; run this where jobs are submitted "
             "from, such as a login node"
         )
-    with ExitStack() as stack:
+    with steady(), ExitStack() as stack:
         cluster = stack.enter_context(_make(options, stack))
+        wanted = 0
         if options.adapt is not None:
             cluster.adapt(minimum=options.adapt[0], maximum=options.adapt[1])
         elif options.workers is not None or "n_workers" not in options.options:
-            cluster.scale(options.workers or options.minimum_workers)
+            wanted = options.workers or options.minimum_workers
+            cluster.scale(wanted)
         check_encrypted(cluster.scheduler_address, options.insecure)
         try:
             client = stack.enter_context(Client(cluster))
@@ -113,7 +119,8 @@ def start(options: ClusterOptions) -> Iterator[Any]:
                 f"cluster {options.name} was started, and its scheduler cannot be reached from here: {error}"
             ) from error
         get_ready(client, options, WAIT_SECONDS)
-        yield client
+        terms = Terms(options.wait_seconds(watching.WAIT_SECONDS), ours=True, workers=wanted)
+        yield stack.enter_context(looked_after(client, terms, ttl=TTL_SECONDS))
 
 
 def job_script(options: ClusterOptions) -> str:

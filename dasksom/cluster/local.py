@@ -1,16 +1,25 @@
 """Clusters on this machine: its threads, or processes that nobody outside reaches."""
 
 import logging
+import signal
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
 import dask
 
 from dasksom.cluster.joining import tell_dashboard
 from dasksom.cluster.options import ClusterOptions
+from dasksom.cluster.watching import CONNECTIONS, WAIT_SECONDS, Terms, looked_after, unless_set
+from dasksom.errors import InputError
 
 LOOPBACK = "127.0.0.1"
+FILES = 64
+FILES_A_WORKER = 10
+"""Files and connections that this process opens, and for each worker; a worker itself opens fewer than `FILES`."""
+TTL_SECONDS = 30.0
+"""How long a worker may say nothing before it counts as hung."""
 MOST_MMAP_THRESHOLD = 32 << 20
 """Bytes; the most that glibc accepts."""
 
@@ -33,11 +42,55 @@ def _worker_settings(worker_memory: int) -> dict[str, Any]:
     ours: dict[str, tuple[Any, Any]] = {  # dask's own value, and the one for such workers
         f"{environment}.MALLOC_TRIM_THRESHOLD_": (65536, kept),
         f"{environment}.MALLOC_MMAP_THRESHOLD_": (None, min(MOST_MMAP_THRESHOLD, kept)),
+        **CONNECTIONS,
         "distributed.worker.memory.target": (0.6, 0.8),
         "distributed.worker.memory.spill": (0.7, 0.85),
         "distributed.worker.memory.pause": (0.8, 0.9),
+        # after this a worker that has not come back is given up, and another one takes its place
+        "distributed.deploy.lost-worker-timeout": ("15s", "5s"),
     }
-    return {key: value for key, (default, value) in ours.items() if dask.config.get(key, None) == default}
+    return unless_set(ours)
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Start threads that a Ctrl-C does not reach, nor the processes that they start, now or later.
+
+    A terminal sends it to all processes of a command. This one ends the workers; left to themselves they would print
+    tracebacks. What comes meanwhile is not lost: it takes effect when the context ends.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # when it starts it lets the signal through to the thread that started it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def check_files(workers: int) -> None:
+    """Refuse to start where a process may open too few files to talk to its workers; raise the limit where it can be.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    needed = FILES + workers * FILES_A_WORKER
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise InputError(
+            f"a process may open {hard} files here, and {workers} workers take {needed}; raise the limit (ulimit -n "
+            f"{needed}), ask for fewer workers (--workers), or use the threads of this process (--cluster threads)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 @contextmanager
@@ -45,17 +98,19 @@ def local(options: ClusterOptions) -> Iterator[Any]:
     """Start single-thread worker processes on this machine, reachable from it alone, and stop them at the end."""
     from distributed import Client, LocalCluster
 
-    with (
-        dask.config.set(_worker_settings(options.worker_memory)),
-        LocalCluster(
-            n_workers=options.count,
-            threads_per_worker=1,
-            memory_limit=options.worker_memory,
-            host=LOOPBACK,
-            dashboard_address=f"{LOOPBACK}:0",  # dask's default, and None as well, listens on every interface
-            silence_logs=logging.CRITICAL,  # a task's error reaches the caller; workers need not print it too
-        ) as cluster,
-        Client(cluster) as client,
-    ):
+    check_files(options.count)
+    with dask.config.set(_worker_settings(options.worker_memory)), ExitStack() as stack:
+        with _deaf_to_interrupts():
+            cluster = LocalCluster(
+                n_workers=options.count,
+                threads_per_worker=1,
+                memory_limit=options.worker_memory,
+                host=LOOPBACK,
+                dashboard_address=f"{LOOPBACK}:0",  # dask's default, and None as well, listens on every interface
+                silence_logs=logging.CRITICAL,  # a task's error reaches the caller; workers need not print it too
+            )
+            stack.enter_context(cluster)
+        client = stack.enter_context(Client(cluster))
         tell_dashboard(client)
-        yield client
+        terms = Terms(options.wait_seconds(WAIT_SECONDS), ours=True, workers=options.count)
+        yield stack.enter_context(looked_after(client, terms, ttl=TTL_SECONDS))

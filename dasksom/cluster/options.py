@@ -50,8 +50,8 @@ class ClusterOptions:
     minimum_workers: int = 1
     """The run begins when so many are there."""
     wait: str | None = None
-    """How long to wait for them, such as 30min; by default a minute for a scheduler that runs already, 30 minutes for
-    a cluster that is asked for."""
+    """How long to wait for them, and for others once all are gone, such as 30min: the default, but for the start on a
+    scheduler that runs already, where it is a minute."""
     insecure: bool = False
     """Whether connections between machines may be neither encrypted nor authenticated."""
     tls: TlsFiles | None = None

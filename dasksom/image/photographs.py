@@ -33,6 +33,7 @@ from dasksom.image.protocols import (
     with_nodata_row,
 )
 from dasksom.image.selection import Selection
+from dasksom.patience import patiently
 from dasksom.seals import UNSEALED, seal
 
 MAX_PIXELS = 178_956_970
@@ -140,11 +141,14 @@ def open_photograph(location: Location, selection: Selection) -> Found:
 
 @lru_cache(maxsize=1)
 def _decoded(location: Location, stamp: Stamp, mode: str, turned: bool) -> NDArray[Any]:
-    try:
+    def decode() -> NDArray[Any]:
         check_unchanged(location, stamp)
         with _opened(location) as image:
             upright = ImageOps.exif_transpose(image) if turned else image
-            pixels = np.asarray(upright if upright.mode == mode else upright.convert(mode))
+            return np.asarray(upright if upright.mode == mode else upright.convert(mode))
+
+    try:
+        pixels = patiently(decode)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins and remote stores each raise their own

@@ -37,6 +37,7 @@ from dasksom.image.tiff_pages import (
 )
 from dasksom.image.tiff_palettes import colors_of, palette_table
 from dasksom.image.tiff_tags import TiffFacts, crs_name, read_facts
+from dasksom.patience import patiently
 
 Band = tuple[int, int]
 """Where a band is: number of the page, and of the sample in it."""
@@ -255,10 +256,14 @@ def tiff_layout(location: Location, stamp: Stamp, part: Part) -> TiffLayout:
 
 @lru_cache(maxsize=8)
 def _layout(location: Location, stamp: Stamp, part: Part) -> TiffLayout:
-    check_unchanged(location, stamp)
-    try:
+    patiently(lambda: check_unchanged(location, stamp))
+
+    def parse() -> TiffLayout:
         with _opened(location) as tiff:
             return _parsed(location, tiff, part)
+
+    try:
+        return patiently(parse)
     except InputError:
         raise
     except Exception as error:  # tifffile lets struct.error, IndexError and others through for damaged headers

@@ -18,6 +18,7 @@ from dasksom.image.protocols import Region, shown_region
 from dasksom.image.selection import Selection, View, plan_view
 from dasksom.image.tiff_layout import Band, TiffLayout, tiff_layout, whole_image
 from dasksom.image.tiff_pages import Part, check_segments
+from dasksom.patience import patiently
 
 
 @dataclass(frozen=True)
@@ -58,18 +59,21 @@ class TiffSource:
     def __getitem__(self, region: Region) -> NDArray[Any]:
         """Read a region; see `Source`."""
         try:
-            layout = tiff_layout(self.location, self.stamp, self.part)
-            bands = _bands(self.view, layout)
-            if self.storage_chunks == self.shape[:2]:
-                return np.array(self._whole(bands)[region], order="C")
-            rows, columns = (range(n)[part] for n, part in zip(self.shape, region[:2], strict=False))
-            return layout.read(rows, columns, bands[region[2]], self.fill_missing)
+            return patiently(lambda: self._read(region))
         except (InputError, MemoryError):
             raise
         except Exception as error:  # stores raise their own
             raise self.location.refusal(
                 f"{shown_region(region)} cannot be read any more: {error}"
             ) from self.location.cause(error)
+
+    def _read(self, region: Region) -> NDArray[Any]:
+        layout = tiff_layout(self.location, self.stamp, self.part)
+        bands = _bands(self.view, layout)
+        if self.storage_chunks == self.shape[:2]:
+            return np.array(self._whole(bands)[region], order="C")
+        rows, columns = (range(n)[part] for n, part in zip(self.shape, region[:2], strict=False))
+        return layout.read(rows, columns, bands[region[2]], self.fill_missing)
 
     def _whole(self, bands: tuple[Band, ...]) -> NDArray[Any]:
         return whole_image(self.location, self.stamp, self.part, bands, self.fill_missing)

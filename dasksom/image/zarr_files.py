@@ -36,6 +36,7 @@ from dasksom.image.zarr_stores import (
     open_array,
     store_of,
 )
+from dasksom.patience import GaveUpError, patiently
 
 _MOST_CHUNKS_LOOKED_FOR = 200_000
 _MOST_ASKED_FOR = 64
@@ -87,12 +88,13 @@ class ZarrSource:
     def __getitem__(self, region: Region) -> NDArray[Any]:
         """Read a region; see `Source`."""
         try:
-            found = self._read(region)
+            found = patiently(lambda: self._read(region))
         except (InputError, MemoryError):
             raise
         except Exception as error:  # zarr, numcodecs and the file system each raise their own
-            where, cause = self._first_unread(region) or (shown_region(region), error)
-            damaged = "" if isinstance(cause, MissingChunkError) else "; the store is damaged or gone"
+            found_at = None if isinstance(error, GaveUpError) else self._first_unread(region)
+            where, cause = found_at or (shown_region(region), error)
+            damaged = "" if isinstance(cause, (MissingChunkError, GaveUpError)) else "; the store is damaged or gone"
             raise self.location.below(self.component).refusal(
                 f"{where} cannot be read: {cause}{damaged}"
             ) from self.location.cause(error)

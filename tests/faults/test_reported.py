@@ -1,0 +1,198 @@
+"""Faults that end a run: what happened is told in words, soon, and nothing hangs or is left behind."""
+
+import json
+import os
+import resource
+import signal
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import dask.array as da
+import numpy as np
+import psutil
+import pytest
+
+from dasksom import BatchSOM
+from dasksom.cluster import ClusterOptions, connect, suspicion
+from dasksom.errors import DeadlyTaskError
+from tests.faults import harness
+from tests.faults.harness import (
+    Command,
+    Watchdog,
+    epochs_in,
+    fingerprint,
+    quantize_arguments,
+    quantizing,
+    worker,
+    workers_of,
+)
+
+CGROUPS = Path("/sys/fs/cgroup/memory")
+
+
+def check_told(command, seconds, *words):
+    began = time.monotonic()
+    assert command.finish(seconds + 30) == 1
+    took = time.monotonic() - began
+    message = next(line for line in command.errors.splitlines() if line.startswith("dasksom: "))
+    print(f"{took:.1f} s: {message}")
+    for word in words:
+        assert word in message
+    assert "Traceback" not in command.errors
+    assert took < seconds
+
+
+def test_a_killed_scheduler(source, scheduler, tmp_path):
+    address = json.loads(Path(scheduler.file).read_text())["address"]
+    with worker(tmp_path, scheduler), quantizing(tmp_path, source, scheduler) as command:
+        command.wait_for(lambda: epochs_in(command.errors) >= 2, 90)
+        scheduler.process.kill()
+        scheduler.process.wait(10)
+        check_told(command, 60, address, "is gone")
+    assert not (tmp_path / "out.zarr").exists()
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_hangs(source, scheduler, tmp_path):
+    address = json.loads(Path(scheduler.file).read_text())["address"]
+    with worker(tmp_path, scheduler), quantizing(tmp_path, source, scheduler) as command:
+        command.wait_for(lambda: epochs_in(command.errors) >= 2, 90)
+        scheduler.process.send_signal(signal.SIGSTOP)
+        check_told(command, 150, address, "has not answered")
+
+
+@pytest.mark.slow
+def test_all_workers_are_gone(source, scheduler, tmp_path):
+    with quantizing(tmp_path, source, scheduler, "--wait", "25s") as command:
+        with worker(tmp_path, scheduler) as only:
+            command.wait_for(lambda: epochs_in(command.errors) >= 2, 90)
+        assert only.process.poll() is not None
+        check_told(command, 25 + 20, "all workers", "are gone", "--wait")
+    assert "all workers are gone; waited" in command.errors
+
+
+@pytest.mark.slow
+def test_all_workers_are_gone_for_a_while(source, undisturbed, scheduler, tmp_path):
+    with quantizing(tmp_path, source, scheduler, epochs=harness.EPOCHS) as command:
+        with worker(tmp_path, scheduler):
+            command.wait_for(lambda: epochs_in(command.errors) >= 1, 90)
+        done = epochs_in(command.errors)
+        assert done < harness.EPOCHS
+        time.sleep(5)
+        assert epochs_in(command.errors) == done
+        with worker(tmp_path, scheduler):
+            assert command.finish(90) == 0
+    assert fingerprint(tmp_path / "out.zarr") == undisturbed.bytes
+
+
+# ----------------------------------------------------------------------------------------------- tasks that are deadly
+
+
+def _crash(block, block_id):
+    if block_id == (2, 1, 0):
+        os._exit(11)
+    return block
+
+
+def test_a_chunk_that_ends_every_worker(tmp_path):
+    draw = np.random.default_rng(0).normal(0, 1, (80, 60, 4)).astype(np.float32)
+    image = da.from_array(draw, chunks=(20, 20, 4)).map_blocks(_crash, dtype=np.float32)
+    deaths = []
+    with Watchdog(280), connect(ClusterOptions("local", 2, "1GiB"), small=False) as client:
+        client.subscribe_topic("all", lambda event: deaths.append(event[1].get("action") == "remove-worker"))
+        with pytest.raises(DeadlyTaskError) as told:
+            BatchSOM(3, 3, epochs=1).fit(image)
+        client.unsubscribe_topic("all")
+    assert f"{suspicion.TRIES} workers died" in str(told.value)
+    assert "chunk (2, 1), pixels [40:60, 20:40]" in str(told.value)
+    assert suspicion.TRIES <= sum(deaths) <= 3 * suspicion.TRIES
+
+
+@contextmanager
+def memory_cgroup(megabytes):
+    """Give a folder of the kernel's whose processes have so much memory together, or skip the test."""
+    folder = CGROUPS / f"dasksom-test-{os.getpid()}"
+    try:
+        folder.mkdir()
+        (folder / "memory.limit_in_bytes").write_text(str(megabytes << 20))
+    except OSError as error:
+        pytest.skip(f"NO MEMORY CGROUP HERE, so nothing is killed for want of memory: {error}")
+    try:
+        yield folder
+    finally:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            try:
+                folder.rmdir()
+                break
+            except OSError:  # its processes are still going
+                time.sleep(0.1)
+
+
+def kills_in(folder):
+    told = dict(line.split() for line in (folder / "memory.oom_control").read_text().splitlines())
+    return int(told["oom_kill"])
+
+
+@pytest.mark.slow
+def test_the_kernel_kills_for_want_of_memory(scheduler, tmp_path):
+    """The worker believes that it has 4 GiB, and has 500 MiB."""
+    source = harness.make_image(tmp_path / "large.zarr", shape=(4096, 4096), chunk=4096)
+
+    def confine():
+        (folder / "cgroup.procs").write_text(str(os.getpid()))
+
+    with memory_cgroup(500) as folder:
+        arguments = ["quantize", source, "out.zarr", "--grid", "4x4", "--epochs", "2", "--chunk-size", "128MiB"]
+        with (
+            worker(tmp_path, scheduler, "--memory-limit", "4GiB", limits=confine),
+            Command(tmp_path, *arguments, "--cluster", scheduler.file) as command,
+        ):
+            check_told(command, 200, "workers died", "chunk (0, 0)", "--chunk-size", "4.00 GiB", "out of memory")
+        assert kills_in(folder) >= 4
+    assert not (tmp_path / "out.zarr").exists()
+
+
+# ------------------------------------------------------------------------------------------------------ of the machine
+
+
+def _few_files():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+
+def test_too_few_files_may_be_open(source, tmp_path):
+    with Command(tmp_path, *quantize_arguments(source, "out.zarr", "--workers", "2"), limits=_few_files) as command:
+        assert command.finish(60) == 2
+    assert "ulimit -n" in command.errors.splitlines()[-1]
+    assert not (tmp_path / "out.zarr").exists()
+
+
+def _some_files():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+
+
+@pytest.mark.slow
+def test_enough_files_may_be_open(source, undisturbed, tmp_path):
+    with Command(tmp_path, *quantize_arguments(source, "out.zarr", "--workers", "2"), limits=_some_files) as command:
+        assert command.finish(90) == 0
+    assert fingerprint(tmp_path / "out.zarr") == undisturbed.bytes
+
+
+def test_an_interrupt_reaches_all_processes_and_one_speaks(source, tmp_path):
+    arguments = quantize_arguments(source, "out.zarr", "--workers", "2", "--memory-limit", "1GiB", epochs=40)[2:]
+    with Command(tmp_path, *arguments) as command:
+        workers = command.wait_for(lambda: [*map(int, _numbers(command))] or None, 60)
+        time.sleep(2)
+        os.killpg(command.process.pid, signal.SIGINT)
+        assert command.finish(30) == 130
+    said = [line for line in command.errors.splitlines() if line.strip() and " chunks, " not in line]
+    assert said[0] == "dasksom: interrupted"
+    assert all("dasksom resume out.zarr" in line for line in said[1:])
+    assert not any(psutil.pid_exists(pid) for pid in workers)
+    assert not (tmp_path / "out.zarr").exists()
+
+
+def _numbers(command):
+    found = workers_of(command.process.pid)
+    return [one.pid for one in found] if len(found) == 2 else []

@@ -1,0 +1,158 @@
+"""Workers that die, hang and cannot be reached: the run goes on, and makes the same bytes."""
+
+import random
+import signal
+import threading
+import time
+
+import dask
+import psutil
+import pytest
+
+from dasksom import passes
+from dasksom.cluster import local
+from tests.faults import harness
+from tests.faults.harness import Moment, Watchdog, kill, moments, run, workers_of
+
+
+def kill_one(seed):
+    """Give a fault: a worker, chosen by a seed, is killed."""
+    draw = random.Random(seed)  # noqa: S311
+    return lambda: kill(draw.choice(sorted(workers_of(), key=lambda one: one.pid)))
+
+
+def check_killed(done, kills, undisturbed):
+    assert len(set(done.landed)) == kills
+    assert done.summary.lost_workers >= kills
+    assert done.same == undisturbed.same
+
+
+@pytest.mark.parametrize("moment", [Moment(2, 0.4, 0.01), Moment(4, 0.3, 0.02)], ids=["training", "writing"])
+def test_a_killed_worker(moment, source, undisturbed, two, tmp_path):
+    with Watchdog(100):
+        done = run(source, tmp_path / "out.zarr", two.scheduler_address, [(moment, kill_one(1))])
+    check_killed(done, 1, undisturbed)
+
+
+@pytest.mark.slow
+def test_killed_workers__20_of_20(source, undisturbed, two, tmp_path):
+    run(source, tmp_path / "first.zarr", two.scheduler_address)  # workers have loaded what they need
+    usual, extra = run(source, tmp_path / "usual.zarr", two.scheduler_address), []
+    for seed, moment in enumerate(moments(1234, 20)):
+        with Watchdog(100):
+            deadline = time.monotonic() + 30
+            while len(two.scheduler.workers) < 2 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            done = run(source, tmp_path / f"{seed}.zarr", two.scheduler_address, [(moment, kill_one(seed))])
+        check_killed(done, 1, undisturbed)
+        extra.append(done.seconds - usual.seconds)
+    print(f"20 of 20 identical; extra seconds: at most {max(extra):.1f}, mean {sum(extra) / 20:.1f}")
+    assert max(extra) < 15
+
+
+def holders_of_codebook(cluster):
+    """Give the addresses of the workers that hold a codebook, which is the result of a task where it is large."""
+    held = [task for key, task in cluster.scheduler.tasks.items() if str(key).startswith("array-")]
+    return {worker.address for task in held for worker in task.who_has or ()}
+
+
+def kill_all_holders(cluster):
+    def fault():
+        addresses = holders_of_codebook(cluster)
+        pids = [nanny.process.pid for nanny in cluster.workers.values() if nanny.worker_address in addresses]
+        assert pids, f"nobody holds the codebook: {sorted(map(str, cluster.scheduler.tasks))[:20]}"
+        everybody = [psutil.Process(pid) for pid in pids]
+        for process in everybody:
+            process.send_signal(signal.SIGKILL)
+        return sorted(kill(process) for process in everybody)
+
+    return fault
+
+
+@pytest.fixture
+def large_codebook(monkeypatch):
+    """A codebook that is the result of a task, as those of more than 1 MiB are."""
+    monkeypatch.setattr(passes, "LITERAL_BYTES", 1024)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("passed", [1, 2, 3])
+def test_all_holders_of_the_codebook_are_killed_at_once(passed, large_codebook, source, undisturbed, two, tmp_path):
+    faults = [(Moment(passed, 0.3, 0.0), kill_all_holders(two))]
+    with Watchdog(100):
+        done = run(source, tmp_path / "out.zarr", two.scheduler_address, faults)
+    assert done.summary.lost_workers == len(done.landed[0])
+    assert done.same == undisturbed.same
+
+
+def stop_one():
+    """Let a worker hang for ever."""
+    process = workers_of()[0]
+    process.send_signal(signal.SIGSTOP)
+    deadline = time.monotonic() + 5
+    while process.status() != psutil.STATUS_STOPPED and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert process.status() == psutil.STATUS_STOPPED
+    return process
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ttl", [None, 5], ids=["default", "configured"])
+def test_a_hung_worker(ttl, source, undisturbed, tmp_path):
+    configured = {} if ttl is None else {"distributed.scheduler.worker-ttl": f"{ttl}s"}
+    with Watchdog(150), dask.config.set(configured):
+        usual = run(source, tmp_path / "usual.zarr", "local", workers=2, memory_limit="1GiB")
+        faults = [(Moment(2, 0.4, 0.0), stop_one)]
+        done = run(source, tmp_path / "out.zarr", "local", faults, workers=2, memory_limit="1GiB")
+    assert not done.landed[0].is_running()
+    assert done.same == undisturbed.same
+    extra = done.seconds - usual.seconds
+    print(f"ttl {ttl or local.TTL_SECONDS} s: {extra:.1f} s more than undisturbed")
+    assert extra < (ttl or local.TTL_SECONDS) + 15
+
+
+class Storm:
+    """Kills a random worker again and again, each time as soon as two others are there or nearly so."""
+
+    def __init__(self, cluster, seed):
+        self._cluster, self._draw = cluster, random.Random(seed)  # noqa: S311
+        self._over, self.killed = threading.Event(), set()
+        self._thread = threading.Thread(target=self._rage, daemon=True)
+
+    def _rage(self):
+        while not self._over.wait(self._draw.uniform(0.2, 0.8)):
+            there = set(self._cluster.scheduler.workers)
+            pids = [one.process.pid for one in list(self._cluster.workers.values()) if one.worker_address in there]
+            if len(pids) > 2:
+                self.killed.add(kill(psutil.Process(self._draw.choice(sorted(pids)))))
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._over.set()
+        self._thread.join(15)
+
+
+@pytest.fixture(scope="module")
+def long_run(tmp_path_factory):
+    """An image over which a run lasts longer than 30 workers, and what the run comes to."""
+    folder = tmp_path_factory.mktemp("long")
+    source = harness.make_image(folder / "scene.zarr", shape=(960, 1280))
+    return source, run(source, folder / "out.zarr", "threads")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_a_storm_of_at_least_30_kills(seed, long_run, two, tmp_path):
+    """The image is kept in the workers' memory, so that what they die with waits for them and can go nowhere else."""
+    source, expected = long_run
+    two.scale(4)
+    assert two.scheduler.allowed_failures == 3
+    with Watchdog(250), Storm(two, seed) as storm:
+        done = run(source, tmp_path / "out.zarr", two.scheduler_address, cache="memory")
+    print(f"{len(storm.killed)} kills, {done.summary.lost_workers} workers lost, in {done.seconds:.0f} s")
+    assert len(storm.killed) >= 30
+    assert done.summary.lost_workers >= 30
+    assert done.same == expected.same
