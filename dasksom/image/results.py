@@ -175,10 +175,8 @@ def _told(description: str) -> dict[str, Any]:
 
 def _lazy(array: zarr.Array[Any]) -> da.Array:
     height, width = array.shape
-    stored = array.shards or array.chunks
-    rows, columns = plan_chunks(
-        (height, width, 1), array.dtype.itemsize, (int(stored[0]), int(stored[1])), chunk_bytes=CHUNK_BYTES
-    )
+    stored = int(array.chunks[0]), int(array.chunks[1])  # of a shard, a part can be read
+    rows, columns = plan_chunks((height, width, 1), array.dtype.itemsize, stored, chunk_bytes=CHUNK_BYTES)
     return da.from_array(array, chunks=(min(rows, height), min(columns, width)), inline_array=True, name=False)
 
 

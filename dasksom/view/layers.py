@@ -2,12 +2,13 @@
 
 Tiles have `TILE` pixels a side. A tile of step s shows every s-th row and column of the image, counted from its first
 one, or, where the file has coarser levels, the pixel of the coarsest level that is fine enough and lies there. Tiles
-that would touch more blocks than `MOST_BLOCKS` come from an overview that is read in the background.
+for which too much would be decoded come from an overview that is read in the background.
 """
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from itertools import product
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from dasksom.view.levels import Level
 from dasksom.view.survey import Survey
 
 TILE = 256
-MOST_BLOCKS = 16
-"""Blocks that are decoded for one tile, at most."""
+MOST_BYTES = 48 << 20
+"""Of what is decoded for one tile, unless it is of a single block."""
 OVERVIEW_SIDE = 2048
 """Most pixels a side of an overview."""
 
@@ -72,7 +73,7 @@ class Layer:
             for start, length in zip((row, column), self.size, strict=True)
         )
         whole = True
-        if self.survey is not None and self._blocks_of_tile(step) > MOST_BLOCKS:
+        if self.survey is not None and (self._is_costly(step) or (self.survey.share == 1 and step >= self.survey.step)):
             self.survey.start(executor)
             found, whole = self.survey.take(rows, columns)
         else:
@@ -108,18 +109,19 @@ class Layer:
         fine = [n for n, level in enumerate(self.levels) if max(level.factors) <= step * 1.02]
         return fine[-1] if fine else 0
 
-    def _blocks_of_tile(self, step: int) -> int:
+    def _is_costly(self, step: int) -> bool:
+        """Tell whether a tile is made of more than can be decoded while somebody waits."""
         level = self.levels[self._level_for(step)]
         count = 1
         for factor, lengths in zip(level.factors, level.chunks, strict=True):
-            count *= min(len(lengths), round(TILE * step / factor / max(lengths) + 0.5))
-        return count
+            count *= min(len(lengths), ceil(TILE * step / factor / lengths[0]))
+        return count > 1 and count * level.block_bytes > MOST_BYTES
 
     def _survey(self) -> Survey | None:
         step = 1
         while max(self.size) > TILE * step:
             step *= 2
-        if self._blocks_of_tile(step) <= MOST_BLOCKS:
+        if not self._is_costly(step):
             return None
         # of the level that the coarsest tile, the whole image, would be made of
         coarsest = self.levels[self._level_for(step)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import dask
 import dask.array as da
@@ -30,6 +31,11 @@ class Level:
         """Lengths of its blocks along rows and columns."""
         rows, columns = self.arrays[0].chunks[:2]
         return rows, columns
+
+    @property
+    def block_bytes(self) -> int:
+        """Of one block of all arrays, decoded."""
+        return sum(prod(array.chunksize) * array.dtype.itemsize for array in self.arrays)
 
     def read(self, down: int, across: int) -> Block:
         """Read one block of each array, on this thread."""

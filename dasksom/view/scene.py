@@ -103,7 +103,8 @@ class Scene:
         found: dict[str, Any] = {"x": column, "y": row, "found": None if number < 0 else self.unit(number)}
         if self.original is not None:
             block = self.original.take(0, np.array([row]), np.array([column]))
-            values, color = block[0][0, 0], opaque(self.shades, *block)[0, 0]
+            values = block[0][0, 0]
+            color: NDArray[np.uint8] = opaque(self.shades, *block)[0, 0]
             there = bool(color[3])
             found["original"] = {"values": _plain(values), "color": hexadecimal(color[:3] / 255) if there else None}
         return found

@@ -8,6 +8,7 @@ export function makeMap(element, about, calm) {
     crs: crs(),
     minZoom: -about.steps,
     maxZoom: 6,
+    zoomSnap: 0.25,
     zoomControl: false,
     attributionControl: false,
     keyboard: false,  // the page's own keys move both

@@ -128,9 +128,9 @@ export function tileLayer(kind, about, look, events, density) {
     refresh() {
       for (const entry of alive.values()) if (!entry.loading && !(entry.data && entry.data.whole)) load(entry);
     },
-    get waits() { return [...alive.values()].some(entry => entry.loading); },
-    get partial() { return [...alive.values()].some(entry => entry.data && !entry.data.whole); },
-    get broken() { return [...alive.values()].some(entry => !entry.loading && !entry.data); },
+    waits() { return [...alive.values()].some(entry => entry.loading); },
+    partial() { return [...alive.values()].some(entry => entry.data && !entry.data.whole); },
+    broken() { return [...alive.values()].some(entry => !entry.loading && !entry.data); },
   });
   const layer = new Layer({
     tileSize: about.tile >> shift,

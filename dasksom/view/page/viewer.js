@@ -127,6 +127,7 @@ function showImages(about, look) {
 function tellZoom(map, density) {
   const zoom = map.getZoom(), percent = 100 * 2 ** zoom * density;
   at("zoom").textContent = `${percent < 10 ? +percent.toPrecision(2) : Math.round(percent)} %`;
+  at("views").classList.toggle("magnified", percent > 100);
   at("in").disabled = zoom >= map.getMaxZoom();
   at("out").disabled = zoom <= map.getMinZoom();
 }
@@ -213,19 +214,22 @@ function swatch(color) {
 }
 
 function card({ x, y, found, original }, about, look, map) {
-  const list = values => values.slice(0, 12).map(value => value === null ? "–" : +value.toPrecision(6)).join(", ")
-    + (values.length > 12 ? ", …" : "");
+  const list = values => make("span", {
+    className: "values",
+    textContent: values.slice(0, 12).map(value => value === null ? "–" : +value.toPrecision(6)).join(", ")
+      + (values.length > 12 ? ", …" : ""),
+  });
   const row = (name, ...inside) => make("div", {}, make("dt", { textContent: name }), make("dd", {}, ...inside));
   const rows = [];
   if (x !== undefined) rows.push(row("Pixel", `x ${number(x)}, y ${number(y)}`));
   if (found) {
     rows.push(row("Unit", `${found.unit} (row ${found.row}, column ${found.column})`));
-    rows.push(row("Color", swatch(found.color), make("code", { textContent: found.color }), ` ${list(found.values)}`));
+    rows.push(row("Color", swatch(found.color), make("code", { textContent: found.color }), list(found.values)));
     if (found.share !== null) rows.push(row("Share", `${percent(found.share)} of the pixels`));
   } else rows.push(row("Unit", "none: no data here"));
   if (original) {
     rows.push(row("Original", swatch(original.color), ...(original.color
-      ? [make("code", { textContent: original.color }), ` ${list(original.values)}`] : ["no data"])));
+      ? [make("code", { textContent: original.color }), list(original.values)] : ["no data"])));
   }
   const inside = [make("dl", {}, ...rows)];
   const buttons = make("p", { className: "buttons" });
@@ -298,7 +302,7 @@ function watch(views) {
     }
   };
   const settle = () => {
-    const all = layers(), any = name => all.some(layer => layer[name]);
+    const all = layers(), any = name => all.some(layer => layer[name]());
     if (any("broken")) {
       if (root.dataset.state === "lost") timer ??= setTimeout(look, 2000);
       at("status").textContent = "";
