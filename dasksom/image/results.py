@@ -161,7 +161,8 @@ def _in_tiff(file: tifffile.TiffFile, path: Path) -> Result:
             "256 colors; write .zarr"
         )
     palette = np.ascontiguousarray((page.colormap[:, :units] >> 8).astype(np.uint8).T)
-    levels = [zarr.open_array(level.aszarr(), mode="r") for level in file.series[0].levels]
+    series = file.series[0]
+    levels = [zarr.open_array(series.aszarr(level=number), mode="r") for number in range(len(series.levels))]
     return Result(str(path), tuple(_lazy(level) for level in levels), 0, palette, about)
 
 

@@ -20,7 +20,9 @@ from dasksom.view.survey import Survey
 
 TILE = 256
 MOST_BYTES = 48 << 20
-"""Of what is decoded for one tile, unless it is of a single block."""
+"""Of what is decoded for one tile, unless it is of no more than `CORNER` blocks."""
+CORNER = 4
+"""Blocks that meet in a point: so many may be needed for however small a tile."""
 OVERVIEW_SIDE = 2048
 """Most pixels a side of an overview."""
 
@@ -115,7 +117,7 @@ class Layer:
         count = 1
         for factor, lengths in zip(level.factors, level.chunks, strict=True):
             count *= min(len(lengths), ceil(TILE * step / factor / lengths[0]))
-        return count > 1 and count * level.block_bytes > MOST_BYTES
+        return count > CORNER and count * level.block_bytes > MOST_BYTES
 
     def _survey(self) -> Survey | None:
         step = 1

@@ -104,7 +104,7 @@ class Scene:
         if self.original is not None:
             block = self.original.take(0, np.array([row]), np.array([column]))
             values = block[0][0, 0]
-            color: NDArray[np.uint8] = opaque(self.shades, *block)[0, 0]
+            color = opaque(self.shades, *block).ravel()
             there = bool(color[3])
             found["original"] = {"values": _plain(values), "color": hexadecimal(color[:3] / 255) if there else None}
         return found
@@ -123,9 +123,9 @@ class Scene:
 def opaque(shades: Palette, pixels: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
     """Turn pixels of shape (..., bands) into (..., 4): red, green, blue, opacity; all 0 where there is no data."""
     colors = shades.colors(pixels)
-    there = np.isfinite(colors).all(axis=-1)
+    there = np.asarray(np.isfinite(colors).all(axis=-1))
     if mask is not None:
-        there &= mask
+        there = there & mask
     colors = np.where(there[..., None], colors, 0.0)
     return np.concatenate([colors * 255 + 0.5, there[..., None] * 255.0], axis=-1).astype(np.uint8)
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+import socket
 import threading
 import webbrowser
 from collections.abc import Callable
@@ -12,7 +13,6 @@ from importlib.resources.abc import Traversable
 
 import dask
 from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from dasksom.errors import InputError
@@ -83,15 +83,16 @@ def view(
 async def serve(scene: Scene, leaflet: Traversable, port: int, opened: Callable[[str], None]) -> None:
     """Answer until cancelled; `opened` gets the page's address as soon as there is one."""
     try:
-        sockets = bind_sockets(port, ADDRESS)
+        listening = socket.create_server((ADDRESS, port))
     except (OSError, OverflowError) as error:
         raise InputError(f"port {port}: cannot be listened on ({error}); leave --port out for a free one") from error
     logging.getLogger("tornado").setLevel(logging.CRITICAL)  # answers tell of errors themselves
     token = secrets.token_urlsafe(16)
     with ThreadPoolExecutor(TILE_THREADS, thread_name_prefix="tiles") as pool:
         server = HTTPServer(application(scene, leaflet, token, pool), max_body_size=1, max_header_size=16384)
-        server.add_sockets(sockets)
-        opened(f"http://{ADDRESS}:{sockets[0].getsockname()[1]}/{token}/")
+        listening.setblocking(False)
+        server.add_socket(listening)
+        opened(f"http://{ADDRESS}:{listening.getsockname()[1]}/{token}/")
         try:
             await asyncio.Event().wait()
         finally:
