@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from skimage import data
 
+from tests import browsing
+
 
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="also run tests marked slow")
@@ -56,3 +58,11 @@ def client(two_workers):
     """The shared client, current for the duration of a test."""
     with two_workers.as_current(), dask.config.set(scheduler="dask.distributed"):
         yield two_workers
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """A browser to look at pages with, shared by all tests that do."""
+    driver = browsing.start(tmp_path_factory.mktemp("chromium"))
+    yield driver
+    driver.quit()

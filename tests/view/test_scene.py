@@ -98,7 +98,13 @@ def test_scene__takes_the_levels_of_the_original(folder):
     output = quantize(folder / "levels.ome.zarr", folder / "again.zarr")
     pyramid = zarr.open_group(folder / "levels.ome.zarr", mode="r")
     with scene_of(output) as scene:
-        assert [level.size for level in scene.original.levels] == [(700, 1100), (350, 550), (175, 275), (88, 138), (44, 69)]
+        assert [level.size for level in scene.original.levels] == [
+            (700, 1100),
+            (350, 550),
+            (175, 275),
+            (88, 138),
+            (44, 69),
+        ]
         shown = tile(scene, "original", 4, 0, 0)[:175, :256, :3]
         assert np.array_equal(shown, np.moveaxis(pyramid["2"][:], 0, -1)[:, :256])
 
