@@ -97,6 +97,7 @@ async def serve(scene: Scene, leaflet: Traversable, port: int, opened: Callable[
             await asyncio.Event().wait()
         finally:
             server.stop()
+            await server.close_all_connections()
             pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -24,29 +24,37 @@ export function makeMap(element, about, calm) {
   return map;
 }
 
+// Both maps' corners lie on whole pixels of the screen: moved by their difference, they show the same to the pixel.
+function align(leader, follower) {
+  const apart = leader.getPixelBounds().min.subtract(follower.getPixelBounds().min);
+  if (apart.x || apart.y) follower.panBy(apart, { animate: false });
+}
+
 function follow(leader, follower, busy) {
+  const alone = action => {
+    if (busy.now) return;
+    busy.now = true;
+    action();
+    busy.now = false;
+  };
   leader.on("zoomanim", ({ center, zoom }) => {
     leader.zooms = true;
-    if (busy.now || follower.zooms) return;
-    busy.now = true;
-    follower.setView(center, zoom, { animate: true });
-    busy.now = false;
+    if (!follower.zooms) alone(() => follower.setView(center, zoom, { animate: true }));
   });
-  leader.on("move", event => {
-    if (busy.now || leader.zooms || follower.zooms) return;
-    busy.now = true;
+  leader.on("move", event => alone(() => {
+    if (leader.zooms || follower.zooms) return;
     if (event.pinch) follower._move(leader.getCenter(), leader.getZoom(), { pinch: true, round: false });
-    else if (leader.getZoom() === follower.getZoom()) {
-      follower.setView(leader.getCenter(), leader.getZoom(), { animate: false });
-    }
-    busy.now = false;
-  });
+    else if (leader.getZoom() === follower.getZoom()) align(leader, follower);
+  }));
   leader.on("zoomend", () => {
     leader.zooms = false;
-    if (busy.now || follower.zooms || leader.getZoom() === follower.getZoom()) return;
-    busy.now = true;
-    follower.setView(leader.getCenter(), leader.getZoom(), { animate: false });
-    busy.now = false;
+    if (follower.zooms) return;
+    alone(() => {
+      if (leader.getZoom() !== follower.getZoom()) {
+        follower.setView(leader.getCenter(), leader.getZoom(), { animate: false });
+      }
+      align(leader, follower);
+    });
   });
 }
 
@@ -54,6 +62,29 @@ export function link(first, second) {
   const busy = { now: false };
   follow(first, second, busy);
   follow(second, first, busy);
+  return {
+    // Their room has another size: the middle stays where it is.
+    resize() {
+      busy.now = true;
+      for (const map of [first, second]) map.invalidateSize({ animate: false, pan: true });
+      align(first, second);
+      busy.now = false;
+    },
+  };
+}
+
+// Zooms by steps, also by those that are asked for while an earlier one is still shown.
+export function makeZoom(map) {
+  let wanted = null;
+  const go = zoom => {
+    wanted = Math.min(map.getMaxZoom(), Math.max(map.getMinZoom(), zoom));
+    map.setZoom(wanted);
+  };
+  map.on("zoomend", () => {
+    if (wanted !== null && map.getZoom() !== wanted) setTimeout(() => wanted !== null && map.setZoom(wanted));
+    else wanted = null;
+  });
+  return { by: steps => go((wanted ?? map.getZoom()) + steps), to: go };
 }
 
 // A bar between two images that lie on each other: dragged, or moved by arrow keys.

@@ -1,7 +1,7 @@
 // The page: what the parts beside this file make, put together.
 
 import { drawLattice, ramp } from "./lattice.js";
-import { link, makeDivider, makeMap } from "./linked.js";
+import { link, makeDivider, makeMap, makeZoom } from "./linked.js";
 import { ask, colorTable, tileLayer } from "./tiles.js";
 
 const at = id => document.getElementById(id);
@@ -68,13 +68,14 @@ function showImages(about, look) {
   const views = { about, panes, main, onPixel: () => {} };
 
   views.fit = () => main.map.fitBounds(whole, { animate: false, padding: [8, 8] });
-  views.actual = () => main.map.setZoom(-Math.log2(density));
+  views.zoom = makeZoom(main.map);
+  views.actual = () => views.zoom.to(-Math.log2(density));
   views.setMode = mode => {
     at("views").dataset.mode = mode;
     for (const input of at("modes").querySelectorAll("input")) input.checked = input.value === mode;
     at("divider").hidden = mode !== "swipe";
+    views.resize();
     for (const { name, map, layer } of panes) {
-      map.invalidateSize({ animate: false, pan: true });
       const seen = mode === "side" || mode === "swipe" || mode === name;
       if (seen) map.addLayer(layer);
       else map.removeLayer(layer);
@@ -106,21 +107,22 @@ function showImages(about, look) {
     if (x >= 0 && y >= 0 && x < about.width && y < about.height) views.onPixel(x, y);
   };
   if (other) {
-    link(main.map, other.map);
+    views.resize = link(main.map, other.map).resize;
     at("modes").hidden = false;
     at("modes").addEventListener("change", event => views.setMode(event.target.value));
     makeDivider(at("divider"), at("views"));
-  } else document.body.classList.add("alone");
-  at("in").onclick = () => main.map.zoomIn();
-  at("out").onclick = () => main.map.zoomOut();
+  } else {
+    views.resize = () => main.map.invalidateSize({ animate: false, pan: true });
+    document.body.classList.add("alone");
+  }
+  at("in").onclick = () => views.zoom.by(1);
+  at("out").onclick = () => views.zoom.by(-1);
   at("fit").onclick = views.fit;
   at("actual").onclick = views.actual;
   views.setMode(!other ? "rebuilt" : matchMedia("(max-width: 700px)").matches ? "swipe" : "side");
   views.fit();
   tellZoom(main.map, density);
-  new ResizeObserver(() => {
-    for (const { map } of panes) map.invalidateSize({ animate: false, pan: true });
-  }).observe(at("views"));
+  new ResizeObserver(() => views.resize()).observe(at("views"));
   return views;
 }
 
@@ -252,9 +254,9 @@ function useKeys(views, map) {
   const help = at("keys"), modes = ["side", "swipe", "original", "rebuilt"];
   at("help").onclick = () => help.showModal();
   const keys = {
-    "+": () => views.main.map.zoomIn(),
-    "=": () => views.main.map.zoomIn(),
-    "-": () => views.main.map.zoomOut(),
+    "+": () => views.zoom.by(1),
+    "=": () => views.zoom.by(1),
+    "-": () => views.zoom.by(-1),
     "0": views.fit,
     "1": views.actual,
     m: () => views.about.original
