@@ -20,7 +20,7 @@ from dasksom.view.cache import Block, BlockCache
 from dasksom.view.layers import TILE, Layer
 from dasksom.view.levels import Level, levels_of
 
-CACHE_BYTES = 256 << 20
+CACHE_BYTES = 128 << 20
 """Of decoded blocks, of all layers together."""
 MOST_LEVELS = 32
 OVERVIEW_THREADS = 2

@@ -45,21 +45,17 @@ export function drawLattice(parent, about, colors, { name, describe, choose = nu
     }
     return element;
   });
-  const mark = add(svg, "polygon", { class: "mark", "aria-hidden": "true" });
-  const cursor = add(svg, "polygon", { class: "cursor", "aria-hidden": "true" });
-  const surround = (element, unit) => {
-    element.toggleAttribute("hidden", unit === null);
-    element.setAttribute("points", unit === null ? "" : units[unit].getAttribute("points"));
+  const [edge, mark, cursor] = ["edge", "mark", "cursor"].map(name => add(svg, "polygon", { class: name, "aria-hidden": "true" }));
+  const surround = (elements, unit) => {
+    for (const element of elements) element.setAttribute("points", unit === null ? "" : units[unit].getAttribute("points"));
   };
-  surround(mark, null);
-  surround(cursor, null);
   svg.addEventListener("pointerover", event => over(unitOf(event.target)));
   svg.addEventListener("pointerleave", () => over(null));
-  if (choose) makeChoosable(svg, units, about, choose, unit => surround(cursor, unit));
+  if (choose) makeChoosable(svg, units, about, choose, unit => surround([cursor], unit));
   return {
-    point: unit => surround(cursor, unit),
+    point: unit => surround([cursor], unit),
     mark(unit, lit) {
-      surround(mark, unit);
+      surround([edge, mark], unit);
       if (!choose) return;
       units.forEach((element, n) => element.setAttribute("aria-selected", String(n === lit)));
       if (unit !== null) focusable(units, unit);

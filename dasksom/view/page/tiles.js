@@ -94,12 +94,12 @@ export function tileLayer(kind, about, look, events, density) {
       own.paint(entry.canvas.getContext("2d", { willReadFrequently: kind === "original" }), found, about, look);
       entry.canvas.classList.remove("failed");
       entry.done(null, entry.canvas);
-      events.dispatchEvent(new CustomEvent("answered"));
     } catch (error) {
       if (error.name === "AbortError") return;
       entry.data = null;
       entry.canvas.classList.add("failed");
-      entry.done(error, entry.canvas);
+      // where nothing answers, what was seen before stays
+      if (!(error instanceof TypeError)) entry.done(error, entry.canvas);
       events.dispatchEvent(new CustomEvent("failed", { detail: error }));
     }
     entry.loading = false;

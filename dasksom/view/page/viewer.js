@@ -8,6 +8,7 @@ const at = id => document.getElementById(id);
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const number = value => value.toLocaleString("en");
 const events = new EventTarget();
+const root = document.documentElement;
 
 const make = (name, attributes = {}, ...inside) => {
   const element = Object.assign(document.createElement(name), attributes);
@@ -22,6 +23,12 @@ function say(text, lasting = false) {
   if (text && !lasting) {
     message.append(make("button", { type: "button", textContent: "Dismiss", onclick: () => say(null) }));
   }
+}
+
+function setState(name) {
+  if (root.dataset.state === name) return;
+  root.dataset.state = name;
+  performance.mark(name);
 }
 
 async function start() {
@@ -138,7 +145,7 @@ let place = "";
 
 function tellPlace(latlng) {
   place = latlng ? `x ${number(Math.floor(latlng.lng))}, y ${number(Math.floor(latlng.lat))}` : "";
-  if (document.documentElement.dataset.state === "ready") at("status").textContent = place;
+  if (root.dataset.state === "ready") at("status").textContent = place;
 }
 
 // ---------------------------------------------------------------------------------------------------------- the map
@@ -196,7 +203,7 @@ function showMap(about, look, views) {
     distances.mark(state.picked, null);
     at("card").hidden = state.picked === null;
     at("hint").hidden = state.picked !== null;
-    document.documentElement.dataset.lit = look.lit ?? "";
+    root.dataset.lit = look.lit ?? "";
   };
   const fill = told => {
     at("hint").hidden = true;
@@ -282,13 +289,12 @@ function useKeys(views, map) {
 
 function failed(error) {
   const lost = error instanceof TypeError;  // what fetch raises where nothing answers
-  document.documentElement.dataset.state = lost ? "lost" : "failed";
+  setState(lost ? "lost" : "failed");
   say(lost ? "The viewer does not answer: it was stopped, or the connection is lost. Start dasksom view again and open the "
     + "new address; where it still runs, this page goes on by itself." : `Something cannot be shown: ${error.message}`, lost);
 }
 
 function watch(views) {
-  const root = document.documentElement;
   let timer = null;
   const layers = () => views.panes.filter(({ map, layer }) => map.hasLayer(layer)).map(({ layer }) => layer);
   const look = async () => {
@@ -309,14 +315,14 @@ function watch(views) {
       if (root.dataset.state === "lost") timer ??= setTimeout(look, 2000);
       at("status").textContent = "";
     } else if (any("partial")) {
-      root.dataset.state = "partial";
+      setState("partial");
       timer ??= setTimeout(look, 300);
     } else if (any("waits")) {
-      root.dataset.state = "loading";
+      setState("loading");
       at("status").textContent = "Loading …";
     } else {
       if (root.dataset.state === "lost") say(null);
-      root.dataset.state = "ready";
+      setState("ready");
       at("status").textContent = place;
     }
   };
