@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -33,12 +34,26 @@ def python(folder, *arguments):
     return done.stdout
 
 
+def look(folder, *arguments):
+    """Run what goes on until Ctrl-C, which comes once it has said something."""
+    with subprocess.Popen([sys.executable, *arguments], cwd=folder, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            assert running.stdout.readline().startswith("http://127.0.0.1:")
+            running.send_signal(signal.SIGINT)
+            assert running.wait(60) == 0
+        finally:
+            running.kill()
+
+
 def test_readme__commands_run(folder):
     lines = [line.split("#")[0].split() for block in blocks("bash") for line in block.splitlines()]
     commands = [words for words in lines if words and words[0] == "dasksom"]
     assert len(commands) >= 5
     for words in commands:
-        python(folder, "-m", *words)
+        if words[1] == "view":
+            look(folder, "-m", *words, "--no-browser")
+        else:
+            python(folder, "-m", *words)
     assert (folder / "reduced.png").exists()
     assert (folder / "same-palette.tif").exists()
 

@@ -92,9 +92,9 @@ function showImages(about, look) {
   views.mark = found => {
     for (const pane of panes) {
       if (pane.spot) pane.spot.remove();
-      pane.spot = found && L.layerGroup(["black", "white"].map((color, n) => L.rectangle(
-        [[found.y, found.x], [found.y + 1, found.x + 1]],
-        { color, weight: 5 - 3 * n, fill: false, interactive: false }))).addTo(pane.map);
+      pane.spot = found && L.layerGroup(["black", "white"].map((color, n) => L.circleMarker(
+        [found.y + 0.5, found.x + 0.5], { color, radius: 9, weight: 5 - 3 * n, fill: false, interactive: false },
+      ))).addTo(pane.map);
     }
   };
   views.move = (right, down) => main.map.panBy([right, down], { animate: !calm });
