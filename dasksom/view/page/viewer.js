@@ -311,6 +311,9 @@ function watch(views) {
   };
   const settle = () => {
     const all = layers(), any = name => all.some(layer => layer[name]());
+    for (const { name, layer } of views.panes) {
+      if (!layer.waits() && !layer.partial() && !performance.getEntriesByName(name).length) performance.mark(name);
+    }
     if (any("broken")) {
       if (root.dataset.state === "lost") timer ??= setTimeout(look, 2000);
       at("status").textContent = "";
