@@ -38,6 +38,7 @@ from dasksom.redaction import printable, redact
 from dasksom.reporting import check_report, report_path, write_report
 from dasksom.runs import Summary
 from dasksom.terminal import JsonFormatter, TerminalWatcher
+from dasksom.view import view as serve_view
 
 MOST_TOLD = 20
 """Files that `verify` names."""
@@ -312,6 +313,23 @@ def report(
     target = report_html or report_path(output_path)
     write_report(output_path, target, original=original, whole=all_pixels, overwrite=overwrite)
     click.echo(f"{target}: a report of {output_path}")
+
+
+@cli.command()
+@click.argument("output_path", metavar="OUTPUT")
+@click.option("--original", metavar="IMAGE", help="What OUTPUT was made of.  [default: what OUTPUT says]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Listen there, on loopback.  [default: a free one]"
+)
+@click.option("--no-browser", is_flag=True, help="Print the page's address, and leave opening it to you.")
+def view(output_path: str, original: str | None, port: int, no_browser: bool) -> None:
+    """Look at OUTPUT, a .zarr, .ome.zarr or paletted .tif, in a browser, beside the image that it was made of.
+
+    Tiles are read from the files as they are looked at, so the size does not matter: pan and zoom, original and rebuilt
+    side by side or under a swipe, a click on a color lights up its pixels, a click on a pixel shows its unit on the
+    map, beside the U-matrix. The page is served to this machine alone, until Ctrl-C. Needs dasksom[view].
+    """
+    serve_view(output_path, original, port=port, browser=not no_browser, say=click.echo)
 
 
 @cli.command()

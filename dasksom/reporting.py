@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from dasksom import show
 from dasksom.comparison import compare, count_units
-from dasksom.errors import InputError
 from dasksom.facts import facts, headline, how_compared, how_shown, how_unread, palette_note
-from dasksom.image import RESULTS, Result, check_output, open_image, open_result, publish, size_on_disk
+from dasksom.image import RESULTS, Result, check_output, open_result, publish, size_on_disk
+from dasksom.outputs import UNKNOWN_LATTICE, Original, lattice_of_output
 from dasksom.overview import Overview
 from dasksom.record import RunRecord
 from dasksom.regions import tiles
@@ -25,15 +25,11 @@ from dasksom.show.colors import Palette, hexadecimal
 from dasksom.show.drawing import matplotlib_figure
 from dasksom.show.report import Figure, Report, Row, View, render
 from dasksom.show.vector import inline_png, inline_svg
-from dasksom.som.lattice import TOPOLOGIES
+from dasksom.som.lattice import Lattice
 
-CHUNK_BYTES = 4 << 20
-"""Of the original's chunks: small, for tiles are cut out of them."""
 MOST_ROWS = 1024
 """Rows of the palette's table."""
 NO_DATA = "None of the pixels that were to be compared with the original has data (--all-pixels compares all)."
-OPENING = ("component", "series", "level", "select", "axes", "alpha", "nodata", "fill_missing")
-"""What of a run's configuration says how its image was opened."""
 DETAIL_SIDE = 192
 """Pixels a side of what is shown at full resolution."""
 
@@ -105,48 +101,19 @@ def write_report(
     with open_result(output) as result, dask.config.set(scheduler="threads"):
         known = record or RunRecord.read(result.about.get("run", {})) or RunRecord()
         report = _report(
-            result, known, _Original.find(original, known, just_ran=record is not None), whole, overview, start
+            result, known, Original.find(original, known, just_ran=record is not None), whole, overview, start
         )
     with publish(target, overwrite=overwrite) as path:
         path.write_text(render(report), encoding="utf-8")
 
 
-@dataclass(frozen=True, eq=False)
-class _Original:
-    """The image that a run read, as far as it is still there."""
-
-    path: str | None
-    pixels: da.Array | None
-    missing: str = ""
-    """Why there are no pixels."""
-
-    @classmethod
-    def find(cls, given: str | None, record: RunRecord, *, just_ran: bool) -> "_Original":
-        if given is None and (record.source is None or "://" in record.source):
-            # nor is a URL that stands in a file fetched for the asking
-            return cls(None, None, "The output names no image on this machine; give the original with --original.")
-        path = given or str(record.source)
-        told = record.config.get("input", {}) if path == record.source else {}
-        # a file may not allow itself what only the user of a run can
-        names = (*OPENING, "allow_outside") if just_ran else OPENING
-        opening = {name: told[name] for name in names if told.get(name) is not None}
-        if told.get("on_bad_chunk") == "skip":
-            opening["unread"] = record.not_read
-        try:
-            return cls(path, open_image(path, chunk_bytes=CHUNK_BYTES, **opening))
-        except InputError as error:
-            if given is not None:
-                raise
-            return cls(path, None, f"The original cannot be read any more, so nothing is compared with it: {error}")
-
-
 def _report(
-    result: Result, record: RunRecord, original: _Original, whole: bool | None, overview: Overview | None, start: float
+    result: Result, record: RunRecord, original: Original, whole: bool | None, overview: Overview | None, start: float
 ) -> Report:
     som, notes = _stored_map(result, record)
-    comparison = None
-    if original.pixels is not None:
-        comparison = compare(original.pixels, result.labels[0], result.rebuilt, result.palette, whole=whole)
+    comparison, before = None, None if original.picture is None else original.picture.pixels
+    if before is not None:
+        comparison = compare(before, result.labels[0], result.rebuilt, result.palette, whole=whole)
         notes.append(NO_DATA if comparison is None else how_compared(comparison, result))
     else:
         notes.append(original.missing)
@@ -157,7 +124,7 @@ def _report(
         notes.append(how_shown(palette, result))
     rows = _rows(som, palette, result)
     sizes = [None if path is None else size_on_disk(path) for path in (original.path, result.path)]
-    views = tuple(_views(result, original.pixels, overview, palette))
+    views = tuple(_views(result, before, overview, palette))
     training, maps = tuple(_training(som)), tuple(_maps(som))
     return Report(
         title=f"{Path(result.path).name}: {len(result.palette)} colors by a self-organizing map",
@@ -174,21 +141,19 @@ def _report(
 
 
 def _stored_map(result: Result, record: RunRecord) -> tuple[StoredMap, list[str]]:
-    units, told = len(result.palette), result.about.get("parameters", {})
-    notes = []
-    rows, columns = (told.get(name) if isinstance(told, dict) else None for name in ("rows", "columns"))
-    if not (isinstance(rows, int) and isinstance(columns, int) and rows * columns == units):
-        told, rows, columns = {}, 1, units
-        notes.append("The output does not tell the size of its map, whose units are drawn in one row.")
-    topology = told.get("topology") if told.get("topology") in TOPOLOGIES else "rectangular"
-    toroidal = told.get("toroidal") is True and (topology == "rectangular" or rows % 2 == 0)
+    units, notes = len(result.palette), []
+    lattice = lattice_of_output(result)
+    if lattice is None:
+        lattice = Lattice(1, units)
+        notes.append(UNKNOWN_LATTICE)
     quality = record.quality
     if quality is not None and len(quality.hits) == units and sum(quality.hits) > 0:
         hits = np.array(quality.hits)
     else:
         hits = count_units(result.labels[0], result.units_of, units).astype(np.float64)
-    weights = result.palette.reshape(rows, columns, -1)
-    return StoredMap(weights, str(topology), toroidal, record.history, SimpleNamespace(hits=hits)), notes
+    weights = result.palette.reshape(lattice.rows, lattice.columns, -1)
+    counted = SimpleNamespace(hits=hits)
+    return StoredMap(weights, lattice.topology, lattice.toroidal, record.history, counted), notes
 
 
 # --------------------------------------------------------------------------------------------------------- in pictures

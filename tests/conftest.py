@@ -6,6 +6,8 @@ import pytest
 from hypothesis import settings
 from skimage import data
 
+from tests import browsing
+
 settings.register_profile("dasksom", deadline=None)  # machines are busy at times
 settings.load_profile("dasksom")
 
@@ -60,3 +62,11 @@ def client(two_workers):
     """The shared client, current for the duration of a test."""
     with two_workers.as_current(), dask.config.set(scheduler="dask.distributed"):
         yield two_workers
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """A browser to look at pages with, shared by all tests that do."""
+    driver = browsing.start(tmp_path_factory.mktemp("chromium"))
+    yield driver
+    driver.quit()

@@ -50,6 +50,13 @@ def test_online__toy(tmp_path):
     assert rows["... weights that differ"] == 0
 
 
+@pytest.mark.slow
+def test_view__toy(tmp_path):
+    rows = measured(tmp_path, "view", "--toy")
+    assert all(value > 0 for name, value in rows.items() if "mean ms" in name)
+    assert len(rows) >= 6
+
+
 def test_unknown_rows_are_refused(tmp_path):
     done = run(tmp_path, "nothing", timeout=60)
     assert done.returncode == 2

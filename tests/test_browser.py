@@ -1,12 +1,7 @@
-"""The report in a real browser: Chromium without a window, driven by its own driver.
+"""The report in a real browser.
 
 Skipped, with a warning that says so, where Debian's chromium and chromium-driver are not installed; CI installs them.
 """
-
-import json
-import os
-import shutil
-import warnings
 
 import numpy as np
 import pytest
@@ -14,19 +9,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from dasksom.cli import cli
+from tests.browsing import PHONE, asked, open_page, picture, set_screen
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-PHONE, DESK = 390, 1100
+DESK = 1100
 
 
 @pytest.fixture(scope="module")
@@ -40,45 +25,11 @@ def page(tmp_path_factory, photograph):
     return folder / "out.report.html"
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if CHROMIUM is None or DRIVER is None:
-        why = "no Chromium: apt-get install chromium chromium-driver; pages were NOT looked at in a browser"
-        if os.environ.get("CI"):
-            pytest.fail(why)
-        with warnings.catch_warnings():
-            warnings.simplefilter("always")
-            warnings.warn(why, stacklevel=1)
-        pytest.skip(why)
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    driver.set_page_load_timeout(60)
-    yield driver
-    driver.quit()
-
-
 def show(browser, page, width, scheme="light"):
     """Open a page anew; give the addresses that it asked for and what the console said."""
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [_feature("prefers-color-scheme", scheme)]})
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width == PHONE}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    for log in ("browser", "performance"):
-        browser.get_log(log)
-    browser.get(page.as_uri())
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
-    return asked, browser.get_log("browser")
-
-
-def _feature(name, value):
-    return {"name": name, "value": value}
+    set_screen(browser, width, scheme=scheme)
+    open_page(browser, page.as_uri())
+    return asked(browser), browser.get_log("browser")
 
 
 def column(browser, number):
@@ -91,9 +42,9 @@ def column(browser, number):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_page__asks_for_nothing_and_complains_of_nothing(browser, page, width, scheme):
-    asked, said = show(browser, page, width, scheme)
-    assert asked[0] == page.as_uri()
-    assert all(address.startswith("data:") for address in asked[1:])
+    addresses, said = show(browser, page, width, scheme)
+    assert addresses[0] == page.as_uri()
+    assert all(address.startswith("data:") for address in addresses[1:])
     assert said == []
     assert "alert" not in browser.title
     assert browser.find_element("css selector", "header p").text.endswith('photo <b>"&.png')
@@ -160,10 +111,4 @@ def test_screenshots__are_of_the_size_asked_for(browser, page):
     """Kept where DASKSOM_SCREENSHOTS names a folder, for a person to look at."""
     for width in (PHONE, DESK):
         show(browser, page, width)
-        shot = browser.get_screenshot_as_png()
-        assert shot.startswith(b"\x89PNG")
-        assert int.from_bytes(shot[16:20], "big") == width
-        folder = os.environ.get("DASKSOM_SCREENSHOTS")
-        if folder:
-            with open(os.path.join(folder, f"report-{width}.png"), "wb") as file:
-                file.write(shot)
+        assert picture(browser, f"report-{width}").shape == (900, width, 3)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from glob import glob
@@ -52,7 +53,10 @@ def python(folder, *arguments):
 def test_page__commands_run(folder, page, monkeypatch):
     monkeypatch.chdir(folder)
     for words in commands(page):
-        cli.main(words, standalone_mode=False)
+        if words[0] == "view":
+            look(folder, *words)
+        else:
+            cli.main(words, standalone_mode=False)
 
 
 def test_readme__commands_write_what_they_say(folder, monkeypatch):
@@ -87,9 +91,25 @@ def test_help__examples_run(folder, photograph, monkeypatch):
     # in the order in which one makes what the next one needs
     for name in ("demo", "quantize", "train", "", "apply", "palette", "plan", "job-script", "info", "report"):
         for line in examples(cli.commands[name] if name else cli):
+            if line[0] == "view":
+                look(folder, *line)
+                continue
             words = [found for word in line for found in (sorted(glob(word)) if "*" in word else [word])]
             overwriting = ["--overwrite"] if words[0] in ("quantize", "train", "apply") else []  # some names return
             cli.main([*words, *overwriting], standalone_mode=False)
+
+
+def look(folder, *words):
+    """Run what goes on until Ctrl-C, which comes once it has said something."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "dasksom", *words, "--no-browser"], cwd=folder, stdout=subprocess.PIPE, text=True
+    ) as running:
+        try:
+            assert running.stdout.readline().startswith("http://127.0.0.1:")
+            running.send_signal(signal.SIGINT)
+            assert running.wait(60) == 0
+        finally:
+            running.kill()
 
 
 def test_readme__first_commands_are_scripts_that_exist():

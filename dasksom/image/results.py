@@ -163,7 +163,8 @@ def _in_tiff(file: tifffile.TiffFile, path: Path) -> Result:
             "256 colors; write .zarr"
         )
     palette = np.ascontiguousarray((page.colormap[:, :units] >> 8).astype(np.uint8).T)
-    levels = [zarr.open_array(level.aszarr(), mode="r") for level in file.series[0].levels]
+    series = file.series[0]
+    levels = [zarr.open_array(series.aszarr(level=number), mode="r") for number in range(len(series.levels))]
     return Result(str(path), tuple(_lazy(level) for level in levels), 0, palette, about)
 
 
@@ -177,10 +178,8 @@ def _told(description: str) -> dict[str, Any]:
 
 def _lazy(array: zarr.Array[Any]) -> da.Array:
     height, width = array.shape
-    stored = array.shards or array.chunks
-    rows, columns = plan_chunks(
-        (height, width, 1), array.dtype.itemsize, (int(stored[0]), int(stored[1])), chunk_bytes=CHUNK_BYTES
-    )
+    stored = int(array.chunks[0]), int(array.chunks[1])  # of a shard, a part can be read
+    rows, columns = plan_chunks((height, width, 1), array.dtype.itemsize, stored, chunk_bytes=CHUNK_BYTES)
     return da.from_array(array, chunks=(min(rows, height), min(columns, width)), inline_array=True, name=False)
 
 

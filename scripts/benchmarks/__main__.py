@@ -29,6 +29,7 @@ from benchmarks.photograph import photograph
 from benchmarks.pictures import pictures
 from benchmarks.search import search
 from benchmarks.tools import tools
+from benchmarks.viewing import view
 
 
 def rows_of(bare: list[tuple[str, float, str, str]]) -> list[Row]:
@@ -52,6 +53,7 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "plan": lambda sizes, folder: rows_of(plan(folder, *(([(256, 64, "f4")],) if sizes.toy else ()))),
     "limit": lambda sizes, folder: rows_of(limit(folder, *((1,) if sizes.toy else ()))),
     "photograph": photograph,
+    "view": view,
     "exact": exact,
 }
 

@@ -6,7 +6,7 @@ import tifffile
 import zarr
 
 from dasksom.errors import InputError
-from dasksom.image import annotate, check_result, create_writer, open_result, size_on_disk
+from dasksom.image import Options, annotate, check_result, create_writer, open_result, size_on_disk
 
 ABOUT = {"parameters": {"rows": 3, "columns": 4}}
 
@@ -64,6 +64,17 @@ def test_opens__a_pyramid(tmp_path, labels, palette):
         assert [level.shape[0] for level in result.labels] == list(range(600, 589, -1))
         found = result.units_of(result.labels[3].compute(scheduler="threads"))
     assert np.array_equal(found, np.where(labels[3:] < 12, labels[3:].astype(int), -1))
+
+
+@pytest.mark.parametrize("layout", ["pyramid", "cog"])
+def test_opens__a_tiff_with_levels(tmp_path, labels, palette, layout):
+    write(tmp_path / "a.tif", labels, palette, nodata=True, options=Options(chunk=128, layout=layout))
+    with open_result(tmp_path / "a.tif") as result:
+        assert [level.shape for level in result.labels] == [(600, 530), (300, 265), (150, 133), (75, 67)]
+        for number, level in enumerate(result.labels):
+            units = result.units_of(level.compute(scheduler="threads"))
+            step = 1 << number
+            assert np.array_equal(units, np.where(labels < 12, labels.astype(int), -1)[::step, ::step])
 
 
 @pytest.mark.parametrize(

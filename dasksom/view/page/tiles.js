@@ -1,0 +1,155 @@
+// Layers of tiles: fetched from the server, painted on canvases, painted anew when a color is lit.
+
+const LITTLE = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
+
+export const rgba = (red, green, blue, opacity = 255) =>
+  LITTLE ? ((opacity << 24) | (blue << 16) | (green << 8) | red) >>> 0
+    : ((red << 24) | (green << 16) | (blue << 8) | opacity) >>> 0;
+
+export const parts = color => [1, 3, 5].map(at => parseInt(color.slice(at, at + 2), 16));
+
+const brightness = ([red, green, blue]) => 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+
+// What is not lit fades, away from the lit color: to white behind dark colors, to black behind light ones.
+export const fader = color => {
+  const ground = brightness(parts(color)) < 110 ? 240 : 18;
+  return (red, green, blue) => {
+    const gray = 0.18 * brightness([red, green, blue]) + 0.82 * ground;
+    return [gray, gray, gray];
+  };
+};
+
+// The color of each number that a label tile holds; 0 is no data.
+export function colorTable(colors, lit) {
+  const fade = lit === null ? null : fader(colors[lit]);
+  const table = new Uint32Array(colors.length + 1);
+  colors.forEach((color, unit) => {
+    const own = parts(color);
+    table[unit + 1] = rgba(...(fade && unit !== lit ? fade(...own) : own));
+  });
+  return table;
+}
+
+export async function ask(path, signal) {
+  const answer = await fetch(path, { signal });
+  if (answer.ok) return answer;
+  const told = await answer.json().catch(() => ({}));
+  throw new Error(told.error || `the server answered ${answer.status}`);
+}
+
+async function labelsOf(about, place, signal) {
+  const answer = await ask(`labels/${place}`, signal);
+  const bytes = await answer.arrayBuffer();
+  const kinds = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array };
+  return { whole: answer.headers.get("X-Whole") === "1", labels: new kinds[about.bytes](bytes) };
+}
+
+// Each kind fetches what a tile needs, and paints it.
+const KINDS = {
+  rebuilt: {
+    fetch: (about, place, lit, signal) => labelsOf(about, place, signal),
+    paint(context, { labels }, { tile }, { table }) {
+      const pixels = new Uint32Array(tile * tile);
+      for (let at = 0; at < pixels.length; at++) pixels[at] = table[labels[at]];
+      context.putImageData(new ImageData(new Uint8ClampedArray(pixels.buffer), tile, tile), 0, 0);
+    },
+  },
+  original: {
+    async fetch(about, place, lit, signal) {
+      const [answer, labeled] = await Promise.all(
+        [ask(`original/${place}`, signal), lit === null ? null : labelsOf(about, place, signal)]);
+      const blob = await answer.blob();
+      const image = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+      const whole = answer.headers.get("X-Whole") === "1" && (labeled === null || labeled.whole);
+      return { whole, image, labels: labeled && labeled.labels };
+    },
+    paint(context, { image, labels }, { tile, colors }, { lit }) {
+      context.clearRect(0, 0, tile, tile);
+      context.drawImage(image, 0, 0);
+      if (lit === null || !labels) return;
+      const fade = fader(colors[lit]), painted = context.getImageData(0, 0, tile, tile), bytes = painted.data;
+      for (let at = 0; at < labels.length; at++) {
+        if (labels[at] === lit + 1) continue;
+        const gray = fade(bytes[4 * at], bytes[4 * at + 1], bytes[4 * at + 2]);
+        bytes.set(gray, 4 * at);
+      }
+      context.putImageData(painted, 0, 0);
+    },
+  },
+};
+
+// A layer of one kind. `look` is shared by all layers: {lit, table}; `events` tells "state" and "failed".
+export function tileLayer(kind, about, look, events, density) {
+  const shift = Math.round(Math.log2(density));
+  const own = KINDS[kind];
+  const alive = new Map();
+
+  async function load(entry) {
+    entry.loading = true;
+    const { x, y, z } = entry.coords, lit = look.lit;
+    try {
+      const found = await own.fetch(about, `${-z - shift}/${y}/${x}`, lit, entry.stop.signal);
+      if (alive.get(entry.canvas) !== entry) return;
+      entry.data = found;
+      own.paint(entry.canvas.getContext("2d", { willReadFrequently: kind === "original" }), found, about, look);
+      entry.canvas.classList.remove("failed");
+      entry.done(null, entry.canvas);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      entry.data = null;
+      entry.canvas.classList.add("failed");
+      // where nothing answers, what was seen before stays
+      if (!(error instanceof TypeError)) entry.done(error, entry.canvas);
+      events.dispatchEvent(new CustomEvent("failed", { detail: error }));
+    }
+    entry.loading = false;
+    events.dispatchEvent(new CustomEvent("state"));
+    if (kind === "original" && look.lit !== lit && look.lit !== null) load(entry);
+  }
+
+  const Layer = L.GridLayer.extend({
+    createTile(coords, done) {
+      const canvas = L.DomUtil.create("canvas", "tile");
+      canvas.width = canvas.height = about.tile;
+      const entry = { canvas, coords, stop: new AbortController(), data: null, loading: true, done };
+      alive.set(canvas, entry);
+      load(entry);
+      return canvas;
+    },
+    // paint what is there in the colors of now
+    repaint() {
+      for (const entry of alive.values()) {
+        if (!entry.data || entry.loading) continue;
+        if (kind === "original" && look.lit !== null && !entry.data.labels) load(entry);
+        else own.paint(entry.canvas.getContext("2d"), entry.data, about, look);
+      }
+    },
+    // ask again for what was not whole, or failed
+    refresh() {
+      for (const entry of alive.values()) if (!entry.loading && !(entry.data && entry.data.whole)) load(entry);
+    },
+    waits() { return [...alive.values()].some(entry => entry.loading); },
+    partial() { return [...alive.values()].some(entry => entry.data && !entry.data.whole); },
+    broken() { return [...alive.values()].some(entry => !entry.loading && !entry.data); },
+  });
+  const layer = new Layer({
+    tileSize: about.tile >> shift,
+    bounds: [[0, 0], [about.height, about.width]],
+    noWrap: true,
+    minNativeZoom: -about.steps - shift,
+    maxNativeZoom: -shift,
+    minZoom: -about.steps - shift,
+    maxZoom: 6,
+    keepBuffer: 1,
+    updateInterval: 80,
+  });
+  layer.on("tileunload", ({ tile }) => {
+    const entry = alive.get(tile);
+    if (!entry) return;
+    alive.delete(tile);
+    entry.stop.abort();
+    if (entry.data && entry.data.image) entry.data.image.close();
+    events.dispatchEvent(new CustomEvent("state"));
+  });
+  return layer;
+}

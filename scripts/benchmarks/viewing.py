@@ -1,0 +1,134 @@
+"""The viewer on a mosaic of photographs: its first view in a browser, the time of a tile, and memory while panning."""
+
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+
+from benchmarks.measuring import GRID, Row, Sizes
+from dasksom.image import write_mosaic
+
+TILES = 500
+CONNECTIONS = 4
+WINDOW = (1400, 900)
+
+
+@contextmanager
+def viewer(output: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """Start `dasksom view`; give its address and process."""
+    command = [sys.executable, "-m", "dasksom", "view", str(output), "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            assert running.stdout is not None
+            yield running.stdout.readline().split()[0], psutil.Process(running.pid)
+        finally:
+            running.send_signal(signal.SIGINT)
+            running.wait(60)
+
+
+def first_view(address: str) -> dict[str, float]:
+    """Open the page in Chromium; give the milliseconds after which each of its states began."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    with tempfile.TemporaryDirectory() as profile:
+        for flag in ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"):
+            options.add_argument(flag)
+        options.add_argument(f"--window-size={WINDOW[0]},{WINDOW[1]}")
+        browser = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+        try:
+            browser.get(address)
+            end = time.monotonic() + 100
+            seen = """return Object.fromEntries(performance.getEntriesByType('mark').reverse()
+                .map(mark => [mark.name, mark.startTime]))"""
+            while "ready" not in (marks := browser.execute_script(seen)) and time.monotonic() < end:
+                time.sleep(0.05)
+            return marks
+        finally:
+            browser.quit()
+
+
+def pan(address: str, side: int, steps: int, count: int) -> list[float]:
+    """Ask for tiles of both layers as somebody who pans does, row after row; give the milliseconds of each."""
+    place, across = urlsplit(address), -(-side // (256 << steps))
+    wanted = [(name, n) for n in range(count // 2) for name in ("labels", "original")]
+
+    def ask(part: list[tuple[str, int]]) -> list[float]:
+        connection, times = HTTPConnection(place.hostname or "", place.port, timeout=60), []
+        for name, n in part:
+            row, column = divmod(n, min(across, 25))
+            start = time.perf_counter()
+            connection.request("GET", f"{place.path}{name}/{steps}/{row % across}/{column}")
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 200
+            times.append(1000 * (time.perf_counter() - start))
+        connection.close()
+        return times
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        parts = pool.map(ask, (wanted[n::CONNECTIONS] for n in range(CONNECTIONS)))
+        return [taken for part in parts for taken in part]
+
+
+def view(sizes: Sizes, folder: Path) -> list[Row]:
+    """Measure `.zarr`, which has no coarser levels, and `.ome.zarr`, which has."""
+    mosaic = folder / "mosaic.zarr"
+    write_mosaic(mosaic, side=sizes.side)
+    rows = []
+    for suffix in (".zarr", ".ome.zarr"):
+        output = folder / f"out{suffix}"
+        command = [
+            sys.executable,
+            "-m",
+            "dasksom",
+            "quantize",
+            str(mosaic),
+            str(output),
+            "--grid",
+            f"{GRID[0]}x{GRID[1]}",
+        ]
+        subprocess.run(command, check=True, capture_output=True)
+        rows += list(measure(output, sizes.side, suffix))
+    return rows
+
+
+def measure(output: Path, side: int, name: str) -> Iterator[Row]:
+    """Measure one output."""
+    if shutil.which("chromium") and shutil.which("chromedriver"):
+        with viewer(output) as (address, _):
+            marks = first_view(address)
+        begun = min(marks.get("partial", marks["ready"]), marks["rebuilt"])
+        yield Row(f"{name}: the first tiles are seen, s", begun / 1000, "2", "since the page was opened")
+        yield Row(f"{name}: all of the rebuilt image, s", marks["rebuilt"] / 1000, "", "made small to fit the window")
+        yield Row(f"{name}: and of the original, s", marks["ready"] / 1000, "", "a Zarr array without coarser levels")
+    with viewer(output) as (address, process):
+        for steps in (0, 2):
+            pan(address, side, steps, TILES)
+            times = pan(address, side, steps, TILES)
+            worst = (
+                f"{CONNECTIONS} at a time, {len(times)} tiles, the slowest {max(times):.0f} ms, {os.cpu_count()} cores"
+            )
+            yield Row(f"{name}: a tile, 1 pixel of {1 << steps}², mean ms", statistics.mean(times), "100", worst)
+        before = process.memory_info().rss
+        for _ in range(2):
+            pan(address, side, 0, TILES)
+            pan(address, side, 1, TILES)
+        grown = (process.memory_info().rss - before) / 2**20
+        yield Row(
+            f"{name}: memory grown over {4 * TILES} tiles more, MiB", grown, "0", f"{before / 2**20:.0f} MiB before"
+        )
