@@ -178,6 +178,7 @@ def train(sources: Sequence[str], model: str, config: RunConfig, watcher: Watche
     run = Run(found[0], first, model, config, watcher)
     if more:
         run.summary.image = f"{run.summary.image} and {len(more)} more"
+        run.summary.more_pixels = sum(other.pixels[..., 0].size for other in more)
     with publishing as path, run.on_cluster(config, som, trains=True, writes=False):
         run.train(som, config, more)
         som.save(path)
