@@ -134,7 +134,7 @@ def measured(tool: str, command: list[str], title: str, source: Path, repeats: i
 def write_images(sizes: Sizes, folder: Path) -> dict[str, Path]:
     """Write a photograph, and mosaics of photographs, as TIFF; give their paths by title."""
     images = [data.coffee()[:100, :120]] if sizes.toy else [data.coffee()]
-    images += [mosaic_array(side, chunk=1024).compute() for side in (() if sizes.toy else (2048, 4096))]
+    images += [mosaic_array(side, chunk=1024).compute() for side in (() if sizes.toy else (1024, 4096))]
     paths = {}
     for image in images:
         title = f"{image[..., 0].size / 1e6:.3g} Mpx"
