@@ -46,10 +46,13 @@ MOST_TOLD = 20
 
 def _print_summary(summary: Summary) -> None:
     height, width, bands = summary.shape
-    pixels = height * width
+    pixels = height * width + summary.more_pixels
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in summary.seconds.items())
     total = sum(summary.seconds.values())
-    click.echo(f"{summary.output}: {width} x {height} pixels, {bands} bands of {summary.dtype}, {summary.units} colors")
+    size = f"{width} x {height} pixels"
+    if summary.more_pixels:
+        size += f" and {summary.more_pixels / 1e6:.3g} Mpx of other images"
+    click.echo(f"{summary.output}: {size}, {bands} bands of {summary.dtype}, {summary.units} colors")
     if summary.quality is not None and summary.quality.hits.any():
         empty = int((summary.quality.hits == 0).sum())
         used = f"{summary.units - empty} of {summary.units} units used"

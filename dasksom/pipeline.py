@@ -218,6 +218,7 @@ def train(sources: Sequence[str], model: str, config: RunConfig, watcher: Watche
         run = Run(found[0], pictures[0], model, config, watcher, keeper)
         if len(found) > 1:
             run.summary.image = f"{run.summary.image} and {len(found) - 1} more"
+            run.summary.more_pixels = sum(other.pixels[..., 0].size for other in pictures[1:])
         with run.on_cluster(config, som, trains=True, writes=False):
             more = pictures[1:]
             if config.input.skips:

@@ -62,6 +62,8 @@ class Summary:
     dtype: str
     output: str
     units: int
+    more_pixels: int = 0
+    """Of the images after the first, where a map is trained on several."""
     color_space: str = "rgb"
     """In which errors are told."""
     quality: Quality | None = None

@@ -29,4 +29,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":  # workers are spawned and import this file again
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     main()

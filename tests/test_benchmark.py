@@ -57,6 +57,17 @@ def test_view__toy(tmp_path):
     assert len(rows) >= 6
 
 
+@pytest.mark.slow
+def test_tools__toy(tmp_path):
+    rows = measured(tmp_path, "tools", "--toy")
+    for tool in ("MiniSom", "XPySom", "dask-ml", "GDAL rgb2pct"):
+        seconds = rows.get(f"{tool}, 0.012 Mpx: seconds", 0)
+        assert seconds > 0 or f"{tool}: NOT INSTALLED, not measured" in rows
+    assert 0 < rows["dasksom, 0.012 Mpx: mean squared error"] < rows["MiniSom, 0.012 Mpx: mean squared error"]
+    assert rows["dasksom, 0.012 Mpx: peak memory, MiB"] > 50
+    assert [one.name for one in tmp_path.iterdir()] == ["rows.json"]
+
+
 def test_unknown_rows_are_refused(tmp_path):
     done = run(tmp_path, "nothing", timeout=60)
     assert done.returncode == 2

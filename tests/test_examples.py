@@ -104,6 +104,7 @@ def test_compression(run, tmp_path):
 
 def test_folder(run, tmp_path):
     out = run("folder", "out")
+    assert "palette.npz: 512 x 512 pixels and 0.649 Mpx of other images, 3 bands" in out
     assert "4 images of 64 colors in all" in out
     rows = [(float(one), float(other)) for one, other in re.findall(r"(?m)^\w+ +(\d+) +(\d+)$", out)]
     assert len(rows) == 4
