@@ -119,7 +119,9 @@ cluster_options = _options(
         help="Let the cluster grow and shrink with the work, in place of --workers.",
     ),
     click.option("--minimum-workers", type=int, metavar="N", help="Begin when so many are there.  [default: 1]"),
-    click.option("--wait", metavar="TIME", help="How long to wait for them, or for others once all are gone, such as 30min."),
+    click.option(
+        "--wait", metavar="TIME", help="How long to wait for them, or for others once all are gone, such as 30min."
+    ),
     click.option("--tls-ca-file", "ca", metavar="FILE", help="Certificate authority of the cluster, for tls://."),
     click.option("--tls-cert", "cert", metavar="FILE", help="This side's certificate."),
     click.option("--tls-key", "key", metavar="FILE", help="This side's key."),

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import dask
 from dask.utils import format_bytes, parse_timedelta
 
-from dasksom.cluster.suspicion import plugin_of
+from dasksom.cluster.suspicion import plugin_of, tries
 from dasksom.errors import DasksomError
 
 logger = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ class Watch:
             If the scheduler is gone or does not answer, all workers are gone for longer than the terms say, or a worker
             of another's cluster stays paused for as long.
         """
-        self._answered, self._empty_since = time.monotonic(), None
+        self._answered, self._empty_since, self._paused_since = time.monotonic(), None, {}
         while True:
             try:
                 if future.done():
@@ -145,6 +145,10 @@ class Watch:
                     self._look()
                 elif future.status == "error":
                     raise
+
+    def deaths(self, allowed_failures: int) -> int:
+        """Give how many workers died at a task that was given up, by a scheduler of so many `allowed-failures`."""
+        return tries(allowed_failures) if self.client in _terms else allowed_failures + 1
 
     def threads(self) -> int:
         """Give the threads of all workers, at least 1; raise as `result` where the scheduler is gone."""
@@ -170,7 +174,12 @@ class Watch:
     def _look(self) -> None:
         try:
             found = self._ask(self.client.scheduler.identity, n_workers=-1)
-        except (OSError, TimeoutError, ValueError):  # what it is if the connection is closed shows in the future
+        except (
+            OSError,
+            TimeoutError,
+            ValueError,
+            AttributeError,
+        ):  # what it is if the connection is closed shows in the future
             silent = time.monotonic() - self._answered
             if silent >= SILENT_SECONDS:
                 with suppress(Exception):  # what is still asked of it would be waited for
