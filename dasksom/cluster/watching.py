@@ -34,15 +34,6 @@ DASKS_TTL = 300.0
 """What dask has for `distributed.scheduler.worker-ttl`, in seconds, where nobody has set it."""
 
 
-CONNECTIONS: dict[str, tuple[Any, Any]] = {"distributed.comm.retry.count": (0, 3)}
-"""Settings of dask's connections, for `unless_set`: it tries once, and a network may lose one."""
-
-
-def unless_set(ours: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
-    """Give settings of dask, but for those that somebody has set: pairs of dask's own value and ours, by key."""
-    return {key: value for key, (default, value) in ours.items() if dask.config.get(key, None) == default}
-
-
 @dataclass(frozen=True)
 class Terms:
     """What a run may expect of a cluster."""
@@ -92,12 +83,12 @@ def looked_after(client: Any, terms: Terms, *, ttl: float = DASKS_TTL) -> Iterat
 
 
 @contextmanager
-def steady() -> Iterator[None]:
-    """Let dask try connections again, and not log, with tracebacks, what reaches the caller as an error anyhow."""
+def quiet() -> Iterator[None]:
+    """Keep dask from logging, with tracebacks, what reaches the caller as an error anyhow; all of it is debugging."""
     from distributed.utils import silence_logging_cmgr
 
     level = logging.DEBUG if logger.isEnabledFor(logging.DEBUG) else logging.CRITICAL
-    with silence_logging_cmgr(level), dask.config.set(unless_set(CONNECTIONS)):
+    with silence_logging_cmgr(level):
         yield
 
 
