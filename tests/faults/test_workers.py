@@ -116,7 +116,8 @@ def strike(cluster, seed, workers):
 
     def there():
         addresses = set(cluster.scheduler.workers)
-        return sorted(one.process.pid for one in list(cluster.workers.values()) if one.worker_address in addresses)
+        found = [one for one in list(cluster.workers.values()) if one.process and one.worker_address in addresses]
+        return sorted(one.process.pid for one in found if one.process.pid)
 
     def fault():
         deadline = time.monotonic() + 60
