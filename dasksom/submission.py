@@ -9,7 +9,7 @@ from typing import Any
 import dask
 from dask.delayed import Delayed
 
-from dasksom.cluster import OURS, Watch, can_be_asked, tries
+from dasksom.cluster import OURS, Watch, can_be_asked
 from dasksom.errors import DeadlyTaskError
 
 IN_FLIGHT = 64
@@ -76,6 +76,6 @@ def _take(waiting: deque[tuple[Any, Window]], watch: Watch) -> tuple[Any, int]:
     try:
         return watch.result(future), window.chunks
     except sys.modules["distributed"].KilledWorker as error:
-        deaths, where = tries(error.allowed_failures), window.where(error.task)
+        deaths, where = watch.deaths(error.allowed_failures), window.where(error.task)
         died = f"{deaths} workers died one after another, each" if deaths > 1 else "a worker died"
         raise DeadlyTaskError(f"{died} at {where}, the last of them {error.last_worker.address}") from error

@@ -19,7 +19,7 @@ from dasksom.cluster.joining import existing
 from dasksom.cluster.kinds import KINDS, job_script, start
 from dasksom.cluster.local import local, threads
 from dasksom.cluster.options import ClusterOptions, TlsFiles, Workers, check_place, check_values, scheduler_address
-from dasksom.cluster.suspicion import OURS, tries
+from dasksom.cluster.suspicion import OURS
 from dasksom.cluster.watching import Watch, can_be_asked
 from dasksom.errors import InputError
 
@@ -40,7 +40,6 @@ __all__ = [
     "job_script",
     "take_role",
     "tell_retries",
-    "tries",
 ]
 
 CLUSTERS: dict[str, Callable[[ClusterOptions], AbstractContextManager[Any]]] = {

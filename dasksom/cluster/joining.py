@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from dasksom.cluster import watching
 from dasksom.cluster.options import ClusterOptions
-from dasksom.cluster.watching import Terms, looked_after, steady
+from dasksom.cluster.watching import Terms, looked_after, quiet
 from dasksom.errors import DasksomError, InputError
 from dasksom.redaction import redact
 
@@ -91,7 +91,7 @@ def existing(address: str, options: ClusterOptions) -> Iterator[Any]:
             f"no dask scheduler answers at {redact(address)} ({redact(' '.join(str(error).split()))}); is it running, "
             "is this the right address, and do both sides have certificates of the same authority if it is tls://?"
         ) from error
-    with steady(), client:
+    with quiet(), client:
         get_ready(client, options, WAIT_SECONDS)
         with looked_after(client, Terms(options.wait_seconds(watching.WAIT_SECONDS))):
             yield client

@@ -16,7 +16,7 @@ from dasksom.cluster import watching
 from dasksom.cluster.joining import check_encrypted, get_ready, security
 from dasksom.cluster.local import LOOPBACK
 from dasksom.cluster.options import ClusterOptions, TlsFiles
-from dasksom.cluster.watching import Terms, looked_after, steady
+from dasksom.cluster.watching import Terms, looked_after, quiet
 from dasksom.errors import DasksomError, InputError
 from dasksom.redaction import HIDDEN, redact, secrets_in
 
@@ -103,7 +103,7 @@ def start(options: ClusterOptions) -> Iterator[Any]:
             f"cluster {options.name}: the command {kind.submits_by} is not here; run this where jobs are submitted "
             "from, such as a login node"
         )
-    with steady(), ExitStack() as stack:
+    with quiet(), ExitStack() as stack:
         cluster = stack.enter_context(_make(options, stack))
         wanted = 0
         if options.adapt is not None:

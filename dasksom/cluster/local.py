@@ -11,7 +11,7 @@ import dask
 
 from dasksom.cluster.joining import tell_dashboard
 from dasksom.cluster.options import ClusterOptions
-from dasksom.cluster.watching import CONNECTIONS, WAIT_SECONDS, Terms, looked_after, unless_set
+from dasksom.cluster.watching import WAIT_SECONDS, Terms, looked_after
 from dasksom.errors import InputError
 
 LOOPBACK = "127.0.0.1"
@@ -42,14 +42,16 @@ def _worker_settings(worker_memory: int) -> dict[str, Any]:
     ours: dict[str, tuple[Any, Any]] = {  # dask's own value, and the one for such workers
         f"{environment}.MALLOC_TRIM_THRESHOLD_": (65536, kept),
         f"{environment}.MALLOC_MMAP_THRESHOLD_": (None, min(MOST_MMAP_THRESHOLD, kept)),
-        **CONNECTIONS,
+        # dask tries so long to reach a worker that has died, and anew for each try that `comm.retry.count` allows:
+        # that setting stays at dask's 0
+        "distributed.comm.timeouts.connect": ("30s", "6s"),
         "distributed.worker.memory.target": (0.6, 0.8),
         "distributed.worker.memory.spill": (0.7, 0.85),
         "distributed.worker.memory.pause": (0.8, 0.9),
         # after this a worker that has not come back is given up, and another one takes its place
         "distributed.deploy.lost-worker-timeout": ("15s", "5s"),
     }
-    return unless_set(ours)
+    return {key: value for key, (default, value) in ours.items() if dask.config.get(key, None) == default}
 
 
 @contextmanager

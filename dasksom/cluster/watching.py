@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import dask
 from dask.utils import format_bytes, parse_timedelta
 
-from dasksom.cluster.suspicion import plugin_of
+from dasksom.cluster.suspicion import plugin_of, tries
 from dasksom.errors import DasksomError
 
 logger = logging.getLogger(__name__)
@@ -32,15 +32,6 @@ PAUSED_SECONDS = 60.0
 """How long a worker may not work for want of memory, before it is restarted or named."""
 DASKS_TTL = 300.0
 """What dask has for `distributed.scheduler.worker-ttl`, in seconds, where nobody has set it."""
-
-
-CONNECTIONS: dict[str, tuple[Any, Any]] = {"distributed.comm.retry.count": (0, 3)}
-"""Settings of dask's connections, for `unless_set`: it tries once, and a network may lose one."""
-
-
-def unless_set(ours: dict[str, tuple[Any, Any]]) -> dict[str, Any]:
-    """Give settings of dask, but for those that somebody has set: pairs of dask's own value and ours, by key."""
-    return {key: value for key, (default, value) in ours.items() if dask.config.get(key, None) == default}
 
 
 @dataclass(frozen=True)
@@ -92,12 +83,12 @@ def looked_after(client: Any, terms: Terms, *, ttl: float = DASKS_TTL) -> Iterat
 
 
 @contextmanager
-def steady() -> Iterator[None]:
-    """Let dask try connections again, and not log, with tracebacks, what reaches the caller as an error anyhow."""
+def quiet() -> Iterator[None]:
+    """Keep dask from logging, with tracebacks, what reaches the caller as an error anyhow; all of it is debugging."""
     from distributed.utils import silence_logging_cmgr
 
     level = logging.DEBUG if logger.isEnabledFor(logging.DEBUG) else logging.CRITICAL
-    with silence_logging_cmgr(level), dask.config.set(unless_set(CONNECTIONS)):
+    with silence_logging_cmgr(level):
         yield
 
 
@@ -132,7 +123,7 @@ class Watch:
             If the scheduler is gone or does not answer, all workers are gone for longer than the terms say, or a worker
             of another's cluster stays paused for as long.
         """
-        self._answered, self._empty_since = time.monotonic(), None
+        self._answered, self._empty_since, self._paused_since = time.monotonic(), None, {}
         while True:
             try:
                 if future.done():
@@ -145,6 +136,10 @@ class Watch:
                     self._look()
                 elif future.status == "error":
                     raise
+
+    def deaths(self, allowed_failures: int) -> int:
+        """Give how many workers died at a task that was given up, by a scheduler of so many `allowed-failures`."""
+        return tries(allowed_failures) if self.client in _terms else allowed_failures + 1
 
     def threads(self) -> int:
         """Give the threads of all workers, at least 1; raise as `result` where the scheduler is gone."""
@@ -170,7 +165,12 @@ class Watch:
     def _look(self) -> None:
         try:
             found = self._ask(self.client.scheduler.identity, n_workers=-1)
-        except (OSError, TimeoutError, ValueError):  # what it is if the connection is closed shows in the future
+        except (
+            OSError,
+            TimeoutError,
+            ValueError,
+            AttributeError,
+        ):  # what it is if the connection is closed shows in the future
             silent = time.monotonic() - self._answered
             if silent >= SILENT_SECONDS:
                 with suppress(Exception):  # what is still asked of it would be waited for

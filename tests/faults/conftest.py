@@ -1,5 +1,6 @@
 """Images and clusters that are disturbed."""
 
+import dask
 import pytest
 
 from dasksom import open_image
@@ -23,14 +24,18 @@ def two():
     """A cluster of two workers as somebody else would start it, whose processes are this one's."""
     from distributed import LocalCluster
 
-    with LocalCluster(
-        n_workers=2,
-        threads_per_worker=1,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-        memory_limit="1GiB",
-        silence_logs=50,
-    ) as cluster:
+    # as README advises for a network without far corners: else a death may cost the 30 s that dask tries to connect
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "6s"}),
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            memory_limit="1GiB",
+            silence_logs=50,
+        ) as cluster,
+    ):
         yield cluster
 
 

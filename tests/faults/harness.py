@@ -180,6 +180,11 @@ def workers_of(pid=None):
 def kill(process, sign=signal.SIGKILL):
     """Send a signal that ends a process, and see it go."""
     process.send_signal(sign)
+    return gone(process)
+
+
+def gone(process):
+    """See a process go that was sent such a signal."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:

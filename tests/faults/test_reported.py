@@ -43,6 +43,7 @@ def check_told(command, seconds, *words):
     assert took < seconds
 
 
+@pytest.mark.slow
 def test_a_killed_scheduler(source, scheduler, tmp_path):
     address = json.loads(Path(scheduler.file).read_text())["address"]
     with worker(tmp_path, scheduler), quantizing(tmp_path, source, scheduler) as command:
@@ -95,6 +96,7 @@ def _crash(block, block_id):
     return block
 
 
+@pytest.mark.slow
 def test_a_chunk_that_ends_every_worker(tmp_path):
     draw = np.random.default_rng(0).normal(0, 1, (80, 60, 4)).astype(np.float32)
     image = da.from_array(draw, chunks=(20, 20, 4)).map_blocks(_crash, dtype=np.float32)

@@ -44,6 +44,7 @@ def store(source):
         thread.join(5)
 
 
+@pytest.mark.slow
 def test_a_store_that_fails_now_and_then(store, undisturbed, two, tmp_path):
     store.often = 40
     with Watchdog(100):
