@@ -10,6 +10,12 @@ The peak memory of a worker is bounded by
     + 20 x 8 x units x (bands + 2) bytes                the sums of 16 chunks, and those that are added up
     + the worker's share of the image, if it is kept in memory
 
+and that of driver and scheduler, above what they start with, by
+
+    128 MiB                                             the tasks in flight, however large the image
+    + 4 x 8 x units x (bands + 2) bytes                 the sums so far, those of the next window, both added up
+    + 96 x colors bytes                                 where 8-bit colors are counted: of two million at most
+
 The constants were measured over chunk sizes, units and types (`scripts/benchmark plan`): the bound is at least what the
 kernel says a worker took at most (VmHWM), and less than twice that. Counted images may have 1.3 million different
 colors in a chunk; photographs have less.
@@ -34,8 +40,11 @@ COPIES = 3.5
 """Of a chunk's bytes: stored, decoded, selected, rebuilt."""
 PIXEL_BYTES = 20
 """Of each pixel of a chunk: labels, marks, and what is written of them."""
-DRIVER_BYTES = 400 << 20
-"""Of driver and scheduler for the tasks in flight and the colors counted: the same however large the image."""
+DRIVER_BYTES = 128 << 20
+"""Of driver and scheduler for the tasks in flight and their messages: the same however large the image."""
+MOST_COLORS = 2_000_000
+COLOR_BYTES = 96
+"""Of each color counted: the counts so far, those of the next window, both merged, and as the epochs take them."""
 LEAST_CHUNK_BYTES = 1 << 16
 
 
@@ -103,8 +112,10 @@ class Plan:
 
     @property
     def driver_bytes(self) -> int:
-        """Memory of driver and scheduler, at most, for images of up to two million colors."""
-        return RESERVED_BYTES + DRIVER_BYTES
+        """Memory of driver and scheduler above what they start with, at most, for images of up to 2,000,000 colors."""
+        sums = 4 * 8 * self.units * (self.shape[2] + 2)  # those so far, those of the next window, both added up
+        colors = min(MOST_COLORS, self.shape[0] * self.shape[1]) if self.counted else 0
+        return DRIVER_BYTES + sums + COLOR_BYTES * colors
 
     def memory_for(self, chunk_bytes: int) -> int:
         """Give the peak memory of a worker for chunks of so many decoded bytes, at most."""

@@ -53,6 +53,21 @@ def test_plan__a_trained_map_is_only_applied():
     assert plan(writes=False).written_bytes == 0
 
 
+def test_plan__finding_what_cannot_be_read_is_a_pass_more():
+    found, plain = plan(checks=True), plan()
+    assert found.check_passes == 1
+    assert found.tasks == 3 * 17
+    assert found.read_bytes * 2 == plain.read_bytes * 3
+    assert "3 passes over 16 chunks" in describe(found)
+
+
+def test_plan__driver_does_not_grow_with_the_image():
+    large, larger = (plan((side, side, 3), 1024).driver_bytes for side in (32_768, 131_072))
+    assert large == larger < 400 * MIB
+    assert plan((1024, 1024, 3), 1024).driver_bytes < large
+    assert plan((32_768, 32_768, 3), 1024, np.float32).driver_bytes < 150 * MIB
+
+
 def test_plan__memory_is_the_documented_formula():
     found = plan((4096, 4096, 5), 512, np.uint16, (10, 10), threads=3)
     pixels = 512 * 512
