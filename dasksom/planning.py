@@ -46,6 +46,8 @@ MOST_COLORS = 2_000_000
 COLOR_BYTES = 96
 """Of each color counted: the counts so far, those of the next window, both merged, and as the epochs take them."""
 LEAST_CHUNK_BYTES = 1 << 16
+USABLE = 0.9
+"""Share of its memory beyond which a worker that dasksom starts is paused by dask, and would never go on."""
 
 
 @dataclass(frozen=True)
@@ -190,25 +192,27 @@ def check_fits(plan: Plan, memory: int, where: str = "a worker") -> None:
     ----------
     plan : Plan
     memory : int
-        Of each worker, in bytes; 0 for one that knows no limit.
+        Of each worker, in bytes; 0 for one that knows no limit. Dask pauses a worker before all is used.
 
     Raises
     ------
     InputError
         The message names a chunk size that fits, or the memory that would do.
     """
-    if not memory or plan.worker_bytes <= memory:
+    usable = int(memory * USABLE)
+    if not memory or plan.worker_bytes <= usable:
         return
     rows, columns = plan.chunk
-    size = plan.chunk_bytes_that_fit(memory)
+    size = plan.chunk_bytes_that_fit(usable)
     if size:
         way = f"--chunk-size {size >> 20}MiB fits" if size >= 1 << 20 else f"--chunk-size {size >> 10}KiB fits"
     else:
-        least = plan.memory_for(LEAST_CHUNK_BYTES)
+        least = plan.memory_for(LEAST_CHUNK_BYTES) / USABLE
         way = f"no chunk is small enough, so give each worker {math.ceil(least / 2**20)}MiB or more"
     raise InputError(
         f"a worker may take {format_bytes(plan.worker_bytes)} for chunks of {rows} x {columns} pixels "
-        f"({format_bytes(plan.chunk_bytes)} decoded), and {where} has {format_bytes(memory)}; {way}"
+        f"({format_bytes(plan.chunk_bytes)} decoded), and {where} may use {format_bytes(usable)} of its "
+        f"{format_bytes(memory)} before it is paused; {way}"
     )
 
 

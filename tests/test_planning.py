@@ -85,15 +85,17 @@ def test_check_fits__names_a_chunk_size_that_does(dtype):
         check_fits(too_large, memory)
     size = int(re.search(r"--chunk-size (\d+)MiB", str(refused.value))[1]) * MIB
     assert size < too_large.chunk_bytes
-    assert too_large.memory_for(size) <= memory < too_large.memory_for(2 * size)
+    assert too_large.memory_for(size) <= 0.9 * memory < too_large.memory_for(2 * size)
     side = int((size / too_large.pixel_bytes) ** 0.5)
     check_fits(replace(too_large, chunk=(side, side)), memory)
-    check_fits(too_large, too_large.worker_bytes)
+    check_fits(too_large, int(too_large.worker_bytes / 0.9) + 2)
+    with pytest.raises(InputError, match="before it is paused"):  # where it would wait forever
+        check_fits(too_large, int(too_large.worker_bytes / 0.89))
     check_fits(too_large, 0)  # a worker without a limit
 
 
 def test_check_fits__no_chunk_is_small_enough():
-    with pytest.raises(InputError, match=r"give each worker 5[0-9]{2}MiB or more"):
+    with pytest.raises(InputError, match=r"give each worker 6[0-9]{2}MiB or more"):
         check_fits(plan(), 400 * MIB)
 
 

@@ -252,7 +252,7 @@ def _held_to(limit: int, pids: list[int]):
         group.rmdir()
 
 
-def limit(folder: Path, times: int = 20, memory: str = "384MiB") -> list[BareRow]:
+def limit(folder: Path, times: int = 20, memory: str = "512MiB") -> list[BareRow]:
     """Train on an image and label it on two workers whose memory the kernel limits."""
     if not os.access(CGROUPS, os.W_OK):
         print("SKIPPED: no cgroups here that can be written to")
