@@ -2,7 +2,7 @@
 
 The peak memory of a worker is bounded by
 
-    320 MiB                                             Python, the libraries and their compiled kernels
+    352 MiB                                             Python, the libraries and their compiled kernels
     + 240 MiB                                           where 8-bit colors are labeled through a table of all of them
     + threads x pixels x (3.5 b + 4 c + 20) bytes       one chunk of `pixels`, each of b bytes in the image and c bands
                                                         that are streamed as float32 (0 for counted colors): the chunk
@@ -34,7 +34,7 @@ from dasksom.estimator import BatchSOM
 from dasksom.passes import FAN_IN, chunk_count, pass_tasks
 from dasksom.quantization import TABLE_PIXELS
 
-RESERVED_BYTES = 320 << 20
+RESERVED_BYTES = 352 << 20
 TABLE_BYTES = 240 << 20
 COPIES = 3.5
 """Of a chunk's bytes: stored, decoded, selected, rebuilt."""
