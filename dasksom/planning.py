@@ -4,6 +4,7 @@ The peak memory of a worker is bounded by
 
     352 MiB                                             Python, the libraries and their compiled kernels
     + 240 MiB                                           where 8-bit colors are labeled through a table of all of them
+    + 28 x all pixels bytes                             where colors of chunks of a smaller image are added up
     + threads x pixels x (3.5 b + 4 c + 20) bytes       one chunk of `pixels`, each of b bytes in the image and c bands
                                                         that are streamed as float32 (0 for counted colors): the chunk
                                                         as stored, decoded and selected, labels, and what is written
@@ -36,6 +37,8 @@ from dasksom.quantization import TABLE_PIXELS
 
 RESERVED_BYTES = 352 << 20
 TABLE_BYTES = 240 << 20
+MERGED_BYTES = 28
+"""Of each pixel of a smaller image, should all have colors of their own: lists of counted colors, and both added up."""
 COPIES = 3.5
 """Of a chunk's bytes: stored, decoded, selected, rebuilt."""
 PIXEL_BYTES = 20
@@ -99,6 +102,8 @@ class Plan:
     @property
     def _fixed_bytes(self) -> int:
         table = TABLE_BYTES if self.tabled else 0
+        if self.counted and not self.tabled and self.chunks > 1:
+            table = MERGED_BYTES * self.shape[0] * self.shape[1]
         sums = (FAN_IN + 4) * 8 * self.units * (self.shape[2] + 2)
         return RESERVED_BYTES + table + sums + self.kept_bytes
 
