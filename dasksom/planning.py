@@ -3,7 +3,7 @@
 The peak memory of a worker is bounded by
 
     352 MiB                                             Python, the libraries and their compiled kernels
-    + 240 MiB                                           where 8-bit colors are labeled through a table of all of them
+    + 288 MiB                                           where 8-bit colors are labeled through a table of all of them
     + 28 x all pixels bytes                             where colors of chunks of a smaller image are added up
     + threads x pixels x (3.5 b + 4 c + 20) bytes       one chunk of `pixels`, each of b bytes in the image and c bands
                                                         that are streamed as float32 (0 for counted colors): the chunk
@@ -36,7 +36,7 @@ from dasksom.passes import FAN_IN, chunk_count, pass_tasks
 from dasksom.quantization import TABLE_PIXELS
 
 RESERVED_BYTES = 352 << 20
-TABLE_BYTES = 240 << 20
+TABLE_BYTES = 288 << 20
 MERGED_BYTES = 28
 """Of each pixel of a smaller image, should all have colors of their own: lists of counted colors, and both added up."""
 COPIES = 3.5

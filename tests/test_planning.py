@@ -82,7 +82,7 @@ def test_plan__memory_is_the_documented_formula():
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_check_fits__names_a_chunk_size_that_does(dtype):
     too_large = plan(chunk=4096, dtype=dtype)
-    memory = 700 * MIB
+    memory = 800 * MIB
     with pytest.raises(InputError, match="--chunk-size") as refused:
         check_fits(too_large, memory)
     size = int(re.search(r"--chunk-size (\d+)MiB", str(refused.value))[1]) * MIB
@@ -97,7 +97,7 @@ def test_check_fits__names_a_chunk_size_that_does(dtype):
 
 
 def test_check_fits__no_chunk_is_small_enough():
-    with pytest.raises(InputError, match=r"give each worker 6[0-9]{2}MiB or more"):
+    with pytest.raises(InputError, match=r"give each worker 7[0-9]{2}MiB or more"):
         check_fits(plan(), 400 * MIB)
 
 
