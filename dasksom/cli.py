@@ -398,7 +398,7 @@ def _about_plan(forecast: pipeline.Forecast) -> dict[str, str]:
         "read": f"{format_bytes(plan.read_bytes)} decoded",
         "written": f"at most {format_bytes(plan.written_bytes)}",
         "memory of a worker": f"at most {format_bytes(plan.worker_bytes)}{limit}",
-        "memory of driver and scheduler": f"at most {format_bytes(plan.driver_bytes)}",
+        "memory of driver and scheduler": f"at most {format_bytes(plan.driver_bytes)} above what they start with",
     }
     if forecast.probe is not None:
         threads = there.count * there.threads

@@ -2,13 +2,20 @@
 
 The peak memory of a worker is bounded by
 
-    320 MiB                                             Python, the libraries and their compiled kernels
-    + 240 MiB                                           where 8-bit colors are labeled through a table of all of them
+    352 MiB                                             Python, the libraries and their compiled kernels
+    + 288 MiB                                           where 8-bit colors are labeled through a table of all of them
+    + 28 x all pixels bytes                             where colors of chunks of a smaller image are added up
     + threads x pixels x (3.5 b + 4 c + 20) bytes       one chunk of `pixels`, each of b bytes in the image and c bands
                                                         that are streamed as float32 (0 for counted colors): the chunk
                                                         as stored, decoded and selected, labels, and what is written
     + 20 x 8 x units x (bands + 2) bytes                the sums of 16 chunks, and those that are added up
     + the worker's share of the image, if it is kept in memory
+
+and that of driver and scheduler, above what they start with, by
+
+    128 MiB                                             the tasks in flight, however large the image
+    + 4 x 8 x units x (bands + 2) bytes                 the sums so far, those of the next window, both added up
+    + 96 x colors bytes                                 where 8-bit colors are counted: of two million at most
 
 The constants were measured over chunk sizes, units and types (`scripts/benchmark plan`): the bound is at least what the
 kernel says a worker took at most (VmHWM), and less than twice that. Counted images may have 1.3 million different
@@ -30,15 +37,22 @@ from dasksom.estimator import BatchSOM
 from dasksom.passes import FAN_IN, chunk_count, pass_tasks
 from dasksom.quantization import TABLE_PIXELS
 
-RESERVED_BYTES = 320 << 20
-TABLE_BYTES = 240 << 20
+RESERVED_BYTES = 352 << 20
+TABLE_BYTES = 288 << 20
+MERGED_BYTES = 28
+"""Of each pixel of a smaller image, should all have colors of their own: lists of counted colors, and both added up."""
 COPIES = 3.5
 """Of a chunk's bytes: stored, decoded, selected, rebuilt."""
 PIXEL_BYTES = 20
 """Of each pixel of a chunk: labels, marks, and what is written of them."""
-DRIVER_BYTES = 400 << 20
-"""Of driver and scheduler for the tasks in flight and the colors counted: the same however large the image."""
+DRIVER_BYTES = 128 << 20
+"""Of driver and scheduler for the tasks in flight and their messages: the same however large the image."""
+MOST_COLORS = 2_000_000
+COLOR_BYTES = 96
+"""Of each color counted: the counts so far, those of the next window, both merged, and as the epochs take them."""
 LEAST_CHUNK_BYTES = 1 << 16
+USABLE = 0.9
+"""Share of its memory beyond which a worker that dasksom starts is paused by dask, and would never go on."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +104,8 @@ class Plan:
     @property
     def _fixed_bytes(self) -> int:
         table = TABLE_BYTES if self.tabled else 0
+        if self.counted and not self.tabled and self.chunks > 1:
+            table = MERGED_BYTES * self.shape[0] * self.shape[1]
         sums = (FAN_IN + 4) * 8 * self.units * (self.shape[2] + 2)
         return RESERVED_BYTES + table + sums + self.kept_bytes
 
@@ -105,8 +121,10 @@ class Plan:
 
     @property
     def driver_bytes(self) -> int:
-        """Memory of driver and scheduler, at most, for images of up to two million colors."""
-        return RESERVED_BYTES + DRIVER_BYTES
+        """Memory of driver and scheduler above what they start with, at most, for images of up to 2,000,000 colors."""
+        sums = 4 * 8 * self.units * (self.shape[2] + 2)  # those so far, those of the next window, both added up
+        colors = min(MOST_COLORS, self.shape[0] * self.shape[1]) if self.counted else 0
+        return DRIVER_BYTES + sums + COLOR_BYTES * colors
 
     def memory_for(self, chunk_bytes: int) -> int:
         """Give the peak memory of a worker for chunks of so many decoded bytes, at most."""
@@ -181,25 +199,27 @@ def check_fits(plan: Plan, memory: int, where: str = "a worker") -> None:
     ----------
     plan : Plan
     memory : int
-        Of each worker, in bytes; 0 for one that knows no limit.
+        Of each worker, in bytes; 0 for one that knows no limit. Dask pauses a worker before all is used.
 
     Raises
     ------
     InputError
         The message names a chunk size that fits, or the memory that would do.
     """
-    if not memory or plan.worker_bytes <= memory:
+    usable = int(memory * USABLE)
+    if not memory or plan.worker_bytes <= usable:
         return
     rows, columns = plan.chunk
-    size = plan.chunk_bytes_that_fit(memory)
+    size = plan.chunk_bytes_that_fit(usable)
     if size:
         way = f"--chunk-size {_written(size)} fits"
     else:
-        least = plan.memory_for(LEAST_CHUNK_BYTES)
+        least = plan.memory_for(LEAST_CHUNK_BYTES) / USABLE
         way = f"no chunk is small enough, so give each worker {math.ceil(least / 2**20)}MiB or more"
     raise InputError(
         f"a worker may take {format_bytes(plan.worker_bytes)} for chunks of {rows} x {columns} pixels "
-        f"({format_bytes(plan.chunk_bytes)} decoded), and {where} has {format_bytes(memory)}; {way}"
+        f"({format_bytes(plan.chunk_bytes)} decoded), and {where} may use {format_bytes(usable)} of its "
+        f"{format_bytes(memory)} before it is paused; {way}"
     )
 
 
