@@ -11,3 +11,7 @@ class InputError(DasksomError, ValueError):
     """What was given (a path, a value, an array) cannot be used: found, accepted, and the way out."""
 
     exit_code = 2
+
+
+class InputTypeError(InputError, TypeError):
+    """An array that holds no numbers; scikit-learn's conventions want a TypeError for it."""
