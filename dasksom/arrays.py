@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_array
 
-from dasksom.errors import InputError
+from dasksom.errors import InputError, InputTypeError
 
 NUMPY_CHUNK_BYTES = 16 << 20
 """Most bytes of the chunks that arrays in memory are worked on in."""
@@ -63,7 +63,9 @@ def _numeric(X: Any) -> NDArray[Any]:
         array: NDArray[Any] = check_array(
             X, dtype="numeric", allow_nd=True, ensure_all_finite=False, ensure_min_samples=0, ensure_min_features=0
         )
-    except (ValueError, TypeError) as error:
+    except TypeError as error:
+        raise InputTypeError(str(error)) from error
+    except ValueError as error:
         raise InputError(str(error)) from error
     return array
 

@@ -15,3 +15,7 @@ class InputError(DasksomError, ValueError):
 
 class DeadlyTaskError(DasksomError):
     """Workers died, one after another, at the same task: it crashes them, or needs more memory than there is."""
+
+
+class InputTypeError(InputError, TypeError):
+    """An array that holds no numbers; scikit-learn's conventions want a TypeError for it."""

@@ -182,6 +182,37 @@ def test_report__escapes_names_and_metadata(folder):
     assert page.facts[HOSTILE] == HOSTILE
 
 
+@pytest.mark.parametrize("hostile", [HOSTILE, "javascript:alert(1)", "' onload='alert(1)", "</title><base href=//x>"])
+def test_report__escapes_whatever_the_output_says(folder, no_figures, hostile):
+    """Names of axes and parameters, the image, every text of the record, and names of parts that were taken."""
+    run("quantize", "photo.png", "out.zarr", "--grid", "3x3", "--epochs", "2")
+    run("report", "out.zarr", "plain.html")
+
+    def poisoned(told):
+        if isinstance(told, dict):
+            return {
+                f"{name}{hostile}" if name in ("seconds", "x") else name: poisoned(one) for name, one in told.items()
+            }
+        return hostile if isinstance(told, str) else told
+
+    group = zarr.open_group("out.zarr", mode="r+")
+    own = dict(group.attrs["dasksom"])
+    run_ = own["metadata"]["run"]
+    run_["config"][hostile] = {hostile: hostile, "axes": hostile, "select": {hostile: hostile}}
+    run_["cluster"] = {hostile: hostile}
+    own["metadata"]["parameters"] = {**own["metadata"]["parameters"], "topology": hostile, "decay": hostile}
+    group.attrs["dasksom"] = {**own, "metadata": {**poisoned(own["metadata"]), "run": poisoned(run_)}}
+    run("report", "out.zarr", "hostile.html", "--original", "photo.png")
+    plain, page = (page_of(folder / name) for name in ("plain.html", "hostile.html"))
+    known = {element["tag"] for element in plain.elements} | {"ol", "ul", "li"}
+    assert {element["tag"] for element in page.elements} <= known
+    for element in page.elements:
+        assert not [name for name in element["attributes"] if name.startswith("on")]
+        assert hostile not in {element["attributes"].get(name) for name in ("href", "src", "action", "style")}
+    assert len(page.all("script")) == len(plain.all("script")) == 1
+    assert page.facts[hostile] == hostile
+
+
 @pytest.mark.parametrize(
     "record",
     [

@@ -25,9 +25,12 @@ from dasksom.image.chunks import plan_chunks
 from dasksom.image.locations import Location
 from dasksom.image.paths import check_readable, listed, local_path, match_suffix
 from dasksom.image.protocols import JSON, with_nodata_row
+from dasksom.image.tiff_pages import check_chain, check_ome
 from dasksom.image.unfinished import Unfinished
 from dasksom.image.zarr_stores import store_of
 
+MOST_COLORS, MOST_PALETTE_BYTES = 1 << 16, 1 << 30
+"""Of a palette that is read: as many as a map may have, and the bytes of a map."""
 CHUNK_BYTES = 4 << 20
 """Of a lazy chunk of labels: small, for tiles are looked at here and there."""
 
@@ -116,7 +119,7 @@ def _open_zarr(path: Path) -> Iterator[Result]:
     try:
         group = zarr.open_group(store_of(Location(str(path)), None), mode="r")
         about = dict(group.attrs["dasksom"])["metadata"]  # type: ignore[arg-type]
-        palette = np.asarray(_array(group, "palette")[...])
+        palette = _palette(_array(group, "palette"))
         levels = [_array(group, "labels")] if isinstance(group["labels"], zarr.Array) else _pyramid(group["labels/som"])
     except InputError:
         raise
@@ -124,7 +127,16 @@ def _open_zarr(path: Path) -> Iterator[Result]:
         raise InputError(f"{path}: not an output of dasksom with labels and a palette ({error})") from error
     if not isinstance(about, dict) or palette.ndim != 2 or any(level.ndim != 2 for level in levels):
         raise InputError(f"{path}: not an output of dasksom: its labels, palette or attributes have another form")
-    yield Result(str(path), tuple(_lazy(level) for level in levels), 1, palette, about)
+    yield Result(str(path), tuple(_lazy(level, path) for level in levels), 1, palette, about)
+
+
+def _palette(array: zarr.Array[Any]) -> NDArray[Any]:
+    if array.ndim != 2 or array.shape[0] > MOST_COLORS or array.nbytes > MOST_PALETTE_BYTES:
+        raise InputError(
+            f"{array.path}: a palette is of shape (units, bands), of at most {MOST_COLORS} units; found "
+            f"{array.shape} of {array.dtype}"
+        )
+    return np.asarray(array[...])
 
 
 def _pyramid(group: Any) -> list[zarr.Array[Any]]:
@@ -152,6 +164,9 @@ def _open_tiff(path: Path) -> Iterator[Result]:
 
 
 def _in_tiff(file: tifffile.TiffFile, path: Path) -> Result:
+    location = Location(str(path))
+    check_chain(location, file)
+    check_ome(location, file)
     page = file.pages[0]
     about = _told(page.description)
     told = about.get("parameters", {})
@@ -165,7 +180,7 @@ def _in_tiff(file: tifffile.TiffFile, path: Path) -> Result:
     palette = np.ascontiguousarray((page.colormap[:, :units] >> 8).astype(np.uint8).T)
     series = file.series[0]
     levels = [zarr.open_array(series.aszarr(level=number), mode="r") for number in range(len(series.levels))]
-    return Result(str(path), tuple(_lazy(level) for level in levels), 0, palette, about)
+    return Result(str(path), tuple(_lazy(level, path) for level in levels), 0, palette, about)
 
 
 def _told(description: str) -> dict[str, Any]:
@@ -176,11 +191,48 @@ def _told(description: str) -> dict[str, Any]:
     return about if isinstance(about, dict) and isinstance(about.get("parameters", {}), dict) else {}
 
 
-def _lazy(array: zarr.Array[Any]) -> da.Array:
+@dataclass(frozen=True, eq=False)
+class _Labels:
+    """An array whose damage is told as such."""
+
+    array: zarr.Array[Any]
+    path: Path
+
+    def __getitem__(self, region: Any) -> NDArray[Any]:
+        try:
+            return np.asarray(self.array[region])
+        except InputError:
+            raise
+        except Exception as error:  # zarr, tifffile and the codecs each raise their own
+            raise InputError(
+                f"{self.path}: its labels cannot be read: {error}; the output is damaged, write it again"
+            ) from error
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self.array.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.array.dtype
+
+
+def _lazy(array: zarr.Array[Any], path: Path) -> da.Array:
     height, width = array.shape
     stored = int(array.chunks[0]), int(array.chunks[1])  # of a shard, a part can be read
     rows, columns = plan_chunks((height, width, 1), array.dtype.itemsize, stored, chunk_bytes=CHUNK_BYTES)
-    return da.from_array(array, chunks=(min(rows, height), min(columns, width)), inline_array=True, name=False)
+    return da.from_array(
+        _Labels(array, path),
+        chunks=(min(rows, height), min(columns, width)),
+        meta=np.empty((0, 0), array.dtype),
+        asarray=False,
+        inline_array=True,
+        name=False,
+    )
 
 
 RESULTS: dict[str, Callable[[Path], AbstractContextManager[Result]]] = {

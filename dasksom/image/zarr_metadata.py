@@ -142,7 +142,7 @@ def check_image(named: str, told: Any) -> Declared:
     raise InputError(f"{named}: its zarr_format is {version!r}; Zarr 2 and 3 are read: store it again as one of these")
 
 
-def check_file(named: str, declared: Declared, size: int, start: bytes) -> None:
+def check_file(named: str, declared: Declared, size: int, start: bytes = b"") -> None:
     """Refuse a chunk's file that would take much more memory than the metadata say.
 
     Parameters
@@ -150,7 +150,7 @@ def check_file(named: str, declared: Declared, size: int, start: bytes) -> None:
     named : what the file is called, for messages
     declared : what is said of all files
     size : of the file, in bytes
-    start : its first bytes, 18 at least where it has so many
+    start : its first 18 bytes, once they are known
 
     Raises
     ------

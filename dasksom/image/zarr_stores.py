@@ -55,44 +55,42 @@ class GuardedStore(WrapperStore[Any]):
 
     async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
         """Return what the store holds under a key; InputError for what is not safe to decode."""
+        if key.rpartition("/")[2] in ALL_METADATA:
+            return await self._metadata(key, *args, **kwargs)
+        if self._declared is not None:
+            check_file(f"{self._location}/{key}", self._declared, self._size(key))
+        found = await self._store.get(key, *args, **kwargs)
+        if found is not None and self._declared is not None:
+            check_file(f"{self._location}/{key}", self._declared, len(found), found[:18].to_bytes())
+        return found
+
+    async def _metadata(self, key: str, *args: Any, **kwargs: Any) -> Any:
         node, _, name = key.rpartition("/")
-        place = self._location.below(key)
-        if name not in ALL_METADATA:
-            if self._declared is not None and not self._location.remote:
-                _check_local(place, self._declared)
-            return await self._store.get(key, *args, **kwargs)
-        if not self._location.remote and _size(place) > MOST_METADATA_BYTES:
-            raise InputError(f"{place}: {_size(place)} bytes of metadata; at most {MOST_METADATA_BYTES} are read")
+        if (size := self._size(key)) > MOST_METADATA_BYTES:
+            raise InputError(
+                f"{self._location}/{key}: {size} bytes of metadata; at most {MOST_METADATA_BYTES} are read"
+            )
         found = await self._store.get(key, *args, **kwargs)
         if found is None:
             return None
-        told = parse(str(place), found.to_bytes())
-        check_safe(str(place), told)
+        told = parse(f"{self._location}/{key}", found.to_bytes())
+        check_safe(f"{self._location}/{key}", told)
         is_array = name == ".zarray" or (name == "zarr.json" and _is_array(told))
         if is_array and self._component in (None, node):
             declared = check_image(str(self._location.below(node)), told)
             self._declared = declared if self._component is not None else None
         return found
 
+    def _size(self, key: str) -> int:
+        """Return the bytes of a file before it is read; 0 where that is not known."""
+        try:
+            return 0 if self._location.remote else os.stat(f"{self._location.path}/{key}").st_size
+        except OSError:
+            return 0
+
 
 def _is_array(told: Any) -> bool:
     return not isinstance(told, Mapping) or told.get("node_type") != "group"
-
-
-def _size(place: Location) -> int:
-    try:
-        return os.stat(place.path).st_size
-    except OSError:
-        return 0
-
-
-def _check_local(place: Location, declared: Declared) -> None:
-    try:
-        with open(place.path, "rb", buffering=0) as file:
-            start, size = file.read(18), os.fstat(file.fileno()).st_size
-    except OSError:
-        return  # zarr finds out
-    check_file(str(place), declared, size, start)
 
 
 class WholeStore(WrapperStore[Any]):

@@ -5,6 +5,7 @@ import json
 import re
 import struct
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import tifffile
@@ -13,8 +14,9 @@ from PIL import Image
 from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
 from zarr.storage import MemoryStore
 
-from dasksom import BatchSOM
+from dasksom import BatchSOM, pipeline
 from dasksom.checkpoint import pack
+from dasksom.config import load_config
 from dasksom.som.quality import Quality
 from dasksom.training import Epoch, MapState
 
@@ -28,6 +30,7 @@ VRT = (
     '<SrcRect xOff="0" yOff="0" xSize="56" ySize="40"/><DstRect xOff="0" yOff="0" xSize="56" ySize="40"/>'
     "<NODATA>7</NODATA></ComplexSource></VRTRasterBand></VRTDataset>"
 )
+QUIET = SimpleNamespace(plan=lambda _: None, stage=lambda *_: None, progress=lambda *_: None, epoch=lambda _: None)
 YAML = (
     "map: {grid: 3x4, epochs: 7, sigma: [2.0, 0.5], toroidal: false, seed: 3}\n"
     "cluster: {name: slurm, workers: 3, memory_limit: 4GiB, adapt: null, options: {cores: 2, queue: day}}\n"
@@ -93,6 +96,21 @@ def _consolidated():
     return _zarr(make)
 
 
+def _result(name):
+    """Make an output that a report could be made of."""
+
+    def make(tmp):
+        place = tmp / "result"
+        place.mkdir(exist_ok=True)
+        Image.fromarray(PIXELS).save(place / "in.png")
+        config = load_config(None, {"map": {"grid": (2, 2), "epochs": 1}, "output": {"overwrite": True}})
+        pipeline.quantize(str(place / "in.png"), str(place / name), config, QUIET)
+        found = [path for path in (place / name).rglob("*") if path.is_file()] or [place / name]
+        return {path.relative_to(place).as_posix(): path.read_bytes() for path in found}
+
+    return make
+
+
 def _model(tmp):
     BatchSOM(2, 2, epochs=1).fit(PIXELS).save(tmp / "a.npz")
     return {"a.npz": (tmp / "a.npz").read_bytes()}
@@ -133,6 +151,9 @@ BASES = {
     "zarr-group": lambda tmp: _consolidated(),
     "ome-zarr": lambda tmp: _ome(),
     "vrt": lambda tmp: {**_photograph("tile.png", format="PNG"), "a.vrt": VRT.encode()},
+    "result-zarr": _result("out.zarr"),
+    "result-ome": _result("out.ome.zarr"),
+    "result-tiff": _result("out.tif"),
     "yaml": lambda tmp: {"a.yaml": YAML.encode()},
     "model": _model,
     "record": _record,

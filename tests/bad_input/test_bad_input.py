@@ -129,9 +129,7 @@ def test_the_catalogue__is_large_and_mostly_early():
     assert sum(case.early for case in CASES) >= 0.9 * len(CASES)
 
 
-@pytest.mark.parametrize(
-    "name", ["zarr 2: the filter pickle", "tiff: half of it", "config: a password that is no YAML"]
-)
+@pytest.mark.parametrize("name", ["zarr 2: the filter pickle", "config: a password that is no YAML"])
 def test_bad_input__as_a_process(folder, name):
     [case] = [case for case in CASES if case.name == name]
     case.make(folder)

@@ -72,6 +72,7 @@ edits = {
 RAW = ("byte", "early", "word", "cut", "drop", "twice")
 KINDS = {"tiff": ("tag", "tag", *RAW), "tiff-ome": ("number", "number", "tag", *RAW), "zarr": ("leaf", "leaf", *RAW),
 "ome-zarr": ("leaf",), "vrt": ("number", *RAW),
+         "result-zarr": ("leaf", "leaf", "leaf", *RAW), "result-ome": ("leaf",), "result-tiff": ("tag", "number", *RAW),
          "yaml": ("number", *RAW)}  # fmt: skip
 
 
