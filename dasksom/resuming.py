@@ -17,6 +17,7 @@ from dasksom.config import RunConfig
 from dasksom.errors import DasksomError, InputError
 from dasksom.image import Picture, RunFolder, StoreRun, fingerprint, is_remote, run_folder, shown
 from dasksom.ledger import RECORD
+from dasksom.redaction import redact_settings
 
 VERSIONS = ("dasksom", "numba", "numpy", "zarr")
 """Packages with other versions of which a run may give other bits."""
@@ -123,6 +124,8 @@ def how_of(command: str, sources: Sequence[str], model: str | None, config: RunC
     told = config.model_dump(mode="json")
     told["input"]["chunk_size"] = f"{chunk_bytes}B"  # by default the cluster's memory decides
     told["input"]["mask"] = None if config.input.mask is None else _lasting(config.input.mask)
+    if redact_settings(config.cluster.options) != config.cluster.options:
+        told["cluster"] = None  # holds secrets
     return How(command, tuple(map(_lasting, sources)), None if model is None else _lasting(model), told)
 
 
@@ -140,7 +143,11 @@ def config_of(how: How, given: RunConfig) -> RunConfig:
                 f"{section}.{min(more)}: a run is gone on with as it was begun; leave all but cluster, input.storage "
                 "and output.storage out"
             )
-    config = RunConfig.model_validate(how.config)
+    if how.config["cluster"] is None and not given.cluster.model_fields_set:
+        raise InputError(
+            "cluster.options held secrets or variables, which are not kept; name the cluster again (--config)"
+        )
+    config = RunConfig.model_validate({name: told for name, told in how.config.items() if told is not None})
     update: dict[str, Any] = {
         section: getattr(config, section).model_copy(update={"storage": getattr(given, section).storage})
         for section in ("input", "output")

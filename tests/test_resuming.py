@@ -347,3 +347,17 @@ def test_an_image_that_changes_while_it_is_read__is_not_published(image, tmp_pat
     with pytest.raises(InputError, match=r"image\.zarr: has changed while it was read; leave it alone, and begin anew"):
         pipeline.quantize(image, str(tmp_path / "out.zarr"), config(), Changes())
     assert [path.name for path in tmp_path.iterdir()] == ["image.zarr"]
+
+
+def test_secrets_are_not_kept(image, tmp_path):
+    told = config().model_dump() | {"cluster": {"name": "gateway", "options": {"auth_token": "s3cr3t"}}}
+    kept = resuming.how_of("quantize", ["https://me:s3cr3t@host/a.zarr?sig=s3cr3t"], None, RunConfig(**told), 1000)
+    assert "s3cr3t" not in repr(kept)
+    assert kept.sources == ("https://host/a.zarr",)
+    with pytest.raises(InputError, match="held secrets or variables, which are not kept; name the cluster again"):
+        resuming.config_of(kept, RunConfig())
+    given = RunConfig.model_validate({"cluster": {"name": "threads"}, "input": {"storage": {"key": "s3cr3t"}}})
+    again = resuming.config_of(kept, given)
+    assert again.cluster.name == "threads"
+    assert again.input.storage == {"key": "s3cr3t"}
+    assert again.input.chunk_size == "1000B"
