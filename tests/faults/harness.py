@@ -71,7 +71,7 @@ def fingerprint(output):
 TYPES = ("uint8", "uint16", "float32")
 
 
-def hash_of(image, fault=None):
+def hash_of(image, fault=None, **fit):
     """Train and label; give a hash of the codebook in float64, the history of its errors, and all labels."""
 
     def meanwhile(epoch, _):
@@ -79,7 +79,7 @@ def hash_of(image, fault=None):
             landed.append(fault())
 
     landed = []
-    som = BatchSOM(8, 8, epochs=3, random_state=0, method="stream").fit(image, on_epoch=meanwhile)
+    som = BatchSOM(8, 8, epochs=3, random_state=0, method="stream").fit(image, **{"on_epoch": meanwhile, **fit})
     assert bool(landed) == (fault is not None)
     found = hashlib.sha256(som.weights_.tobytes() + repr(som.history_).encode())
     found.update(np.asarray(som.predict(image)).tobytes())

@@ -1,0 +1,97 @@
+"""A process that does nothing but write is killed again and again: no torn chunk or record is ever accepted."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dasksom.checkpoint import Checkpoint
+from dasksom.image import Options, create_writer
+from dasksom.ledger import Ledger
+from dasksom.training import MapState
+
+SIDE = 256
+SECONDS = 60
+
+
+def _killed_meanwhile(draw, work):
+    """Let another process work, kill it in the middle of that, and tell how long it had."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        finally:
+            os._exit(1)
+    time.sleep(draw.uniform(0.02, 0.15))
+    os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL, "it had ended by itself"
+
+
+def _forever():
+    deadline = time.monotonic() + SECONDS
+    number = 0
+    while time.monotonic() < deadline:
+        yield number
+        number += 1
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_chunks__none_of_a_ledger_is_torn_in_a_hundred_kills(tmp_path):
+    palette = np.random.default_rng(0).integers(0, 256, (200, 3), np.uint8)
+    labels = np.random.default_rng(1).integers(0, 200, (SIDE, SIDE), np.uint8)
+    draw, noted = random.Random(0), 0  # noqa: S311
+    for kill in range(100):
+        suffix = (".tif", ".zarr", ".ome.zarr")[kill % 3]
+        place = tmp_path / f"output-{kill}{suffix}"
+        writer = create_writer(
+            place,
+            height=64 * SIDE,
+            width=SIDE,
+            chunks=(SIDE, SIDE),
+            palette=palette,
+            metadata={},
+            options=Options(chunk=SIDE),
+        )
+        kept = Checkpoint(tmp_path / f"records-{kill}")
+
+        def work(writer=writer, kept=kept):
+            ledger = Ledger(kept)
+            ledger._label = "x"
+            for number in _forever():
+                place = number % 64 * SIDE, 0
+                ledger.add(writer.encode(labels, place), None)
+                ledger.keep()
+
+        _killed_meanwhile(draw, work)
+        ledger = Ledger(kept)
+        stored = []
+        ledger.tell = stored.extend
+        noted += len(ledger.go_on("x", writer.are_whole))
+        folder = Path(f"{place}.parts") if suffix == ".tif" else place
+        assert all((folder / name).stat().st_size > 0 for name, _ in stored)
+    assert noted > 500
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_records__killed_inside_their_renames(tmp_path, monkeypatch):
+    kept, draw, last = Checkpoint(tmp_path / "kept"), random.Random(1), -1  # noqa: S311
+    kept.save("state", MapState(np.full((300, 3), -1.0), np.zeros(1)))
+
+    def work():
+        for number in _forever():
+            kept.save("state", MapState(np.full((300, 3), float(last + 1 + number)), np.zeros(1)))
+
+    for _ in range(100):
+        _killed_meanwhile(draw, work)
+        found = kept.load("state")
+        assert (found.codebook == found.codebook[0, 0]).all()
+        assert found.codebook[0, 0] >= last  # never an older one than was there before
+        last = int(found.codebook[0, 0])
+    assert last > 200
