@@ -61,7 +61,9 @@ def holders_of_codebook(cluster):
 
 def kill_all_holders(cluster):
     def fault():
-        addresses = holders_of_codebook(cluster)
+        deadline = time.monotonic() + 5
+        while not (addresses := holders_of_codebook(cluster)) and time.monotonic() < deadline:
+            time.sleep(0.001)
         pids = [nanny.process.pid for nanny in cluster.workers.values() if nanny.worker_address in addresses]
         assert pids, f"nobody holds the codebook: {sorted(map(str, cluster.scheduler.tasks))[:20]}"
         everybody = [psutil.Process(pid) for pid in pids]
