@@ -91,7 +91,9 @@ def plugin_of(topic: str, *, ours: bool, ttl: float, ttl_default: float) -> Any:
                 if scheduler.worker_ttl == ttl_default:
                     scheduler.worker_ttl = ttl
                 # dask looks as seldom as a worker may be silent, and so finds out after up to twice that time
+                looks.stop()  # and the next look is due then already
                 looks.callback_time = min(looks.callback_time, scheduler.worker_ttl * 100)
+                looks.start()
 
         def add_worker(self, scheduler: Any, worker: str) -> None:
             self.suspicion.worker_came(worker, scheduler.workers[worker].nthreads)
