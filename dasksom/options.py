@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from dasksom.cluster import ALLOCATIONS, CLUSTERS
+from dasksom.config import RunConfig, load_config
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -217,3 +218,15 @@ output_options = _options(
         "--report", is_flag=True, default=None, help="Write OUTPUT.report.html besides: `dasksom report` explains it."
     ),
 )
+
+
+def config_from(given: dict[str, Any]) -> RunConfig:
+    """Read the configuration files that a command was given, and lay its options over them."""
+    sections = {name: field.annotation for name, field in RunConfig.model_fields.items()}
+    names = {section: getattr(model, "model_fields", {}) for section, model in sections.items()}
+    laid = {section: {name: given.get(name) for name in fields} for section, fields in names.items()}
+    laid["cluster"]["name"] = given.get("cluster")
+    laid["input"]["select"] = given.get("select") or None
+    tls = {name: given.get(name) for name in ("ca", "cert", "key")}
+    laid["cluster"]["tls"] = tls if any(tls.values()) else None
+    return load_config(given["config_paths"], laid)

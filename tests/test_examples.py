@@ -90,6 +90,7 @@ def test_outliers(run, tmp_path):
     assert drawn(tmp_path / "out" / "outliers.png")
 
 
+@pytest.mark.slow
 def test_compression(run, tmp_path):
     photographs, drawing = run("compression", "out").split("a drawing")
     for table in (photographs, drawing):
@@ -137,6 +138,7 @@ def test_satellite_scene(run, tmp_path):
     assert drawn(tmp_path / "out" / "scene.png")
 
 
+@pytest.mark.slow
 def test_cloud(run, tmp_path):
     out = run("cloud", "out")
     assert "s3://images/reduced.ome.zarr: 2048 x 2048 pixels" in out
@@ -150,6 +152,7 @@ def outputs(notebook):
     return [output for cell in cells for output in cell.outputs]
 
 
+@pytest.mark.slow
 def test_notebook__is_what_its_script_gives(tmp_path):
     stored = nbformat.read(EXAMPLES / "tutorial.ipynb", as_version=4)
     again = [sys.executable, str(PROJECT / "scripts" / "notebook.py"), str(tmp_path / "again.ipynb")]

@@ -11,6 +11,8 @@ PACKAGE = Path(__file__).parents[1] / "dasksom"
 FLOORS = {
     "__main__": 6,
     "cli": 5,
+    "running": 4.5,  # commands
+    "looking": 4.5,
     "options": 4,
     "terminal": 4,
     "demo": 4,

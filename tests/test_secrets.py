@@ -71,6 +71,7 @@ def _left(folder):
     return found + [str(path) for path in folder.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
 
 
+@pytest.mark.slow
 def test_runs__leave_no_secrets_and_say_none(folder, url, configured):
     a, b = url("a.tif"), url("b.tif")
     told = []

@@ -342,7 +342,7 @@ class _StoppedError(Exception):
     pass
 
 
-@pytest.mark.parametrize("name", ["out.zarr", "out.ome.zarr"])
+@pytest.mark.parametrize("name", ["out.zarr", pytest.param("out.ome.zarr", marks=pytest.mark.slow)])
 def test_resume__goes_on_from_what_is_on_the_store(s3, run, keys, tmp_path, monkeypatch, name):
     for module, limit in ((checkpoint, "SECONDS"), (passes, "KEEP_SECONDS"), (ledger, "KEEP_SECONDS")):
         monkeypatch.setattr(module, limit, 0.0)
