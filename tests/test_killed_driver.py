@@ -108,6 +108,36 @@ def test_killed_ten_times__the_same_bytes(mosaic, output):
         _delete(mosaic / output)
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 8 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here: it takes root")
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True, timeout=60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("output", FORMATS)
+def test_full_disk__says_so_and_goes_on_when_there_is_room(mosaic, small_disk, output):
+    source = str(mosaic / "mosaic.zarr")
+    given = [*COMMON, *FORMATS[output]]
+    ends_well(dasksom(mosaic, "quantize", source, f"roomy-{output}", *given))
+    running = dasksom(small_disk, "quantize", source, output, *given)
+    _, err = running.communicate(timeout=120)
+    assert running.returncode == 1
+    told = [line for line in err.splitlines() if line.startswith("dasksom: ")]
+    assert re.search(rf"{small_disk}.*the disk is full; make room on it", told[0]), err
+    assert told[1].endswith(f"dasksom resume {output}")
+    assert "Traceback" not in err
+    assert not (small_disk / output).exists()
+    subprocess.run(["mount", "-o", "remount,size=128m", small_disk], check=True, timeout=60)
+    ends_well(dasksom(small_disk, "resume", output))
+    assert sums(small_disk / output) == sums(mosaic / f"roomy-{output}")
+
+
 def _delete(path):
     subprocess.run(["rm", "-r", "--", str(path)], check=True, timeout=60)
 
