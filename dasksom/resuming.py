@@ -167,7 +167,7 @@ def told_how_to_go_on(output: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        told = _explained(error) if isinstance(error, OSError) else error
+        told = _explained(error, output) if isinstance(error, OSError) else error
         if is_remote(output) or run_folder(Path(output).expanduser()).is_dir():
             told.add_note(f"what is done is kept; to go on from there: dasksom resume {shlex.quote(shown(output))}")
         if told is error:
@@ -189,9 +189,10 @@ _TROUBLE = {
 }
 
 
-def _explained(error: OSError) -> DasksomError | OSError:
+def _explained(error: OSError, output: str) -> DasksomError | OSError:
     what = _TROUBLE.get(error.errno or 0)
     if what is None:
         return error
-    where = error.filename2 or error.filename
-    return DasksomError(f"{where or 'a file cannot be written'}: {what} ({os.strerror(error.errno or 0)})")
+    # writing to a file that is open, the system does not say which one it is
+    where = error.filename2 or error.filename or (shown(output) if is_remote(output) else run_folder(Path(output)))
+    return DasksomError(f"{where}: {what} ({os.strerror(error.errno or 0)})")

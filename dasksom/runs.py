@@ -175,6 +175,8 @@ class Run:
 
     def train(self, som: BatchSOM, config: RunConfig, more: Sequence[Picture] = ()) -> None:
         """Train a map on all pixels of the image, and of more images; or take up the one that was trained."""
+        if config.map.refine is None and som.counts_colors(self.image):
+            som.refine = REFINEMENT
         trained = None if self.keeper is None else self.keeper.load(TRAINED)
         if trained is None:
             self._fit(som, config, more)
@@ -188,8 +190,6 @@ class Run:
         self.record = self.record.trained(som.history_, som.quality_)
 
     def _fit(self, som: BatchSOM, config: RunConfig, more: Sequence[Picture]) -> None:
-        if config.map.refine is None and som.counts_colors(self.image):
-            som.refine = REFINEMENT
         if not more and _may_be_kept(self.image, som, config):
             self.image, self.mask = keep_with_mask(self.image, self.mask, config.input.cache)
         with self._stage("train"):

@@ -56,21 +56,21 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with store_on_this_machine():
         bucket = fsspec.filesystem("s3")
-        bucket.mkdir("images")
-        mosaic_array(2048, chunk=1024).to_zarr("s3://images/scene.zarr", zarr_format=3)  # in your case it is there
-        where = ["s3://images/scene.zarr", "s3://images/reduced.ome.zarr"]
+        bucket.mkdir("scenes")
+        mosaic_array(2048, chunk=1024).to_zarr("s3://scenes/scene.zarr", zarr_format=3)  # in your case it is there
+        where = ["s3://scenes/scene.zarr", "s3://scenes/reduced.ome.zarr"]
         for words in (
             ["plan", *where, "--chunk-size", "4MiB"],
             ["quantize", *where, "--chunk-size", "4MiB", "--workers", "2"],
         ):
             print("$ dasksom", *words)
             cli.main(words, standalone_mode=False)
-        group = zarr.open_group("s3://images/reduced.ome.zarr", mode="r")
+        group = zarr.open_group("s3://scenes/reduced.ome.zarr", mode="r")
         preview = group["1"][...].transpose(1, 2, 0)  # the level of half the size: no more is transferred
         Image.fromarray(preview).save(folder / "cloud-preview.png")
-        objects = bucket.find("images/reduced.ome.zarr", detail=True)
+        objects = bucket.find("scenes/reduced.ome.zarr", detail=True)
     size = sum(one["size"] for one in objects.values())
-    print(f"s3://images/reduced.ome.zarr: {len(objects)} objects, {size / 1e6:.1f} MB")
+    print(f"s3://scenes/reduced.ome.zarr: {len(objects)} objects, {size / 1e6:.1f} MB")
     print(f"{folder / 'cloud-preview.png'}: {preview.shape[1]} x {preview.shape[0]} pixels of it")
 
 

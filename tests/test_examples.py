@@ -141,7 +141,7 @@ def test_satellite_scene(run, tmp_path):
 @pytest.mark.slow
 def test_cloud(run, tmp_path):
     out = run("cloud", "out")
-    assert "s3://images/reduced.ome.zarr: 2048 x 2048 pixels" in out
+    assert "s3://scenes/reduced.ome.zarr: 2048 x 2048 pixels" in out
     assert figure(r"(\d+) objects", out) >= 10
     with Image.open(tmp_path / "out" / "cloud-preview.png") as preview:
         assert preview.size == (1024, 1024)

@@ -69,6 +69,7 @@ def killed(process, seconds, folder, output):
     deadline = time.monotonic() + 60
     while not (run_folder(folder / output) / "records" / "how.record").exists():
         if process.poll() is not None:
+            ends_well(process)
             return False
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -77,6 +78,7 @@ def killed(process, seconds, folder, output):
     except subprocess.TimeoutExpired:
         pass
     else:
+        ends_well(process)
         return False
     children = psutil.Process(process.pid).children(recursive=True)
     os.kill(process.pid, signal.SIGKILL)
@@ -100,8 +102,11 @@ def test_killed_ten_times__the_same_bytes(mosaic, output):
             if not killed(running, float(draw.uniform(0, 9)), mosaic, output):
                 break
             kills += 1
+            if (mosaic / output).exists():
+                break
             command = ["resume", output]
-        ends_well(running if running.returncode != -signal.SIGKILL else dasksom(mosaic, *command))
+        if not (mosaic / output).exists():  # which may get its name in the moment of the kill
+            ends_well(dasksom(mosaic, *command))
         assert sums(mosaic / output) == straight, kills
         assert not run_folder(mosaic / output).exists()
         ends_well(dasksom(mosaic, "verify", output))
@@ -130,11 +135,12 @@ def test_full_disk__says_so_and_goes_on_when_there_is_room(mosaic, small_disk, o
     assert running.returncode == 1
     told = [line for line in err.splitlines() if line.startswith("dasksom: ")]
     assert re.search(rf"{small_disk}.*the disk is full; make room on it", told[0]), err
-    assert told[1].endswith(f"dasksom resume {output}")
     assert "Traceback" not in err
-    assert not (small_disk / output).exists()
+    kept = run_folder(small_disk / output).exists()  # of what failed within two seconds of work nothing is
+    assert [line.endswith(f"dasksom resume {output}") for line in told[1:]] == [True] * kept
+    assert kept or not list(small_disk.iterdir())
     subprocess.run(["mount", "-o", "remount,size=128m", small_disk], check=True, timeout=60)
-    ends_well(dasksom(small_disk, "resume", output))
+    ends_well(dasksom(small_disk, *(["resume", output] if kept else ["quantize", source, output, *given])))
     assert sums(small_disk / output) == sums(mosaic / f"roomy-{output}")
 
 

@@ -68,7 +68,7 @@ def image(tmp_path):
 def config(method="auto", **output):
     return RunConfig.model_validate(
         {
-            "map": {"grid": [3, 4], "epochs": 3, "refine": 3 if method == "auto" else 0, "method": method},
+            "map": {"grid": [3, 4], "epochs": 3, "method": method},
             "input": {"chunk_size": "12KiB", "cache": "none"},
             "output": {"chunk": 64, **output} if output.get("chunk", 64) else {},
         }
