@@ -15,8 +15,9 @@ from PIL import Image
 
 from dasksom import DasksomError, InputError, checkpoint, ledger, passes, pipeline, resuming
 from dasksom.config import RunConfig
-from dasksom.image import run_folders
+from dasksom.image import run_folders, verify
 from dasksom.image.run_folders import run_folder, run_on_disk
+from dasksom.image.zarr_results import ZarrWriter
 
 OUTPUTS = ["out.zarr", "out.ome.zarr", "out.tif", "out.png", "out.jpg"]
 
@@ -361,3 +362,15 @@ def test_secrets_are_not_kept(image, tmp_path):
     assert again.cluster.name == "threads"
     assert again.input.storage == {"key": "s3cr3t"}
     assert again.input.chunk_size == "1000B"
+
+
+def test_control__without_checksums_damage_is_kept(image, tmp_path, monkeypatch):
+    monkeypatch.setattr(ZarrWriter, "are_whole", lambda *_: True)
+    output = tmp_path / "out.zarr"
+    pipeline.quantize(image, str(tmp_path / "straight.zarr"), config(), watcher := Stops())
+    stopped(image, str(output), config(), watcher.steps - 1)
+    chunk = next(path for path in sorted(run_folder(output).rglob("c/*/*")) if path.is_file())
+    chunk.write_bytes(chunk.read_bytes()[::-1])
+    pipeline.resume(str(output), RunConfig(), Stops())
+    assert files(output) != files(tmp_path / "straight.zarr")
+    assert any(checked.problem for checked in verify(str(output)))

@@ -11,6 +11,7 @@ import pytest
 
 from dasksom.checkpoint import Checkpoint
 from dasksom.image import Options, create_writer
+from dasksom.image.records import RecordFolder
 from dasksom.ledger import Ledger
 from dasksom.training import MapState
 
@@ -95,3 +96,28 @@ def test_records__killed_inside_their_renames(tmp_path, monkeypatch):
         assert found.codebook[0, 0] >= last  # never an older one than was there before
         last = int(found.codebook[0, 0])
     assert last > 200
+
+
+def _write_plainly(self, name, content):
+    with (self.folder / f"{name}.record").open("wb") as file:
+        for start in range(0, len(content), 1024):
+            file.write(content[start : start + 1024])
+            file.flush()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_control__plain_writes_are_torn(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(RecordFolder, "write", _write_plainly)
+    kept, draw = Checkpoint(tmp_path / "kept"), random.Random(2)  # noqa: S311
+
+    def work():
+        for number in _forever():
+            kept.save("state", MapState(np.full((30_000, 3), float(number)), np.zeros(1)))
+
+    torn = 0
+    for _ in range(20):
+        _killed_meanwhile(draw, work)
+        torn += kept.load("state") is None
+    assert torn > 0
+    assert "the checksum does not match" in caplog.text
