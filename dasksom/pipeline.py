@@ -41,7 +41,7 @@ from dasksom.loading import codebook_at, from_codebook
 from dasksom.planning import Plan, check_fits
 from dasksom.probing import Probe, probe
 from dasksom.quantization import check_dither
-from dasksom.resuming import begin, begun, check_unchanged, config_of, has_written, how_of, told_how_to_go_on
+from dasksom.resuming import begin, begun, check_unchanged, config_of, has_written, how_of, trouble_in_words
 from dasksom.runs import SMALL_BYTES, Run, Summary, Watcher, plan_of
 
 CHUNK_BYTES = 64 << 20
@@ -176,7 +176,7 @@ def quantize(
         gaps = picture.has_gaps or config.input.skips
         check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + gaps)
     how = how_of("quantize", [source], model, config, _chunk_bytes(config))
-    with told_how_to_go_on(output), holding as work, Sums() as sums:
+    with trouble_in_words(output), holding as work, Sums() as sums:
         keeper = begin(work, how, [picture], None if codebook is None else codebook.weights)
         run = Run(source, picture, output, config, watcher, keeper)
         # the cluster stops before the output is published, or swept away: no task writes any more then
@@ -213,7 +213,7 @@ def train(sources: Sequence[str], model: str, config: RunConfig, watcher: Watche
     som = _untrained(config)
     pictures = [_open(source, config) for source in found]
     how = how_of("train", found, None, config, _chunk_bytes(config))
-    with told_how_to_go_on(model), holding as work:
+    with trouble_in_words(model), holding as work:
         keeper = begin(work, how, pictures) if isinstance(work, RunFolder) else None
         run = Run(found[0], pictures[0], model, config, watcher, keeper)
         if len(found) > 1:

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -162,16 +161,19 @@ def _lasting(path: str) -> str:
 
 
 @contextmanager
-def told_how_to_go_on(output: str) -> Iterator[None]:
-    """Add to whatever ends a run how it is gone on with, where it can be; tell trouble with files in words."""
+def trouble_in_words(output: str) -> Iterator[None]:
+    """Tell trouble with files as a person can mend it."""
     try:
         yield
-    except BaseException as error:
-        told = _explained(error, output) if isinstance(error, OSError) else error
-        if is_remote(output) or run_folder(Path(output).expanduser()).is_dir():
-            told.add_note(f"what is done is kept; to go on from there: dasksom resume {shlex.quote(shown(output))}")
-        if told is error:
+    except OSError as error:
+        what = _TROUBLE.get(error.errno or 0)
+        if what is None:
             raise
+        # writing to a file that is open, the system does not say which one it is
+        own = shown(output) if is_remote(output) else run_folder(Path(output).expanduser())
+        told = DasksomError(f"{error.filename2 or error.filename or own}: {what} ({os.strerror(error.errno or 0)})")
+        for note in getattr(error, "__notes__", ()):
+            told.add_note(note)
         raise told from error
 
 
@@ -187,12 +189,3 @@ _TROUBLE = {
     errno.EIO: "the disk fails; look at the system's log (dmesg)",
     errno.ESTALE: "the network disk was gone for a moment",
 }
-
-
-def _explained(error: OSError, output: str) -> DasksomError | OSError:
-    what = _TROUBLE.get(error.errno or 0)
-    if what is None:
-        return error
-    # writing to a file that is open, the system does not say which one it is
-    where = error.filename2 or error.filename or (shown(output) if is_remote(output) else run_folder(Path(output)))
-    return DasksomError(f"{where}: {what} ({os.strerror(error.errno or 0)})")

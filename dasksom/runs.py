@@ -180,11 +180,11 @@ class Run:
         trained = None if self.keeper is None else self.keeper.load(TRAINED)
         if trained is None:
             self._fit(som, config, more)
+            if self.keeper is not None:
+                told = {"weights": som.weights_, "history": som.history_, "quality": som.quality_}
+                self.keeper.save(TRAINED, told)
         else:
             som.take_up(trained["weights"], trained["history"], trained["quality"])
-        if self.keeper is not None:
-            told = {"weights": som.weights_, "history": som.history_, "quality": som.quality_}
-            self.keeper.save(TRAINED, told)
         self.summary.units, self.summary.color_space = som.units, som.color_space
         self.summary.quality = som.quality_
         self.record = self.record.trained(som.history_, som.quality_)

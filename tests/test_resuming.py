@@ -327,10 +327,12 @@ def test_names_that_are_too_long_for_a_prefix(image, tmp_path):
     [(errno.ENOSPC, "the disk is full; make room"), (errno.EROFS, "read-only"), (errno.EMFILE, "ulimit -n")],
 )
 def test_trouble_with_files__is_told_in_words(tmp_path, number, told):
-    run_folder(tmp_path / "out.zarr").mkdir()
-
     def fail():
-        with resuming.told_how_to_go_on(str(tmp_path / "out.zarr")):
+        with (
+            resuming.trouble_in_words(str(tmp_path / "out.zarr")),
+            run_on_disk(tmp_path / "out.zarr", overwrite=False, resume=False) as run,
+        ):
+            run.records.write("state", b"x")
             raise OSError(number, os.strerror(number), "/place/chunk")
 
     with pytest.raises(DasksomError, match=f"^/place/chunk: .*{told}") as caught:

@@ -32,6 +32,8 @@ PAUSED_SECONDS = 60.0
 """How long a worker may not work for want of memory, before it is restarted or named."""
 DASKS_TTL = 300.0
 """What dask has for `distributed.scheduler.worker-ttl`, in seconds, where nobody has set it."""
+_NO_ANSWER = (OSError, ValueError, AttributeError)
+"""What a client raises whose scheduler does not answer, or is not there any more; a TimeoutError is an OSError."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ class Watch:
         try:
             found = self._ask(self.client.scheduler.ncores)
             return max(1, sum(int(threads) for threads in found.values()))
-        except (OSError, TimeoutError, ValueError, AttributeError):
+        except _NO_ANSWER:
             if self.client.status not in ("running", "connecting"):
                 raise DasksomError(self._why_cancelled(None)) from None
             return 1
@@ -165,12 +167,7 @@ class Watch:
     def _look(self) -> None:
         try:
             found = self._ask(self.client.scheduler.identity, n_workers=-1)
-        except (
-            OSError,
-            TimeoutError,
-            ValueError,
-            AttributeError,
-        ):  # what it is if the connection is closed shows in the future
+        except _NO_ANSWER:  # what it is if the connection is closed shows in the future
             silent = time.monotonic() - self._answered
             if silent >= SILENT_SECONDS:
                 with suppress(Exception):  # what is still asked of it would be waited for

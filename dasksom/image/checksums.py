@@ -103,6 +103,11 @@ def read_manifest(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
         yield name, digest
 
 
+def files_are_whole(folder: Path, stored: Stored) -> bool:
+    """Tell whether files of a folder are there as they were written."""
+    return all((folder / name).is_file() and sum_of_file(folder / name) == digest for name, digest in stored)
+
+
 def sum_of_file(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:

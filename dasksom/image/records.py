@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,6 +47,11 @@ class Records(Protocol):
 def is_worth_keeping(records: Records) -> bool:
     """Tell whether there is anything to go on from."""
     return bool(records.names() - FIRST)
+
+
+def tell_how_to_go_on(error: BaseException, output: str) -> None:
+    """Add to what has ended a run how it is gone on with."""
+    error.add_note(f"what is done is kept; to go on from there: dasksom resume {shlex.quote(output)}")
 
 
 def owner() -> dict[str, Any]:

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from dasksom.errors import InputError
 from dasksom.image.locations import Location, is_remote, locate, shown
 from dasksom.image.paths import local_path
-from dasksom.image.records import RecordObjects, is_worth_keeping, told_of
+from dasksom.image.records import RecordObjects, is_worth_keeping, tell_how_to_go_on, told_of
 from dasksom.image.remote_places import check_free, check_writable
 from dasksom.image.run_folders import RunFolder, run_folder
 from dasksom.image.unfinished import BEAT_SECONDS, Unfinished, unfinished_at
@@ -102,8 +102,10 @@ def run_on_store(location: Location, *, overwrite: bool, resume: bool) -> Iterat
         try:
             yield StoreRun(unfinished)
             unfinished.finish()
-        except BaseException:
-            if not is_worth_keeping(unfinished.records):
+        except BaseException as error:
+            if is_worth_keeping(unfinished.records):
+                tell_how_to_go_on(error, location.name)
+            else:
                 unfinished.sweep()
             raise
 

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from dasksom.errors import InputError
 from dasksom.image.paths import scratch_beside
 from dasksom.image.publishing import check_replaceable, flush, remove
-from dasksom.image.records import RecordFolder, is_worth_keeping, owner, told_of
+from dasksom.image.records import RecordFolder, is_worth_keeping, owner, tell_how_to_go_on, told_of
 
 _PREFIX = ".unfinished-"
 _MOST_NAME_BYTES = 200
@@ -157,8 +157,10 @@ def run_on_disk(final: Path, *, overwrite: bool, resume: bool) -> Iterator[RunFo
             if not os.path.lexists(run.place):
                 raise FileNotFoundError(f"internal error: nothing was written to {run.place}")
             run.publish(overwrite)
-        except BaseException:
-            if not is_worth_keeping(run.records):
+        except BaseException as error:
+            if is_worth_keeping(run.records):
+                tell_how_to_go_on(error, str(final))
+            else:
                 run.delete()
             raise
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.image.checksums import Stored, sum_of_file
+from dasksom.image.checksums import Stored, files_are_whole
 from dasksom.image.codecs import TIFF, codec_named
 from dasksom.image.levels import Pyramid, Size, Stage, plan_pyramid
 from dasksom.image.options import TIFF_TILE
@@ -65,8 +65,7 @@ class TiffWriter:
 
     def are_whole(self, stored: Stored) -> bool:
         """Tell whether files are as they were written; see `Writer`."""
-        folder = scratch_beside(self.output.path)
-        return all((folder / name).is_file() and sum_of_file(folder / name) == digest for name, digest in stored)
+        return files_are_whole(scratch_beside(self.output.path), stored)
 
     def collect(self, encoded: Encoded, run: Run = run_here) -> None:
         """Have the levels made that no chunk could make alone, and join all tiles to one file; see `Writer`."""

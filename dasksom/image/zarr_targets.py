@@ -10,7 +10,7 @@ from typing import Any
 
 from zarr.storage import LocalStore
 
-from dasksom.image.checksums import MANIFEST, Stored, SummingStore, Sums, sum_of_file
+from dasksom.image.checksums import MANIFEST, Stored, SummingStore, Sums, files_are_whole
 from dasksom.image.locations import Location, file_system
 from dasksom.image.remote_places import unwritable
 from dasksom.image.unfinished import Unfinished
@@ -32,8 +32,7 @@ def writable(target: Target) -> Any:
 def are_whole(target: Target, stored: Stored) -> bool:
     """Tell whether files of a Zarr are there as they were written."""
     if isinstance(target, str):
-        root = Path(target)
-        return all((root / key).is_file() and sum_of_file(root / key) == digest for key, digest in stored)
+        return files_are_whole(Path(target), stored)
     system, path = file_system(target.location)
     try:
         return all(hashlib.sha256(system.cat_file(f"{path}/{key}")).hexdigest() == digest for key, digest in stored)
@@ -86,9 +85,6 @@ def _small_files(target: Target) -> dict[str, bytes]:
         found.pop(MANIFEST, None)
         return {**found, **target.metadata()}
     root = Path(target)
-    files = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
-    return {
-        key: path.read_bytes()
-        for key, path in files.items()
-        if (path.name in ALL_METADATA or key.startswith(f"{PALETTE}/")) and key != MANIFEST
-    }
+    palette = (path for path in (root / PALETTE).rglob("*") if path.is_file() and path != root / MANIFEST)
+    metadata = (path for name in ALL_METADATA for path in root.rglob(name))
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in (*palette, *metadata)}
