@@ -16,6 +16,7 @@ class _Task:
 
 
 def _die(suspicion, tasks, address="w", stimulus="s", *, expected=False):
+    suspicion.worker_has(address, tasks)
     for task in tasks:
         task.suspicious += not expected
         suspicion.task_dropped(task, stimulus)
@@ -32,6 +33,35 @@ def test_suspicion_falls_on_what_the_worker_was_at(threads):
         guilty = {task.key for task in tasks if task.suspicious}
         assert guilty == {"a", "b", "c"} - ({"b", "c"} if threads == 1 else {"c"})
         assert tasks[1].suspicious == death
+
+
+def _blamed_of(suspicion, tasks):
+    _die(suspicion, tasks)
+    return [task.key for task in tasks if task.suspicious]
+
+
+def test_what_was_begun_is_ended_though_more_urgent_tasks_come():
+    suspicion, begun, came = Suspicion(7), _Task("begun", (2,)), _Task("came", (1,))
+    suspicion.worker_has("w", [begun])
+    assert _blamed_of(suspicion, [came, begun]) == ["begun"]
+
+
+def test_a_worker_that_is_done_goes_on_with_the_most_urgent():
+    suspicion = Suspicion(7)
+    done, late, urgent = _Task("done", (3,)), _Task("late", (2,)), _Task("urgent", (1,))
+    suspicion.worker_has("w", [done])
+    suspicion.worker_has("w", [done, late, urgent])
+    suspicion.worker_has("w", [late, urgent])
+    assert _blamed_of(suspicion, [late, urgent]) == ["urgent"]
+
+
+def test_what_has_been_done_once_is_not_deadly():
+    suspicion, task = Suspicion(7), _Task("a", (1,))
+    _die(suspicion, [task])
+    suspicion.task_done(task)
+    assert task.suspicious == 0
+    _die(suspicion, [task], stimulus="another death")
+    assert task.suspicious == 1
 
 
 def test_workers_that_leave_as_they_should_blame_nobody():

@@ -48,6 +48,9 @@ def _worker_settings(worker_memory: int) -> dict[str, Any]:
         "distributed.worker.memory.target": (0.6, 0.8),
         "distributed.worker.memory.spill": (0.7, 0.85),
         "distributed.worker.memory.pause": (0.8, 0.9),
+        # dask looks 100 times a second at what each thread does, and 50 times whether it keeps up: a tenth of a core
+        "distributed.worker.profile.enabled": (True, False),
+        "distributed.admin.tick.interval": ("20ms", "500ms"),
         # after this a worker that has not come back is given up, and another one takes its place
         "distributed.deploy.lost-worker-timeout": ("15s", "5s"),
     }

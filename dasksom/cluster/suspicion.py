@@ -6,6 +6,8 @@ stops runs of sound tasks. So, after each death, the tasks that only waited are 
 worker is given up soon, and hardly any other ever is.
 """
 
+import heapq
+from collections.abc import Collection
 from typing import Any
 
 DASKS_OWN = 3
@@ -34,13 +36,31 @@ class Suspicion:
     def __init__(self, allowed_failures: int) -> None:
         self._head_start = allowed_failures + 1 - tries(allowed_failures)
         self._threads: dict[str, int] = {}
+        self._at: dict[str, set[Any]] = {}
         self._blamed: dict[Any, int] = {}
         self._stimulus = ""
         self._had: list[Any] = []
 
     def worker_came(self, address: str, threads: int) -> None:
         """Note how many tasks a worker can be at."""
-        self._threads[address] = threads
+        self._threads[address], self._at[address] = threads, set()
+
+    def worker_has(self, address: str, tasks: Collection[Any]) -> None:
+        """Note what tasks a worker has, each time that it is given one or has done one, and what it goes on with.
+
+        A worker begins with what has the least priority number of what it has just then, and ends what it has begun
+        before it takes what is more urgent but came later.
+        """
+        at = self._at.setdefault(address, set())
+        at.intersection_update([task.key for task in tasks])
+        free = self._threads.get(address, 1) - len(at)
+        waiting = (task for task in tasks if task.key not in at)
+        at.update([task.key for task in heapq.nsmallest(free, waiting, key=lambda task: task.priority)])
+
+    def task_done(self, task: Any) -> None:
+        """Clear a task that has been done: it may be blamed by chance, but is not deadly."""
+        if self._blamed.pop(task.key, 0):
+            task.suspicious = 0
 
     def task_dropped(self, task: Any, stimulus: str) -> None:
         """Note a task that leaves a worker unfinished, for a reason that the scheduler gives a name."""
@@ -50,21 +70,26 @@ class Suspicion:
 
     def worker_went(self, address: str, stimulus: str) -> int:
         """Blame the tasks that a worker was at, and clear the others; give how many it had if it went unexpectedly."""
-        threads = self._threads.pop(address, 1)
+        self._threads.pop(address, None)
+        at = self._at.pop(address, set())
         if stimulus != self._stimulus:
             return 0
-        had, self._had = [task for task in self._had if (task.annotations or {}).get("dasksom")], []
+        had, self._had = [task for task in self._had if _is_ours(task)], []
         # dask adds one for each death, if it was one
         dead = [task for task in had if task.suspicious > self._suspicious(task)]
-        # a worker begins with what has the least priority number
-        for place, task in enumerate(sorted(dead, key=lambda task: task.priority)):
-            if place < threads:
+        for task in dead:
+            if task.key in at:
                 self._blamed[task.key] = self._blamed.get(task.key, 0) + 1
             task.suspicious = self._suspicious(task)
         return len(dead)
 
     def _suspicious(self, task: Any) -> int:
         return max(0, self._blamed.get(task.key, 0) + self._head_start)
+
+
+def _is_ours(task: Any) -> bool:
+    """Tell whether one of dask's TaskStates is of a run of dasksom."""
+    return "dasksom" in (task.annotations or {})
 
 
 def plugin_of(topic: str, *, ours: bool, ttl: float, ttl_default: float) -> Any:
@@ -98,9 +123,20 @@ def plugin_of(topic: str, *, ours: bool, ttl: float, ttl_default: float) -> Any:
         def add_worker(self, scheduler: Any, worker: str) -> None:
             self.suspicion.worker_came(worker, scheduler.workers[worker].nthreads)
 
-        def transition(self, key: Any, start: str, finish: str, *_: Any, stimulus_id: str, **__: Any) -> None:
-            if start == "processing" and finish != "memory":
-                self.suspicion.task_dropped(self.scheduler.tasks[key], stimulus_id)
+        def transition(self, key: str, start: str, finish: str, *_: Any, stimulus_id: str, **rest: Any) -> None:
+            if "processing" not in (start, finish) or not _is_ours(task := self.scheduler.tasks[key]):
+                return
+            if finish == "processing":
+                self._note_tasks_of(task.processing_on.address)
+            elif finish == "memory":
+                self.suspicion.task_done(task)
+                self._note_tasks_of(rest["worker"])
+            else:
+                self.suspicion.task_dropped(task, stimulus_id)
+
+        def _note_tasks_of(self, address: str) -> None:
+            if address in self.scheduler.workers:
+                self.suspicion.worker_has(address, self.scheduler.workers[address].processing)
 
         def remove_worker(self, scheduler: Any, worker: str, *, stimulus_id: str, **_: Any) -> None:
             tasks = self.suspicion.worker_went(worker, stimulus_id)

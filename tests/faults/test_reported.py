@@ -92,6 +92,7 @@ def test_all_workers_are_gone_for_a_while(source, undisturbed, scheduler, tmp_pa
 
 def _crash(block, block_id):
     if block_id == (2, 1, 0):
+        time.sleep(0.05)  # as a decoder takes: what was done just before has been told by then
         os._exit(11)
     return block
 
