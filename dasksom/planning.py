@@ -2,9 +2,11 @@
 
 The peak memory of a worker is bounded by
 
-    352 MiB                                             Python, the libraries and their compiled kernels
+    400 MiB                                             Python, the libraries and their compiled kernels, and what the
+                                                        heap keeps
     + 288 MiB                                           where 8-bit colors are labeled through a table of all of them
-    + 28 x all pixels bytes                             where colors of chunks of a smaller image are added up
+    or 8 x listed + 12 x colors bytes                   if that is more: where 8-bit colors are counted, the lists of 16
+                                                        chunks, and those that are added up
     + threads x pixels x (3.5 b + 4 c + 20) bytes       one chunk of `pixels`, each of b bytes in the image and c bands
                                                         that are streamed as float32 (0 for counted colors): the chunk
                                                         as stored, decoded and selected, labels, and what is written
@@ -18,8 +20,8 @@ and that of driver and scheduler, above what they start with, by
     + 96 x colors bytes                                 where 8-bit colors are counted: of two million at most
 
 The constants were measured over chunk sizes, units and types (`scripts/benchmark plan`): the bound is at least what the
-kernel says a worker took at most (VmHWM), and less than twice that. Counted images may have 1.3 million different
-colors in a chunk; photographs have less.
+kernel says a worker took at most (VmHWM), and less than twice that. Counted images may have 4 million different colors
+in a chunk; photographs have less than a third of that.
 """
 
 import math
@@ -37,10 +39,14 @@ from dasksom.estimator import BatchSOM
 from dasksom.passes import FAN_IN, chunk_count, pass_tasks
 from dasksom.quantization import TABLE_PIXELS
 
-RESERVED_BYTES = 352 << 20
+RESERVED_BYTES = 400 << 20
 TABLE_BYTES = 288 << 20
-MERGED_BYTES = 28
-"""Of each pixel of a smaller image, should all have colors of their own: lists of counted colors, and both added up."""
+CHUNK_COLORS = 1 << 22
+"""Different colors of a chunk, at most."""
+LISTED_BYTES = 8
+"""Of each color that a chunk has."""
+ADDED_BYTES = 12
+"""Of each color that several chunks have."""
 COPIES = 3.5
 """Of a chunk's bytes: stored, decoded, selected, rebuilt."""
 PIXEL_BYTES = 20
@@ -51,6 +57,8 @@ MOST_COLORS = 2_000_000
 COLOR_BYTES = 96
 """Of each color counted: the counts so far, those of the next window, both merged, and as the epochs take them."""
 LEAST_CHUNK_BYTES = 1 << 16
+MOST_DOUBLINGS = 24
+"""Of that, to the largest chunk that is advised."""
 USABLE = 0.9
 """Share of its memory beyond which a worker that dasksom starts is paused by dask, and would never go on."""
 
@@ -102,19 +110,6 @@ class Plan:
         return (passes + self.check_passes) * self.shape[0] * self.shape[1] * self.pixel_bytes
 
     @property
-    def _fixed_bytes(self) -> int:
-        table = TABLE_BYTES if self.tabled else 0
-        if self.counted and not self.tabled and self.chunks > 1:
-            table = MERGED_BYTES * self.shape[0] * self.shape[1]
-        sums = (FAN_IN + 4) * 8 * self.units * (self.shape[2] + 2)
-        return RESERVED_BYTES + table + sums + self.kept_bytes
-
-    @property
-    def _bytes_a_pixel(self) -> float:
-        bands = 0 if self.counted else self.shape[2]
-        return self.threads * (COPIES * self.pixel_bytes + 4 * bands + PIXEL_BYTES)
-
-    @property
     def worker_bytes(self) -> int:
         """Peak memory of a worker, at most."""
         return self.memory_for(self.chunk_bytes)
@@ -128,13 +123,27 @@ class Plan:
 
     def memory_for(self, chunk_bytes: int) -> int:
         """Give the peak memory of a worker for chunks of so many decoded bytes, at most."""
-        return self._fixed_bytes + math.ceil(chunk_bytes / self.pixel_bytes * self._bytes_a_pixel)
+        pixels = chunk_bytes / self.pixel_bytes
+        bands = 0 if self.counted else self.shape[2]
+        chunk = self.threads * pixels * (COPIES * self.pixel_bytes + 4 * bands + PIXEL_BYTES)
+        sums = (FAN_IN + 4) * 8 * self.units * (self.shape[2] + 2)
+        # counting is over when labeling begins
+        colors = max(TABLE_BYTES if self.tabled else 0, self._counts_bytes(pixels))
+        return RESERVED_BYTES + math.ceil(colors + chunk) + sums + self.kept_bytes
 
     def chunk_bytes_that_fit(self, memory: int) -> int:
         """Give the largest decoded chunk that a worker of so many bytes can work on, as a power of two; 0 if none."""
-        pixels = (memory - self._fixed_bytes) / self._bytes_a_pixel
-        size = 0 if pixels < 1 else 1 << int(math.log2(pixels * self.pixel_bytes))
-        return size if size >= LEAST_CHUNK_BYTES else 0
+        sizes = [LEAST_CHUNK_BYTES << doublings for doublings in range(MOST_DOUBLINGS + 1)]
+        return max((size for size in sizes if self.memory_for(size) <= memory), default=0)
+
+    def _counts_bytes(self, pixels: float) -> float:
+        """Give what the lists of counted colors take, of chunks of so many pixels."""
+        height, width, bands = self.shape
+        if not self.counted or height * width <= pixels:
+            return 0
+        colors = int(256**bands)
+        listed = min(height * width, FAN_IN * min(pixels, CHUNK_COLORS, colors))
+        return LISTED_BYTES * listed + ADDED_BYTES * min(listed, colors)
 
 
 def plan_run(

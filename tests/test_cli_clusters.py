@@ -34,7 +34,7 @@ def test_plan__tells_and_touches_nothing(folder):
 def test_plan__refuses_what_cannot_fit(folder):
     done = dasksom(folder, "plan", "photo.png", "--workers", "1", "--memory-limit", "300MiB", "--no-probe")
     assert done.returncode == 2
-    assert "no chunk is small enough, so give each worker 39" in done.stderr
+    assert "no chunk is small enough, so give each worker 44" in done.stderr
 
 
 def test_job_script__prints_what_would_be_submitted(folder):

@@ -5,12 +5,14 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
+from urllib.request import urlopen
 
 import dask
 import dask.array as da
@@ -354,6 +356,92 @@ def test_wait_for_workers__says_what_it_waits_for(two_workers, monkeypatch, capl
     assert 3 <= len(said) <= 5
 
 
+# ---------------------------------------------------------------------------------------------------- a real gateway
+
+GATEWAY = """
+c.DaskGateway.backend_class = "dask_gateway_server.backends.local.UnsafeLocalBackend"
+c.DaskGateway.address = "127.0.0.1:{api}"
+c.Proxy.address = "127.0.0.1:{public}"
+c.ClusterConfig.scheduler_cmd = ["dask", "scheduler"]
+c.ClusterConfig.worker_cmd = ["dask", "worker"]
+c.ClusterConfig.worker_cores = 1
+c.ClusterConfig.worker_memory = "1 G"
+c.ClusterConfig.idle_timeout = 120
+c.UnsafeLocalBackend.clusters_directory = "{folder}"
+c.UnsafeLocalBackend.sigint_timeout = 1
+"""
+
+
+def free_ports(count):
+    with ExitStack() as stack:
+        places = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [place.getsockname()[1] for place in places]
+
+
+def is_well(gateway):
+    try:
+        with urlopen(f"{gateway}/api/health", timeout=5) as answer:  # noqa: S310  # of this machine
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def gateway(tmp_path):
+    """Start a Dask Gateway whose clusters are processes of this machine; give its address."""
+    api, public = free_ports(2)
+    address = f"http://127.0.0.1:{public}"
+    (tmp_path / "gateway.py").write_text(GATEWAY.format(api=api, public=public, folder=tmp_path))
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    with (tmp_path / "gateway.log").open("w") as log:
+        server = subprocess.Popen(
+            ["dask-gateway-server", "--config", "gateway.py"], cwd=tmp_path, env=environment, stdout=log, stderr=log
+        )
+        try:
+            deadline = time.monotonic() + 40
+            while not is_well(address) and time.monotonic() < deadline:
+                time.sleep(0.2)
+            yield address
+        finally:
+            server.send_signal(signal.SIGINT)  # it stops its clusters
+            try:
+                server.wait(40)
+            finally:
+                server.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("dask-gateway-server"), reason="no dask-gateway-server here")
+def test_gateway__workers_that_are_asked_for_and_adapted_give_the_same_file(gateway, tmp_path, photograph):
+    zarr.create_array(tmp_path / "scene.zarr", data=photograph.astype(np.float32), chunks=(100, 100, 3))
+    (tmp_path / "lo.yaml").write_text(f"cluster: {{options: {{address: '{gateway}', auth: basic}}}}")
+    (tmp_path / "adapt.yaml").write_text("cluster: {workers: null, adapt: [2, 2]}")
+    small = ["--epochs", "3", "--chunk-size", "120KB"]
+    config = ["--config", str(PROJECT / "configs" / "gateway.yaml"), "--config", "lo.yaml", "--minimum-workers", "2"]
+
+    def run(*command):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr + (tmp_path / "gateway.log").read_text()
+        assert "Traceback" not in done.stderr
+
+    dasksom = [sys.executable, "-m", "dasksom", "quantize", "scene.zarr"]
+    run(*dasksom, "threads.zarr", *small, "--cluster", "threads")
+    run(*dasksom, "asked.zarr", *small, *config, "--workers", "2")
+    run(*dasksom, "adapted.zarr", *small, *config, "--config", "adapt.yaml")
+    check_same(tmp_path, "threads.zarr", "asked.zarr", "adapted.zarr")
+    log = (tmp_path / "gateway.log").read_text()
+    assert log.count("Created worker") >= 4
+    assert log.count("204 DELETE /api/v1/clusters/") == 2  # by the runs themselves, as they end
+
+
+def check_same(folder, *names):
+    """Check that outputs hold the same bytes."""
+    first, *others = (zarr.open_group(folder / name, mode="r") for name in names)
+    for group in others:
+        for array in ("labels", "image", "palette"):
+            assert group[array][...].tobytes() == first[array][...].tobytes()
+
+
 # ------------------------------------------------------------------------------------------------------ a real Slurm
 
 
@@ -375,10 +463,6 @@ def test_slurm__jobs_and_an_allocation_give_the_same_file(tmp_path, photograph):
     run("dasksom", "quantize", "scene.zarr", "jobs.zarr", *small, *config, "--workers", "2", "--minimum-workers", "2")
     script = str(PROJECT / "scripts" / "submit-slurm")
     run("sbatch", "--wait", "--ntasks", "4", "--mem-per-cpu", "1G", script, "scene.zarr", "allocation.zarr", *small)
-    first = zarr.open_group(tmp_path / "threads.zarr", mode="r")
-    for name in ("jobs.zarr", "allocation.zarr"):
-        group = zarr.open_group(tmp_path / name, mode="r")
-        for array in ("labels", "image", "palette"):
-            assert group[array][...].tobytes() == first[array][...].tobytes()
+    check_same(tmp_path, "threads.zarr", "jobs.zarr", "allocation.zarr")
     assert subprocess.run(["squeue", "--noheader"], capture_output=True, text=True, check=True).stdout.strip() == ""
     assert not list(tmp_path.glob("scheduler-*.json"))

@@ -71,10 +71,14 @@ def test_plan__driver_does_not_grow_with_the_image():
 def test_plan__memory_is_the_documented_formula():
     found = plan((4096, 4096, 5), 512, np.uint16, (10, 10), threads=3)
     pixels = 512 * 512
-    assert found.worker_bytes == 352 * MIB + 20 * 8 * 100 * 7 + 3 * pixels * (3.5 * 10 + 4 * 5 + 20)
-    small = plan((1024, 1024, 3), 512)
-    assert plan(chunk=512).worker_bytes - small.worker_bytes == TABLE_BYTES - 28 * 1024 * 1024
-    assert small.worker_bytes - plan((512, 512, 3), 512).worker_bytes == 28 * 1024 * 1024  # one chunk is not added up
+    assert found.worker_bytes == 400 * MIB + 20 * 8 * 100 * 7 + 3 * pixels * (3.5 * 10 + 4 * 5 + 20)
+    one, four = plan((512, 512, 3), 512), plan((1024, 1024, 3), 512)
+    assert four.worker_bytes - one.worker_bytes == (8 + 12) * 1024 * 1024  # one chunk is not added up
+    assert plan(chunk=512).worker_bytes - one.worker_bytes == TABLE_BYTES
+    many, pixels = plan((32_768, 32_768, 3), 2048), 2048 * 2048
+    assert many.worker_bytes - one.worker_bytes == 8 * 16 * pixels + 12 * 2**24 + (pixels - 512 * 512) * (3.5 * 3 + 20)
+    gray = plan((32_768, 32_768, 1), 2048)
+    assert gray.worker_bytes < 400 * MIB + TABLE_BYTES + pixels * 24
     assert plan(kept=True, workers=4).worker_bytes - plan(workers=4).worker_bytes == 4096 * 4096 * 3 // 4
     assert plan(shape=(8192, 8192, 3)).worker_bytes == plan().worker_bytes  # not of the image's size
 

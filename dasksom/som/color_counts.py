@@ -108,7 +108,7 @@ def count_colors(samples: NDArray[np.uint8]) -> ColorCounts:
     rounds = full[: _count(samples, color_numbers(bands), counts, full)]
     found = _drain(counts, 0, colors, amounts, 0)
     counters[bands] = counts
-    return _with_rounds(colors[:found].copy(), amounts[:found].copy(), rounds)
+    return _with_rounds(_first(colors, found), _first(amounts, found), rounds)
 
 
 def _with_rounds(colors: NDArray[np.uint32], amounts: NDArray[np.uint32], rounds: NDArray[np.uint32]) -> ColorCounts:
@@ -163,6 +163,13 @@ def merge_counts(parts: Sequence[ColorCounts], bands: int) -> ColorCounts:
     colors, counts = np.empty(most, np.uint32), np.empty(most, np.int64)
     rest = [np.empty(0, np.uint32)] * (LISTS - len(parts))  # one length of tuple, one compiled kernel
     numbers = (*(numbers for numbers, _ in parts), *rest)
-    amounts = tuple(part.astype(np.int64) for part in [*(counts for _, counts in parts), *rest])
+    dtype = np.result_type(*(counts for _, counts in parts))  # most often of all: then nothing is copied
+    amounts = tuple(part.astype(dtype, copy=False) for part in [*(counts for _, counts in parts), *rest])
     found = _merge(numbers, amounts, 256**bands, colors, counts)
-    return colors[:found].copy(), counts[:found].copy()
+    return _first(colors, found), _first(counts, found)
+
+
+def _first(values: NDArray[Any], count: int) -> NDArray[Any]:
+    """Cut an array that nobody else has down to its first values; pages that were never written to cost nothing."""
+    values.resize(count, refcheck=False)
+    return values

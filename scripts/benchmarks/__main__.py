@@ -48,7 +48,7 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "fits": fits,
     "pictures": pictures,
     "memory": memory,
-    "scaling": lambda sizes, _: rows_of(scaling(*((256, 4) if sizes.toy else ()))),
+    "scaling": lambda sizes, _: rows_of(scaling(*((256, 4, 1) if sizes.toy else ()))),
     "chunks": lambda sizes, _: rows_of(chunks(*(((500, 5_000),) if sizes.toy else ()))),
     "plan": lambda sizes, folder: rows_of(plan(folder, *(([(256, 64, "f4")],) if sizes.toy else ()))),
     "limit": lambda sizes, folder: rows_of(limit(folder, *((1,) if sizes.toy else ()))),

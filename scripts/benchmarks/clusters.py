@@ -9,9 +9,11 @@ limit     an image of twenty times the cluster's memory through workers that the
 import os
 import statistics
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from math import ceil
+from multiprocessing import get_context
 from pathlib import Path
 
 import dask.array as da
@@ -107,16 +109,28 @@ def _one(block, corner):
     return 1
 
 
+def _bare_at_once(shape: tuple[int, int, int, int]) -> float:
+    """Run the plain loop in two processes, each over all chunks: how much slower is each for the other being there?"""
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        return max(pool.map(_bare_of, [shape, shape]))
+
+
+def _bare_of(shape: tuple[int, int, int, int]) -> float:
+    return _bare_seconds(_lazy(*shape))
+
+
 def simulate(chunks: int, workers: int, chunk: float, task: float, tail: float) -> float:
     """Give the seconds of an epoch: of the busier of workers and scheduler, and of what it waits for at its end."""
     return max(ceil(chunks / workers) * chunk, chunks * 17 / 16 * task) + tail
 
 
-def scaling(side: int = 2048, columns: int = 8) -> list[BareRow]:
-    """Measure one and two workers, and simulate more from the times of a chunk and of a task."""
-    image = _lazy(1, columns, side, 4)
-    bare = _bare_seconds(image)
-    one, two = _epoch_seconds(image, 1), _epoch_seconds(image, 2)
+def scaling(side: int = 2048, columns: int = 16, repeats: int = 2) -> list[BareRow]:
+    """Measure one and two workers, in turns, and simulate more from the times of a chunk and of a task."""
+    shape = 1, columns, side, 4
+    image = _lazy(*shape)
+    bare, at_once = _bare_seconds(image), _bare_at_once(shape)
+    turns = [(_epoch_seconds(image, 1), _epoch_seconds(image, 2)) for _ in range(repeats)]
+    one, two = (statistics.median(seconds) for seconds in zip(*turns, strict=True))
     task = _seconds_a_task()
     chunk, tail = bare / columns, max(0.0, one - bare)
     seen = {1: one, 2: two}
@@ -138,6 +152,7 @@ def scaling(side: int = 2048, columns: int = 8) -> list[BareRow]:
     costs = f"{chunk:.3f} s a chunk, {task * 1e3:.2f} ms a task"
     return [
         ("one worker / two workers, an epoch", one / two, ">= 1.9", f"{one:.2f} s / {two:.2f} s; {size}"),
+        ("... two loops / the same at once, no dask", 2 * bare / at_once, "", f"2 x {bare:.2f} s / {at_once:.2f} s"),
         ("one worker / bare kernel", one / bare, "<= 1.05", f"{one:.2f} s / {bare:.2f} s; {costs}"),
     ]
 
