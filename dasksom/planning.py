@@ -20,8 +20,8 @@ and that of driver and scheduler, above what they start with, by
     + 96 x colors bytes                                 where 8-bit colors are counted: of two million at most
 
 The constants were measured over chunk sizes, units and types (`scripts/benchmark plan`): the bound is at least what the
-kernel says a worker took at most (VmHWM), and less than twice that. Counted images may have 4 million different colors
-in a chunk; photographs have less than a third of that.
+kernel says a worker took at most (VmHWM), and less than twice that. Counted images may have 1.3 million different
+colors in a chunk; photographs have less.
 """
 
 import math
@@ -41,8 +41,8 @@ from dasksom.quantization import TABLE_PIXELS
 
 RESERVED_BYTES = 400 << 20
 TABLE_BYTES = 288 << 20
-CHUNK_COLORS = 1 << 22
-"""Different colors of a chunk, at most."""
+CHUNK_COLORS = 1_300_000
+"""Different colors of a chunk: more than any photograph has."""
 LISTED_BYTES = 8
 """Of each color that a chunk has."""
 ADDED_BYTES = 12

@@ -51,6 +51,11 @@ def test_online__toy(tmp_path):
 
 
 @pytest.mark.slow
+def test_report__toy(tmp_path):
+    assert "what a report adds to a run" in measured(tmp_path, "report", "--toy")
+
+
+@pytest.mark.slow
 def test_view__toy(tmp_path):
     rows = measured(tmp_path, "view", "--toy")
     assert all(value > 0 for name, value in rows.items() if "mean ms" in name)

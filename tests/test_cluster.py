@@ -61,6 +61,16 @@ def test_auto__starts_workers_where_they_are_asked_for():
         assert len(client.scheduler_info(n_workers=-1)["workers"]) == 1
 
 
+def _settings():
+    return [dask.config.get(f"distributed.worker.{name}") for name in ("memory.spill", "memory.pause", "profile.enabled")]
+
+
+def test_settings_of_our_workers__a_users_own_stay_though_they_are_dasks(monkeypatch):
+    monkeypatch.setenv("DASK_DISTRIBUTED__WORKER__MEMORY__SPILL", "0.7")
+    with connect(ClusterOptions("local", workers=1, memory_limit="1GiB"), small=False) as client:
+        assert [*client.run(_settings).values()] == [[0.7, 0.9, False]]
+
+
 def test_threads__as_many_as_asked_for():
     with connect(ClusterOptions("threads", workers=3), small=True):
         assert dask.config.get("scheduler") == "threads"

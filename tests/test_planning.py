@@ -12,7 +12,7 @@ from dasksom.cluster import ClusterOptions, connect, count_tasks
 from dasksom.config import load_config
 from dasksom.errors import InputError
 from dasksom.passes import pass_tasks, reduce_chunks
-from dasksom.planning import TABLE_BYTES, check_fits, describe, plan_run
+from dasksom.planning import CHUNK_COLORS, TABLE_BYTES, check_fits, describe, plan_run
 from dasksom.probing import TASK_SECONDS, Probe, estimate, probe
 
 MIB = 1 << 20
@@ -76,7 +76,9 @@ def test_plan__memory_is_the_documented_formula():
     assert four.worker_bytes - one.worker_bytes == (8 + 12) * 1024 * 1024  # one chunk is not added up
     assert plan(chunk=512).worker_bytes - one.worker_bytes == TABLE_BYTES
     many, pixels = plan((32_768, 32_768, 3), 2048), 2048 * 2048
-    assert many.worker_bytes - one.worker_bytes == 8 * 16 * pixels + 12 * 2**24 + (pixels - 512 * 512) * (3.5 * 3 + 20)
+    assert many.worker_bytes - one.worker_bytes == (
+        8 * 16 * CHUNK_COLORS + 12 * 2**24 + (pixels - 512 * 512) * (3.5 * 3 + 20)
+    )
     gray = plan((32_768, 32_768, 1), 2048)
     assert gray.worker_bytes < 400 * MIB + TABLE_BYTES + pixels * 24
     assert plan(kept=True, workers=4).worker_bytes - plan(workers=4).worker_bytes == 4096 * 4096 * 3 // 4

@@ -54,7 +54,12 @@ def _worker_settings(worker_memory: int) -> dict[str, Any]:
         # after this a worker that has not come back is given up, and another one takes its place
         "distributed.deploy.lost-worker-timeout": ("15s", "5s"),
     }
-    return {key: value for key, (default, value) in ours.items() if dask.config.get(key, None) == default}
+    users = dask.config.collect()  # files and environment, without dask's own values
+    return {
+        key: value
+        for key, (default, value) in ours.items()
+        if dask.config.get(key, None) == default and dask.config.get(key, None, config=users) is None
+    }
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from benchmarks.palettes import palettes
 from benchmarks.peers import peers
 from benchmarks.photograph import photograph
 from benchmarks.pictures import pictures
+from benchmarks.reports import report
 from benchmarks.search import search
 from benchmarks.tools import tools
 from benchmarks.viewing import view
@@ -53,6 +54,7 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "plan": lambda sizes, folder: rows_of(plan(folder, *(([(256, 64, "f4")],) if sizes.toy else ()))),
     "limit": lambda sizes, folder: rows_of(limit(folder, *((1,) if sizes.toy else ()))),
     "photograph": photograph,
+    "report": report,
     "view": view,
     "exact": exact,
 }

@@ -1,0 +1,26 @@
+"""The report of a run over the mosaic, against the run alone."""
+
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.measuring import GRID, Row, Sizes, shown, timed
+from dasksom.image import write_mosaic
+
+
+def report(sizes: Sizes, folder: Path) -> list[Row]:
+    """Run the command line with `--report` and without, in turns."""
+    mosaic, output, page = folder / "mosaic.zarr", folder / "out.zarr", folder / "out.report.html"
+    write_mosaic(mosaic, side=sizes.side)
+    grid = f"{GRID[0]}x{GRID[1]}"
+    command = [sys.executable, "-m", "dasksom", "quantize", str(mosaic), str(output), "--grid", grid, "--overwrite"]
+
+    def run(*more: str) -> None:
+        subprocess.run([*command, *more], check=True, capture_output=True)
+
+    run("--report")  # compiles
+    told, alone = timed(lambda: run("--report"), run, repeats=sizes.repeats)
+    share = statistics.median(told) / statistics.median(alone) - 1
+    size = f"page of {page.stat().st_size / 1e6:.1f} MB"
+    return [Row("what a report adds to a run", share, "<= 0.15", f"{shown(told)} / {shown(alone)}; {size}")]
