@@ -62,7 +62,9 @@ def test_auto__starts_workers_where_they_are_asked_for():
 
 
 def _settings():
-    return [dask.config.get(f"distributed.worker.{name}") for name in ("memory.spill", "memory.pause", "profile.enabled")]
+    return [
+        dask.config.get(f"distributed.worker.{name}") for name in ("memory.spill", "memory.pause", "profile.enabled")
+    ]
 
 
 def test_settings_of_our_workers__a_users_own_stay_though_they_are_dasks(monkeypatch):
