@@ -49,7 +49,8 @@ class Suspicion:
         """Note what tasks a worker has, each time that it is given one or has done one, and what it goes on with.
 
         A worker begins with what has the least priority number of what it has just then, and ends what it has begun
-        before it takes what is more urgent but came later.
+        before it takes what is more urgent but came later. What it ended in its last two milliseconds it may not have
+        told any more: that is blamed, and cleared when it is done elsewhere.
         """
         at = self._at.setdefault(address, set())
         at.intersection_update([task.key for task in tasks])
