@@ -74,17 +74,29 @@ export function link(first, second) {
 }
 
 // Zooms by steps, also by those that are asked for while an earlier one is still shown.
-export function makeZoom(map) {
-  let wanted = null;
+export function makeZoom(map, follower) {
+  let wanted = null, moving = false;
   const go = zoom => {
     wanted = Math.min(map.getMaxZoom(), Math.max(map.getMinZoom(), zoom));
+    moving ||= wanted !== map.getZoom();  // it begins in the next frame
     map.setZoom(wanted);
   };
+  map.on("zoomanim", () => { moving = true; });
   map.on("zoomend", () => {
+    moving = false;
     if (wanted !== null && map.getZoom() !== wanted) setTimeout(() => wanted !== null && map.setZoom(wanted));
     else wanted = null;
   });
-  return { by: steps => go((wanted ?? map.getZoom()) + steps), to: go };
+  return {
+    by: steps => go((wanted ?? map.getZoom()) + steps),
+    to: go,
+    // Leaflet forgets what else is asked of a map that zooms.
+    instead(action) {
+      wanted = null;
+      if (moving || map.zooms || follower?.zooms) setTimeout(() => this.instead(action), 20);
+      else action();
+    },
+  };
 }
 
 // A bar between two images that lie on each other: dragged, or moved by arrow keys.

@@ -74,8 +74,8 @@ function showImages(about, look) {
   const [main, other] = panes, whole = L.latLngBounds([[0, 0], [about.height, about.width]]);
   const views = { about, panes, main, onPixel: () => {} };
 
-  views.fit = () => main.map.fitBounds(whole, { animate: false, padding: [8, 8] });
-  views.zoom = makeZoom(main.map);
+  views.zoom = makeZoom(main.map, other?.map);
+  views.fit = () => views.zoom.instead(() => main.map.fitBounds(whole, { animate: false, padding: [8, 8] }));
   views.actual = () => views.zoom.to(-Math.log2(density));
   views.setMode = mode => {
     at("views").dataset.mode = mode;
