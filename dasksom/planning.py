@@ -42,7 +42,7 @@ from dasksom.quantization import TABLE_PIXELS
 RESERVED_BYTES = 400 << 20
 TABLE_BYTES = 288 << 20
 CHUNK_COLORS = 1_300_000
-"""Different colors of a chunk: more than any photograph has."""
+"""Different colors of a chunk, at most: photographs have less."""
 LISTED_BYTES = 8
 """Of each color that a chunk has."""
 ADDED_BYTES = 12
