@@ -1,6 +1,7 @@
 """The labels of 8-bit colors through a table of all colors."""
 
 import threading
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +15,7 @@ from dasksom.som.samples import Samples
 from dasksom.som.search import Search
 
 BLOCK = 1 << 18
-"""Colors whose labels are searched together where no cells help."""
+"""Samples whose new colors are searched together."""
 
 
 def by_cells(search: Search) -> bool:
@@ -22,21 +23,55 @@ def by_cells(search: Search) -> bool:
     return search.metric == "euclidean" and search.color_space == "rgb"
 
 
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """Labels of colors by their numbers."""
+
+    labels: NDArray[Any]
+    known: NDArray[np.bool_] | None
+    """Whose labels are there; None: all."""
+
+
 @lru_cache(maxsize=2)
-def _lookup_table(weights: bytes, bands: int, search: Search) -> NDArray[Any]:
+def _lookup_table(weights: bytes, bands: int, search: Search) -> _Table:
     codebook = np.frombuffer(weights).reshape(-1, bands)
-    numbers = np.arange(256**bands, dtype=np.uint32)
     smallest = np.min_scalar_type(len(codebook) - 1)
     if by_cells(search):
-        return match_colors(into_cells(numbers, bands), codebook).astype(smallest)
-    table = np.empty(len(numbers), smallest)
-    for start in range(0, len(numbers), BLOCK):
-        colors = colors_of(numbers[start : start + BLOCK], bands)
-        table[start : start + BLOCK] = search.best(search.convert(Samples(colors, None, None), colors.dtype), codebook)
-    return table
+        numbers = np.arange(256**bands, dtype=np.uint32)
+        return _Table(match_colors(into_cells(numbers, bands), codebook).astype(smallest), None)
+    return _Table(np.zeros(256**bands, smallest), np.zeros(256**bands, np.bool_))
 
 
 _filling = threading.Lock()
+
+
+@kernel
+def _list_unknown(samples: Any, numbers: Any, known: Any, found: Any) -> int:
+    """Write the number of each new color to `found`, once; tell how many there are. All stay unknown."""
+    count = 0
+    for i in range(samples.shape[0]):
+        number = numbers[0, samples[i, 0]]
+        for band in range(1, samples.shape[1]):
+            number |= numbers[band, samples[i, band]]
+        if not known[number]:
+            known[number] = True
+            found[count] = number
+            count += 1
+    for i in range(count):
+        known[found[i]] = False
+    return count
+
+
+def _add_unknown(table: _Table, samples: NDArray[np.uint8], codebook: NDArray[np.float64], search: Search) -> None:
+    """Search the units of colors that were not met before."""
+    bands = samples.shape[1]
+    found = np.empty(BLOCK, np.uint32)
+    for start in range(0, len(samples), BLOCK):
+        new = found[: _list_unknown(samples[start : start + BLOCK], color_numbers(bands), table.known, found)]
+        if len(new):
+            colors = colors_of(new, bands)
+            table.labels[new] = search.best(search.convert(Samples(colors, None, None), colors.dtype), codebook)
+            table.known[new] = True  # type: ignore[index]
 
 
 @kernel
@@ -56,9 +91,9 @@ def _look_up(samples: Any, numbers: Any, table: Any, labels: Any) -> None:
 def look_up_labels(samples: NDArray[np.uint8], codebook: NDArray[np.float64], search: Search) -> NDArray[Any]:
     """Find the best-matching unit of each sample through a table of all colors.
 
-    The table depends on the codebook and the search alone, so every process fills its own (0.1 s for 256 units by
-    cells, else some seconds) and keeps it for its next chunk; nothing but the codebook travels, and no worker's death
-    can lose it.
+    The table depends on the codebook and the search alone, so every process fills its own and keeps it for its next
+    chunk; nothing but the codebook travels, and no worker's death can lose it. By cells it is filled at once (0.1 s
+    for 256 units), else with the colors that occur, as they come.
 
     Parameters
     ----------
@@ -74,6 +109,8 @@ def look_up_labels(samples: NDArray[np.uint8], codebook: NDArray[np.float64], se
     bands = samples.shape[1]
     with _filling:
         table = _lookup_table(np.ascontiguousarray(codebook, np.float64).tobytes(), bands, search)
-    labels = np.empty(len(samples), table.dtype)
-    _look_up(samples, color_numbers(bands), table, labels)
+        if table.known is not None:
+            _add_unknown(table, samples, codebook, search)
+    labels = np.empty(len(samples), table.labels.dtype)
+    _look_up(samples, color_numbers(bands), table.labels, labels)
     return labels

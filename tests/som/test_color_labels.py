@@ -29,7 +29,7 @@ def test_look_up_labels__of_any_search_are_those_of_its_samples(pixels, metric, 
     assert np.array_equal(look_up_labels(some, codebook, search), expected)
 
 
-def test_look_up_labels__in_a_color_space(pixels, monkeypatch):
+def test_look_up_labels__in_a_color_space(pixels):
     search = Search(precision="float64", color_space="lab")
     drawn = Samples(pixels[::97][:5], None, None)
     codebook = search.convert(drawn, pixels.dtype).values
@@ -38,3 +38,23 @@ def test_look_up_labels__in_a_color_space(pixels, monkeypatch):
     assert np.array_equal(labels, expected)
     assert color_labels.by_cells(Search())
     assert not color_labels.by_cells(search)
+
+
+def test_look_up_labels__knows_colors_of_earlier_chunks_and_meets_new_ones(pixels, monkeypatch):
+    monkeypatch.setattr(color_labels, "BLOCK", 1000)
+    search = Search("manhattan", "float64")
+    codebook = np.random.default_rng(1).uniform(0, 255, (300, 3))
+    expected = search.best(Samples(pixels, None, None), codebook)
+    for end in (1, 500, 500, 2500, len(pixels)):
+        assert np.array_equal(look_up_labels(pixels[:end], codebook, search), expected[:end])
+
+
+def test_look_up_labels__after_a_search_that_failed(pixels, monkeypatch):
+    search = Search("chebyshev", "float64")
+    codebook = np.random.default_rng(2).uniform(0, 255, (30, 3))
+    with monkeypatch.context() as failing:
+        failing.setattr(Search, "best", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            look_up_labels(pixels, codebook, search)
+    expected = search.best(Samples(pixels, None, None), codebook)
+    assert np.array_equal(look_up_labels(pixels, codebook, search), expected)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
+from dasksom.som import color_spaces
 from dasksom.som.color_spaces import COLOR_SPACES, from_space, oklab_of_rgb, scale_of, to_space
 
 SPACES = [name for name, space in COLOR_SPACES.items() if space is not None]
@@ -24,6 +25,12 @@ def test_every_space_has_black_at_the_origin_and_grays_on_its_axis(space):
 def test_lab__equals_scikit_images():
     rgb = np.random.default_rng(0).random((500, 3))
     assert np.allclose(to_space(rgb, "lab", 1.0), rgb2lab(rgb), atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [0, 1, color_spaces.BLOCK, 2 * color_spaces.BLOCK + 1])
+def test_to_space__of_any_number_of_colors(n):
+    rgb = np.random.default_rng(0).integers(0, 256, (n, 3), np.uint8)
+    assert np.allclose(to_space(rgb, "lab", 255), rgb2lab(rgb / 255), atol=1e-6)
 
 
 def test_oklab__equals_published_values():
