@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError
 from dasksom.ledger import Ledger, Stored
 from dasksom.passes import Corner, Progress, Steps, chunk_steps, corner_of, map_chunks, run_tasks
-from dasksom.som.color_cells import are_colors
-from dasksom.som.color_labels import by_cells, look_up_labels
+from dasksom.som.color_cells import are_colors, colors_of
+from dasksom.som.color_counts import count_colors
+from dasksom.som.color_labels import look_up_labels
 from dasksom.som.color_spaces import from_space, scale_of
 from dasksom.som.dithering import DITHERED_BANDS, DITHERS, dither_offsets, dithered
 from dasksom.som.gathering import add_up
@@ -25,8 +26,6 @@ from dasksom.som.search import Search
 
 TABLE_PIXELS = 1 << 22
 """Images of 8-bit colors with at least this many pixels are labeled through a table of all 2^24 colors."""
-SLOW_TABLE_PIXELS = 1 << 25
-"""The same where filling the table takes seconds: other metrics and color spaces."""
 Place = tuple[int, int]
 """(y, x) of a chunk's first pixel, or its (height, width)."""
 Encoded = tuple[Place, Place, Any]
@@ -113,8 +112,7 @@ class Labeling:
 
     def through_table(self, image: da.Array) -> bool:
         """Tell whether an image's labels are looked up in a table of all colors."""
-        most = TABLE_PIXELS if by_cells(self.search) else SLOW_TABLE_PIXELS
-        return are_colors(image.dtype, image.shape[-1]) and prod(image.shape[:-1]) >= most
+        return are_colors(image.dtype, image.shape[-1]) and prod(image.shape[:-1]) >= TABLE_PIXELS
 
     def labels(
         self, block: NDArray[Any], corner: Corner, weights: NDArray[Any] | None, through_table: bool
@@ -276,6 +274,14 @@ class _Labeled:
     """Corner of a chunk and what a look at it gave."""
 
 
+def _by_color(samples: Samples, labeling: Labeling) -> tuple[Samples, NDArray[Any]]:
+    """Give each color once, weighted by how many samples have it, and its label: there are fewer to measure."""
+    numbers, counts = count_colors(samples.values)
+    colors = colors_of(numbers, samples.values.shape[1])
+    best, _ = labeling.labels(colors, (0, 0), None, through_table=True)
+    return Samples(colors, counts.astype(np.float64), None), best
+
+
 def _quantize_chunk(
     block: NDArray[Any],
     corner: Corner,
@@ -292,6 +298,8 @@ def _quantize_chunk(
     if measured:
         flat = labels.reshape(-1)
         best = flat if samples.kept is None else flat[samples.kept]
+        if through_table and labeling.dither is None and samples.weights is None:
+            samples, best = _by_color(samples, labeling)
         compared = labeling.search.convert(samples, block.dtype)
         quality = quality_of(labeling.search.gather(compared, labeling.codebook, best), labeling.codebook)
     place = corner[0], corner[1]

@@ -54,6 +54,29 @@ def test_quantize_into__labels_and_quality(photograph, dtype, measured):
         assert quality is None
 
 
+@pytest.mark.parametrize("space", ["rgb", "lab"])
+@pytest.mark.parametrize("weighted", ["none", "masked", "real"])
+@pytest.mark.parametrize("dither", ["none", "bayer"])
+def test_quantize_into__measures_the_same_through_the_table(photograph, space, weighted, dither, monkeypatch):
+    image = da.from_array(photograph, chunks=(150, 600, 3))
+    random = np.random.default_rng(0)
+    weights = {"none": None, "masked": random.random((400, 600, 1)) < 0.4, "real": random.random((400, 600, 1))}[
+        weighted
+    ]
+    if weights is not None:
+        weights = da.from_array(weights, chunks=(150, 600, 1))
+    som = BatchSOM(5, 5, epochs=2, color_space=space).fit(photograph)
+    labeling = som.labeling_for(np.dtype("u1")).dithering(dither, image)
+    found = []
+    for pixels in (0, 1 << 30):
+        monkeypatch.setattr(quantization, "TABLE_PIXELS", pixels)
+        found.append((quantize_into(image, labeling, sink := Gather(), weights=weights), sink))
+    (one, labels), (other, expected) = found
+    assert np.array_equal(_assembled(labels, (400, 600)), _assembled(expected, (400, 600)))
+    for name in ("hits", "squared_errors", "distance", "counts", "offsets", "squared_offset"):
+        assert np.allclose(getattr(one, name), getattr(other, name)), name
+
+
 def test_quantize_into__on_a_cluster(photograph, client):
     image = da.from_array(photograph, chunks=(100, 100, 3))
     codebook = np.random.default_rng(0).uniform(0, 255, (300, 3))
