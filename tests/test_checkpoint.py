@@ -8,9 +8,10 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from dasksom import BatchSOM, InputError, checkpoint, open_image, passes
+from dasksom import BatchSOM, InputError, checkpoint, open_image
 from dasksom.checkpoint import Checkpoint, pack, unpack
 from dasksom.image import write_mosaic
+from dasksom.passes import reducing
 from dasksom.som.quality import Quality
 from dasksom.training import Epoch, MapState
 
@@ -25,7 +26,7 @@ def state():
 def eager(monkeypatch):
     """Keep every state and every window."""
     monkeypatch.setattr(checkpoint, "SECONDS", 0.0)
-    monkeypatch.setattr(passes, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(reducing, "KEEP_SECONDS", 0.0)
 
 
 def test_records_come_back_bit_for_bit(state):

@@ -46,7 +46,6 @@ FLOORS = {
     "regions": 0.5,
     "record": 1.5,  # of a training
     "passes": 0.5,  # knows dask and nothing of images or maps; the floor above runs on it
-    "submission": 0.25,  # of the windows of passes, to dask
     "show": 0.5,  # knows where units sit and how far apart, and neither dask nor files
     "som": 0,
     "image": 0,

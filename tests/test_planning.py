@@ -11,7 +11,6 @@ from dasksom import BatchSOM, pipeline
 from dasksom.cluster import ClusterOptions, connect, count_tasks
 from dasksom.config import load_config
 from dasksom.errors import InputError
-from dasksom.passes import pass_tasks, reduce_chunks
 from dasksom.planning import CHUNK_COLORS, TABLE_BYTES, check_fits, describe, plan_run
 from dasksom.probing import TASK_SECONDS, Probe, estimate, probe
 
@@ -105,22 +104,6 @@ def test_check_fits__names_a_chunk_size_that_does(dtype):
 def test_check_fits__no_chunk_is_small_enough():
     with pytest.raises(InputError, match=r"give each worker 7[0-9]{2}MiB or more"):
         check_fits(plan(), 400 * MIB)
-
-
-@pytest.mark.parametrize(("shape", "chunk"), [((30, 20, 3), 1), ((80, 60, 1), 1)])
-def test_pass_tasks__is_what_a_scheduler_counts(client, shape, chunk):
-    told = image(shape, chunk)
-    with count_tasks(client) as counts:
-        assert reduce_chunks(told, _one, sum) == told.npartitions
-    assert counts.workers == 2
-    assert counts.retries == 0
-    assert counts.tasks == pass_tasks(told)
-    if told.npartitions > 4096:  # small chunks share tasks
-        assert counts.tasks < told.npartitions / 8
-
-
-def _one(block, corner):
-    return 1
 
 
 def test_estimate__adds_up():

@@ -13,11 +13,12 @@ import pytest
 import zarr
 from PIL import Image
 
-from dasksom import DasksomError, InputError, checkpoint, ledger, passes, pipeline, resuming
+from dasksom import DasksomError, InputError, checkpoint, ledger, pipeline, resuming
 from dasksom.config import RunConfig
 from dasksom.image import run_folders, verify
 from dasksom.image.run_folders import run_folder, run_on_disk
 from dasksom.image.zarr_results import ZarrWriter
+from dasksom.passes import reducing
 
 OUTPUTS = ["out.zarr", "out.ome.zarr", "out.tif", "out.png", "out.jpg"]
 
@@ -53,7 +54,7 @@ class Stops:
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch):
     """Keep every state and every window."""
-    for module, name in ((checkpoint, "SECONDS"), (passes, "KEEP_SECONDS"), (ledger, "KEEP_SECONDS")):
+    for module, name in ((checkpoint, "SECONDS"), (reducing, "KEEP_SECONDS"), (ledger, "KEEP_SECONDS")):
         monkeypatch.setattr(module, name, 0.0)
     monkeypatch.setattr(os, "fsync", lambda _: None)  # no power is cut here
 

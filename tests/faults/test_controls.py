@@ -9,16 +9,18 @@ import psutil
 import pytest
 from distributed import Client, as_completed
 
-from dasksom import passes, streaming
+from dasksom import streaming
 from dasksom.cluster import Watch, suspicion
 from dasksom.errors import DasksomError, DeadlyTaskError
+from dasksom.passes import mapping
+from dasksom.passes.submission import current_client
 from tests.faults import harness
 from tests.faults.harness import Moment, Watchdog, hash_of, run, worker
 from tests.faults.test_workers import stop_one
 
 
 def _scattered(value):
-    return passes.current_client().scatter(value, broadcast=True) if hasattr(value, "nbytes") else value
+    return current_client().scatter(value, broadcast=True) if hasattr(value, "nbytes") else value
 
 
 def kill_all():
@@ -31,7 +33,7 @@ def kill_all():
 
 @pytest.mark.slow
 def test_a_scattered_codebook_is_lost_with_its_holders(source, two, tmp_path, monkeypatch):
-    monkeypatch.setattr(passes, "_share", _scattered)
+    monkeypatch.setattr(mapping, "_share", _scattered)
     broken = pytest.raises(DasksomError, match=r"gave the work up|is gone")
     with Watchdog(100), broken:
         run(source, tmp_path / "out.zarr", two.scheduler_address, [(Moment(2, 0.3, 0.0), kill_all)])
@@ -40,7 +42,7 @@ def test_a_scattered_codebook_is_lost_with_its_holders(source, two, tmp_path, mo
 
 def _in_order_of_completion(image, function, combine, *, beside, progress, keeper, **arguments):
     """Add results up as they come, as a first idea would have it."""
-    client, total = passes.current_client(), None
+    client, total = current_client(), None
     grid = image.to_delayed()
     corners = dask.array.core.slices_from_chunks(image.chunks)
     calls = [

@@ -8,8 +8,8 @@ import dask
 import psutil
 import pytest
 
-from dasksom import passes
 from dasksom.cluster.local import TTL_SECONDS
+from dasksom.passes import mapping
 from tests.faults import harness
 from tests.faults.harness import Moment, Watchdog, gone, kill, moments, run, workers_of
 
@@ -77,7 +77,7 @@ def kill_all_holders(cluster):
 @pytest.fixture
 def large_codebook(monkeypatch):
     """A codebook that is the result of a task, as those of more than 1 MiB are."""
-    monkeypatch.setattr(passes, "LITERAL_BYTES", 1024)
+    monkeypatch.setattr(mapping, "LITERAL_BYTES", 1024)
 
 
 @pytest.mark.slow

@@ -12,13 +12,14 @@ import zarr
 from click.testing import CliRunner
 from PIL import Image
 
-from dasksom import checkpoint, ledger, open_image, passes
+from dasksom import checkpoint, ledger, open_image
 from dasksom.cli import cli
 from dasksom.errors import InputError
 from dasksom.image import create_writer, unfinished
 from dasksom.image.locations import locate
 from dasksom.image.remote_publishing import locate_output, run_on_store
 from dasksom.image.unfinished import Unfinished
+from dasksom.passes import reducing
 from tests.image.conftest import SECRET
 
 GRID = ["--grid", "2x3", "--epochs", "2"]
@@ -344,7 +345,7 @@ class _StoppedError(Exception):
 
 @pytest.mark.parametrize("name", ["out.zarr", pytest.param("out.ome.zarr", marks=pytest.mark.slow)])
 def test_resume__goes_on_from_what_is_on_the_store(s3, run, keys, tmp_path, monkeypatch, name):
-    for module, limit in ((checkpoint, "SECONDS"), (passes, "KEEP_SECONDS"), (ledger, "KEEP_SECONDS")):
+    for module, limit in ((checkpoint, "SECONDS"), (reducing, "KEEP_SECONDS"), (ledger, "KEEP_SECONDS")):
         monkeypatch.setattr(module, limit, 0.0)
     photo = tmp_path / "scene.zarr"
     zarr.create_array(
