@@ -31,20 +31,17 @@ def memory_limit() -> int:
     return sum(int(worker["memory_limit"]) for worker in client.scheduler_info(n_workers=-1)["workers"].values())
 
 
-def keep_in_memory(image: da.Array, cache: str) -> da.Array:
-    """Hold an image's chunks in the memory of the cluster, so that later passes need not read them again.
+def keep_with_mask(image: da.Array, mask: da.Array | None, cache: str) -> tuple[da.Array, da.Array | None]:
+    """Hold an image and its mask in the memory of the cluster, so that later passes need not read them again.
 
     Parameters
     ----------
     image : dask array
+    mask : dask array or None
+        May be made of the same file, which is then read once.
     cache : {"auto", "memory", "none"}
         "auto" holds them where a quarter of the workers' memory is then left, below where they begin to write to disk.
     """
-    return keep_with_mask(image, None, cache)[0]
-
-
-def keep_with_mask(image: da.Array, mask: da.Array | None, cache: str) -> tuple[da.Array, da.Array | None]:
-    """Hold an image as `keep_in_memory` does, and what lies beside it, which may be made of the same file."""
     share = float(dask.config.get("distributed.worker.memory.target", 0.6) or 0.6) - HEADROOM
     if cache == "memory" or (cache == "auto" and image.nbytes <= memory_limit() * share):
         with dask.annotate(**OURS):

@@ -4,16 +4,20 @@ from dasksom.passes import memory
 from tests.passes.records import random_image
 
 
-def test_keep_in_memory__by_size_and_by_wish(monkeypatch):
+def _kept(image, cache):
+    return memory.keep_with_mask(image, None, cache)[0]
+
+
+def test_keep_with_mask__by_size_and_by_wish(monkeypatch):
     _, image = random_image()
     lazy = image + 1
-    assert len(memory.keep_in_memory(lazy, "none").dask.layers) > 1
-    assert len(memory.keep_in_memory(lazy, "memory").dask.layers) == 1
+    assert len(_kept(lazy, "none").dask.layers) > 1
+    assert len(_kept(lazy, "memory").dask.layers) == 1
     with dask.config.set({"distributed.worker.memory.target": 0.6}):
         monkeypatch.setattr(memory, "memory_limit", lambda: int(image.nbytes / 0.36))
-        assert len(memory.keep_in_memory(lazy, "auto").dask.layers) > 1
+        assert len(_kept(lazy, "auto").dask.layers) > 1
         monkeypatch.setattr(memory, "memory_limit", lambda: int(image.nbytes / 0.34))
-        assert len(memory.keep_in_memory(lazy, "auto").dask.layers) == 1
+        assert len(_kept(lazy, "auto").dask.layers) == 1
 
 
 def test_memory_limit__is_that_of_the_workers(client):
