@@ -46,7 +46,7 @@ def window_of(results: da.Array, box: Box, combine: Callable[[Sequence[Any]], An
     fused = grouped and len({graph[key].dependencies for key in leaves}) == 1
     root = _grow(graph, leaves, combine, fused)
     tasks = math.ceil(len(leaves) / FAN_IN) if fused else len(leaves)
-    return Window(Delayed(root, graph), len(keys), tasks, partial(_place_of, results.chunks, box, grouped))
+    return Window(Delayed(root, graph), len(keys), tasks, partial(_place_of, results.chunks, box, fused))
 
 
 def _grow(graph: dict[Any, Any], leaves: Sequence[Any], combine: Callable[[Sequence[Any]], Any], fused: bool) -> Any:
@@ -68,11 +68,11 @@ def _grow(graph: dict[Any, Any], leaves: Sequence[Any], combine: Callable[[Seque
     return level[0]
 
 
-def _place_of(chunks: tuple[tuple[int, ...], ...], box: Box, grouped: bool, key: Any) -> str:
+def _place_of(chunks: tuple[tuple[int, ...], ...], box: Box, fused: bool, key: Any) -> str:
     """Say in words what the task of a key works on, in a window of a grid of chunks."""
     name, *at = key if isinstance(key, tuple) else (key,)
     if str(name).startswith("combine-"):
-        if not grouped or at[0]:
+        if not fused or at[0]:
             return "the adding up of results"
         several = [described(chunks, chunk) for chunk in islice(places_in(box), at[1], at[1] + FAN_IN)]
         return f"one of the chunks from {several[0]} to {several[-1]}"
