@@ -22,6 +22,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-dev-shm-usage",  # which is small in containers
 )
 PHONE = 390
 
@@ -45,7 +46,8 @@ def start(folder):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    driver.set_page_load_timeout(60)
+    driver.set_page_load_timeout(120)
+    driver.set_script_timeout(60)
     return driver
 
 
@@ -71,7 +73,7 @@ def asked(browser):
     return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
 
 
-def wait(what, seconds=20):
+def wait(what, seconds=60):
     """Wait until a call gives something true; give it."""
     end = time.monotonic() + seconds
     while not (found := what()):

@@ -3,12 +3,15 @@
 import dask
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from skimage import data
 
+from dasksom.image import publishing
 from tests import browsing
 
-settings.register_profile("dasksom", deadline=None)  # machines are busy at times
+BUSY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # as machines are at times
+settings.register_profile("dasksom", **BUSY, derandomize=True, database=None)
+settings.register_profile("explore", **BUSY)  # --hypothesis-profile explore: other examples each time
 settings.load_profile("dasksom")
 
 
@@ -28,6 +31,14 @@ def pytest_collection_modifyitems(config, items):
 def _threads():
     """Compute on two threads unless a test says otherwise, whatever the machine."""
     with dask.config.set(scheduler="threads", num_workers=2):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sweep_soon():
+    """Do not wait for what tasks still write when something is deleted, which most tests have none of."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publishing, "SWEEP_PAUSE_SECONDS", 0.005)
         yield
 
 

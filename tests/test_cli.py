@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -343,7 +344,7 @@ def test_the_number_of_workers_does_not_change_the_chunks(folder, monkeypatch):
 
 def test_interrupted_while_writing__sweeps_up(folder, monkeypatch):
     """Tasks may go on writing for a moment after the run has failed."""
-    import threading
+    writers = []
 
     def burst(image, codebook, sink, **_):
         def write_on():
@@ -351,14 +352,17 @@ def test_interrupted_while_writing__sweeps_up(folder, monkeypatch):
                 time.sleep(0.02)
                 sink.encode(np.zeros((400, 600), np.uint8), (0, 0))
 
-        threading.Thread(target=write_on).start()
+        writers.append(threading.Thread(target=write_on))
+        writers[0].start()
         raise KeyboardInterrupt
 
     monkeypatch.setattr("dasksom.runs.quantize_into", burst)
+    monkeypatch.setattr("dasksom.image.publishing.SWEEP_PAUSE_SECONDS", 0.2)
     monkeypatch.setattr("threading.excepthook", lambda _: None)  # its folder is taken from under it
     before = names(folder)
     assert run("quantize", "photo.png", "out.zarr")[0] == 130
-    time.sleep(1)
+    writers[0].join(30)
+    assert not writers[0].is_alive()
     assert names(folder) == before
 
 

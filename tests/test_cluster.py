@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import socket
@@ -20,8 +21,12 @@ def _total():
 
 def _children():
     """Give the processes that were started here, Python's own helper aside (it lives as long as this process)."""
-    running = [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
-    return {child.pid for child in running if "resource_tracker" not in " ".join(child.cmdline())}
+    found = set()
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ends just now
+            if child.status() != psutil.STATUS_ZOMBIE and "resource_tracker" not in " ".join(child.cmdline()):
+                found.add(child.pid)
+    return found
 
 
 @pytest.mark.parametrize("name", ["threads", "local"])
@@ -36,10 +41,12 @@ def test_a_cluster_of_this_machine_computes_and_stops(name):
 
 
 def _listening(process):
-    children = process.children(recursive=True)
-    family = [process, *(child for child in children if child.status() != psutil.STATUS_ZOMBIE)]
-    connections = [connection for one in family for connection in one.net_connections("inet")]
-    return {connection.laddr.ip for connection in connections if connection.status == psutil.CONN_LISTEN}
+    found = set()
+    for one in (process, *process.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):  # one that an earlier test has ended
+            connections = one.net_connections("inet")
+            found |= {connection.laddr.ip for connection in connections if connection.status == psutil.CONN_LISTEN}
+    return found
 
 
 def test_local__listens_on_loopback_alone():

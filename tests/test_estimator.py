@@ -10,6 +10,7 @@ from sklearn.cluster import KMeans
 
 import dasksom
 from dasksom import BatchSOM, InputError
+from dasksom.cluster import count_tasks
 from dasksom.som.color_spaces import COLOR_SPACES, to_space
 from dasksom.som.lattice import TOPOLOGIES, Lattice
 from dasksom.som.metric import METRICS
@@ -133,16 +134,16 @@ def test_predict__through_the_table_gives_the_labels_of_the_search(photograph, m
 
 
 def test_numpy_arrays_stay_off_the_cluster(photograph, client):
-    before = client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter)
-    BatchSOM(2, 2, epochs=2).fit(photograph).predict(photograph)
-    assert client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter) == before
+    with count_tasks(client) as counts:
+        BatchSOM(2, 2, epochs=2).fit(photograph).predict(photograph)
+    assert counts.tasks == 0
 
 
 def test_dask_arrays_run_on_the_current_client(photograph, client: Client):
     image = da.from_array(photograph, chunks=(100, 600, 3))
-    before = client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter)
-    BatchSOM(2, 2, epochs=2).fit(image)
-    assert client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.transition_counter) > before
+    with count_tasks(client) as counts:
+        BatchSOM(2, 2, epochs=2).fit(image)
+    assert counts.tasks > 0
 
 
 def test_save_and_load__give_the_same_labels(photograph, tmp_path):

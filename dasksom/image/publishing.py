@@ -19,6 +19,8 @@ from dasksom.image.zarr_stores import is_zarr
 
 SWEEP_SECONDS = 10.0
 """How long to try to delete an unfinished output that is still being written to."""
+SWEEP_PAUSE_SECONDS = 0.2
+"""How long to wait for what is written meanwhile before it is looked for."""
 
 
 def check_output(
@@ -162,6 +164,6 @@ def remove(path: Path) -> None:
         deadline = time.monotonic() + SWEEP_SECONDS
         while path.exists() and time.monotonic() < deadline:
             shutil.rmtree(path, ignore_errors=True)
-            time.sleep(0.2)
+            time.sleep(SWEEP_PAUSE_SECONDS)
     else:
         path.unlink(missing_ok=True)

@@ -7,6 +7,12 @@ from dasksom import open_image
 from tests.faults import harness
 
 
+@pytest.fixture(autouse=True)
+def _others(monkeypatch):
+    """Leave the workers of clusters alone that were there before."""
+    monkeypatch.setattr(harness, "OTHERS", {one.pid for one in harness.workers_of()})
+
+
 @pytest.fixture(scope="session")
 def source(tmp_path_factory):
     """An image of 128 chunks of uint16, streamed."""

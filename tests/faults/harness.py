@@ -165,12 +165,18 @@ def run(source, output, cluster, faults=(), *, grid="12x12", cache="none", chunk
 # ----------------------------------------------------------------------------------------------------------- processes
 
 
+OTHERS = set()
+"""Workers that this process had before the test: those of a cluster that tests elsewhere share."""
+
+
 def workers_of(pid=None):
     """Give the worker processes that a process has started, those that still begin included."""
     found = []
     for child in psutil.Process(pid).children(recursive=True):
         try:
-            if "spawn_main" in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
+            if child.pid in OTHERS or child.status() == psutil.STATUS_ZOMBIE:
+                continue
+            if "spawn_main" in " ".join(child.cmdline()):
                 found.append(child)
         except psutil.Error:
             continue
@@ -185,15 +191,36 @@ def kill(process, sign=signal.SIGKILL):
 
 def gone(process):
     """See a process go that was sent such a signal."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        try:
-            if process.status() == psutil.STATUS_ZOMBIE:
-                return process.pid
-        except psutil.NoSuchProcess:
+        if is_gone(process):
             return process.pid
         time.sleep(0.005)
     raise AssertionError(f"{process} is still there")
+
+
+def is_gone(process):
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # between the two questions
+        return True
+
+
+def address_of(cluster, process):
+    """Give the address of a worker of a cluster that this process has started; None while it begins."""
+    there = [(one.worker_address, one.process) for one in list(cluster.workers.values())]
+    return next((address for address, one in there if one is not None and one.pid == process.pid), None)
+
+
+def kill_of(cluster, process):
+    """Kill a worker of a cluster of this process, and see its scheduler miss it: the run may have ended by then."""
+    address = address_of(cluster, process)
+    kill(process)
+    deadline = time.monotonic() + 30
+    while address in cluster.scheduler.workers:
+        assert time.monotonic() < deadline, f"the scheduler does not miss {address}"
+        time.sleep(0.002)
+    return process.pid
 
 
 class Watchdog:

@@ -2,6 +2,7 @@
 
 import random
 import signal
+import threading
 from contextlib import suppress
 
 import dask
@@ -66,7 +67,7 @@ def test_sums_in_order_of_completion_have_other_bits(images, two, monkeypatch):
 @pytest.mark.slow
 def test_a_cluster_that_gives_up_at_once_does_not_survive_a_kill(source, two, tmp_path):
     two.scheduler.allowed_failures = 0
-    faults = [(Moment(2, 0.2, 0.02), kill_all)]
+    faults = [(Moment(2, 0.2, 0.0), kill_all)]  # at once, while they are at what was submitted before
     with Watchdog(100), pytest.raises(DeadlyTaskError, match="a worker died"):
         run(source, tmp_path / "out.zarr", two.scheduler_address, faults, cache="memory")
 
@@ -88,11 +89,12 @@ def test_a_hung_worker_holds_up_a_cluster_that_does_not_look(source, two, tmp_pa
 
     def fault():
         stopped.append(stop_one())
+        timer = threading.Timer(20, stopped[0].resume)
+        timer.daemon = True
+        timer.start()
         return stopped[0].pid
 
-    timer = harness.threading.Timer(20, lambda: stopped[0].resume())
-    with Watchdog(100):
-        timer.start()
+    with Watchdog(150):
         done = run(source, tmp_path / "out.zarr", two.scheduler_address, [(Moment(2, 0.2, 0.0), fault)])
     assert done.seconds > 15
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.faults import harness
-from tests.faults.harness import Command, epochs_in, fingerprint, kill, quantizing, worker, workers_of
+from tests.faults.harness import Command, epochs_in, fingerprint, is_gone, kill, quantizing, worker, workers_of
 
 PROXY = """
 import asyncio, sys
@@ -83,14 +83,14 @@ def test_a_killed_nanny(source, undisturbed, scheduler, tmp_path):
         (orphan,) = workers_of(nanny.process.pid)
         nanny.process.kill()
         nanny.process.wait(5)
-        assert seconds_to_end(orphan, 5) < 5
+        assert seconds_to_end(orphan, 20) < 20
         assert command.finish(90) == 0
     assert fingerprint(tmp_path / "out.zarr") == undisturbed.bytes
 
 
 def seconds_to_end(process, most):
     began = time.monotonic()
-    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE and time.monotonic() - began < most:
+    while not is_gone(process) and time.monotonic() - began < most:
         time.sleep(0.02)
     return time.monotonic() - began
 

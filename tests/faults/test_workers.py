@@ -11,13 +11,13 @@ import pytest
 from dasksom.cluster.local import TTL_SECONDS
 from dasksom.passes import mapping
 from tests.faults import harness
-from tests.faults.harness import Moment, Watchdog, gone, kill, moments, run, workers_of
+from tests.faults.harness import Moment, Watchdog, gone, kill_of, moments, run, workers_of
 
 
-def kill_one(seed):
+def kill_one(cluster, seed):
     """Give a fault: a worker, chosen by a seed, is killed."""
     draw = random.Random(seed)  # noqa: S311
-    return lambda: kill(draw.choice(sorted(workers_of(), key=lambda one: one.pid)))
+    return lambda: kill_of(cluster, draw.choice(sorted(workers_of(), key=lambda one: one.pid)))
 
 
 def check_killed(done, kills, undisturbed):
@@ -33,7 +33,7 @@ def check_killed(done, kills, undisturbed):
 )
 def test_a_killed_worker(moment, source, undisturbed, two, tmp_path):
     with Watchdog(100):
-        done = run(source, tmp_path / "out.zarr", two.scheduler_address, [(moment, kill_one(1))])
+        done = run(source, tmp_path / "out.zarr", two.scheduler_address, [(moment, kill_one(two, 1))])
     check_killed(done, 1, undisturbed)
 
 
@@ -46,7 +46,7 @@ def test_killed_workers__20_of_20(source, undisturbed, two, tmp_path):
             deadline = time.monotonic() + 30
             while len(two.scheduler.workers) < 2 and time.monotonic() < deadline:
                 time.sleep(0.05)
-            done = run(source, tmp_path / f"{seed}.zarr", two.scheduler_address, [(moment, kill_one(seed))])
+            done = run(source, tmp_path / f"{seed}.zarr", two.scheduler_address, [(moment, kill_one(two, seed))])
         check_killed(done, 1, undisturbed)
         extra.append(done.seconds - usual.seconds)
     print(f"20 of 20 identical; extra seconds: at most {max(extra):.1f}, mean {sum(extra) / 20:.1f}")
@@ -55,16 +55,17 @@ def test_killed_workers__20_of_20(source, undisturbed, two, tmp_path):
 
 def holders_of_codebook(cluster):
     """Give the addresses of the workers that hold a codebook, which is the result of a task where it is large."""
-    held = [task for key, task in cluster.scheduler.tasks.items() if str(key).startswith("array-")]
-    return {worker.address for task in held for worker in task.who_has or ()}
+    tasks = list(cluster.scheduler.tasks.items())  # another thread's
+    held = [task for key, task in tasks if str(key).startswith("array-")]
+    return {worker.address for task in held for worker in list(task.who_has or ())}
 
 
 def kill_all_holders(cluster):
     def fault():
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 30
         while not (addresses := holders_of_codebook(cluster)) and time.monotonic() < deadline:
             time.sleep(0.001)
-        pids = [nanny.process.pid for nanny in cluster.workers.values() if nanny.worker_address in addresses]
+        pids = [nanny.process.pid for nanny in list(cluster.workers.values()) if nanny.worker_address in addresses]
         assert pids, f"nobody holds the codebook: {sorted(map(str, cluster.scheduler.tasks))[:20]}"
         everybody = [psutil.Process(pid) for pid in pids]
         for process in everybody:
@@ -94,7 +95,7 @@ def stop_one():
     """Let a worker hang for ever."""
     process = workers_of()[0]
     process.send_signal(signal.SIGSTOP)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while process.status() != psutil.STATUS_STOPPED and time.monotonic() < deadline:
         time.sleep(0.01)
     assert process.status() == psutil.STATUS_STOPPED
@@ -122,17 +123,19 @@ def strike(cluster, seed, workers):
 
     def there():
         addresses = set(cluster.scheduler.workers)
-        found = [one for one in list(cluster.workers.values()) if one.process and one.worker_address in addresses]
-        return sorted({one.process.pid for one in found if one.process.pid} - struck)  # it may not be known yet
+        found = [(one.worker_address, one.process) for one in list(cluster.workers.values())]
+        pids = {process.pid for address, process in found if process is not None and address in addresses}
+        return sorted(pids - struck - {None})  # it may not be known yet
 
     def fault():
         deadline = time.monotonic() + 60
-        while len(there()) < 2 and time.monotonic() < deadline:
+        while len(found := there()) < 2:
+            assert time.monotonic() < deadline, "no others come"
             cluster.scale(workers)
             time.sleep(0.1)
-        pid = draw.choice(there())
+        pid = draw.choice(found)
         struck.add(pid)
-        return kill(psutil.Process(pid))
+        return kill_of(cluster, psutil.Process(pid))
 
     return fault
 

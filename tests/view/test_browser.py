@@ -48,9 +48,26 @@ def state(browser):
     return browser.execute_script("return document.documentElement.dataset.state")
 
 
+LOOK = """
+const done = arguments[0];
+const places = [...document.querySelectorAll('.leaflet-map-pane, .leaflet-proxy, .leaflet-layer *')];
+requestAnimationFrame(() => setTimeout(() => done([
+    document.documentElement.dataset.state, document.getElementById('zoom').textContent,
+    document.querySelectorAll('.leaflet-zoom-anim, .leaflet-pan-anim').length, places.length,
+    places.map(one => one.style.transform).join(),
+]), 60))"""
+"""What moves or is still to come, one frame and a moment of the page's own time from now."""
+
+
 def settled(browser, wanted="ready"):
-    wait(lambda: state(browser) == wanted)
-    time.sleep(0.1)  # one frame more
+    """Wait until a page is in a state, and nothing of it has moved for a while."""
+    looks = []
+
+    def still():
+        looks.append(browser.execute_async_script(LOOK))
+        return looks[-1][0] == wanted and not looks[-1][2] and looks[-3:] == 3 * looks[-1:]
+
+    wait(still)
 
 
 def show(browser, viewer, width=DESK, height=900, **screen):
@@ -61,7 +78,6 @@ def show(browser, viewer, width=DESK, height=900, **screen):
 
 def press(browser, *keys):
     ActionChains(browser).send_keys(*keys).perform()
-    time.sleep(0.4)  # an animation's length
     settled(browser)
 
 
@@ -102,7 +118,6 @@ def pinch(browser, x, y, near, far, steps=8):
         time.sleep(0.03)
     browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     touch(browser, False)
-    time.sleep(0.6)
     settled(browser)
 
 
@@ -182,7 +197,6 @@ def test_zoom__by_wheel_moves_both(browser, viewer):
     actions = ActionChains(browser)
     actions.w3c_actions.wheel_action.scroll(*place, delta_y=-300)
     actions.perform()
-    time.sleep(0.6)
     settled(browser)
     assert float(text(browser, "#zoom").split()[0]) > 1.3 * shown
     after = [hover(browser, *middle(browser, f"#{name} .map")) for name in ("original", "rebuilt")]
@@ -327,7 +341,6 @@ def test_phone__of_dense_pixels_shows_all_of_them(browser, viewer, images):
     show(browser, viewer, PHONE, 844, density=2)
     assert find(browser, "#views").get_attribute("data-mode") == "swipe"
     find(browser, "#actual").click()
-    time.sleep(0.4)
     settled(browser)
     assert text(browser, "#zoom") == "100 %"
     find(browser, "#modes label:nth-of-type(4)").click()

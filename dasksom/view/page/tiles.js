@@ -86,6 +86,7 @@ export function tileLayer(kind, about, look, events, density) {
 
   async function load(entry) {
     entry.loading = true;
+    events.dispatchEvent(new CustomEvent("state"));
     const { x, y, z } = entry.coords, lit = look.lit;
     try {
       const found = await own.fetch(about, `${-z - shift}/${y}/${x}`, lit, entry.stop.signal);

@@ -321,6 +321,7 @@ function watch(views) {
       setState("partial");
       timer ??= setTimeout(look, 300);
     } else if (any("waits")) {
+      if (root.dataset.state === "lost") return;  // until something has come
       setState("loading");
       at("status").textContent = "Loading …";
     } else {
