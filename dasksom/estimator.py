@@ -19,9 +19,9 @@ from dasksom.checkpoint import STATE, Checkpoint, Throttled
 from dasksom.color_table import has_color_table
 from dasksom.errors import InputError
 from dasksom.image.palette_files import write_palette
+from dasksom.labeling import Labeling, distances_to, labels_of, rebuild
 from dasksom.parameters import check_parameters, lattice_of
 from dasksom.passes import Keeper, Progress
-from dasksom.quantization import Labeling, distances_to, labels_of, rebuild
 from dasksom.som.codebook import Codebook
 from dasksom.som.color_spaces import from_space, scale_of, to_space
 from dasksom.som.initialization import INITIALIZATIONS

@@ -37,10 +37,10 @@ from dasksom.image import (
     shown,
     unfinished_run,
 )
+from dasksom.labeling import check_dither
 from dasksom.loading import codebook_at, from_codebook
 from dasksom.planning import Plan, check_fits
 from dasksom.probing import Probe, probe
-from dasksom.quantization import check_dither
 from dasksom.resuming import begin, begun, check_unchanged, config_of, has_written, how_of, trouble_in_words
 from dasksom.runs import SMALL_BYTES, Run, Summary, Watcher, plan_of
 

@@ -36,8 +36,8 @@ from dask.utils import format_bytes
 from dasksom.color_table import has_color_table
 from dasksom.errors import DeadlyTaskError, InputError
 from dasksom.estimator import BatchSOM
+from dasksom.labeling import TABLE_PIXELS
 from dasksom.passes import FAN_IN, chunk_count, pass_tasks
-from dasksom.quantization import TABLE_PIXELS
 
 RESERVED_BYTES = 400 << 20
 TABLE_BYTES = 288 << 20

@@ -231,8 +231,7 @@ class Run:
                 weights=as_weights(self.image, self.mask),
                 measured=measured,
                 progress=self._progress,
-                look=None if overview is None else overview.look,
-                note=None if overview is None else overview.note,
+                observer=overview,
                 ledger=ledger,
             )
         self.summary.quality = quality or self.summary.quality

@@ -19,7 +19,7 @@ facts, loading, outputs, planning
 config, estimator, minisom
 training_samples
 checkpoint, compared_colors, quantization, record
-arrays, color_table, comparison, ledger, overview, parameters, readability, sampling, streaming, training
+arrays, color_table, comparison, labeling, ledger, overview, parameters, readability, sampling, streaming, training
 passes, show
 submission
 cluster, image, som
