@@ -39,10 +39,10 @@ from dasksom.image import (
 )
 from dasksom.labeling import check_dither
 from dasksom.loading import codebook_at, from_codebook
-from dasksom.planning import Plan, check_fits
+from dasksom.planning import Plan, check_fits, plan_run
 from dasksom.probing import Probe, probe
 from dasksom.resuming import begin, begun, check_unchanged, config_of, has_written, how_of, trouble_in_words
-from dasksom.runs import SMALL_BYTES, Run, Summary, Watcher, plan_of
+from dasksom.runs import SMALL_BYTES, Run, Summary, Watcher
 
 CHUNK_BYTES = 64 << 20
 """Largest decoded chunk where memory allows."""
@@ -364,7 +364,7 @@ def forecast(source: str, output: str, config: RunConfig, *, probed: bool = True
     image = picture.pixels
     _check_output_format(output, picture, som.units, config)
     there = expected_workers(config.cluster.as_options(), small=image.nbytes <= SMALL_BYTES)
-    plan = plan_of(image, som, config, there, trains=True, writes=True)
+    plan = plan_run(image, som, config, there, trains=True, writes=True)
     check_fits(plan, there.memory)
     suffix = "".join(Path(output).suffixes[-2:]) if output.endswith(".ome.zarr") else Path(output).suffix
     found = probe(image, som, suffix, config.output.image) if probed else None
