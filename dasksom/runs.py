@@ -103,6 +103,20 @@ class Summary:
         }
 
 
+def untrained(config: RunConfig) -> BatchSOM:
+    """Make the map that a run trains, with its parameters checked.
+
+    Raises
+    ------
+    InputError
+    """
+    given = config.map.model_dump(exclude={"grid", "seed", "refine"})
+    refine = config.map.refine or 0
+    som = BatchSOM(*config.map.grid, cache="none", random_state=config.map.seed, refine=refine, **given)
+    som.check_parameters()
+    return som
+
+
 class Run:
     """An open image on a running cluster, with a clock and a watcher."""
 

@@ -13,8 +13,9 @@ __main__
 cli
 looking, running
 demo, options, terminal
-pipeline, reporting, view
-probing, resuming, runs
+applying
+forecasting, pipeline, reporting, view
+holding, opening, probing, resuming, runs
 facts, loading, outputs, planning
 config, estimator, minisom
 training_samples

@@ -11,6 +11,7 @@ from dasksom import BatchSOM, pipeline
 from dasksom.cluster import ClusterOptions, Workers, connect, count_tasks
 from dasksom.config import RunConfig, load_config
 from dasksom.errors import InputError
+from dasksom.forecasting import forecast
 from dasksom.passes import pass_tasks, reduce_chunks
 from dasksom.planning import CHUNK_COLORS, TABLE_BYTES, check_fits, describe, plan_run
 from dasksom.probing import TASK_SECONDS, Probe, estimate, probe
@@ -159,7 +160,7 @@ def test_run__what_cannot_fit_is_refused_before_a_pixel_is_read(tmp_path):
     given = {"map": {"epochs": 1}, "cluster": {"name": "local", "workers": 1, "memory_limit": "1GiB"}}
     config = load_config(None, {**given, "input": {"fill_missing": True}})
     with pytest.raises(InputError, match=r"for chunks of 4096 x 4096 pixels \(256.00 MiB decoded\).*of its 1.00 GiB"):
-        pipeline.forecast(str(tmp_path / "in.zarr"), "out.zarr", config)
+        forecast(str(tmp_path / "in.zarr"), "out.zarr", config)
     with pytest.raises(InputError, match="--chunk-size"):
         pipeline.quantize(str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), config, _Silent())
     assert [path.name for path in tmp_path.iterdir()] == ["in.zarr"]
