@@ -26,10 +26,11 @@ from dasksom.som.codebook import Codebook
 from dasksom.som.color_spaces import from_space, scale_of, to_space
 from dasksom.som.initialization import INITIALIZATIONS
 from dasksom.som.lattice import Lattice
+from dasksom.som.map_state import Epoch, MapState
 from dasksom.som.quality import Quality
 from dasksom.som.schedule import Decay, Step
 from dasksom.som.search import Search
-from dasksom.training import Epoch, MapState, OnEpoch, Training, train
+from dasksom.training import OnEpoch, Training, train
 from dasksom.training_samples import Weighted, samples_of
 
 

@@ -24,8 +24,8 @@ from dasksom.planning import check_fits, describe, explained, plan_run, refineme
 from dasksom.quantization import quantize_into
 from dasksom.readability import find_unread
 from dasksom.record import RunRecord, cluster_of
+from dasksom.som.map_state import Epoch
 from dasksom.som.quality import Quality
-from dasksom.training import Epoch
 
 SMALL_BYTES = 256 << 20
 """Images that decode to less are not worth starting processes for."""

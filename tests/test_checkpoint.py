@@ -11,8 +11,8 @@ import pytest
 from dasksom import BatchSOM, InputError, checkpoint, open_image, passes
 from dasksom.checkpoint import Checkpoint, pack, unpack
 from dasksom.image import write_mosaic
+from dasksom.som.map_state import Epoch, MapState
 from dasksom.som.quality import Quality
-from dasksom.training import Epoch, MapState
 
 
 @pytest.fixture

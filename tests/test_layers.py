@@ -19,9 +19,9 @@ holding, opening, probing, resuming, runs
 facts, loading, outputs, planning
 config, estimator, minisom
 training_samples
-checkpoint, compared_colors, quantization, record
-arrays, color_table, comparison, labeling, ledger, overview, parameters, readability, sampling, streaming, training
-passes, show
+compared_colors, quantization
+checkpoint, color_table, labeling, ledger, overview, parameters, readability, sampling, streaming
+arrays, comparison, passes, record, show, training
 submission
 cluster, image, som
 patience, regions, seals
