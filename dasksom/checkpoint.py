@@ -26,8 +26,8 @@ from dasksom.npz import read_npz
 from dasksom.passes import Keeper
 from dasksom.som.batch import BatchSums
 from dasksom.som.initialization import Moments
+from dasksom.som.map_state import Epoch, MapState
 from dasksom.som.quality import Quality
-from dasksom.training import Epoch, MapState
 
 logger = logging.getLogger(__name__)
 

@@ -19,17 +19,18 @@ from dasksom.checkpoint import STATE, Checkpoint, Throttled
 from dasksom.color_table import has_color_table
 from dasksom.errors import InputError
 from dasksom.image.palette_files import write_palette
+from dasksom.labeling import Labeling, distances_to, labels_of, rebuild
 from dasksom.parameters import check_parameters, lattice_of
 from dasksom.passes import Keeper, Progress
-from dasksom.quantization import Labeling, distances_to, labels_of, rebuild
 from dasksom.som.codebook import Codebook
 from dasksom.som.color_spaces import from_space, scale_of, to_space
 from dasksom.som.initialization import INITIALIZATIONS
 from dasksom.som.lattice import Lattice
+from dasksom.som.map_state import Epoch, MapState
 from dasksom.som.quality import Quality
 from dasksom.som.schedule import Decay, Step
 from dasksom.som.search import Search
-from dasksom.training import Epoch, MapState, OnEpoch, Training, train
+from dasksom.training import OnEpoch, Training, train
 from dasksom.training_samples import Weighted, samples_of
 
 

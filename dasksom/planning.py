@@ -33,12 +33,16 @@ import dask.array as da
 import numpy as np
 from dask.utils import format_bytes
 
+from dasksom.cluster import Workers
 from dasksom.color_table import has_color_table
+from dasksom.config import RunConfig
 from dasksom.errors import DeadlyTaskError, InputError
 from dasksom.estimator import BatchSOM
+from dasksom.labeling import TABLE_PIXELS
 from dasksom.passes import FAN_IN, chunk_count, pass_tasks
-from dasksom.quantization import TABLE_PIXELS
 
+REFINEMENT = 80
+"""Epochs that refine a palette, where they are not worth asking for: the colors are counted."""
 RESERVED_BYTES = 400 << 20
 TABLE_BYTES = 288 << 20
 CHUNK_COLORS = 1_300_000
@@ -146,18 +150,14 @@ class Plan:
         return LISTED_BYTES * listed + ADDED_BYTES * min(listed, colors)
 
 
-def plan_run(
-    image: da.Array,
-    som: BatchSOM,
-    *,
-    epochs: int,
-    kept: bool = False,
-    writes: bool = True,
-    with_image: bool = True,
-    threads: int = 1,
-    workers: int = 1,
-    checks: bool = False,
-) -> Plan:
+def refinement(image: da.Array, som: BatchSOM, config: RunConfig) -> int:
+    """Give the epochs that refine a map: those asked for, or else as many as cost next to nothing."""
+    if config.map.refine is not None:
+        return config.map.refine
+    return REFINEMENT if som.counts_colors(image) else 0
+
+
+def plan_run(image: da.Array, som: BatchSOM, config: RunConfig, there: Workers, *, trains: bool, writes: bool) -> Plan:
     """Tell what a run will do and need; nothing is read.
 
     Parameters
@@ -165,23 +165,23 @@ def plan_run(
     image : dask array of shape (height, width, bands)
         In the chunks of the run.
     som : BatchSOM
-    epochs : int
-        With those of the refinement; 0 where a trained map is used.
-    kept : bool
-        Whether the image is kept in the workers' memory.
-    writes, with_image : bool
-        Whether labels are written, and the rebuilt image beside them.
-    threads, workers : int
-        Threads of each worker, and workers.
-    checks : bool
-        Whether every chunk is read once to see if it can be.
+    config : RunConfig
+    there : Workers
+    trains : bool
+        Whether the map is trained, and not there already.
+    writes : bool
+        Whether the image is written in the map's colors.
     """
     height, width, bands = image.shape
+    epochs = config.map.epochs + refinement(image, som, config) if trains else 0
     counted = bool(epochs) and som.counts_colors(image)
     train_passes = 0 if not epochs else 1 if counted else 1 + epochs
+    write_passes, check_passes = int(writes), int(config.input.skips)
+    # what is kept where it fits ("auto") leaves room for the work
+    kept = trains and config.input.cache == "memory"
     rows, columns = image.chunksize[:2]
     label_bytes = np.min_scalar_type(som.units).itemsize
-    pixel = label_bytes + (bands * image.dtype.itemsize if with_image else 0)
+    pixel = label_bytes + (bands * image.dtype.itemsize if config.output.image else 0)
     return Plan(
         shape=(height, width, bands),
         dtype=image.dtype,
@@ -191,12 +191,12 @@ def plan_run(
         tabled=writes and has_color_table(image) and height * width >= TABLE_PIXELS,
         epochs=epochs,
         train_passes=train_passes,
-        write_passes=int(writes),
-        check_passes=int(checks),
-        tasks=pass_tasks(image) * (train_passes + int(writes) + int(checks)),
+        write_passes=write_passes,
+        check_passes=check_passes,
+        tasks=pass_tasks(image) * (train_passes + write_passes + check_passes),
         units=som.units,
-        threads=threads,
-        kept_bytes=math.ceil(image.nbytes / workers) if kept else 0,
+        threads=there.threads,
+        kept_bytes=math.ceil(image.nbytes / there.count) if kept else 0,
         written_bytes=height * width * pixel if writes else 0,
     )
 

@@ -10,8 +10,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dasksom.redaction import redact, redact_settings
+from dasksom.som.map_state import Epoch
 from dasksom.som.quality import Quality
-from dasksom.training import Epoch
 
 PACKAGES = ("dasksom", "dask", "distributed", "numba", "numpy", "scikit-image", "scipy", "tifffile", "zarr")
 

@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from dasksom import pipeline
+from dasksom.applying import apply_to_all
 from dasksom.cluster import job_script, take_role
 from dasksom.config import MapSection, RunConfig
 from dasksom.demo import MOSAIC_SIDE, mosaic_demo, photograph_demo
 from dasksom.errors import DasksomError, InputError
 from dasksom.facts import how_unread
+from dasksom.forecasting import Forecast, forecast
 from dasksom.image import check_output, images_in
 from dasksom.options import (
     cluster_options,
@@ -163,7 +165,7 @@ def apply(
         raise InputError("--summary and --report are for one image; leave them out, or apply the map to one at a time")
     failed = 0
     with TerminalWatcher(Console(stderr=True)) as watcher:
-        for one in pipeline.apply_to_all(model_path, image_paths, output_path, suffix or ".zarr", config, watcher):
+        for one in apply_to_all(model_path, image_paths, output_path, suffix or ".zarr", config, watcher):
             if one.summary is not None:
                 _print_summary(one.summary)
             else:
@@ -233,15 +235,15 @@ def plan(image_path: str, output_path: str, probed: bool, **given: Any) -> None:
     Example:
       dasksom plan slide.tif slide.ome.zarr --workers 2 --memory-limit 1GiB
     """  # noqa: D301 - click takes the character itself
-    forecast = pipeline.forecast(image_path, output_path, config_from(given), probed=probed)
+    found = forecast(image_path, output_path, config_from(given), probed=probed)
     table = Table(show_header=False, box=None)
-    for name, value in _about_plan(forecast).items():
+    for name, value in _about_plan(found).items():
         table.add_row(name, value)
     Console(soft_wrap=True).print(table)
 
 
-def _about_plan(forecast: pipeline.Forecast) -> dict[str, str]:
-    plan, there = forecast.plan, forecast.workers
+def _about_plan(found: Forecast) -> dict[str, str]:
+    plan, there = found.plan, found.workers
     rows, columns = plan.chunk
     way = "counting the colors" if plan.counted else f"a first look and {plan.epochs} epochs"
     limit = f"; has {format_bytes(there.memory)}" if there.memory else ""
@@ -255,9 +257,9 @@ def _about_plan(forecast: pipeline.Forecast) -> dict[str, str]:
         "memory of a worker": f"at most {format_bytes(plan.worker_bytes)}{limit}",
         "memory of driver and scheduler": f"at most {format_bytes(plan.driver_bytes)} above what they start with",
     }
-    if forecast.probe is not None:
+    if found.probe is not None:
         threads = there.count * there.threads
-        seconds = estimate(plan, forecast.probe, threads)
+        seconds = estimate(plan, found.probe, threads)
         told["time"] = f"about {format_time(seconds)} on {threads} threads of {there.count} workers like this machine"
     return told
 

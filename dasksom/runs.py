@@ -13,22 +13,20 @@ import dask.array as da
 
 from dasksom.arrays import as_weights
 from dasksom.checkpoint import TRAINED, UNREAD
-from dasksom.cluster import Workers, connect, count_tasks
+from dasksom.cluster import connect, count_tasks
 from dasksom.config import OutputSection, RunConfig
 from dasksom.estimator import BatchSOM
 from dasksom.image import Part, Picture, Sums, Unfinished, annotate, create_writer, shown, write_manifest
 from dasksom.ledger import Ledger
 from dasksom.overview import Overview
 from dasksom.passes import Keeper, keep_with_mask, workers
-from dasksom.planning import Plan, check_fits, describe, explained, plan_run
+from dasksom.planning import check_fits, describe, explained, plan_run, refinement
 from dasksom.quantization import quantize_into
 from dasksom.readability import find_unread
 from dasksom.record import RunRecord, cluster_of
+from dasksom.som.map_state import Epoch
 from dasksom.som.quality import Quality
-from dasksom.training import Epoch
 
-REFINEMENT = 80
-"""Epochs that refine a palette, where they are not worth asking for: the colors are counted."""
 SMALL_BYTES = 256 << 20
 """Images that decode to less are not worth starting processes for."""
 VERSIONS_TOLD = ("dasksom", "dask", "distributed", "numpy", "numba", "zarr", "tifffile")
@@ -105,6 +103,20 @@ class Summary:
         }
 
 
+def untrained(config: RunConfig) -> BatchSOM:
+    """Make the map that a run trains, with its parameters checked.
+
+    Raises
+    ------
+    InputError
+    """
+    given = config.map.model_dump(exclude={"grid", "seed", "refine"})
+    refine = config.map.refine or 0
+    som = BatchSOM(*config.map.grid, cache="none", random_state=config.map.seed, refine=refine, **given)
+    som.check_parameters()
+    return som
+
+
 class Run:
     """An open image on a running cluster, with a clock and a watcher."""
 
@@ -145,7 +157,7 @@ class Run:
             count_tasks(client) as counts,
         ):
             there = workers()
-            plan = plan_of(self.image, som, config, there, trains=trains, writes=writes)
+            plan = plan_run(self.image, som, config, there, trains=trains, writes=writes)
             self.summary.plan = describe(plan)
             if self.image.nbytes > SMALL_BYTES:  # others are done before the line is read
                 self.watcher.plan(self.summary.plan)
@@ -175,8 +187,7 @@ class Run:
 
     def train(self, som: BatchSOM, config: RunConfig, more: Sequence[Picture] = ()) -> None:
         """Train a map on all pixels of the image, and of more images; or take up the one that was trained."""
-        if config.map.refine is None and som.counts_colors(self.image):
-            som.refine = REFINEMENT
+        som.refine = refinement(self.image, som, config)
         trained = None if self.keeper is None else self.keeper.load(TRAINED)
         if trained is None:
             self._fit(som, config, more)
@@ -231,8 +242,7 @@ class Run:
                 weights=as_weights(self.image, self.mask),
                 measured=measured,
                 progress=self._progress,
-                look=None if overview is None else overview.look,
-                note=None if overview is None else overview.note,
+                observer=overview,
                 ledger=ledger,
             )
         self.summary.quality = quality or self.summary.quality
@@ -250,22 +260,3 @@ class Run:
 def _may_be_kept(image: da.Array, som: BatchSOM, config: RunConfig) -> bool:
     # Counting and writing are two passes, and what is read twice is not worth keeping unless the user knows better.
     return config.input.cache == "memory" or not som.counts_colors(image)
-
-
-def plan_of(image: da.Array, som: BatchSOM, config: RunConfig, there: Workers, *, trains: bool, writes: bool) -> Plan:
-    """Plan a run; see `plan_run`."""
-    refine = config.map.refine
-    if refine is None:
-        refine = REFINEMENT if som.counts_colors(image) else 0
-    return plan_run(
-        image,
-        som,
-        epochs=config.map.epochs + refine if trains else 0,
-        # what is kept where it fits ("auto") leaves room for the work
-        kept=trains and config.input.cache == "memory",
-        writes=writes,
-        with_image=config.output.image,
-        threads=there.threads,
-        workers=there.count,
-        checks=config.input.skips,
-    )

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from dasksom.training import Epoch
+from dasksom.som.map_state import Epoch
 
 PLAIN_SECONDS = 10.0
 """Off a terminal, how often a line of progress is written at most."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError
 from dasksom.som.batch import BatchSums, reached, update
 from dasksom.som.lattice import Lattice
+from dasksom.som.map_state import Epoch, MapState
 from dasksom.som.neighborhood import Neighborhood
 from dasksom.som.refinement import arrange, beside_the_worst, without_the_idlest
 from dasksom.som.samples import NO_SAMPLES
@@ -26,29 +27,11 @@ class TrainingSamples(Protocol):
         """Give all samples' share of the batch update."""
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """What was seen in one epoch, of the codebook that it began with."""
-
-    epoch: int
-    """From 1."""
-    sigma: float
-    """Radius of the neighborhood, in lattice units."""
-    mean_squared_error: float
-    """Mean over the samples of the squared Euclidean distance to the BMU."""
-    quantization_error: float
-    """Mean over the samples of the Euclidean distance to the BMU."""
-    distortion: float
-    """Mean over the samples x of the sum over the units k of h(k, BMU) ||x - w_k||^2."""
-    explained_variance: float
-    """1 - mean squared error / variance of the samples; NaN where they are all alike."""
-    empty_units: int
-    """Units that were no sample's BMU."""
-
-
 OnEpoch = Callable[[Epoch, NDArray[np.float64]], Any]
 """Called after each epoch with its record and the new codebook (units, bands), which has more units than the map while
 some are added; training stops where it returns True, once none are."""
+OnState = Callable[[MapState], object]
+"""Called after each epoch, before `OnEpoch`."""
 
 
 @dataclass(frozen=True)
@@ -65,21 +48,6 @@ class Training:
     """One of ``EMPTY_UNITS``."""
     seed: int = 0
     """Of where units are added."""
-
-
-@dataclass(frozen=True, eq=False)
-class MapState:
-    """A map between two epochs: all that the next one needs."""
-
-    codebook: NDArray[np.float64]
-    """Shape (units, bands), float64; with more units than the map while some are added."""
-    laid_out: NDArray[np.float64]
-    """As it was when the neighborhood last had a radius, shape (units, bands): the order that a refinement goes by."""
-    history: tuple[Epoch, ...] = ()
-    """Of the epochs that are done."""
-
-
-OnState = Callable[[MapState], object]
 
 
 def train(

@@ -12,8 +12,8 @@ from dasksom import BatchSOM, InputError, checkpoint, open_image
 from dasksom.checkpoint import Checkpoint, pack, unpack
 from dasksom.image import write_mosaic
 from dasksom.passes import reducing
+from dasksom.som.map_state import Epoch, MapState
 from dasksom.som.quality import Quality
-from dasksom.training import Epoch, MapState
 
 
 @pytest.fixture

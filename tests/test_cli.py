@@ -336,7 +336,7 @@ def test_debug__traceback_and_the_same_exit_code(folder):
 
 def test_the_number_of_workers_does_not_change_the_chunks(folder, monkeypatch):
     seen = []
-    monkeypatch.setattr("dasksom.pipeline.open_picture", lambda *_, **options: seen.append(options["chunk_bytes"]))
+    monkeypatch.setattr("dasksom.opening.open_picture", lambda *_, **options: seen.append(options["chunk_bytes"]))
     for workers in ("1", "500"):
         assert run("train", "scene.zarr", "out.npz", "--workers", workers, "--cluster", "threads")[0] == 1
     assert len(set(seen)) == 1

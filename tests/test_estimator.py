@@ -125,11 +125,11 @@ def test_predict__computes_nothing_for_a_lazy_array(photograph):
 
 
 def test_predict__through_the_table_gives_the_labels_of_the_search(photograph, monkeypatch):
-    from dasksom import quantization
+    from dasksom import labeling
 
     som = BatchSOM(16, 16, epochs=3).fit(photograph)
     searched = som.predict(photograph)
-    monkeypatch.setattr(quantization, "TABLE_PIXELS", 1)
+    monkeypatch.setattr(labeling, "TABLE_PIXELS", 1)
     assert np.array_equal(som.predict(photograph), searched)
 
 

@@ -8,55 +8,25 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "dasksom"
-FLOORS = {
-    "__main__": 6,
-    "cli": 5,
-    "running": 4.5,  # commands
-    "looking": 4.5,
-    "options": 4,
-    "terminal": 4,
-    "demo": 4,
-    "pipeline": 3,
-    "runs": 2.9,
-    "resuming": 2.95,
-    "reporting": 3,
-    "view": 3,
-    "facts": 2,
-    "outputs": 2,
-    "probing": 2.7,
-    "planning": 2.5,
-    "loading": 2.5,
-    "estimator": 2,
-    "config": 2,
-    "minisom": 2,
-    "parameters": 1,
-    "arrays": 1,
-    "checkpoint": 1.75,
-    "training_samples": 1.75,
-    "compared_colors": 1.5,  # a color table, streamed
-    "sampling": 1,
-    "training": 1,
-    "streaming": 1,
-    "quantization": 1,
-    "color_table": 1,
-    "comparison": 1,
-    "overview": 1,
-    "ledger": 0.75,
-    "readability": 1,
-    "regions": 0.5,
-    "record": 1.5,  # of a training
-    "passes": 0.5,  # knows dask and nothing of images or maps; the floor above runs on it
-    "show": 0.5,  # knows where units sit and how far apart, and neither dask nor files
-    "som": 0,
-    "image": 0,
-    "cluster": 0,
-    "seals": -0.5,  # of files, whoever writes them
-    "patience": -0.5,  # of whoever reads, and of who counts it
-    "errors": -1,
-    "redaction": -1,
-    "npz": -1,  # arrays in files, for whoever reads some
-    "__init__": -1,  # the version; its public names are loaded when they are used
-}
+FLOORS = """\
+__main__
+cli
+looking, running
+demo, options, terminal
+applying
+forecasting, pipeline, reporting, view
+holding, opening, probing, resuming, runs
+facts, loading, outputs, planning
+config, estimator, minisom
+training_samples
+compared_colors, quantization
+checkpoint, color_table, labeling, ledger, overview, parameters, readability, sampling, streaming
+arrays, comparison, passes, record, show, training
+cluster, image, som
+patience, regions, seals
+__init__, errors, npz, redaction
+"""
+FLOOR = {room: -number for number, rooms in enumerate(FLOORS.splitlines()) for room in rooms.split(", ")}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -73,7 +43,12 @@ def _own_imports(path):
 
 
 def _room(parts):
-    return parts[0] if parts[0] in FLOORS else "__init__"
+    return parts[0] if parts[0] in FLOOR else "__init__"
+
+
+def test_every_room_is_on_a_floor_and_newcomers_are_told_of_it():
+    assert {path.relative_to(PACKAGE).with_suffix("").parts[0] for path in MODULES} == {*FLOOR}
+    assert FLOORS in (PACKAGE.parent / "CONTRIBUTING.md").read_text()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -83,7 +58,7 @@ def test_imports_go_downward(path):
         return
     for imported in _own_imports(path):
         other = _room(imported.split(".")[1:])
-        assert other == room or FLOORS[other] < FLOORS[room], f"{path.name} imports {imported}"
+        assert other == room or FLOOR[other] < FLOOR[room], f"{path.name} imports {imported}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

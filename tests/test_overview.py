@@ -26,7 +26,7 @@ def test_overview__is_every_nth_pixel_however_it_was_chunked(patch, chunks, side
     som = BatchSOM(2, 3, epochs=2).fit(patch)
     overview = Overview(48, 60, 3, patch.dtype, side)
     image = da.from_array(patch, chunks=(*chunks, 3))
-    quantize_into(image, som.labeling_for(image.dtype), Discard(), look=overview.look, note=overview.note)
+    quantize_into(image, som.labeling_for(image.dtype), Discard(), observer=overview)
     step = overview.look.step
     assert max(overview.labels.shape) <= side
     assert np.array_equal(overview.pixels, patch[::step, ::step])

@@ -8,21 +8,27 @@ import pytest
 import zarr
 
 from dasksom import BatchSOM, pipeline
-from dasksom.cluster import ClusterOptions, connect, count_tasks
-from dasksom.config import load_config
+from dasksom.cluster import ClusterOptions, Workers, connect, count_tasks
+from dasksom.config import RunConfig, load_config
 from dasksom.errors import InputError
+from dasksom.forecasting import forecast
 from dasksom.planning import CHUNK_COLORS, TABLE_BYTES, check_fits, describe, plan_run
 from dasksom.probing import TASK_SECONDS, Probe, estimate, probe
 
 MIB = 1 << 20
+KEPT = {"cache": "memory"}
 
 
 def image(shape=(4096, 4096, 3), chunk=1024, dtype=np.uint8):
     return da.zeros(shape, chunks=(chunk, chunk, shape[2]), dtype=dtype)
 
 
-def plan(shape=(4096, 4096, 3), chunk=1024, dtype=np.uint8, grid=(16, 16), **options):
-    return plan_run(image(shape, chunk, dtype), BatchSOM(*grid), **{"epochs": 20, **options})
+def plan(
+    shape=(4096, 4096, 3), chunk=1024, dtype=np.uint8, grid=(16, 16), there=(1, 1), trains=True, writes=True, **told
+):
+    config = RunConfig.model_validate({"map": {"refine": 0}, **told})
+    som, workers = BatchSOM(*grid), Workers(*there, 0)
+    return plan_run(image(shape, chunk, dtype), som, config, workers, trains=trains, writes=writes)
 
 
 def test_plan__counted_colors_are_read_twice():
@@ -37,23 +43,30 @@ def test_plan__counted_colors_are_read_twice():
 
 
 def test_plan__a_stream_is_read_once_an_epoch_and_twice():
-    found = plan(dtype=np.float32, grid=(20, 20), with_image=False)
+    found = plan(dtype=np.float32, grid=(20, 20), output={"image": False})
     assert not found.counted
     assert found.train_passes == 21
     assert found.read_bytes == 22 * 4096 * 4096 * 12
     assert found.written_bytes == 4096 * 4096 * 2
-    assert plan(dtype=np.float32, kept=True).read_bytes == 4096 * 4096 * 12
+    assert plan(dtype=np.float32, input=KEPT).read_bytes == 4096 * 4096 * 12
+
+
+def test_plan__what_is_counted_is_refined_unless_it_is_asked_not_to_be():
+    assert plan().epochs == 20
+    assert plan(map={}).epochs == 20 + 80
+    assert plan(map={}, dtype=np.float32).epochs == 20
+    assert plan(map={"epochs": 3, "refine": 4}, dtype=np.float32).epochs == 7
 
 
 def test_plan__a_trained_map_is_only_applied():
-    found = plan(epochs=0)
+    found = plan(trains=False)
     assert (found.train_passes, found.write_passes, found.read_bytes) == (0, 1, 4096 * 4096 * 3)
     assert plan(writes=False).write_passes == 0
     assert plan(writes=False).written_bytes == 0
 
 
 def test_plan__finding_what_cannot_be_read_is_a_pass_more():
-    found, plain = plan(checks=True), plan()
+    found, plain = plan(input={"on_bad_chunk": "skip"}), plan()
     assert found.check_passes == 1
     assert found.tasks == 3 * 17
     assert found.read_bytes * 2 == plain.read_bytes * 3
@@ -68,7 +81,7 @@ def test_plan__driver_does_not_grow_with_the_image():
 
 
 def test_plan__memory_is_the_documented_formula():
-    found = plan((4096, 4096, 5), 512, np.uint16, (10, 10), threads=3)
+    found = plan((4096, 4096, 5), 512, np.uint16, (10, 10), there=(1, 3))
     pixels = 512 * 512
     assert found.worker_bytes == 400 * MIB + 20 * 8 * 100 * 7 + 3 * pixels * (3.5 * 10 + 4 * 5 + 20)
     one, four = plan((512, 512, 3), 512), plan((1024, 1024, 3), 512)
@@ -80,7 +93,7 @@ def test_plan__memory_is_the_documented_formula():
     )
     gray = plan((32_768, 32_768, 1), 2048)
     assert gray.worker_bytes < 400 * MIB + TABLE_BYTES + pixels * 24
-    assert plan(kept=True, workers=4).worker_bytes - plan(workers=4).worker_bytes == 4096 * 4096 * 3 // 4
+    assert plan(input=KEPT, there=(4, 1)).worker_bytes - plan(there=(4, 1)).worker_bytes == 4096 * 4096 * 3 // 4
     assert plan(shape=(8192, 8192, 3)).worker_bytes == plan().worker_bytes  # not of the image's size
 
 
@@ -130,7 +143,7 @@ def test_run__what_cannot_fit_is_refused_before_a_pixel_is_read(tmp_path):
     given = {"map": {"epochs": 1}, "cluster": {"name": "local", "workers": 1, "memory_limit": "1GiB"}}
     config = load_config(None, {**given, "input": {"fill_missing": True}})
     with pytest.raises(InputError, match=r"for chunks of 4096 x 4096 pixels \(256.00 MiB decoded\).*of its 1.00 GiB"):
-        pipeline.forecast(str(tmp_path / "in.zarr"), "out.zarr", config)
+        forecast(str(tmp_path / "in.zarr"), "out.zarr", config)
     with pytest.raises(InputError, match="--chunk-size"):
         pipeline.quantize(str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), config, _Silent())
     assert [path.name for path in tmp_path.iterdir()] == ["in.zarr"]

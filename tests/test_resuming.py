@@ -14,6 +14,7 @@ import zarr
 from PIL import Image
 
 from dasksom import DasksomError, InputError, checkpoint, ledger, pipeline, resuming
+from dasksom.applying import apply_to_all
 from dasksom.config import RunConfig
 from dasksom.image import run_folders, verify
 from dasksom.image.run_folders import run_folder, run_on_disk
@@ -233,9 +234,9 @@ def test_apply_to_all__goes_on_within_an_image(image, tmp_path):
     model = str(tmp_path / "map.npz")
     pipeline.train([image], model, config(), Stops())
     with pytest.raises(StoppedError):
-        list(pipeline.apply_to_all(model, [image], str(tmp_path / "out"), ".zarr", config(), Stops(4)))
+        list(apply_to_all(model, [image], str(tmp_path / "out"), ".zarr", config(), Stops(4)))
     watcher = Stops()
-    done = list(pipeline.apply_to_all(model, [image], str(tmp_path / "out"), ".zarr", config(), watcher))
+    done = list(apply_to_all(model, [image], str(tmp_path / "out"), ".zarr", config(), watcher))
     assert done[0].summary is not None
     assert watcher.steps < 6
 

@@ -4,11 +4,12 @@ import pytest
 
 from dasksom.color_table import count_image
 from dasksom.som.lattice import Lattice
+from dasksom.som.map_state import MapState
 from dasksom.som.refinement import refinement
 from dasksom.som.schedule import Step
 from dasksom.som.search import Search
 from dasksom.streaming import Stream
-from dasksom.training import MapState, Training, train
+from dasksom.training import Training, train
 from tests import reference
 
 SIGMAS = (1.5, 0.7, 0.3, 0.0)

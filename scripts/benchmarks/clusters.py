@@ -26,8 +26,8 @@ from zarr.codecs import BloscCodec
 
 from benchmarks.measuring import peak_memory
 from dasksom import BatchSOM, open_image, pipeline, runs
-from dasksom.cluster import ClusterOptions, connect, count_tasks
-from dasksom.config import load_config
+from dasksom.cluster import ClusterOptions, Workers, connect, count_tasks
+from dasksom.config import RunConfig, load_config
 from dasksom.image import create_writer
 from dasksom.passes import reduce_chunks
 from dasksom.planning import plan_run
@@ -215,7 +215,8 @@ def plan(folder: Path, combinations: list[tuple[int, int, str]] = COMBINATIONS) 
         peaks: list[int] = []
         with _peaks_into(peaks):
             pipeline.quantize(str(path), str(folder / "planned.zarr"), config, _Silent())
-        planned = plan_run(open_image(path, chunk_bytes=chunk_size), BatchSOM(grid, grid), epochs=2).worker_bytes
+        image, som = open_image(path, chunk_bytes=chunk_size), BatchSOM(grid, grid)
+        planned = plan_run(image, som, config, Workers(1, 1, 0), trains=True, writes=True).worker_bytes
         ratios.append(planned / peaks[0])
         table.add_row(f"{side}²", str(units), dtype, f"{peaks[0] >> 20} MiB", f"{planned >> 20} MiB")
     Console(width=100).print(table)
@@ -304,7 +305,7 @@ def limit(folder: Path, times: int = 20, memory: str = "512MiB") -> list[BareRow
             after = [worker["pid"] for worker in _ids(client)]
             spilled = sum(worker["spilled"] for worker in _ids(client))
     trouble = spilled + (sorted(after) != sorted(pids)) + counted.retries + killed
-    planned = plan_run(image, som, epochs=1).worker_bytes
+    planned = plan_run(image, som, RunConfig(), Workers(2, 1, 0), trains=True, writes=True).worker_bytes
     detail = f"{image.nbytes / 2**30:.1f} GiB through 2 x {memory}, 3 passes, {seconds:.0f} s"
     return [
         ("image / memory that the kernel allows", image.nbytes / 2 / options.worker_memory, ">= 20", detail),

@@ -17,8 +17,8 @@ from zarr.storage import MemoryStore
 from dasksom import BatchSOM, pipeline
 from dasksom.checkpoint import pack
 from dasksom.config import load_config
+from dasksom.som.map_state import Epoch, MapState
 from dasksom.som.quality import Quality
-from dasksom.training import Epoch, MapState
 
 PIXELS = np.random.default_rng(0).integers(1, 256, (40, 56, 3), np.uint8)
 GRAY = PIXELS[..., 0]

@@ -13,7 +13,7 @@ from dasksom.checkpoint import Checkpoint
 from dasksom.image import Options, create_writer
 from dasksom.image.records import RecordFolder
 from dasksom.ledger import Ledger
-from dasksom.training import MapState
+from dasksom.som.map_state import MapState
 
 SIDE = 256
 SECONDS = 60

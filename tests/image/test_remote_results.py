@@ -132,7 +132,7 @@ def test_storage__is_the_inputs_for_the_same_kind_of_store_alone(s3, photo, keys
     done = CliRunner().invoke(cli, ["quantize", "s3://images/photo.png", "s3://images/out.zarr", *options])
     assert done.exit_code == 0, done.output
     assert "out.zarr/zarr.json" in keys()
-    monkeypatch.setattr("dasksom.pipeline.run_on_store", lambda location, **_: given.append(location.storage_options()))
+    monkeypatch.setattr("dasksom.holding.run_on_store", lambda location, **_: given.append(location.storage_options()))
     given = []
     CliRunner().invoke(cli, ["quantize", str(photo), "s3://images/b.zarr", *options])
     assert given == [{}]

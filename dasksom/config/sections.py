@@ -1,24 +1,18 @@
-"""What a run is told: YAML and command line -> one frozen, checked record."""
+"""What a run can be told, section by section: frozen, checked records."""
 
-import difflib
 import re
-from collections.abc import Sequence
 from dataclasses import fields
-from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-import yaml
 from dask.utils import parse_bytes
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from dasksom.cluster import ClusterOptions, TlsFiles, check_options
-from dasksom.errors import InputError
+from dasksom.cluster import ClusterOptions, TlsFiles
 from dasksom.image import ALPHA, parse_select
 from dasksom.image.options import Options
 from dasksom.passes import CACHES
 from dasksom.som.dithering import DITHERS
 
-MOST_CONFIG_BYTES = 1 << 20
 ON_BAD_CHUNK = ("stop", "skip")
 """What becomes of chunks that cannot be read."""
 
@@ -221,150 +215,3 @@ class RunConfig(_Section):
     cluster: ClusterSection = Field(default_factory=ClusterSection)
     input: InputSection = Field(default_factory=InputSection)
     output: OutputSection = Field(default_factory=OutputSection)
-
-
-class _RefusedError(yaml.MarkedYAMLError):
-    """What is YAML, and is not accepted here all the same."""
-
-
-class _Plain(yaml.SafeLoader):
-    """Safe YAML without the surprises of its version 1.1.
-
-    A key given twice is refused, where PyYAML would keep the last in silence, and so are aliases, which can make
-    gigabytes of a few lines. And only what looks like a number is one: 1e-4 is, 12:30:45 (45045 elsewhere), 010 (8) and
-    no (false) are text.
-    """
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise _RefusedError(problem="aliases (*name) are not accepted", problem_mark=mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for number, key in enumerate(keys):
-            if key in keys[:number]:
-                raise _RefusedError(
-                    problem=f"the key {key!r} is given twice", problem_mark=node.value[number][0].start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-
-_Plain.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
-    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
-    ("int", r"^[-+]?(?:0|[1-9][0-9]*)$", "-+0123456789"),
-    ("float", r"^[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$", "-+.0123456789"),
-    ("float", r"^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$", "-+."),
-):
-    _Plain.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(_pattern), list(_first))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        if not path.is_file() and path.exists():
-            raise InputError(f"{path}: is no file (a folder, pipe or device); a configuration is a YAML file")
-        if path.stat().st_size > MOST_CONFIG_BYTES:
-            raise InputError(f"{path}: {path.stat().st_size} bytes; a configuration has at most {MOST_CONFIG_BYTES}")
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Plain)  # noqa: S506 - a SafeLoader
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except InputError:
-        raise
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a YAML file that can be used: byte {error.start} is no UTF-8") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not a YAML file that can be used: {_place_of(error)}") from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise InputError(
-            f"{path}: the sections {', '.join(RunConfig.model_fields)} are expected; found a {type(content).__name__}"
-        )
-    return {name: {} if section is None else section for name, section in content.items()}
-
-
-def _place_of(error: Exception) -> str:
-    """Say what is wrong where, without a word of the file: a line that cannot be read may well hold a password."""
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    mark = getattr(error, "problem_mark", None)
-    where = "" if mark is None else f" in line {mark.line + 1}, column {mark.column + 1}"
-    if isinstance(error, _RefusedError):
-        return f"{error.problem}{where}"
-    kinds = {
-        yaml.constructor.ConstructorError: "a value of a kind (a tag, !name) that is not accepted",
-        yaml.composer.ComposerError: "a second document, or an anchor, which are not accepted,",
-        yaml.scanner.ScannerError: "signs that have no place there (a tab, a colon or quote too many or too few)",
-        yaml.parser.ParserError: "something else than was to come there (a bracket or comma too many or too few)",
-    }
-    what = next((text for kind, text in kinds.items() if isinstance(error, kind)), "signs that are no text")
-    return f"{what}{where}; put text with such signs into quotes"
-
-
-def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Give a mapping with the keys of both; those of `over` win, in mappings inside too."""
-    both = {**under, **over}
-    for key in under.keys() & over.keys():
-        if isinstance(under[key], dict) and isinstance(over[key], dict):
-            both[key] = _laid_over(under[key], over[key])
-    return both
-
-
-Paths = str | Path | Sequence[str | Path] | None
-
-
-def load_config(paths: Paths, given: dict[str, dict[str, Any]]) -> RunConfig:
-    """Read configuration files, if any, and lay what was given on the command line over them.
-
-    Parameters
-    ----------
-    paths : path of a YAML file, or several, of which later ones win key by key
-    given : dict of section to dict of field to value
-        None stands for "not given".
-
-    Raises
-    ------
-    InputError
-        For a file that cannot be read, an unknown key (the nearest known one is named), a value of the wrong kind.
-    """
-    files = [] if paths is None else [paths] if isinstance(paths, str | Path) else list(paths)
-    path = ", ".join(map(str, files)) or None
-    content: dict[str, Any] = {}
-    for file in files:
-        content = _laid_over(content, _read(Path(file).expanduser()))
-    if isinstance(told := content.get("cluster"), dict) and "allow_shell" in told:
-        raise InputError(f"{path}: cluster.allow_shell: a file cannot allow itself commands; give --allow-shell")
-    for section, values in given.items():
-        told = {name: value for name, value in values.items() if value is not None}
-        if told and not isinstance(content.setdefault(section, {}), dict):
-            raise InputError(
-                f"{path}: {section}: a mapping of its keys is expected, not a {type(content[section]).__name__}"
-            )
-        if told:
-            content[section] = {**content[section], **told}
-    try:
-        config = RunConfig.model_validate(content)
-    except ValidationError as error:
-        raise InputError("; ".join(_explain(problem, path) for problem in error.errors())) from None
-    check_options(config.cluster.as_options())
-    config.output.options()
-    return config
-
-
-def _explain(problem: Any, path: str | None) -> str:
-    place = [str(part) for part in problem["loc"]]
-    name = ".".join(place)
-    prefix = f"{path}: " if path is not None else ""
-    if problem["type"] == "extra_forbidden":
-        owner: Any = RunConfig
-        for part in place[:-1]:
-            annotation = owner.model_fields[part].annotation
-            owner = next(one for one in (annotation, *get_args(annotation)) if hasattr(one, "model_fields"))
-        known = [key for key, field in owner.model_fields.items() if not field.exclude]
-        near = difflib.get_close_matches(place[-1], known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-        return f"{prefix}unknown key {name!r}; {hint}"
-    return f"{prefix}{name}: {problem['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,89 @@
+"""Configuration files and the command line, laid over one another and checked."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from dasksom.cluster import check_options
+from dasksom.config.sections import RunConfig
+from dasksom.config.yaml_files import read_yaml
+from dasksom.errors import InputError
+
+Paths = str | Path | Sequence[str | Path] | None
+
+
+def load_config(paths: Paths, given: dict[str, dict[str, Any]]) -> RunConfig:
+    """Read configuration files, if any, and lay what was given on the command line over them.
+
+    Parameters
+    ----------
+    paths : path of a YAML file, or several, of which later ones win key by key
+    given : dict of section to dict of field to value
+        None stands for "not given".
+
+    Raises
+    ------
+    InputError
+        For a file that cannot be read, an unknown key (the nearest known one is named), a value of the wrong kind.
+    """
+    files = [] if paths is None else [paths] if isinstance(paths, str | Path) else list(paths)
+    path = ", ".join(map(str, files)) or None
+    content: dict[str, Any] = {}
+    for file in files:
+        content = _laid_over(content, _sections_in(Path(file).expanduser()))
+    if isinstance(told := content.get("cluster"), dict) and "allow_shell" in told:
+        raise InputError(f"{path}: cluster.allow_shell: a file cannot allow itself commands; give --allow-shell")
+    for section, values in given.items():
+        told = {name: value for name, value in values.items() if value is not None}
+        if told and not isinstance(content.setdefault(section, {}), dict):
+            raise InputError(
+                f"{path}: {section}: a mapping of its keys is expected, not a {type(content[section]).__name__}"
+            )
+        if told:
+            content[section] = {**content[section], **told}
+    try:
+        config = RunConfig.model_validate(content)
+    except ValidationError as error:
+        raise InputError("; ".join(_explain(problem, path) for problem in error.errors())) from None
+    check_options(config.cluster.as_options())
+    config.output.options()
+    return config
+
+
+def _sections_in(path: Path) -> dict[str, Any]:
+    content = read_yaml(path)
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise InputError(
+            f"{path}: the sections {', '.join(RunConfig.model_fields)} are expected; found a {type(content).__name__}"
+        )
+    return {name: {} if section is None else section for name, section in content.items()}
+
+
+def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Give a mapping with the keys of both; those of `over` win, in mappings inside too."""
+    both = {**under, **over}
+    for key in under.keys() & over.keys():
+        if isinstance(under[key], dict) and isinstance(over[key], dict):
+            both[key] = _laid_over(under[key], over[key])
+    return both
+
+
+def _explain(problem: Any, path: str | None) -> str:
+    place = [str(part) for part in problem["loc"]]
+    name = ".".join(place)
+    prefix = f"{path}: " if path is not None else ""
+    if problem["type"] == "extra_forbidden":
+        owner: Any = RunConfig
+        for part in place[:-1]:
+            annotation = owner.model_fields[part].annotation
+            owner = next(one for one in (annotation, *get_args(annotation)) if hasattr(one, "model_fields"))
+        known = [key for key, field in owner.model_fields.items() if not field.exclude]
+        near = difflib.get_close_matches(place[-1], known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+        return f"{prefix}unknown key {name!r}; {hint}"
+    return f"{prefix}{name}: {problem['msg'].removeprefix('Value error, ')}"
