@@ -20,6 +20,8 @@ from dasksom.image import (
     RunFolder,
     StoreRun,
     Sums,
+    check_alike,
+    check_folder,
     check_format,
     check_output,
     check_result,
@@ -168,8 +170,11 @@ def quantize(
     som = _untrained(config) if codebook is None else from_codebook(codebook)
     picture = _open_for(output, source, config)
     image = picture.pixels
-    if model is not None:
-        som.check_bands(image)
+    if model is not None and image.shape[2] != som.n_features_in_:
+        raise InputError(
+            f"{shown(source)}: has {image.shape[2]} bands, and {shown(model)} was trained on {som.n_features_in_}; "
+            "take the bands that it knows (--select), or another map"
+        )
     check_dither(config.output.dither, image)
     _check_output_format(output, picture, som.units, config)
     if config.output.report:
@@ -212,6 +217,7 @@ def train(sources: Sequence[str], model: str, config: RunConfig, watcher: Watche
     holding = _held_model(found, model, config, resume)
     som = _untrained(config)
     pictures = [_open(source, config) for source in found]
+    check_alike(found, pictures)
     how = how_of("train", found, None, config, _chunk_bytes(config))
     with trouble_in_words(model), holding as work:
         keeper = begin(work, how, pictures) if isinstance(work, RunFolder) else None
@@ -302,6 +308,11 @@ def apply_to_all(
     """
     if is_remote(folder):
         raise InputError(f"{folder}: the outputs of several images go to a folder; write to a store image by image")
+    if output_suffix(f"a{suffix}") != suffix:
+        near = f"; did you mean .{suffix}?" if output_suffix(f"a.{suffix}") == f".{suffix}" else ""
+        raise InputError(
+            f"--format {suffix}: is not what outputs may end in, such as .ome.zarr, .zarr, .tif or .png{near}"
+        )
     outputs: dict[str, str] = {}
     for source in (path for given in sources for path in images_in(given)):
         name = Path(shown(source)).name
@@ -311,8 +322,7 @@ def apply_to_all(
                 f"{shown(source)} and {shown(outputs[output])} would both be written to {output}; rename one of them"
             )
         outputs[output] = source
-    if output_suffix(f"a{suffix}") != suffix:
-        raise InputError(f"--format {suffix}: is not what outputs may end in, such as .ome.zarr, .zarr, .tif or .png")
+    check_folder(folder, sources, outputs)
     try:
         Path(folder).expanduser().mkdir(parents=True, exist_ok=True)
     except OSError as error:
