@@ -48,7 +48,7 @@ class MapSection(_Section):
     missing: str = "exclude"
     tol: float = 0.0
     method: str = "auto"
-    seed: int | None = 0
+    seed: int | None = Field(default=0, ge=0)
 
     @field_validator("grid", mode="before")
     @classmethod
@@ -57,6 +57,13 @@ class MapSection(_Section):
         if isinstance(value, str) and match is None:
             raise ValueError(f"{value!r} is not ROWSxCOLUMNS, such as 16x16")
         return tuple(int(side) for side in match.groups()) if match else value
+
+    @field_validator("grid")
+    @classmethod
+    def _has_units(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if min(value) < 1:
+            raise ValueError(f"{value[0]}x{value[1]} has no units; at least 1x1 is needed")
+        return value
 
 
 class TlsSection(_Section):
@@ -354,6 +361,13 @@ def load_config(paths: Paths, given: dict[str, dict[str, Any]]) -> RunConfig:
     return config
 
 
+_IN_WORDS = {
+    "tuple_type": "two numbers are expected, such as [3, 0.5]",
+    "model_type": "a mapping of its keys is expected",
+}
+"""What is said in place of pydantic's words for Python's types."""
+
+
 def _explain(problem: Any, path: str | None) -> str:
     place = [str(part) for part in problem["loc"]]
     name = ".".join(place)
@@ -367,4 +381,5 @@ def _explain(problem: Any, path: str | None) -> str:
         near = difflib.get_close_matches(place[-1], known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
         return f"{prefix}unknown key {name!r}; {hint}"
-    return f"{prefix}{name}: {problem['msg'].removeprefix('Value error, ')}"
+    told = _IN_WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+    return f"{prefix}{name}: {told}"
