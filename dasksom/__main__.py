@@ -1,6 +1,18 @@
-"""``python -m dasksom``."""
+"""The command ``dasksom``, and ``python -m dasksom``."""
 
-from dasksom.cli import main
+import sys
+from importlib import import_module
+
+
+def main() -> None:
+    """Run the command line; a Ctrl-C while its libraries are still loaded ends it in one line, too."""
+    try:
+        command = import_module("dasksom.cli")
+    except KeyboardInterrupt:
+        sys.stderr.write("dasksom: interrupted\n")
+        sys.exit(130)
+    command.main()
+
 
 if __name__ == "__main__":  # workers are spawned and import this again
     main()

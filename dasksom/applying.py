@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dasksom.config import RunConfig
 from dasksom.errors import DasksomError, InputError
-from dasksom.image import images_in, is_remote, output_suffix, run_folder, shown
+from dasksom.image import check_folder, images_in, is_remote, output_suffix, run_folder, shown
 from dasksom.pipeline import quantize
 from dasksom.runs import Summary, Watcher
 
@@ -49,9 +49,13 @@ def apply_to_all(
     """
     if is_remote(folder):
         raise InputError(f"{folder}: the outputs of several images go to a folder; write to a store image by image")
-    outputs = _outputs(sources, folder, suffix)
     if output_suffix(f"a{suffix}") != suffix:
-        raise InputError(f"--format {suffix}: is not what outputs may end in, such as .ome.zarr, .zarr, .tif or .png")
+        near = f"; did you mean .{suffix}?" if output_suffix(f"a.{suffix}") == f".{suffix}" else ""
+        raise InputError(
+            f"--format {suffix}: is not what outputs may end in, such as .ome.zarr, .zarr, .tif or .png{near}"
+        )
+    outputs = _outputs(sources, folder, suffix)
+    check_folder(folder, sources, outputs)
     try:
         Path(folder).expanduser().mkdir(parents=True, exist_ok=True)
     except OSError as error:

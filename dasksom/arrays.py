@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_array
 
 from dasksom.errors import InputError, InputTypeError
+from dasksom.image.data_arrays import is_data_array
+from dasksom.image.selection import COLUMNS, ROWS
 
 NUMPY_CHUNK_BYTES = 16 << 20
 """Most bytes of the chunks that arrays in memory are worked on in."""
@@ -40,6 +42,8 @@ def as_image(X: Any) -> tuple[da.Array, da.Array | None]:
     InputError
         If it has no samples, no bands, or is not of real numbers.
     """
+    if is_data_array(X):
+        _check_last(X)
     if not isinstance(X, (da.Array, np.ndarray)) or X.dtype.kind not in "biufc":
         X = _numeric(X)
     _check_image(X)
@@ -57,6 +61,16 @@ def as_image(X: Any) -> tuple[da.Array, da.Array | None]:
     return X, None if mask is None else mask.rechunk((*X.chunks[:-1], -1))
 
 
+def _check_last(X: Any) -> None:
+    """Refuse a DataArray whose last dimension is one of its pixels: what stands there counts as bands."""
+    last = str(X.dims[-1]) if X.dims else ""
+    if last.lower() in (*ROWS, *COLUMNS):
+        raise InputError(
+            f"a DataArray of {', '.join(map(str, X.dims))}: the last dimension is that of the bands, and this one's is "
+            f"{last!r}; dasksom.open_image(X) goes by the names, or transpose it"
+        )
+
+
 def _numeric(X: Any) -> NDArray[Any]:
     """Make an array of lists, data frames, arrays of objects and the like."""
     try:
@@ -66,6 +80,11 @@ def _numeric(X: Any) -> NDArray[Any]:
     except TypeError as error:
         raise InputTypeError(str(error)) from error
     except ValueError as error:
+        if isinstance(X, (list, tuple)) and any(getattr(one, "ndim", 0) > 1 for one in X):
+            raise InputError(
+                "a list of arrays of different shapes; several images are a list of dask arrays: "
+                "[dask.array.from_array(image) for image in images]"
+            ) from error
         raise InputError(str(error)) from error
     return array
 

@@ -25,7 +25,10 @@ def _take(folder: Path) -> None:
     """Make the folder, or take one that holds nothing but an earlier demonstration."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; name a folder for the demonstration")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: no folder can be made there: {error.strerror}; name another one") from error
     others = [one.name for one in folder.iterdir() if not OURS.fullmatch(one.name)]
     if others:
         raise InputError(f"{folder}: holds other files ({others[0]}); name a new folder for the demonstration")

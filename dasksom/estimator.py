@@ -429,7 +429,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """
         return check_parameters(self.get_params(deep=False))
 
-    def check_bands(self, image: Any) -> None:
+    def _check_bands(self, image: Any) -> None:
         """Refuse an image whose bands are not as many as those that the map was trained on."""
         bands = self.n_features_in_
         if image.shape[-1] != bands:
@@ -484,7 +484,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         if reset:
             self.n_features_in_ = int(image.shape[-1])
         else:
-            self.check_bands(image)
+            self._check_bands(image)
         if self.color_space != "rgb" and image.shape[-1] != 3:
             raise InputError(
                 f"color_space={self.color_space!r} is for the three bands of sRGB; X has {image.shape[-1]}: take "

@@ -7,6 +7,10 @@ import click
 
 from dasksom.cluster import ALLOCATIONS, CLUSTERS
 from dasksom.config import RunConfig, load_config
+from dasksom.errors import InputError
+
+TLS = {"ca": "--tls-ca-file", "cert": "--tls-cert", "key": "--tls-key"}
+"""Options of the files of a TLS connection, by their key in a configuration."""
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -227,6 +231,13 @@ def config_from(given: dict[str, Any]) -> RunConfig:
     laid = {section: {name: given.get(name) for name in fields} for section, fields in names.items()}
     laid["cluster"]["name"] = given.get("cluster")
     laid["input"]["select"] = given.get("select") or None
-    tls = {name: given.get(name) for name in ("ca", "cert", "key")}
-    laid["cluster"]["tls"] = tls if any(tls.values()) else None
+    tls = {name: given.get(name) for name in TLS}
+    laid["cluster"]["tls"] = _whole(tls) if any(tls.values()) else None
     return load_config(given["config_paths"], laid)
+
+
+def _whole(tls: dict[str, str | None]) -> dict[str, str | None]:
+    lacking = [TLS[name] for name, path in tls.items() if path is None]
+    if lacking:
+        raise InputError(f"{' and '.join(lacking)}: also needed; {', '.join(TLS.values())} go together")
+    return tls

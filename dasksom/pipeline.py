@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from dasksom.config import RunConfig
+from dasksom.errors import InputError
 from dasksom.holding import check_output_format, hold_model, hold_output, stored_bytes
-from dasksom.image import RunFolder, Sums, check_result, images_in, unfinished_run
+from dasksom.image import RunFolder, Sums, check_alike, check_result, images_in, shown, unfinished_run
 from dasksom.labeling import check_dither
 from dasksom.loading import codebook_at, from_codebook
 from dasksom.opening import most_chunk_bytes, open_for, open_source
@@ -41,8 +42,11 @@ def quantize(
     som = untrained(config) if codebook is None else from_codebook(codebook)
     picture = open_for(output, source, config)
     image = picture.pixels
-    if model is not None:
-        som.check_bands(image)
+    if model is not None and image.shape[2] != som.n_features_in_:
+        raise InputError(
+            f"{shown(source)}: has {image.shape[2]} bands, and {shown(model)} was trained on {som.n_features_in_}; "
+            "take the bands that it knows (--select), or another map"
+        )
     check_dither(config.output.dither, image)
     check_output_format(output, picture, som.units, config)
     if config.output.report:
@@ -85,6 +89,7 @@ def train(sources: Sequence[str], model: str, config: RunConfig, watcher: Watche
     holding = hold_model(found, model, config, resume=resume)
     som = untrained(config)
     pictures = [open_source(source, config) for source in found]
+    check_alike(found, pictures)
     how = how_of("train", found, None, config, most_chunk_bytes(config))
     with trouble_in_words(model), holding as work:
         keeper = begin(work, how, pictures) if isinstance(work, RunFolder) else None

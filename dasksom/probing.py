@@ -20,8 +20,8 @@ Result = TypeVar("Result")
 
 TASK_SECONDS = 1e-3
 """Time of scheduler and driver for one task, which no number of workers shortens."""
-PROBE_PAIRS = 1 << 28
-"""Pixels times units that a probe works on at most: a fraction of a second."""
+PROBE_WORK = 1 << 30
+"""Pixels times units times bands that a probe works on at most: a fraction of a second."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def probe(image: da.Array, som: BatchSOM, suffix: str = ".zarr", with_image: boo
     with dask.config.set(scheduler="synchronous"):
         middle = image.blocks[tuple(n // 2 for n in image.numblocks)]
         block, read = _timed(middle.compute)
-        part = block[: max(1, min(len(block), PROBE_PAIRS // (som.units * block.shape[1])))]
+        part = block[: max(1, min(len(block), PROBE_WORK // (som.units * block.shape[1] * block.shape[2])))]
         array, share = da.from_array(part, chunks=part.shape), block.size / part.size
         sample = BatchSOM(**{**som.get_params(), "epochs": 3, "refine": 0, "cache": "none", "tol": 0.0})
         sample.fit(array)  # compiles

@@ -195,7 +195,8 @@ def _training(som: StoredMap) -> Iterator[Figure]:
     if som.history_:
         caption = (
             f"Error of the codebook that each of {len(som.history_)} epochs began with, over all pixels, and the "
-            "radius of the neighborhood; at radius 0 units move alone, as in k-means."
+            "radius of the neighborhood; at radius 0 units move alone, as in k-means. In a refinement the error dips "
+            "where units are added for a few epochs, and rises again where as many are removed."
         )
         svg = inline_svg(partial(show.plot_training, som), "Error and sigma by epoch", "training")
         yield Figure("Training", caption, svg)

@@ -199,7 +199,7 @@ BAD = [
     (["quantize", "cube.zarr", "out.zarr"], "--axes tzyx"),
     (["quantize", "ftp://bucket/image.zarr", "out.zarr"], "URLs of ftp:// are not read"),
     (["quantize", "photo.png", "out.png", "--grid", "3by3"], "3by3"),
-    (["quantize", "photo.png", "out.png", "--grid", "0x3"], "'rows'"),
+    (["quantize", "photo.png", "out.png", "--grid", "0x3"], "map.grid: 0x3 has no units"),
     (["quantize", "photo.png", "out.png", "--grid", "999x999"], "65536"),
     (["quantize", "photo.png", "out.png", "--epochs", "0"], "'epochs'"),
     (["quantize", "photo.png", "out.png", "--sigma", "1", "2"], "first >= last"),
@@ -246,11 +246,12 @@ BAD = [
     (["train", "photo.png", "map.npz"], "exists already"),
     (["apply", "none.npz", "photo.png", "out.png"], "none.npz"),
     (["apply", "broken.npz", "photo.png", "out.png"], "broken.npz"),
-    (["apply", "map.npz", "bands.zarr", "out.zarr"], "X has 5 features"),
+    (["apply", "map.npz", "bands.zarr", "out.zarr"], "bands.zarr: has 5 bands, and map.npz was trained on 3"),
     (["info", "none.png"], "none.png"),
     (["demo", "demo", "--gigapixel", "--side", "0"], "--side"),
     (["demo", "demo", "--side", "64"], "--gigapixel"),
     (["demo", "photo.png"], "is a file"),
+    (["demo", "photo.png/demo"], "no folder can be made there"),
     (["demo", "nothing/.."], "holds other files"),
     (["quantize", "photo.png", "out.png", "--chunk-size", "1e400"], "not a size"),
     (["quantize", "photo.png", "out.png", "--memory-limit", "1e400GB"], "not a size"),
@@ -542,6 +543,10 @@ def test_apply__an_image_that_fails_does_not_stop_the_others(folder, photograph)
     [
         (["apply", "map.npz", "x/a.png", "y/a.png", "out"], "would both be written to"),
         (["apply", "map.npz", "photo.png", "out", "--format", ".gif"], "is not what outputs may end in"),
+        (["apply", "map.npz", "x/a.png", "y/a.png", "out", "--format", "png"], "did you mean .png?"),
+        (["apply", "map.npz", "photo.png", ".", "--format", ".png"], "photo.png: is one of the images that are read"),
+        (["apply", "map.npz", "gray.png", "out.png"], "gray.png: has 1 bands, and map.npz was trained on 3"),
+        (["train", "photo.png", "gray.png", "new.npz"], "gray.png: has 1 bands of uint8, and photo.png has 3 of uint8"),
         (["apply", "map.npz", "photo.png", "photo.png/out", "--format", ".png"], "no folder for the outputs"),
         (["apply", "map.npz", "photo.png", "out", "--format", ".png", "--report"], "are for one image"),
     ],
@@ -549,6 +554,7 @@ def test_apply__an_image_that_fails_does_not_stop_the_others(folder, photograph)
 def test_apply__refuses_what_has_no_place(folder, photograph, command, message):
     dasksom.BatchSOM(2, 2, epochs=1).fit(photograph).save("map.npz")
     Image.fromarray(photograph).save("photo.png")
+    Image.fromarray(photograph[..., 0]).save("gray.png")
     code, _, err = run(*command)
     assert code == 2
-    assert message in err
+    assert message in err.replace(f"{os.getcwd()}/", "")

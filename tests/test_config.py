@@ -1,9 +1,11 @@
+import json
 from pathlib import Path
 
 import pytest
 
 from dasksom.config import RunConfig, load_config
 from dasksom.errors import InputError
+from dasksom.options import config_from
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -148,3 +150,26 @@ def test_missing_and_empty_files(tmp_path):
         load_config(tmp_path / "none.yaml", {})
     (tmp_path / "empty.yaml").write_text("")
     assert load_config(tmp_path / "empty.yaml", {}) == RunConfig()
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "message"),
+    [
+        ("map", {"grid": "0x3"}, r"map\.grid: 0x3 has no units"),
+        ("map", {"grid": [3, 0]}, r"map\.grid: 3x0 has no units"),
+        ("map", {"seed": -1}, r"map\.seed: .*greater than or equal to 0"),
+        ("map", {"sigma": 3}, r"map\.sigma: two numbers are expected"),
+        ("map", 3, "map: a mapping of its keys is expected"),
+    ],
+)
+def test_refusals_are_in_the_words_of_a_configuration(tmp_path, section, value, message):
+    path = tmp_path / "run.yaml"
+    path.write_text(json.dumps({section: value}))
+    with pytest.raises(InputError, match=message):
+        load_config(path, {})
+
+
+def test_tls__files_go_together(tmp_path):
+    given = {"config_paths": (), "ca": "ca.pem", "key": "key.pem"}
+    with pytest.raises(InputError, match="--tls-cert: also needed"):
+        config_from(given)

@@ -4,6 +4,7 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
+import xarray
 from distributed import Client
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
@@ -400,6 +401,24 @@ def test_save__takes_numpy_parameters(patch, tmp_path):
 def test_fit__refuses_magnitudes_whose_squares_overflow():
     with pytest.raises(InputError, match=r"1e\+200 \(too large\) at pixel \(1,\), band 0"):
         BatchSOM(2, 2).fit(np.array([[1.0], [1e200]]))
+
+
+@pytest.mark.parametrize("dims", [("band", "y", "x"), ("y", "lon")])
+def test_fit__refuses_data_arrays_whose_bands_are_not_last(patch, dims):
+    array = xarray.DataArray(patch[..., 0] if len(dims) == 2 else patch.transpose(2, 0, 1), dims=dims)
+    with pytest.raises(InputError, match=rf"this one's is '{dims[-1]}'; dasksom.open_image\(X\)"):
+        BatchSOM(2, 2, epochs=1).fit(array)
+
+
+def test_fit__takes_data_arrays_whose_bands_are_last(patch):
+    som = BatchSOM(2, 2, epochs=1)
+    expected = som.fit(patch).weights_
+    assert np.array_equal(som.fit(xarray.DataArray(patch, dims=("y", "x", "band"))).weights_, expected)
+
+
+def test_fit__says_how_images_of_several_sizes_are_given(patch):
+    with pytest.raises(InputError, match="list of dask arrays"):
+        BatchSOM(2, 2, epochs=1).fit([patch, patch[:9]])
 
 
 def test_fit__refuses_sides_whose_neighborhood_is_too_large(patch):

@@ -1,5 +1,6 @@
 import json
 import re
+import time
 from dataclasses import replace
 
 import dask.array as da
@@ -135,6 +136,12 @@ def test_probe__measures_a_chunk(dtype, photograph):
     assert found.epoch > 0
     assert found.write > 0
     assert not hasattr(som, "weights_")
+
+
+def test_probe__works_on_little_of_many_bands_and_units():
+    begun = time.perf_counter()
+    probe(da.random.default_rng(0).random((256, 256, 200), chunks=-1), BatchSOM(64, 64))
+    assert time.perf_counter() - begun < 30  # all of the chunk would take minutes
 
 
 def test_run__what_cannot_fit_is_refused_before_a_pixel_is_read(tmp_path):

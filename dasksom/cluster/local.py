@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from multiprocessing import resource_tracker
@@ -20,6 +21,8 @@ FILES_A_WORKER = 10
 """Files and connections that this process opens, and for each worker; a worker itself opens fewer than `FILES`."""
 TTL_SECONDS = 30.0
 """How long a worker may say nothing before it counts as hung."""
+ENDINGS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+"""Signals that end a run."""
 MOST_MMAP_THRESHOLD = 32 << 20
 """Bytes; the most that glibc accepts."""
 
@@ -69,15 +72,40 @@ def _deaf_to_interrupts() -> Iterator[None]:
     A terminal sends it to all processes of a command. This one ends the workers; left to themselves they would print
     tracebacks. What comes meanwhile is not lost: it takes effect when the context ends.
     """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
+    with _put_off():
+        if not hasattr(signal, "pthread_sigmask"):  # Windows
+            yield
+            return
+        resource_tracker.ensure_running()  # when it starts it lets the signal through to the thread that started it
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _put_off() -> Iterator[None]:
+    """Put off what would end this process until the context ends.
+
+    The mask of a thread is not enough: the system gives the signal to another thread that has none, and Python acts on
+    it in the main one. A cluster that is half started cannot be stopped without a traceback.
+    """
+    if threading.current_thread() is not threading.main_thread():  # the only one that handlers run in
         yield
         return
-    resource_tracker.ensure_running()  # when it starts it lets the signal through to the thread that started it
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in ENDINGS}
+    ours = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in ours:
+        signal.signal(number, lambda sent, _: came.append(sent))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in ours.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])
 
 
 def check_files(workers: int) -> None:

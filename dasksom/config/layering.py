@@ -73,6 +73,13 @@ def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return both
 
 
+_IN_WORDS = {
+    "tuple_type": "two numbers are expected, such as [3, 0.5]",
+    "model_type": "a mapping of its keys is expected",
+}
+"""What is said in place of pydantic's words for Python's types."""
+
+
 def _explain(problem: Any, path: str | None) -> str:
     place = [str(part) for part in problem["loc"]]
     name = ".".join(place)
@@ -86,4 +93,5 @@ def _explain(problem: Any, path: str | None) -> str:
         near = difflib.get_close_matches(place[-1], known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
         return f"{prefix}unknown key {name!r}; {hint}"
-    return f"{prefix}{name}: {problem['msg'].removeprefix('Value error, ')}"
+    told = _IN_WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+    return f"{prefix}{name}: {told}"

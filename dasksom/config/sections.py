@@ -42,7 +42,7 @@ class MapSection(_Section):
     missing: str = "exclude"
     tol: float = 0.0
     method: str = "auto"
-    seed: int | None = 0
+    seed: int | None = Field(default=0, ge=0)
 
     @field_validator("grid", mode="before")
     @classmethod
@@ -51,6 +51,13 @@ class MapSection(_Section):
         if isinstance(value, str) and match is None:
             raise ValueError(f"{value!r} is not ROWSxCOLUMNS, such as 16x16")
         return tuple(int(side) for side in match.groups()) if match else value
+
+    @field_validator("grid")
+    @classmethod
+    def _has_units(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if min(value) < 1:
+            raise ValueError(f"{value[0]}x{value[1]} has no units; at least 1x1 is needed")
+        return value
 
 
 class TlsSection(_Section):

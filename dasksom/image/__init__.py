@@ -3,7 +3,7 @@
 from dasksom.image.checksums import Sums
 from dasksom.image.chunks import plan_chunks
 from dasksom.image.fingerprints import fingerprint
-from dasksom.image.folders import images_in
+from dasksom.image.folders import check_alike, check_folder, images_in
 from dasksom.image.locations import is_remote, read_object, shown
 from dasksom.image.mosaic import mosaic_array, write_mosaic
 from dasksom.image.options import Options
@@ -36,6 +36,8 @@ __all__ = [
     "Unfinished",
     "Writer",
     "annotate",
+    "check_alike",
+    "check_folder",
     "check_format",
     "check_output",
     "check_result",

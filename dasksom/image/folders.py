@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 
 from dasksom.errors import InputError
 from dasksom.image.formats import READERS
-from dasksom.image.locations import is_remote
+from dasksom.image.locations import is_remote, shown
 from dasksom.image.paths import local_path
+from dasksom.image.picture import Picture
 from dasksom.image.reading import open_source
 from dasksom.image.zarr_stores import is_zarr
 
@@ -39,3 +41,46 @@ def images_in(path: str | os.PathLike[str]) -> list[str]:
     except InputError:
         return found or [os.fspath(path)]
     return [os.fspath(path)]
+
+
+def check_folder(folder: str | os.PathLike[str], given: Sequence[str], outputs: Mapping[str, str]) -> None:
+    """Refuse a folder for outputs where inputs would be taken for outputs, or outputs for inputs the next time.
+
+    Parameters
+    ----------
+    folder : of the outputs
+    given : what is read: images, and folders of them
+    outputs : the path of each output, and the image that it is made of
+
+    Raises
+    ------
+    InputError
+    """
+    place = _real(folder)
+    if any(_real(one) == place for one in given if not is_remote(one)):
+        raise InputError(f"{folder}: is the folder that is read; name another one for the outputs")
+    sources = {_real(source) for source in outputs.values() if not is_remote(source)}
+    for output in outputs:
+        if _real(output) in sources:
+            raise InputError(f"{output}: is one of the images that are read; name another folder for the outputs")
+
+
+def check_alike(paths: Sequence[str], pictures: Sequence[Picture]) -> None:
+    """Refuse images that one map cannot be trained on, naming the first that is unlike the first of all.
+
+    Raises
+    ------
+    InputError
+    """
+    kinds = [(one.pixels.shape[2], one.pixels.dtype) for one in pictures]
+    for path, (bands, dtype) in zip(paths, kinds, strict=True):
+        if (bands, dtype) != kinds[0]:
+            first = f"{shown(paths[0])} has {kinds[0][0]} of {kinds[0][1]}"
+            raise InputError(
+                f"{shown(path)}: has {bands} bands of {dtype}, and {first}; one map is trained on images of one "
+                "kind: leave one of them out, or convert it"
+            )
+
+
+def _real(path: str | os.PathLike[str]) -> str:
+    return os.path.realpath(local_path(path))

@@ -61,11 +61,13 @@ class Codebook:
         Raises
         ------
         InputError
-            If the name does not end in .npz.
+            If the name does not end in .npz, or its folder is not there.
         """
         path = Path(path).expanduser()
         if path.suffix.lower() != ".npz":
             raise InputError(f"{path}: a trained map is saved as .npz; give a name that ends so")
+        if not path.absolute().parent.is_dir():
+            raise InputError(f"{path}: there is no folder {path.absolute().parent}; create it first (mkdir -p)")
         about = json.dumps({"format": FORMAT, **self.about}, sort_keys=True).encode()
         temporary = path.with_name(f".{path.name}.partial-{os.getpid()}")
         try:

@@ -44,6 +44,11 @@ def test_codebook__refuses_what_is_none(weights):
         Codebook(weights)
 
 
+def test_save__names_the_folder_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match=r"there is no folder .*nowhere; create it first"):
+        Codebook(np.zeros((1, 2, 3))).save(tmp_path / "nowhere" / "map.npz")
+
+
 def test_save__refuses_another_suffix(tmp_path):
     with pytest.raises(InputError, match=r"\.npz"):
         Codebook(np.ones((1, 1, 1))).save(tmp_path / "map.txt")
