@@ -42,13 +42,13 @@ class MapSection(_Section):
     missing: str = "exclude"
     tol: float = 0.0
     method: str = "auto"
-    seed: int | None = Field(default=0, ge=0)
+    seed: int | None = 0
 
     @field_validator("grid", mode="before")
     @classmethod
     def _rows_by_columns(cls, value: Any) -> Any:
         match = re.fullmatch(r"\s*(\d+)\s*[xX]\s*(\d+)\s*", value) if isinstance(value, str) else None
-        if isinstance(value, str) and match is None:
+        if match is None and not isinstance(value, list | tuple):
             raise ValueError(f"{value!r} is not ROWSxCOLUMNS, such as 16x16")
         return tuple(int(side) for side in match.groups()) if match else value
 
@@ -57,6 +57,13 @@ class MapSection(_Section):
     def _has_units(cls, value: tuple[int, int]) -> tuple[int, int]:
         if min(value) < 1:
             raise ValueError(f"{value[0]}x{value[1]} has no units; at least 1x1 is needed")
+        return value
+
+    @field_validator("seed")
+    @classmethod
+    def _is_seed(cls, value: int | None) -> int | None:
+        if value is not None and value < 0:
+            raise ValueError(f"{value} is no seed; a whole number of at least 0 is needed, or null for a random one")
         return value
 
 

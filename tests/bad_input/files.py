@@ -141,7 +141,7 @@ PATHS = [
     Case("apply: of several to a store", ("apply", "map.npz", "photo.png", "good.tif", "s3://bucket/out"),
          "s3://bucket/out",
          "image by image"),
-    Case("apply: other bands", ("apply", "map.npz", "five.zarr", "out.zarr"), "X has 5 features", "expecting 3"),
+    Case("apply: other bands", ("apply", "map.npz", "five.zarr", "out.zarr"), "five.zarr: has 5 bands", "--select"),
     Case("palette: bands that are no numbers", ("palette", "map.npz", "a.gpl", "--bands", "x"), "--bands x",
          "such as 4,3,2"),
     Case("palette: bands that are none", ("palette", "map.npz", "a.gpl", "--bands", "9"), "bands 9", "of the map's 3"),

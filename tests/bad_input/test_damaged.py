@@ -103,25 +103,24 @@ def _fuzzed(examples):
     )
 
 
-@pytest.mark.parametrize("base", BASES)
-def test_damaged__works_or_is_refused(child, base):
-    @_fuzzed(10)
+def _damage(child, base, examples):
+    @_fuzzed(examples)
     @given(recipes(base))
-    def some(recipe):
+    def all_pass(recipe):
         _passes(child, recipe)
 
-    some()
+    all_pass()
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_damaged__works_or_is_refused(child, base):
+    _damage(child, base, 10)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("base", BASES)
 def test_damaged__many(child, base):
-    @_fuzzed(120)
-    @given(recipes(base))
-    def many(recipe):
-        _passes(child, recipe)
-
-    many()
+    _damage(child, base, 120)
 
 
 @pytest.mark.parametrize("base", BASES)
@@ -136,5 +135,8 @@ def test_damaged__what_was_found_once(child, recipe):
 
 def test_damage__reaches_both_ends(child):
     """Damage that is always refused at once, or never, would test nothing."""
-    assert child.counts["worked"] > 20
-    assert child.counts["refused"] > 50
+    child.counts.clear()
+    for base in sorted(BASES)[::3]:
+        _damage(child, base, 10)
+    assert child.counts["worked"] > 10
+    assert child.counts["refused"] > 20
