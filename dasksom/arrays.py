@@ -44,6 +44,7 @@ def as_image(X: Any) -> tuple[da.Array, da.Array | None]:
     """
     if is_data_array(X):
         _check_last(X)
+        X = X.data
     if not isinstance(X, (da.Array, np.ndarray)) or X.dtype.kind not in "biufc":
         X = _numeric(X)
     _check_image(X)
@@ -177,7 +178,11 @@ def several(X: Any) -> bool:
     return isinstance(X, (list, tuple)) and bool(X) and all(isinstance(one, da.Array) for one in X)
 
 
+def is_lazy(X: Any) -> bool:
+    """Tell whether an array is dask's, or a DataArray of one."""
+    return isinstance(X.data if is_data_array(X) else X, da.Array)
+
+
 def computing(X: Any) -> Any:
     """Give the context to compute an array in: what is in this process's memory is worked on by its threads."""
-    lazy = isinstance(X, da.Array) or several(X)
-    return nullcontext() if lazy else dask.config.set(scheduler="threads")
+    return nullcontext() if is_lazy(X) or several(X) else dask.config.set(scheduler="threads")

@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import validate_data
 
 from dasksom import __version__
-from dasksom.arrays import as_image, as_weights, computing, several
+from dasksom.arrays import as_image, as_weights, computing, is_lazy, several
 from dasksom.checkpoint import STATE, Checkpoint, Throttled
 from dasksom.color_table import has_color_table
 from dasksom.errors import InputError
@@ -106,6 +106,8 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     quality_ : Quality or None
         Hits, errors and topographic error of the trained map over all samples; None where that would take another pass
         over the image ("stream", or a `sample`): `evaluate` makes it.
+    dtype_ : str or None
+        Type of the image that it was trained on.
     n_features_in_ : int
         Number of bands.
     feature_names_in_ : ndarray of str
@@ -285,8 +287,15 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self.quality_: Quality | None = samples.quality(state.codebook, self._lattice()) if free else None
         self.weights_ = from_space(state.codebook, self.color_space, scale).reshape(self.rows, self.columns, -1)
         self.history_: tuple[Epoch, ...] = state.history
+        self.dtype_: str | None = str(first.dtype)
 
-    def take_up(self, weights: NDArray[np.float64], history: tuple[Epoch, ...], quality: Quality | None) -> Self:
+    def take_up(
+        self,
+        weights: NDArray[np.float64],
+        history: tuple[Epoch, ...],
+        quality: Quality | None,
+        dtype: str | None,
+    ) -> Self:
         """Become the map that another process has trained with these parameters.
 
         Parameters
@@ -294,8 +303,9 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         weights : array of shape (rows, columns, bands)
         history : of its epochs
         quality : of its fit
+        dtype : of what it was trained on; None if that is not known
         """
-        self.weights_, self.history_, self.quality_ = weights, history, quality
+        self.weights_, self.history_, self.quality_, self.dtype_ = weights, history, quality, dtype
         self.n_features_in_ = int(weights.shape[-1])
         return self
 
@@ -393,7 +403,8 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         if callable(self.decay):
             about["decay"] = "exponential"  # nor a function
         plain = {name: np.asarray(value).tolist() for name, value in about.items() if value is not None}
-        return Codebook(self.weights_, {"dasksom": __version__, "parameters": plain})
+        about = {"dasksom": __version__, "parameters": plain}
+        return Codebook(self.weights_, about if self.dtype_ is None else {**about, "dtype": self.dtype_})
 
     def save(self, path: str | Path) -> None:
         """Write the trained map as .npz, without pickle, and with a checksum that ``dasksom verify`` looks at."""
@@ -506,7 +517,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def _checkpoint(self, folder: str | Path, X: Any, images: list[Weighted], again: bool) -> Checkpoint:
         """Open the checkpoint of a training, refusing that of another."""
-        if not (isinstance(X, da.Array) or several(X)):
+        if not (is_lazy(X) or several(X)):
             raise InputError("checkpoint: is for dask arrays; what is in memory is lost with the process, too")
         told: dict[str, Any] = {name: str(value) for name, value in self.get_params().items() if name != "cache"}
         told["init"] = self.init if isinstance(self.init, str) else tokenize(np.asarray(self.init, np.float64))
@@ -518,7 +529,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def _map(self, X: Any, mask: Any, function: Callable[[da.Array, da.Array | None], da.Array]) -> Any:
         self._units()
         result = function(*self._take(X, mask, None, reset=False))
-        if isinstance(X, da.Array):
+        if is_lazy(X):
             return result
         with computing(X):
             return result.compute()

@@ -48,4 +48,4 @@ def from_codebook(codebook: Codebook) -> BatchSOM:
         kept["sigma"] = tuple(kept["sigma"])  # JSON has lists alone
     som = BatchSOM(rows, columns, **kept)
     som.check_parameters()
-    return som.take_up(codebook.weights, (), None)
+    return som.take_up(codebook.weights, (), None, codebook.dtype)

@@ -158,6 +158,7 @@ def _about_model(path: str, config: RunConfig) -> dict[str, str]:
     return {
         "map": f"{rows} x {columns} units, {bands} bands",
         "range": f"{codebook.weights.min():.6g} to {codebook.weights.max():.6g}",
+        "trained on": codebook.dtype or "a type that is not told",
         "trained with": f"dasksom {codebook.about.get('dasksom', '?')}: {trained}",
     }
 

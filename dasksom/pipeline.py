@@ -1,10 +1,14 @@
 """Whole runs, from a path to a path, in reading order."""
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 
+import dask.array as da
+
 from dasksom.config import RunConfig
 from dasksom.errors import InputError
+from dasksom.estimator import BatchSOM
 from dasksom.holding import check_output_format, hold_model, hold_output, stored_bytes
 from dasksom.image import RunFolder, Sums, check_alike, check_result, images_in, shown, unfinished_run
 from dasksom.labeling import check_dither
@@ -12,6 +16,8 @@ from dasksom.loading import codebook_at, from_codebook
 from dasksom.opening import most_chunk_bytes, open_for, open_source
 from dasksom.resuming import begin, begun, check_unchanged, config_of, has_written, how_of, trouble_in_words
 from dasksom.runs import Run, Summary, Watcher, untrained
+
+logger = logging.getLogger(__name__)
 
 
 def quantize(
@@ -42,11 +48,8 @@ def quantize(
     som = untrained(config) if codebook is None else from_codebook(codebook)
     picture = open_for(output, source, config)
     image = picture.pixels
-    if model is not None and image.shape[2] != som.n_features_in_:
-        raise InputError(
-            f"{shown(source)}: has {image.shape[2]} bands, and {shown(model)} was trained on {som.n_features_in_}; "
-            "take the bands that it knows (--select), or another map"
-        )
+    if model is not None:
+        _check_model(som, model, image, source)
     check_dither(config.output.dither, image)
     check_output_format(output, picture, som.units, config)
     if config.output.report:
@@ -69,6 +72,25 @@ def quantize(
         check_unchanged(work, [source], [open_for(output, source, config)])
     run.summary.bytes_written = stored_bytes(output)
     return run.summary
+
+
+def _check_model(som: BatchSOM, model: str, image: da.Array, source: str) -> None:
+    """Refuse an image of other bands than a map was trained on; warn of one whose numbers mean something else."""
+    if image.shape[2] != som.n_features_in_:
+        raise InputError(
+            f"{shown(source)}: has {image.shape[2]} bands, and {shown(model)} was trained on {som.n_features_in_}; "
+            "take the bands that it knows (--select), or another map"
+        )
+    types = {som.dtype_ or str(image.dtype), str(image.dtype)}
+    if som.color_space == "rgb" and len(types) > 1 and not types <= {"float16", "float32", "float64"}:
+        logger.warning(
+            "%s is %s and %s was trained on %s; numbers are compared as they are: if the scales differ, convert the "
+            "image or train another map",
+            shown(source),
+            image.dtype,
+            shown(model),
+            som.dtype_,
+        )
 
 
 def train(sources: Sequence[str], model: str, config: RunConfig, watcher: Watcher, *, resume: bool = False) -> Summary:

@@ -195,7 +195,7 @@ class Run:
                 told = {"weights": som.weights_, "history": som.history_, "quality": som.quality_}
                 self.keeper.save(TRAINED, told)
         else:
-            som.take_up(trained["weights"], trained["history"], trained["quality"])
+            som.take_up(trained["weights"], trained["history"], trained["quality"], str(self.image.dtype))
         self.summary.units, self.summary.color_space = som.units, som.color_space
         self.summary.quality = som.quality_
         self.record = self.record.trained(som.history_, som.quality_)

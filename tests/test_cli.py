@@ -525,6 +525,17 @@ def test_train_and_apply__several_images(folder, photograph):
     assert os.path.exists("reduced/b.png")
 
 
+@pytest.mark.parametrize(
+    ("dtype", "space", "warned"), [("u2", "rgb", True), ("u1", "rgb", False), ("u2", "lab", False)]
+)
+def test_apply__warns_of_numbers_that_mean_something_else(folder, photograph, dtype, space, warned, caplog):
+    dasksom.BatchSOM(2, 2, epochs=1, color_space=space).fit(photograph).save("map.npz")
+    dasksom.load("map.npz").save("again.npz")  # loses nothing
+    zarr.save_array("image.zarr", photograph.astype(dtype))
+    assert run("apply", "again.npz", "image.zarr", "out.zarr")[0] == 0
+    assert ("again.npz was trained on uint8" in caplog.text) == warned
+
+
 def test_apply__an_image_that_fails_does_not_stop_the_others(folder, photograph):
     os.makedirs("photos")
     Image.fromarray(photograph).save("photos/b.png")

@@ -416,6 +416,15 @@ def test_fit__takes_data_arrays_whose_bands_are_last(patch):
     assert np.array_equal(som.fit(xarray.DataArray(patch, dims=("y", "x", "band"))).weights_, expected)
 
 
+def test_a_lazy_data_array_stays_lazy(patch):
+    lazy = da.from_array(patch, chunks=(20, 30, 3))
+    som = BatchSOM(3, 3, epochs=3).fit(xarray.DataArray(lazy, dims=("y", "x", "band")))
+    assert np.array_equal(som.weights_, BatchSOM(3, 3, epochs=3).fit(lazy).weights_)
+    labels = som.predict(xarray.DataArray(lazy, dims=("y", "x", "band")))
+    assert isinstance(labels, da.Array)
+    assert np.array_equal(labels.compute(), som.predict(patch))
+
+
 def test_fit__says_how_images_of_several_sizes_are_given(patch):
     with pytest.raises(InputError, match="list of dask arrays"):
         BatchSOM(2, 2, epochs=1).fit([patch, patch[:9]])

@@ -45,6 +45,12 @@ class Codebook:
         """The vectors one after the other, row by row of the map: shape (units, bands)."""
         return self.weights.reshape(-1, self.weights.shape[2])
 
+    @property
+    def dtype(self) -> str | None:
+        """Name of the type of the image that it was trained on; None if that is not told."""
+        told = self.about.get("dtype")
+        return told if isinstance(told, str) else None
+
     def palette(self, dtype: np.dtype[Any]) -> NDArray[Any]:
         """Give the vectors in an image's type, shape (units, bands); rounded and clipped to an integer type's range."""
         if not np.issubdtype(dtype, np.integer):
