@@ -212,6 +212,24 @@ def address_of(cluster, process):
     return next((address for address, one in there if one is not None and one.pid == process.pid), None)
 
 
+def fill_up(cluster, workers, without=()):
+    """Wait until a cluster has its workers, and give their process ids in order; others come for those that cannot.
+
+    One that is killed while it begins takes its nanny along, and one that stays away for long is given up.
+    """
+    deadline = time.monotonic() + 90
+    while True:
+        known = set(cluster.scheduler.workers)
+        there = [(one.worker_address, one.process) for one in list(cluster.workers.values())]
+        begun = [one for address, one in there if one is not None and address in known and one.status.name == "running"]
+        pids = {one.pid for one in begun} - {None, *without}
+        if len(pids) >= workers:
+            return sorted(pids)
+        assert time.monotonic() < deadline, f"{len(pids)} of {workers} workers come"
+        cluster.scale(max(workers, len(cluster.worker_spec)))
+        time.sleep(0.1)
+
+
 def kill_of(cluster, process):
     """Kill a worker of a cluster of this process, and see its scheduler miss it: the run may have ended by then."""
     address = address_of(cluster, process)

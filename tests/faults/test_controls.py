@@ -36,7 +36,7 @@ def kill_all():
 def test_a_scattered_codebook_is_lost_with_its_holders(source, two, tmp_path, monkeypatch):
     monkeypatch.setattr(mapping, "_share", _scattered)
     broken = pytest.raises(DasksomError, match=r"gave the work up|is gone")
-    with Watchdog(100), broken:
+    with Watchdog(250), broken:
         run(source, tmp_path / "out.zarr", two.scheduler_address, [(Moment(2, 0.3, 0.0), kill_all)])
     assert not (tmp_path / "out.zarr").exists()
 
@@ -68,7 +68,7 @@ def test_sums_in_order_of_completion_have_other_bits(images, two, monkeypatch):
 def test_a_cluster_that_gives_up_at_once_does_not_survive_a_kill(source, two, tmp_path):
     two.scheduler.allowed_failures = 0
     faults = [(Moment(2, 0.2, 0.0), kill_all)]  # at once, while they are at what was submitted before
-    with Watchdog(100), pytest.raises(DeadlyTaskError, match="a worker died"):
+    with Watchdog(250), pytest.raises(DeadlyTaskError, match="a worker died"):
         run(source, tmp_path / "out.zarr", two.scheduler_address, faults, cache="memory")
 
 
@@ -78,7 +78,7 @@ def test_without_patience_for_what_waited_a_storm_ends_a_run(source, two, tmp_pa
     monkeypatch.setattr(two.scheduler, "allowed_failures", 1)  # sooner than with 3; the plugin would not heed it here
     # each time that both have died, both begin with the same chunks, and have the same waiting
     faults = [(Moment(2, share, 0.0), kill_all) for share in (0.1, 0.15, 0.2, 0.25, 0.3)]
-    with Watchdog(150), pytest.raises(DeadlyTaskError):
+    with Watchdog(250), pytest.raises(DeadlyTaskError):
         run(source, tmp_path / "out.zarr", two.scheduler_address, faults, cache="memory")
 
 
@@ -94,7 +94,7 @@ def test_a_hung_worker_holds_up_a_cluster_that_does_not_look(source, two, tmp_pa
         timer.start()
         return stopped[0].pid
 
-    with Watchdog(150):
+    with Watchdog(250):
         done = run(source, tmp_path / "out.zarr", two.scheduler_address, [(Moment(2, 0.2, 0.0), fault)])
     assert done.seconds > 15
 

@@ -26,7 +26,7 @@ def test_threads(images, expected):
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_workers__none_killed_and_one_killed(workers, images, expected):
     draw = random.Random(workers)  # noqa: S311
-    with Watchdog(200), connect(ClusterOptions("local", workers, "1GiB"), small=False):
+    with Watchdog(400), connect(ClusterOptions("local", workers, "1GiB"), small=False):
         assert {dtype: hash_of(images[dtype]) for dtype in TYPES} == expected
         disturbed = {dtype: hash_of(images[dtype], lambda: kill(draw.choice(workers_of()))) for dtype in TYPES}
     assert disturbed == expected
@@ -49,7 +49,7 @@ def test_resumed(workers, images, expected, tmp_path, monkeypatch):
     where = (
         connect(ClusterOptions("local", workers, "1GiB"), small=False) if local else dask.config.set(scheduler=workers)
     )
-    with Watchdog(200), where:
+    with Watchdog(400), where:
         for dtype in TYPES:
             with pytest.raises(_StoppedError):
                 hash_of(images[dtype], on_epoch=_stop, checkpoint=tmp_path / dtype)

@@ -50,7 +50,7 @@ def test_a_killed_scheduler(source, scheduler, tmp_path):
         command.wait_for(lambda: epochs_in(command.errors) >= 2, 90)
         scheduler.process.kill()
         scheduler.process.wait(10)
-        check_told(command, 60, address, "is gone")
+        check_told(command, 120, address, "is gone")
     assert not (tmp_path / "out.zarr").exists()
 
 
@@ -60,7 +60,7 @@ def test_a_scheduler_that_hangs(source, scheduler, tmp_path):
     with worker(tmp_path, scheduler), quantizing(tmp_path, source, scheduler) as command:
         command.wait_for(lambda: epochs_in(command.errors) >= 2, 90)
         scheduler.process.send_signal(signal.SIGSTOP)
-        check_told(command, 150, address, "has not answered")
+        check_told(command, 240, address, "has not answered")
 
 
 @pytest.mark.slow
@@ -69,7 +69,7 @@ def test_all_workers_are_gone(source, scheduler, tmp_path):
         with worker(tmp_path, scheduler) as only:
             command.wait_for(lambda: epochs_in(command.errors) >= 2, 90)
         assert only.process.poll() is not None
-        check_told(command, 25 + 20, "all workers", "are gone", "--wait")
+        check_told(command, 25 + 60, "all workers", "are gone", "--wait")
     assert "all workers are gone; waited" in command.errors
 
 
@@ -103,7 +103,7 @@ def test_a_chunk_that_ends_every_worker(tmp_path):
     draw = np.random.default_rng(0).normal(0, 1, (80, 60, 4)).astype(np.float32)
     image = da.from_array(draw, chunks=(20, 20, 4)).map_blocks(_crash, dtype=np.float32)
     deaths = []
-    with Watchdog(280), connect(ClusterOptions("local", 2, "1GiB"), small=False) as client:
+    with Watchdog(400), connect(ClusterOptions("local", 2, "1GiB"), small=False) as client:
         client.subscribe_topic("all", lambda event: deaths.append(event[1].get("action") == "remove-worker"))
         with pytest.raises(DeadlyTaskError) as told:
             BatchSOM(3, 3, epochs=1).fit(image)
@@ -144,19 +144,19 @@ def kills_in(folder):
 
 @pytest.mark.slow
 def test_the_kernel_kills_for_want_of_memory(scheduler, tmp_path):
-    """The worker believes that it has 4 GiB, and has 500 MiB."""
+    """The worker believes that it has 4 GiB, and has 300 MiB beside what it begins with."""
     source = harness.make_image(tmp_path / "large.zarr", shape=(4096, 4096), chunk=4096)
+    confine = tmp_path / "confine.py"  # not its nanny, which the kernel might choose instead
 
-    def confine():
-        (folder / "cgroup.procs").write_text(str(os.getpid()))
-
-    with memory_cgroup(500) as folder:
+    with memory_cgroup(300) as folder:
+        procs = str(folder / "cgroup.procs")
+        confine.write_text(f"import os\ndef dask_setup(worker): open({procs!r}, 'w').write(str(os.getpid()))\n")
         arguments = ["quantize", source, "out.zarr", "--grid", "4x4", "--epochs", "2", "--chunk-size", "128MiB"]
         with (
-            worker(tmp_path, scheduler, "--memory-limit", "4GiB", limits=confine),
+            worker(tmp_path, scheduler, "--memory-limit", "4GiB", "--preload", str(confine)),
             Command(tmp_path, *arguments, "--cluster", scheduler.file) as command,
         ):
-            check_told(command, 200, "workers died", "chunk (0, 0)", "--chunk-size", "4.00 GiB", "out of memory")
+            check_told(command, 240, "workers died", "chunk (0, 0)", "--chunk-size", "4.00 GiB", "out of memory")
         assert kills_in(folder) >= 4
     assert not (tmp_path / "out.zarr").exists()
 

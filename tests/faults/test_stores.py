@@ -47,7 +47,7 @@ def store(source):
 @pytest.mark.slow
 def test_a_store_that_fails_now_and_then(store, undisturbed, two, tmp_path):
     store.often = 40
-    with Watchdog(100):
+    with Watchdog(250):
         done = run(store.url, tmp_path / "out.zarr", two.scheduler_address)
     assert store.failed >= 10
     assert done.summary.retries == store.failed

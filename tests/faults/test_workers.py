@@ -11,7 +11,7 @@ import pytest
 from dasksom.cluster.local import TTL_SECONDS
 from dasksom.passes import mapping
 from tests.faults import harness
-from tests.faults.harness import Moment, Watchdog, gone, kill_of, moments, run, workers_of
+from tests.faults.harness import Moment, Watchdog, fill_up, gone, kill_of, moments, run, workers_of
 
 
 def kill_one(cluster, seed):
@@ -32,7 +32,7 @@ def check_killed(done, kills, undisturbed):
     ids=["training", "writing"],
 )
 def test_a_killed_worker(moment, source, undisturbed, two, tmp_path):
-    with Watchdog(100):
+    with Watchdog(250):
         done = run(source, tmp_path / "out.zarr", two.scheduler_address, [(moment, kill_one(two, 1))])
     check_killed(done, 1, undisturbed)
 
@@ -42,15 +42,13 @@ def test_killed_workers__20_of_20(source, undisturbed, two, tmp_path):
     run(source, tmp_path / "first.zarr", two.scheduler_address)  # workers have loaded what they need
     usual, extra = run(source, tmp_path / "usual.zarr", two.scheduler_address), []
     for seed, moment in enumerate(moments(1234, 20)):
-        with Watchdog(100):
-            deadline = time.monotonic() + 30
-            while len(two.scheduler.workers) < 2 and time.monotonic() < deadline:
-                time.sleep(0.05)
+        with Watchdog(250):
+            fill_up(two, 2)
             done = run(source, tmp_path / f"{seed}.zarr", two.scheduler_address, [(moment, kill_one(two, seed))])
         check_killed(done, 1, undisturbed)
         extra.append(done.seconds - usual.seconds)
     print(f"20 of 20 identical; extra seconds: at most {max(extra):.1f}, mean {sum(extra) / 20:.1f}")
-    assert max(extra) < 15
+    assert max(extra) < 60  # a death is not sat out: dask would try for 30 s, again and again, or wait for 300 s
 
 
 def holders_of_codebook(cluster):
@@ -85,7 +83,7 @@ def large_codebook(monkeypatch):
 @pytest.mark.parametrize("passed", [1, 2, 3])
 def test_all_holders_of_the_codebook_are_killed_at_once(passed, large_codebook, source, undisturbed, two, tmp_path):
     faults = [(Moment(passed, 0.3, 0.0), kill_all_holders(two))]
-    with Watchdog(100):
+    with Watchdog(250):
         done = run(source, tmp_path / "out.zarr", two.scheduler_address, faults)
     assert done.summary.lost_workers == len(done.landed[0])
     assert done.same == undisturbed.same
@@ -106,7 +104,7 @@ def stop_one():
 @pytest.mark.parametrize("ttl", [None, 5], ids=["default", "configured"])
 def test_a_hung_worker(ttl, source, undisturbed, tmp_path):
     configured = {} if ttl is None else {"distributed.scheduler.worker-ttl": f"{ttl}s"}
-    with Watchdog(150), dask.config.set(configured):
+    with Watchdog(250), dask.config.set(configured):
         usual = run(source, tmp_path / "usual.zarr", "local", workers=2, memory_limit="1GiB")
         faults = [(Moment(2, 0.4, 0.0), stop_one)]
         done = run(source, tmp_path / "out.zarr", "local", faults, workers=2, memory_limit="1GiB")
@@ -114,26 +112,16 @@ def test_a_hung_worker(ttl, source, undisturbed, tmp_path):
     assert done.same == undisturbed.same
     extra = done.seconds - usual.seconds
     print(f"ttl {ttl or TTL_SECONDS} s: {extra:.1f} s more than undisturbed")
-    assert extra < (ttl or TTL_SECONDS) + 15
+    assert extra < (ttl or TTL_SECONDS) + 60  # dask's own is 300 s
 
 
 def strike(cluster, seed, workers):
     """Give a fault: of the workers that are there one is killed; whoever owns the cluster brings others."""
     draw, struck = random.Random(seed), set()  # noqa: S311
 
-    def there():
-        addresses = set(cluster.scheduler.workers)
-        found = [(one.worker_address, one.process) for one in list(cluster.workers.values())]
-        pids = {process.pid for address, process in found if process is not None and address in addresses}
-        return sorted(pids - struck - {None})  # it may not be known yet
-
     def fault():
-        deadline = time.monotonic() + 60
-        while len(found := there()) < 2:
-            assert time.monotonic() < deadline, "no others come"
-            cluster.scale(workers)
-            time.sleep(0.1)
-        pid = draw.choice(found)
+        cluster.scale(workers)
+        pid = draw.choice(fill_up(cluster, 2, struck))
         struck.add(pid)
         return kill_of(cluster, psutil.Process(pid))
 
@@ -151,7 +139,7 @@ def test_a_storm_of_at_least_30_kills(seed, source, undisturbed, two, tmp_path):
     two.scale(4)
     assert two.scheduler.allowed_failures == 3
     fault = strike(two, seed, 4)
-    with Watchdog(250):
+    with Watchdog(500):
         faults = [(moment, fault) for moment in STORM]
         done = run(source, tmp_path / "out.zarr", two.scheduler_address, faults, cache="memory")
     print(f"{len(done.landed)} kills, {done.summary.lost_workers} workers lost, in {done.seconds:.0f} s")
