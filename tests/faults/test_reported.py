@@ -50,7 +50,7 @@ def test_a_killed_scheduler(source, scheduler, tmp_path):
         command.wait_for(lambda: epochs_in(command.errors) >= 2, 90)
         scheduler.process.kill()
         scheduler.process.wait(10)
-        check_told(command, 120, address, "is gone")
+        check_told(command, 60, address, "is gone")
     assert not (tmp_path / "out.zarr").exists()
 
 

@@ -48,7 +48,7 @@ def test_killed_workers__20_of_20(source, undisturbed, two, tmp_path):
         check_killed(done, 1, undisturbed)
         extra.append(done.seconds - usual.seconds)
     print(f"20 of 20 identical; extra seconds: at most {max(extra):.1f}, mean {sum(extra) / 20:.1f}")
-    assert max(extra) < 60  # a death is not sat out: dask would try for 30 s, again and again, or wait for 300 s
+    assert max(extra) < 15
 
 
 def holders_of_codebook(cluster):
@@ -112,7 +112,7 @@ def test_a_hung_worker(ttl, source, undisturbed, tmp_path):
     assert done.same == undisturbed.same
     extra = done.seconds - usual.seconds
     print(f"ttl {ttl or TTL_SECONDS} s: {extra:.1f} s more than undisturbed")
-    assert extra < (ttl or TTL_SECONDS) + 60  # dask's own is 300 s
+    assert extra < (ttl or TTL_SECONDS) + 15
 
 
 def strike(cluster, seed, workers):
