@@ -19,7 +19,7 @@ from dasksom.estimator import BatchSOM
 from dasksom.image import Part, Picture, Sums, Unfinished, annotate, create_writer, shown, write_manifest
 from dasksom.ledger import Ledger
 from dasksom.overview import Overview
-from dasksom.passes import Keeper, keep_with_mask, workers
+from dasksom.passes import Keeper, keep_in_memory, workers
 from dasksom.planning import check_fits, describe, explained, plan_run, refinement
 from dasksom.quantization import quantize_into
 from dasksom.readability import find_unread
@@ -202,7 +202,7 @@ class Run:
 
     def _fit(self, som: BatchSOM, config: RunConfig, more: Sequence[Picture]) -> None:
         if not more and _may_be_kept(self.image, som, config):
-            self.image, self.mask = keep_with_mask(self.image, self.mask, config.input.cache)
+            self.image, self.mask = keep_in_memory(self.image, self.mask, config.input.cache)
         with self._stage("train"):
             som.fit(
                 [self.image, *(picture.pixels for picture in more)],

@@ -9,7 +9,7 @@ import dask.array as da
 
 from dasksom.color_table import ColorTable, count_images
 from dasksom.compared_colors import ComparedColors, compared_colors
-from dasksom.passes import Keeper, Progress, keep_with_mask
+from dasksom.passes import Keeper, Progress, keep_in_memory
 from dasksom.sampling import sample_image
 from dasksom.som.color_labels import by_cells
 from dasksom.som.search import Search
@@ -51,7 +51,7 @@ def streamed(
 ) -> Stream | Streams:
     """Make streams of all images; what fits the cluster's memory is kept there, as `cache` says."""
     parts = tuple(
-        Stream(*((image, weights) if here else keep_with_mask(image, weights, cache)), search, progress, here, keeper)
+        Stream(*((image, weights) if here else keep_in_memory(image, weights, cache)), search, progress, here, keeper)
         for image, weights in images
     )
     return parts[0] if len(parts) == 1 else Streams(parts)

@@ -11,7 +11,7 @@ inside a window is computed on the cluster; its result comes to the driver, alwa
 
 from dasksom.passes.grid import Corner, Steps, chunk_count, chunk_steps, corner_of
 from dasksom.passes.mapping import Progress, map_chunks, run_tasks
-from dasksom.passes.memory import CACHES, keep_with_mask, workers
+from dasksom.passes.memory import CACHES, keep_in_memory, workers
 from dasksom.passes.reducing import Keeper, reduce_chunks
 from dasksom.passes.tree import FAN_IN, pass_tasks
 
@@ -25,7 +25,7 @@ __all__ = [
     "chunk_count",
     "chunk_steps",
     "corner_of",
-    "keep_with_mask",
+    "keep_in_memory",
     "map_chunks",
     "pass_tasks",
     "reduce_chunks",

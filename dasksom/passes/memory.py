@@ -31,7 +31,7 @@ def memory_limit() -> int:
     return sum(int(worker["memory_limit"]) for worker in client.scheduler_info(n_workers=-1)["workers"].values())
 
 
-def keep_with_mask(image: da.Array, mask: da.Array | None, cache: str) -> tuple[da.Array, da.Array | None]:
+def keep_in_memory(image: da.Array, mask: da.Array | None, cache: str) -> tuple[da.Array, da.Array | None]:
     """Hold an image and its mask in the memory of the cluster, so that later passes need not read them again.
 
     Parameters

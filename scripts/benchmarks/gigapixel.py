@@ -16,7 +16,7 @@ from benchmarks.measuring import GRID, Row, Sizes, cluster, shown, timed
 from dasksom import BatchSOM, open_image
 from dasksom.cluster import ClusterOptions, local
 from dasksom.image import create_writer, mosaic_array, write_mosaic
-from dasksom.passes import keep_with_mask
+from dasksom.passes import keep_in_memory
 from dasksom.quantization import quantize_into
 
 
@@ -54,7 +54,7 @@ def fit_and_label(path: Path, output: Path, cache: str, times: dict[str, list[fl
     shutil.rmtree(output, ignore_errors=True)
     epochs: list[float] = []
     start = time.perf_counter()
-    image, _ = keep_with_mask(open_image(path), None, cache)
+    image, _ = keep_in_memory(open_image(path), None, cache)
     som = BatchSOM(*GRID, epochs=20).fit(image, on_epoch=lambda *_: epochs.append(time.perf_counter()))
     fitted = time.perf_counter()
     height, width, _ = image.shape

@@ -5,10 +5,10 @@ from tests.passes.records import random_image
 
 
 def _kept(image, cache):
-    return memory.keep_with_mask(image, None, cache)[0]
+    return memory.keep_in_memory(image, None, cache)[0]
 
 
-def test_keep_with_mask__by_size_and_by_wish(monkeypatch):
+def test_keep_in_memory__by_size_and_by_wish(monkeypatch):
     _, image = random_image()
     lazy = image + 1
     assert len(_kept(lazy, "none").dask.layers) > 1
