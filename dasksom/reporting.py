@@ -49,7 +49,7 @@ def report_path(output: str) -> str:
     """Give the name of an output's report: photo.report.html for photo.zarr."""
     path = Path(output)
     suffix = next((end for end in (".ome.zarr", *RESULTS) if path.name.lower().endswith(end)), "")
-    return str(path.with_name(path.name[: len(path.name) - len(suffix)] + ".report.html"))
+    return str(path.parent / f"{path.name[: len(path.name) - len(suffix)]}.report.html")
 
 
 def check_report(output: str, target: str, *, overwrite: bool) -> None:

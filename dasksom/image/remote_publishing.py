@@ -17,11 +17,12 @@ from urllib.parse import unquote, urlsplit
 
 from dasksom.errors import InputError
 from dasksom.image.locations import Location, is_remote, locate, shown
-from dasksom.image.paths import local_path
+from dasksom.image.paths import listed, local_path
 from dasksom.image.records import RecordObjects, is_worth_keeping, tell_how_to_go_on, told_of
 from dasksom.image.remote_places import check_free, check_writable
 from dasksom.image.run_folders import RunFolder, run_folder
 from dasksom.image.unfinished import BEAT_SECONDS, Unfinished, unfinished_at
+from dasksom.image.writing import WRITERS
 
 WRITABLE = ("s3", "gs", "abfs")
 """Schemes of stores that are written to."""
@@ -146,6 +147,8 @@ def unfinished_run(output: str, storage: Mapping[str, Any]) -> RunFolder | Store
             raise location.refusal("no run was begun there, or its output is whole; there is nothing to go on with")
         return StoreRun(unfinished)
     final = local_path(output).absolute()
+    if not final.name.lower().endswith(suffixes := (*WRITERS, ".npz")):
+        raise InputError(f"{final}: no output of a run has such a name; they end in {listed(suffixes)}")
     run = RunFolder(final, run_folder(final))
     if not run.folder.is_dir():
         found = "is whole" if os.path.lexists(final) else "no run was begun there, or it was stopped within seconds"
