@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -97,8 +98,14 @@ class RunFolder:
             os.rename(self.replaced, self.final)
 
     def delete(self) -> None:
-        """Delete the folder."""
+        """Delete the folder; of a run whose output has its name, last of all what says so: `finish` goes by it."""
         self.restore()
+        if self._whole.exists():
+            for one in self.folder.iterdir():
+                if one.is_dir():
+                    shutil.rmtree(one, ignore_errors=True)
+                elif one != self._whole:
+                    one.unlink(missing_ok=True)
         remove(self.folder)
 
 

@@ -1,11 +1,12 @@
 import os
+import shutil
 
 import numpy as np
 import pytest
 import zarr
 
 from dasksom.errors import InputError
-from dasksom.image import check_output, publish, publishing
+from dasksom.image import check_output, publish, publishing, run_on_disk
 
 
 def _make_zarr(path, value):
@@ -190,3 +191,29 @@ def test_publish__refuses_at_once_what_it_could_not_replace(tmp_path):
     (tmp_path / "a.png").write_text("old")
     with pytest.raises(InputError, match="exists already"):
         publish(tmp_path / "a.png").__enter__()
+
+
+@pytest.mark.parametrize("deleted", [0, 1, 2])
+def test_run_on_disk__stopped_while_its_folder_is_deleted_can_be_finished(tmp_path, monkeypatch, deleted):
+    final, rmtree, calls = tmp_path / "a.zarr", shutil.rmtree, []
+
+    def dies(path, **options):
+        if len(calls) == deleted:
+            raise SystemExit
+        calls.append(path)
+        rmtree(path, **options)
+
+    holding = run_on_disk(final, overwrite=False, resume=False)
+    work = holding.__enter__()
+    work.place.mkdir()
+    for name in ("records", "more"):
+        (work.folder / name).mkdir(exist_ok=True)
+    with monkeypatch.context() as dying:
+        dying.setattr(shutil, "rmtree", dies)
+        with pytest.raises(SystemExit):
+            holding.__exit__(None, None, None)
+    assert final.is_dir()
+    assert work.folder.is_dir()
+    assert work.finish()
+    assert not work.folder.exists()
+    assert final.is_dir()
