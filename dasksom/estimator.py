@@ -397,12 +397,12 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     def codebook_(self) -> Codebook:
         """The trained map as it is saved."""
         self._units()
-        about = self.get_params()
+        parameters = self.get_params()
         if not isinstance(self.init, str):
-            about["init"] = "pca"  # a given codebook is not kept
+            parameters["init"] = "pca"  # a given codebook is not kept
         if callable(self.decay):
-            about["decay"] = "exponential"  # nor a function
-        plain = {name: np.asarray(value).tolist() for name, value in about.items() if value is not None}
+            parameters["decay"] = "exponential"  # nor a function
+        plain = {name: np.asarray(value).tolist() for name, value in parameters.items() if value is not None}
         about = {"dasksom": __version__, "parameters": plain}
         return Codebook(self.weights_, about if self.dtype_ is None else {**about, "dtype": self.dtype_})
 

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.som.color_cells import color_numbers, colors_of, into_cells
+from dasksom.som.color_counts import count_colors
 from dasksom.som.color_search import match_colors
 from dasksom.som.compiling import kernel
 from dasksom.som.samples import Samples
 from dasksom.som.search import Search
 
 BLOCK = 1 << 18
-"""Samples whose new colors are searched together."""
+"""Colors that are searched together where no cells help."""
 
 
 def by_cells(search: Search) -> bool:
@@ -45,33 +46,15 @@ def _lookup_table(weights: bytes, bands: int, search: Search) -> _Table:
 _filling = threading.Lock()
 
 
-@kernel
-def _list_unknown(samples: Any, numbers: Any, known: Any, found: Any) -> int:
-    """Write the number of each new color to `found`, once; tell how many there are. All stay unknown."""
-    count = 0
-    for i in range(samples.shape[0]):
-        number = numbers[0, samples[i, 0]]
-        for band in range(1, samples.shape[1]):
-            number |= numbers[band, samples[i, band]]
-        if not known[number]:
-            known[number] = True
-            found[count] = number
-            count += 1
-    for i in range(count):
-        known[found[i]] = False
-    return count
-
-
 def _add_unknown(table: _Table, samples: NDArray[np.uint8], codebook: NDArray[np.float64], search: Search) -> None:
     """Search the units of colors that were not met before."""
-    bands = samples.shape[1]
-    found = np.empty(BLOCK, np.uint32)
-    for start in range(0, len(samples), BLOCK):
-        new = found[: _list_unknown(samples[start : start + BLOCK], color_numbers(bands), table.known, found)]
-        if len(new):
-            colors = colors_of(new, bands)
-            table.labels[new] = search.best(search.convert(Samples(colors, None, None), colors.dtype), codebook)
-            table.known[new] = True  # type: ignore[index]
+    numbers, _ = count_colors(samples)
+    numbers = numbers[~table.known[numbers]]  # type: ignore[index]
+    for start in range(0, len(numbers), BLOCK):
+        new = numbers[start : start + BLOCK]
+        colors = colors_of(new, samples.shape[1])
+        table.labels[new] = search.best(search.convert(Samples(colors, None, None), colors.dtype), codebook)
+        table.known[new] = True  # type: ignore[index]
 
 
 @kernel

@@ -136,7 +136,7 @@ def test_damaged__what_was_found_once(child, recipe):
 def test_damage__reaches_both_ends(child):
     """Damage that is always refused at once, or never, would test nothing."""
     child.counts.clear()
-    for base in sorted(BASES)[::3]:
+    for base in sorted(BASES)[::2]:
         _damage(child, base, 10)
-    assert child.counts["worked"] > 10
-    assert child.counts["refused"] > 20
+    assert child.counts["worked"] > 20
+    assert child.counts["refused"] > 50

@@ -60,7 +60,7 @@ def test_a_scheduler_that_hangs(source, scheduler, tmp_path):
     with worker(tmp_path, scheduler), quantizing(tmp_path, source, scheduler) as command:
         command.wait_for(lambda: epochs_in(command.errors) >= 2, 90)
         scheduler.process.send_signal(signal.SIGSTOP)
-        check_told(command, 240, address, "has not answered")
+        check_told(command, 150, address, "has not answered")
 
 
 @pytest.mark.slow
@@ -69,7 +69,7 @@ def test_all_workers_are_gone(source, scheduler, tmp_path):
         with worker(tmp_path, scheduler) as only:
             command.wait_for(lambda: epochs_in(command.errors) >= 2, 90)
         assert only.process.poll() is not None
-        check_told(command, 25 + 60, "all workers", "are gone", "--wait")
+        check_told(command, 25 + 20, "all workers", "are gone", "--wait")
     assert "all workers are gone; waited" in command.errors
 
 
@@ -156,7 +156,7 @@ def test_the_kernel_kills_for_want_of_memory(scheduler, tmp_path):
             worker(tmp_path, scheduler, "--memory-limit", "4GiB", "--preload", str(confine)),
             Command(tmp_path, *arguments, "--cluster", scheduler.file) as command,
         ):
-            check_told(command, 240, "workers died", "chunk (0, 0)", "--chunk-size", "4.00 GiB", "out of memory")
+            check_told(command, 200, "workers died", "chunk (0, 0)", "--chunk-size", "4.00 GiB", "out of memory")
         assert kills_in(folder) >= 4
     assert not (tmp_path / "out.zarr").exists()
 
