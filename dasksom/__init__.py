@@ -6,20 +6,20 @@ Public names are loaded when they are first used, so that importing dasksom is l
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from dasksom._version import __version__
 from dasksom.errors import DasksomError, InputError
 
 if TYPE_CHECKING:
     from dasksom.estimator import BatchSOM
     from dasksom.image import Picture, open_image, open_picture
-    from dasksom.loading import load
+    from dasksom.models import load
 
-__version__ = "0.1.0"
-__all__ = ["BatchSOM", "DasksomError", "InputError", "Picture", "load", "open_image", "open_picture"]
+__all__ = ["BatchSOM", "DasksomError", "InputError", "Picture", "__version__", "load", "open_image", "open_picture"]
 
 _HOMES = {
     "BatchSOM": "dasksom.estimator",
     "Picture": "dasksom.image",
-    "load": "dasksom.loading",
+    "load": "dasksom.models",
     "open_image": "dasksom.image",
     "open_picture": "dasksom.image",
 }

@@ -7,7 +7,7 @@ from importlib import import_module
 def main() -> None:
     """Run the command line; a Ctrl-C while its libraries are still loaded ends it in one line, too."""
     try:
-        command = import_module("dasksom.cli")
+        command = import_module("dasksom.cli.main")
     except KeyboardInterrupt:
         sys.stderr.write("dasksom: interrupted\n")
         sys.exit(130)

@@ -13,15 +13,12 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import validate_data
 
-from dasksom import __version__
-from dasksom.arrays import as_image, as_weights, computing, is_lazy, several
-from dasksom.checkpoint import STATE, Checkpoint, Throttled
-from dasksom.color_table import has_color_table
+from dasksom._version import __version__
+from dasksom.chunkwise import Keeper, Progress
 from dasksom.errors import InputError
 from dasksom.image.palette_files import write_palette
-from dasksom.labeling import Labeling, distances_to, labels_of, rebuild
-from dasksom.parameters import check_parameters, lattice_of
-from dasksom.passes import Keeper, Progress
+from dasksom.quantization.labels import Labeling, distances_to, labels_of, rebuild
+from dasksom.som.bmu.search import Search
 from dasksom.som.codebook import Codebook
 from dasksom.som.color_spaces import from_space, scale_of, to_space
 from dasksom.som.initialization import INITIALIZATIONS
@@ -29,9 +26,12 @@ from dasksom.som.lattice import Lattice
 from dasksom.som.map_state import Epoch, MapState
 from dasksom.som.quality import Quality
 from dasksom.som.schedule import Decay, Step
-from dasksom.som.search import Search
-from dasksom.training import OnEpoch, Training, train
-from dasksom.training_samples import Weighted, samples_of
+from dasksom.training.checkpoint import STATE, Checkpoint, Throttled
+from dasksom.training.color_histogram import has_color_table
+from dasksom.training.epochs import OnEpoch, Training, train
+from dasksom.training.input_arrays import as_image, as_weights, computing, is_lazy, several
+from dasksom.training.parameters import check_parameters, lattice_of
+from dasksom.training.sources import Weighted, samples_of
 
 
 class NotTrainedError(InputError, NotFittedError):  # type: ignore[misc]

@@ -21,7 +21,7 @@ import zarr
 from moto.server import ThreadedMotoServer
 from PIL import Image
 
-from dasksom.cli import cli
+from dasksom.cli.main import cli
 from dasksom.image import mosaic_array
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from skimage import data
 
 import dasksom
-from dasksom.cli import cli
+from dasksom.cli.main import cli
 
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")
 

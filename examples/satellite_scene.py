@@ -18,7 +18,7 @@ import rasterio
 from scipy.io import netcdf_file
 
 import dasksom
-from dasksom.cli import cli
+from dasksom.cli.main import cli
 
 BANDS = {"blue": 490, "green": 560, "red": 665, "nir": 842, "swir1": 1610, "swir2": 2190}
 """Names, and wavelengths in nanometers."""

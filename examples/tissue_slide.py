@@ -21,7 +21,7 @@ from skimage.color import rgb2hed
 from skimage.filters import threshold_otsu
 
 import dasksom
-from dasksom.cli import cli
+from dasksom.cli.main import cli
 
 TIMES = 8
 MICROMETERS = 0.5

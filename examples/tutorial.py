@@ -20,7 +20,7 @@ from sklearn.datasets import load_iris
 
 import dasksom
 from dasksom.image import write_mosaic
-from dasksom.minisom import MiniSom  # code written for MiniSom has: from minisom import MiniSom
+from dasksom.minisom import MiniSom
 
 folder = Path("tutorial-output")
 folder.mkdir(exist_ok=True)

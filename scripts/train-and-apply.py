@@ -11,7 +11,7 @@ import dasksom
 from dasksom.cluster import connect
 from dasksom.config import load_config
 from dasksom.image import create_writer, publish
-from dasksom.quantization import quantize_into
+from dasksom.quantization.write_pass import quantize_into
 
 
 def main(config_path: str, model_path: str, training_image: str, *rest: str) -> None:

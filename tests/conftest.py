@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from skimage import data
 
-from dasksom.image import publishing
+from dasksom.storage.publish import atomic_publish as publishing
 from tests import browsing
 
 BUSY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # as machines are at times

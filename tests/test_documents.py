@@ -14,7 +14,7 @@ import tifffile
 import zarr
 from PIL import Image
 
-from dasksom.cli import cli
+from dasksom.cli.main import cli
 
 PROJECT = Path(__file__).parents[1]
 PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", PROJECT / "CHANGELOG.md"]

@@ -12,9 +12,9 @@ from sklearn.cluster import KMeans
 import dasksom
 from dasksom import BatchSOM, InputError
 from dasksom.cluster import count_tasks
+from dasksom.som.bmu.metrics import METRICS
 from dasksom.som.color_spaces import COLOR_SPACES, to_space
 from dasksom.som.lattice import TOPOLOGIES, Lattice
-from dasksom.som.metric import METRICS
 from dasksom.som.neighborhood import NEIGHBORHOODS
 from tests import reference
 
@@ -126,7 +126,7 @@ def test_predict__computes_nothing_for_a_lazy_array(photograph):
 
 
 def test_predict__through_the_table_gives_the_labels_of_the_search(photograph, monkeypatch):
-    from dasksom import labeling
+    from dasksom.quantization import labels as labeling
 
     som = BatchSOM(16, 16, epochs=3).fit(photograph)
     searched = som.predict(photograph)

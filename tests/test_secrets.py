@@ -16,7 +16,7 @@ from dasksom import BatchSOM, InputError, load, open_image
 from dasksom.cluster import ClusterOptions, job_script
 from dasksom.redaction import printable, redact, redact_settings
 from tests.bad_input.test_bad_input import run
-from tests.image.test_remote import _Parts
+from tests.image.test_remote_sources import _Parts
 
 CANARY = "s3cr3t-canary"
 

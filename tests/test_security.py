@@ -19,9 +19,9 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from dasksom import InputError, open_image, open_picture
-from dasksom.image.locations import Location
-from dasksom.image.zarr_stores import store_of
-from dasksom.npz import read_npz
+from dasksom.image.zarr.guarded_store import store_of
+from dasksom.storage.locations import Location
+from dasksom.storage.npz import read_npz
 from tests.bad_input import files, images
 
 ROOT = Path(__file__).parents[1]

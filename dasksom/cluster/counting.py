@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from dasksom.cluster.watching import can_be_asked
-from dasksom.patience import take_retries
+from dasksom.storage.retries import take_retries
 
 RETRIES = "dasksom-retries"
 """Topic of a cluster's events under which workers tell how often they have read again."""

@@ -7,10 +7,10 @@ from typing import Any
 from dask.utils import parse_bytes
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from dasksom.chunkwise import CACHES
 from dasksom.cluster import ClusterOptions, TlsFiles
 from dasksom.image import ALPHA, parse_select
-from dasksom.image.options import Options
-from dasksom.passes import CACHES
+from dasksom.image.writers.options import Options
 from dasksom.som.dithering import DITHERS
 
 ON_BAD_CHUNK = ("stop", "skip")

@@ -1,25 +1,31 @@
 """Images on disk as lazy dask arrays, and labels and palettes as image files; knows nothing of maps."""
 
-from dasksom.image.checksums import Sums
-from dasksom.image.chunks import plan_chunks
-from dasksom.image.fingerprints import fingerprint
-from dasksom.image.folders import check_alike, check_folder, images_in
-from dasksom.image.locations import is_remote, read_object, shown
-from dasksom.image.mosaic import mosaic_array, write_mosaic
-from dasksom.image.options import Options
-from dasksom.image.picture import Picture
-from dasksom.image.protocols import Source, Writer
-from dasksom.image.publishing import check_output, publish
-from dasksom.image.reading import ALPHA, open_image, open_picture, open_source
-from dasksom.image.remote_publishing import StoreRun, locate_output, publish_object, run_on_store, unfinished_run
-from dasksom.image.results import RESULTS, Result, annotate, check_result, open_result, size_on_disk
-from dasksom.image.run_folders import RunFolder, check_unfinished, run_folder, run_on_disk
-from dasksom.image.selection import parse_select
-from dasksom.image.unfinished import Unfinished
-from dasksom.image.unread import Part, Readable, merged, unread_in
-from dasksom.image.verifying import verify
-from dasksom.image.writing import check_format, chunk_alignment, create_writer, output_suffix
-from dasksom.image.zarr_targets import write_manifest
+from dasksom.image.input_folders import check_alike, check_folder, images_in
+from dasksom.image.opening import ALPHA, open_image, open_picture, open_source
+from dasksom.image.read_results import RESULTS, Result, annotate, check_result, open_result, size_on_disk
+from dasksom.image.sources.chunk_planning import plan_chunks
+from dasksom.image.sources.fingerprints import fingerprint
+from dasksom.image.sources.picture import Picture
+from dasksom.image.sources.protocol import Source
+from dasksom.image.sources.selection import parse_select
+from dasksom.image.sources.unreadable import Part, Readable, merged, unread_in
+from dasksom.image.verification import verify
+from dasksom.image.write_formats import check_format, chunk_alignment, create_writer, output_suffix
+from dasksom.image.writers.options import Options
+from dasksom.image.writers.protocol import Writer
+from dasksom.image.zarr.target import write_manifest
+from dasksom.storage.checksum_manifests import Sums
+from dasksom.storage.locations import is_remote, read_object, shown
+from dasksom.storage.publish.atomic_publish import check_output, publish
+from dasksom.storage.publish.object_store_publish import (
+    StoreRun,
+    locate_output,
+    publish_object,
+    run_on_store,
+    unfinished_run,
+)
+from dasksom.storage.publish.object_store_run import Unfinished
+from dasksom.storage.publish.run_folder import RunFolder, check_unfinished, run_folder, run_on_disk
 
 __all__ = [
     "ALPHA",
@@ -49,7 +55,6 @@ __all__ = [
     "is_remote",
     "locate_output",
     "merged",
-    "mosaic_array",
     "open_image",
     "open_picture",
     "open_result",
@@ -69,5 +74,4 @@ __all__ = [
     "unread_in",
     "verify",
     "write_manifest",
-    "write_mosaic",
 ]

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dasksom.errors import InputError
-from dasksom.image.palettes import display_colors
-from dasksom.image.paths import listed, local_path, match_suffix
-from dasksom.image.publishing import check_output, publish
+from dasksom.image.writers.palettes import display_colors
+from dasksom.storage.local_paths import listed, local_path, match_suffix
+from dasksom.storage.publish.atomic_publish import check_output, publish
 
 Shape = tuple[int, int]
 """Rows and columns of the map."""

@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from dasksom.errors import InputError
-from dasksom.image.checksums import Stored
-from dasksom.image.locations import Location, Member, Stamp, check_unchanged
-from dasksom.image.palettes import check_paletted, may_be_paletted
-from dasksom.image.picture import Found
-from dasksom.image.protocols import (
+from dasksom.image.sources.picture import Found
+from dasksom.image.sources.protocol import Region
+from dasksom.image.sources.selection import Selection
+from dasksom.image.writers.palettes import check_paletted, may_be_paletted
+from dasksom.image.writers.protocol import (
     Encoded,
     Output,
-    Region,
     Run,
     check_labels,
     clip_labels,
@@ -32,9 +31,10 @@ from dasksom.image.protocols import (
     run_here,
     with_nodata_row,
 )
-from dasksom.image.selection import Selection
-from dasksom.patience import patiently
-from dasksom.seals import UNSEALED, seal
+from dasksom.storage.checksum_manifests import Stored
+from dasksom.storage.embedded_checksums import UNSEALED, seal
+from dasksom.storage.locations import Location, Member, Stamp, check_unchanged
+from dasksom.storage.retries import patiently
 
 MAX_PIXELS = 178_956_970
 """Pillow's own limit for what it opens; larger photographs are neither read nor written."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.som.gathering import UnitSums
 from dasksom.som.neighborhood import Neighborhood
 from dasksom.som.quality import Quality, quality_of
+from dasksom.som.unit_sums import UnitSums
 
 NEGLIGIBLE = 1e-12
 """A unit whose denominator is below this share of one sample (of all, where their weights sum to less than 1) keeps its

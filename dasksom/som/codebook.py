@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.npz import read_npz
-from dasksom.seals import seal_archive
 from dasksom.som.samples import LARGEST
+from dasksom.storage.embedded_checksums import seal_archive
+from dasksom.storage.npz import read_npz
 
 FORMAT = 1
 """Version of the file; raised when an older dasksom could not read a newer file."""

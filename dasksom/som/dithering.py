@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from dasksom.som.compiling import kernel
+from dasksom.som.numba_kernel import kernel
 
 DITHERS = ("none", "bayer")
 DITHERED_BANDS = (1, 3)

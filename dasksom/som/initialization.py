@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.som.compiling import kernel
 from dasksom.som.lattice import Lattice
+from dasksom.som.numba_kernel import kernel
 from dasksom.som.samples import NO_SAMPLES
 
 

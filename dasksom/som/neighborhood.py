@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.som.compiling import kernel
 from dasksom.som.lattice import Lattice
+from dasksom.som.numba_kernel import kernel
 
 Profile = Callable[[NDArray[np.float64], float], NDArray[np.float64]]
 

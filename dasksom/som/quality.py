@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.som.gathering import UnitSums
+from dasksom.som.unit_sums import UnitSums
 
 
 @dataclass(frozen=True, eq=False)

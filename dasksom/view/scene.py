@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image import Picture, Result, open_picture
-from dasksom.outputs import CHUNK_BYTES, UNKNOWN_LATTICE, Original, lattice_of_output
-from dasksom.record import RunRecord
+from dasksom.provenance.original_image import CHUNK_BYTES, UNKNOWN_LATTICE, Original, lattice_of_output
+from dasksom.provenance.run_record import RunRecord
 from dasksom.show.colors import Palette, hexadecimal
 from dasksom.som.lattice import Lattice
 from dasksom.som.u_matrix import u_matrix

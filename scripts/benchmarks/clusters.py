@@ -25,15 +25,17 @@ from rich.table import Table
 from zarr.codecs import BloscCodec
 
 from benchmarks.measuring import peak_memory
-from dasksom import BatchSOM, open_image, pipeline, runs
+from dasksom import BatchSOM, open_image
+from dasksom.chunkwise import reduce_chunks
 from dasksom.cluster import ClusterOptions, Workers, connect, count_tasks
 from dasksom.config import RunConfig, load_config
 from dasksom.image import create_writer
-from dasksom.passes import reduce_chunks
-from dasksom.planning import plan_run
-from dasksom.quantization import quantize_into
+from dasksom.quantization.write_pass import quantize_into
+from dasksom.runs import run as runs
+from dasksom.runs import workflows as pipeline
+from dasksom.runs.memory_plan import plan_run
 from dasksom.som.neighborhood import Neighborhood
-from dasksom.streaming import _chunk_sums
+from dasksom.training.streaming import _chunk_sums
 
 BareRow = tuple[str, float, str, str]
 """Name, value, aim and detail."""

@@ -14,10 +14,11 @@ from zarr.codecs import ZstdCodec
 
 from benchmarks.measuring import GRID, Row, Sizes, cluster, shown, timed
 from dasksom import BatchSOM, open_image
+from dasksom.chunkwise import keep_in_memory
 from dasksom.cluster import ClusterOptions, local
-from dasksom.image import create_writer, mosaic_array, write_mosaic
-from dasksom.passes import keep_in_memory
-from dasksom.quantization import quantize_into
+from dasksom.demo.synthetic_mosaic import mosaic_array, write_mosaic
+from dasksom.image import create_writer
+from dasksom.quantization.write_pass import quantize_into
 
 
 def _seen(block):

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.measuring import GRID, Row, Sizes, shown, timed
 from dasksom import BatchSOM
-from dasksom.image import mosaic_array
+from dasksom.demo.synthetic_mosaic import mosaic_array
 
 
 def peers(sizes: Sizes, _: Path) -> list[Row]:

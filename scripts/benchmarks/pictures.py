@@ -13,8 +13,9 @@ from zarr.codecs import ZstdCodec
 from benchmarks.measuring import GRID, Row, Sizes, cluster, peak_memory, shown, timed
 from dasksom import BatchSOM, open_image
 from dasksom.cluster import ClusterOptions, local
-from dasksom.image import Options, chunk_alignment, create_writer, write_mosaic
-from dasksom.quantization import quantize_into
+from dasksom.demo.synthetic_mosaic import write_mosaic
+from dasksom.image import Options, chunk_alignment, create_writer
+from dasksom.quantization.write_pass import quantize_into
 
 
 def plain_copy(arrays: list[zarr.Array], folder: Path) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.measuring import GRID, Row, Sizes, shown, timed
-from dasksom.image import write_mosaic
+from dasksom.demo.synthetic_mosaic import write_mosaic
 
 
 def report(sizes: Sizes, folder: Path) -> list[Row]:

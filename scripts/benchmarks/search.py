@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measuring import Row, Sizes, timed
-from dasksom.som.nearest import nearest_units
+from dasksom.som.bmu.nearest import nearest_units
 
 KERNELS = (
     (3, 256, ">= 2"), (5, 256, ">= 2"), (10, 256, ">= 2"),

@@ -26,7 +26,7 @@ from scipy.spatial import cKDTree
 from skimage import data
 
 from benchmarks.measuring import Row, Sizes
-from dasksom.image import mosaic_array
+from dasksom.demo.synthetic_mosaic import mosaic_array
 
 MEMORY_LIMIT = 12 << 30
 """Bytes of address space that a job may ask for: more is a failure, and this machine stays well."""

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from benchmarks.measuring import GRID, Row, Sizes
-from dasksom.image import write_mosaic
+from dasksom.demo.synthetic_mosaic import write_mosaic
 
 TILES = 500
 CONNECTIONS = 4

@@ -7,7 +7,7 @@ import xarray as xr
 
 import dasksom
 from dasksom import BatchSOM
-from dasksom.minisom import MiniSom
+from dasksom.minisom.minisom import MiniSom
 from tests.bad_input.cases import Case
 
 X = np.random.default_rng(0).random((50, 3))

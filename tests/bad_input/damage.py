@@ -14,11 +14,12 @@ from PIL import Image
 from zarr.codecs import BloscCodec, GzipCodec, ZstdCodec
 from zarr.storage import MemoryStore
 
-from dasksom import BatchSOM, pipeline
-from dasksom.checkpoint import pack
+from dasksom import BatchSOM
 from dasksom.config import load_config
+from dasksom.runs import workflows as pipeline
 from dasksom.som.map_state import Epoch, MapState
 from dasksom.som.quality import Quality
+from dasksom.training.checkpoint import pack
 
 PIXELS = np.random.default_rng(0).integers(1, 256, (40, 56, 3), np.uint8)
 GRAY = PIXELS[..., 0]

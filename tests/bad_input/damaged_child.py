@@ -20,11 +20,11 @@ import dask
 import numpy as np
 
 from dasksom import BatchSOM, load, open_picture
-from dasksom.checkpoint import unpack
 from dasksom.config import load_config
 from dasksom.errors import DasksomError
 from dasksom.image import open_result
-from dasksom.record import RunRecord
+from dasksom.provenance.run_record import RunRecord
+from dasksom.training.checkpoint import unpack
 from tests.bad_input.damage import files_of, follow
 
 SPARE_BYTES = 1536 << 20

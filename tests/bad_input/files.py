@@ -12,7 +12,7 @@ from PIL import Image
 
 import dasksom
 from dasksom import BatchSOM
-from dasksom.checkpoint import Checkpoint, pack
+from dasksom.training.checkpoint import Checkpoint, pack
 from tests.bad_input.cases import Case, changed, quantize
 
 # --------------------------------------------------------------------------------------------------------------- paths

@@ -12,13 +12,13 @@ from collections import Counter
 
 import pytest
 
-from dasksom import cli as command_line
-from dasksom import runs
+from dasksom.cli import main as command_line
 from dasksom.errors import InputError
+from dasksom.image.mosaics.tiled_source import TiledSource
 from dasksom.image.photographs import PhotographSource
-from dasksom.image.tiff_source import TiffSource
-from dasksom.image.tiles import TiledSource
-from dasksom.image.zarr_files import ZarrSource
+from dasksom.image.tiff.source import TiffSource
+from dasksom.image.zarr.source import ZarrSource
+from dasksom.runs import run as runs
 from tests.bad_input import arrays, files, images, settings
 from tests.bad_input.cases import make_base
 

@@ -21,8 +21,9 @@ import numpy as np
 import psutil
 import zarr
 
-from dasksom import BatchSOM, pipeline
+from dasksom import BatchSOM
 from dasksom.config import load_config
+from dasksom.runs import workflows as pipeline
 
 EPOCHS = 3
 PASSES = EPOCHS + 2

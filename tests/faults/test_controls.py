@@ -10,11 +10,11 @@ import psutil
 import pytest
 from distributed import Client, as_completed
 
-from dasksom import streaming
+from dasksom.chunkwise import mapping
+from dasksom.chunkwise.submission import current_client
 from dasksom.cluster import Watch, suspicion
 from dasksom.errors import DasksomError, DeadlyTaskError
-from dasksom.passes import mapping
-from dasksom.passes.submission import current_client
+from dasksom.training import streaming
 from tests.faults import harness
 from tests.faults.harness import Moment, Watchdog, hash_of, run, worker
 from tests.faults.test_workers import stop_one

@@ -5,8 +5,8 @@ import random
 import dask
 import pytest
 
-from dasksom import checkpoint
 from dasksom.cluster import ClusterOptions, connect
+from dasksom.training import checkpoint
 from tests.faults.harness import TYPES, Watchdog, hash_of, kill, workers_of
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dasksom import patience
 from dasksom.errors import InputError
+from dasksom.storage import retries as patience
 from tests.faults.harness import PASSES, Watchdog, run
 
 

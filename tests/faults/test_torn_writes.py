@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dasksom.checkpoint import Checkpoint
 from dasksom.image import Options, create_writer
-from dasksom.image.records import RecordFolder
-from dasksom.ledger import Ledger
+from dasksom.quantization.write_journal import Ledger
 from dasksom.som.map_state import MapState
+from dasksom.storage.records import RecordFolder
+from dasksom.training.checkpoint import Checkpoint
 
 SIDE = 256
 SECONDS = 60

@@ -8,8 +8,8 @@ import dask
 import psutil
 import pytest
 
+from dasksom.chunkwise import mapping
 from dasksom.cluster.local import TTL_SECONDS
-from dasksom.passes import mapping
 from tests.faults import harness
 from tests.faults.harness import Moment, Watchdog, fill_up, gone, kill_of, moments, run, workers_of
 

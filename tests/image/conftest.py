@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
 
-from dasksom.image import locations, ome_results, photographs, tiff_layout, tiles, zarr_files, zarr_results
+from dasksom.image import photographs
+from dasksom.image.mosaics import tiled_source as tiles
+from dasksom.image.tiff import segments as tiff_layout
+from dasksom.image.zarr import ome_writer as ome_results
+from dasksom.image.zarr import source as zarr_files
+from dasksom.image.zarr import writer as zarr_results
+from dasksom.storage import locations
 
 
 @pytest.fixture(autouse=True)

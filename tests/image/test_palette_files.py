@@ -5,7 +5,7 @@ from PIL.GimpPaletteFile import GimpPaletteFile
 
 from dasksom.errors import InputError
 from dasksom.image.palette_files import PALETTE_FILES, write_palette
-from dasksom.image.palettes import display_colors
+from dasksom.image.writers.palettes import display_colors
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dasksom.som.batch import update, weigh
-from dasksom.som.gathering import add_up, gather
+from dasksom.som.bmu.nearest import nearest_units
 from dasksom.som.lattice import Lattice
-from dasksom.som.nearest import nearest_units
 from dasksom.som.neighborhood import Neighborhood
 from dasksom.som.samples import Samples
+from dasksom.som.unit_sums import add_up, gather
 from tests import reference
 
 

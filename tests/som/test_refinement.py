@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from dasksom.som.gathering import gather
-from dasksom.som.nearest import nearest_units, two_nearest_units
+from dasksom.som.bmu.nearest import nearest_units, two_nearest_units
 from dasksom.som.quality import quality_of
 from dasksom.som.refinement import MOST_ARRANGED, arrange, beside_the_worst, refinement, without_the_idlest
 from dasksom.som.samples import Samples
+from dasksom.som.unit_sums import gather
 
 
 def seen(samples, codebook):

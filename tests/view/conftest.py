@@ -11,7 +11,7 @@ import zarr
 from click.testing import CliRunner
 from PIL import Image
 
-from dasksom.cli import cli
+from dasksom.cli.main import cli
 from dasksom.image import open_result
 from dasksom.view import serving
 from dasksom.view.scene import Scene

@@ -9,7 +9,7 @@ from PIL import Image
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from dasksom.image import results
+from dasksom.image import read_results as results
 from dasksom.view import layers
 from dasksom.view.survey import Survey
 from tests.browsing import PHONE, asked, open_page, picture, set_screen, wait

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from dasksom.cli import cli
+from dasksom.cli.main import cli
 from dasksom.errors import InputError
 from dasksom.view import serving
 from tests.view.conftest import scene_of, served

@@ -1,0 +1,1 @@
+"""Demonstrations, and the mosaic of photographs that one of them reads."""

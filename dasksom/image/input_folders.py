@@ -1,0 +1,86 @@
+"""The images that a path names: itself, or those of a folder of images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from dasksom.errors import InputError
+from dasksom.image.opening import open_source
+from dasksom.image.read_formats import READERS
+from dasksom.image.sources.picture import Picture
+from dasksom.storage.local_paths import local_path
+from dasksom.storage.locations import is_remote, shown
+from dasksom.storage.zarr_nodes import is_zarr
+
+
+def images_in(path: str | os.PathLike[str]) -> list[str]:
+    """Return the paths of the images that a path names.
+
+    Parameters
+    ----------
+    path : of an image, also a Zarr directory or a folder of tiles that make one; or of a folder of images
+
+    Returns
+    -------
+    list of str
+        The path itself, or the images in the folder, by name.
+    """
+    if is_remote(path):
+        return [os.fspath(path)]
+    folder = local_path(path)
+    if not folder.is_dir() or is_zarr(folder):
+        return [os.fspath(path)]
+    found = sorted(
+        str(one)
+        for one in folder.iterdir()
+        if not one.name.startswith(".") and (is_zarr(one) if one.is_dir() else one.suffix.lower() in READERS)
+    )
+    try:
+        open_source(folder)  # tiles that make one image
+    except InputError:
+        return found or [os.fspath(path)]
+    return [os.fspath(path)]
+
+
+def check_folder(folder: str | os.PathLike[str], given: Sequence[str], outputs: Mapping[str, str]) -> None:
+    """Refuse a folder for outputs where inputs would be taken for outputs, or outputs for inputs the next time.
+
+    Parameters
+    ----------
+    folder : of the outputs
+    given : what is read: images, and folders of them
+    outputs : the path of each output, and the image that it is made of
+
+    Raises
+    ------
+    InputError
+    """
+    place = _real(folder)
+    if any(_real(one) == place for one in given if not is_remote(one)):
+        raise InputError(f"{folder}: is the folder that is read; name another one for the outputs")
+    sources = {_real(source) for source in outputs.values() if not is_remote(source)}
+    for output in outputs:
+        if _real(output) in sources:
+            raise InputError(f"{output}: is one of the images that are read; name another folder for the outputs")
+
+
+def check_alike(paths: Sequence[str], pictures: Sequence[Picture]) -> None:
+    """Refuse images that one map cannot be trained on, naming the first that is unlike the first of all.
+
+    Raises
+    ------
+    InputError
+    """
+    kinds = [(one.pixels.shape[2], one.pixels.dtype) for one in pictures]
+    for path, (bands, dtype) in zip(paths, kinds, strict=True):
+        if (bands, dtype) != kinds[0]:
+            first = f"{shown(paths[0])} has {kinds[0][0]} of {kinds[0][1]}"
+            raise InputError(
+                f"{shown(path)}: has {bands} bands of {dtype}, and {first}; one map is trained on images of one "
+                "kind: leave one of them out, or convert it"
+            )
+
+
+def _real(path: str | os.PathLike[str]) -> str:
+    return os.path.realpath(local_path(path))

@@ -1,0 +1,252 @@
+"""Many files side by side as one image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from os.path import commonpath, normpath
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.errors import InputError
+from dasksom.image.read_formats import open_file
+from dasksom.image.sources.picture import Found
+from dasksom.image.sources.protocol import Region, Tag, shown_region
+from dasksom.image.sources.selection import Selection
+from dasksom.storage.locations import Location, Member
+
+_MOST_CELLS = 1 << 24
+_HEADERS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A rectangle of one file, which is a rectangle of the whole image."""
+
+    location: Location
+    y: int
+    x: int
+    height: int
+    width: int
+    top: int = 0
+    """First row in the file."""
+    left: int = 0
+    """First column in the file."""
+    bands: tuple[tuple[int, int], ...] = ()
+    """(band of the image, band of the file); empty: all bands as they are."""
+    nodata: float | None = None
+    """Pixels of this value let through what lies below."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tiling:
+    """Where tiles lie. Later ones lie over earlier ones."""
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    tiles: tuple[Tile, ...]
+    fill: float = 0
+    """Value of what no tile covers."""
+    nodata: float | None = None
+    alpha: int | None = None
+    geo_tags: tuple[Tag, ...] = ()
+
+    @cached_property
+    def _bounds(self) -> NDArray[np.int64]:
+        return np.array([(t.y, t.y + t.height, t.x, t.x + t.width) for t in self.tiles], np.int64).reshape(-1, 4)
+
+    def touching(self, rows: range, columns: range) -> Iterator[Tile]:
+        """Yield the tiles that have pixels in a region."""
+        top, bottom, left, right = self._bounds.T
+        hits = (top < rows.stop) & (bottom > rows.start) & (left < columns.stop) & (right > columns.start)
+        return (self.tiles[number] for number in np.flatnonzero(hits))
+
+    def has_gaps(self) -> bool:
+        """Tell whether there are pixels that no tile covers."""
+        ys = np.unique(np.append(self._bounds[:, :2], (0, self.shape[0])))
+        xs = np.unique(np.append(self._bounds[:, 2:], (0, self.shape[1])))
+        if len(ys) * len(xs) > _MOST_CELLS:
+            return False  # too irregular to tell
+        covered = np.zeros((len(ys) - 1, len(xs) - 1), bool)
+        for top, bottom, left, right in self._bounds:
+            covered[slice(*np.searchsorted(ys, (top, bottom))), slice(*np.searchsorted(xs, (left, right)))] = True
+        return not covered.all()
+
+
+Parser = Callable[[Location], Tiling]
+
+
+@dataclass(frozen=True)
+class TiledSource:
+    """Many files read as one image: each process finds out once where they lie."""
+
+    location: Location
+    stamp: tuple[Any, ...]
+    parse: Parser
+    fill_missing: bool
+    lenient: bool
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    storage_chunks: tuple[int, int]
+
+    @property
+    def ndim(self) -> int:
+        """Always 3."""
+        return 3
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """Where, and what names the version of the files."""
+        return "tiles", self.location.name, self.stamp
+
+    def members(self) -> Iterator[Member]:
+        """Tell what says where the tiles lie, and the files of each."""
+        if not self.location.local.is_dir():
+            yield self.location.member()
+        tiles = tiling_of(self.parse, self.location, self.stamp).tiles
+        for location in sorted({tile.location for tile in tiles}, key=str):
+            try:
+                yield from tile_found(location, self.fill_missing, self.lenient).source.members()
+            except InputError:  # it may be left out
+                yield location.member()
+
+    def __getitem__(self, region: Region) -> NDArray[Any]:
+        """Read a region; see `Source`."""
+        try:
+            return self._read(region)
+        except InputError as error:
+            raise InputError(f"{self.location}: {shown_region(region)}: {error}") from error.__cause__
+
+    def _read(self, region: Region) -> NDArray[Any]:
+        tiling = tiling_of(self.parse, self.location, self.stamp)
+        rows, columns, bands = (range(length)[part] for part, length in zip(region, self.shape, strict=True))
+        out = np.full((len(rows), len(columns), len(bands)), tiling.fill, self.dtype)
+        for tile in tiling.touching(rows, columns):
+            top, bottom = max(rows.start, tile.y), min(rows.stop, tile.y + tile.height)
+            left, right = max(columns.start, tile.x), min(columns.stop, tile.x + tile.width)
+            inside = (
+                slice(top - tile.y + tile.top, bottom - tile.y + tile.top),
+                slice(left - tile.x + tile.left, right - tile.x + tile.left),
+            )
+            source = tile_found(tile.location, self.fill_missing, self.lenient).source
+            pixels = source[(*inside, slice(0, source.shape[2]))]
+            target = out[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start]
+            for band, stored in tile.bands or [(band, band) for band in range(self.shape[2])]:
+                if band not in bands:
+                    continue
+                plane, place = pixels[:, :, stored], target[:, :, band - bands.start]
+                place[...] = plane if tile.nodata is None else np.where(plane == tile.nodata, place, plane)
+        return out
+
+
+_parsing = Lock()
+
+
+def tiling_of(parse: Parser, location: Location, stamp: tuple[Any, ...]) -> Tiling:
+    """Return where the tiles lie, found out once per process and version."""
+    with _parsing:
+        return _tiling(parse, location, stamp)
+
+
+@lru_cache(maxsize=4)
+def _tiling(parse: Parser, location: Location, stamp: tuple[Any, ...]) -> Tiling:
+    return parse(location)
+
+
+@lru_cache(maxsize=1 << 14)
+def tile_found(location: Location, fill_missing: bool, lenient: bool) -> Found:
+    """Open a tile, once per process."""
+    return open_file(location, Selection(fill_missing=fill_missing, lenient=lenient))
+
+
+def headers(locations: list[Location], fill_missing: bool, lenient: bool) -> dict[Location, Found]:
+    """Open files side by side; if lenient, those that cannot be opened are left out."""
+
+    def opened(location: Location) -> Found | None:
+        try:
+            return tile_found(location, fill_missing, lenient)
+        except InputError:
+            if not lenient:
+                raise
+            return None
+
+    with ThreadPoolExecutor(_HEADERS_AT_ONCE) as pool:
+        found = zip(locations, pool.map(opened, locations), strict=True)
+        return {location: one for location, one in found if one is not None}
+
+
+def _check_inside(location: Location, tiling: Tiling) -> None:
+    """Refuse a mosaic from somebody else that would show files of this machine."""
+    folder = normpath(location.path if location.local.is_dir() else location.local.parent)
+    outside = next(
+        (t.location for t in tiling.tiles if commonpath((folder, normpath(t.location.path))) != folder), None
+    )
+    if outside is not None:
+        raise InputError(
+            f"{location}: takes pixels of {outside}, outside of its own folder; if the mosaic is yours, say "
+            "--allow-outside (in Python allow_outside=True)"
+        )
+
+
+def open_tiles(
+    location: Location, stamp: tuple[Any, ...], parse: Parser, selection: Selection, about: dict[str, str]
+) -> Found:
+    """Open an image of many files; reads the header of each.
+
+    Raises
+    ------
+    InputError
+        A tile is missing, of another type, or smaller than is said; there are gaps and no no-data value.
+    """
+    for name in ("component", "series", "level", "axes", "select"):
+        if getattr(selection, name):
+            raise InputError(f"{location}: --{name} is for single files; leave it out for an image of many")
+    tiling = tiling_of(parse, location, stamp)
+    if not selection.allow_outside:
+        _check_inside(location, tiling)
+    names = sorted({tile.location for tile in tiling.tiles}, key=str)
+    found = headers(names, selection.fill_missing, selection.lenient)
+    readable = [tile for tile in tiling.tiles if tile.location in found]
+    if not readable:
+        raise InputError(f"{location}: none of its {len(names)} tiles can be opened; is {names[0]} an image?")
+    for tile in readable:
+        source = found[tile.location].source
+        most = max((stored for _, stored in tile.bands), default=tiling.shape[2] - 1)
+        if source.dtype != tiling.dtype or most >= source.shape[2]:
+            raise InputError(
+                f"{location}: {tile.location} has {source.shape[2]} bands of {source.dtype}, but "
+                f"{most + 1} of {tiling.dtype} are needed; convert the tiles to one type"
+            )
+        if tile.bands and "palette" in found[tile.location].about:
+            raise InputError(
+                f"{location}: {tile.location} holds indices into a palette, which files side by side need not share; "
+                "make one file of them first (GDAL: gdal_translate -co TILED=YES IN.vrt OUT.tif)"
+            )
+        if tile.top + tile.height > source.shape[0] or tile.left + tile.width > source.shape[1]:
+            raise InputError(
+                f"{location}: {tile.location} has {source.shape[0]} x {source.shape[1]} pixels, fewer than "
+                f"are taken from it; is it an older version?"
+            )
+    if tiling.has_gaps() and tiling.nodata is None and not selection.fill_missing:
+        raise InputError(
+            f"{location}: its tiles leave gaps, and it has no no-data value; say --fill-missing to take the gaps for "
+            "0, and --nodata 0 if pixels of 0 are not to count"
+        )
+    first = found[readable[0].location].source
+    source = TiledSource(
+        location=location,
+        stamp=stamp,
+        parse=parse,
+        fill_missing=selection.fill_missing,
+        lenient=selection.lenient,
+        shape=tiling.shape,
+        dtype=tiling.dtype,
+        storage_chunks=(min(first.storage_chunks[0], tiling.shape[0]), min(first.storage_chunks[1], tiling.shape[1])),
+    )
+    about = {**about, "tiles": str(len(names))}
+    return Found(source, nodata=tiling.nodata, alpha=tiling.alpha, geo_tags=tiling.geo_tags, about=about)

@@ -1,0 +1,154 @@
+"""GDAL's virtual mosaics (.vrt) of plain rectangles of files, read without GDAL."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+
+from dasksom.errors import InputError
+from dasksom.image.mosaics.tiled_source import Tile, Tiling, open_tiles
+from dasksom.image.sources.picture import Found
+from dasksom.image.sources.protocol import Tag
+from dasksom.image.sources.selection import Selection
+from dasksom.image.tiff.tags import tags_of_epsg
+from dasksom.storage.locations import Location
+from dasksom.storage.safe_xml import MOST_BYTES, xml_tree
+
+_WAY_OUT = "make a file of it first (GDAL: gdal_translate -co TILED=YES IN.vrt OUT.tif)"
+_LONGEST = 1 << 48
+"""Pixels."""
+_LARGEST_EPSG = 32_767
+_TYPES = {
+    "Byte": "u1", "Int8": "i1", "UInt16": "u2", "Int16": "i2", "UInt32": "u4", "Int32": "i4", "UInt64": "u8",
+    "Int64": "i8", "Float32": "f4", "Float64": "f8",
+}  # fmt: skip
+_PLAIN = {"SourceFilename", "SourceBand", "SourceProperties", "SrcRect", "DstRect", "OpenOptions", "NODATA"}
+"""What a source may tell without its pixels being changed."""
+
+
+def open_vrt(location: Location, selection: Selection) -> Found:
+    """Open a virtual mosaic of plain rectangles; reads the header of each file."""
+    if location.remote:
+        raise InputError(f"{location}: a .vrt is read from a disk alone, and so are its files; copy them to one")
+    return open_tiles(location, location.stamp(), parse_vrt, selection, {"format": "GDAL virtual mosaic"})
+
+
+def parse_vrt(location: Location) -> Tiling:
+    """Find out where the files of a virtual mosaic lie."""
+    root = _root(location)
+    bands = root.findall("VRTRasterBand")
+    if root.get("subClass") or root.find("MaskBand") is not None or not bands:
+        what = root.get("subClass") or ("a mask band" if bands else "no bands")
+        raise InputError(f"{location}: a .vrt with {what} is more than files side by side; {_WAY_OUT}")
+    types = {band.get("dataType", "Byte") for band in bands}
+    if len(types) > 1 or not types <= set(_TYPES):
+        raise InputError(f"{location}: bands of {', '.join(sorted(types))}; one of {', '.join(_TYPES)} is read")
+    nodata = {band.findtext("NoDataValue") for band in bands}
+    if len(nodata) > 1:
+        raise InputError(f"{location}: its bands have different no-data values; {_WAY_OUT}")
+    told = nodata.pop()
+    fill = None if told is None else _number(location, told)
+    shape = _whole(location, root.get("rasterYSize")), _whole(location, root.get("rasterXSize")), len(bands)
+    tiles: dict[Tile, list[tuple[int, int]]] = {}
+    for number, band in enumerate(bands):
+        if band.get("subClass"):
+            raise InputError(f"{location}: bands of subClass {band.get('subClass')} are not read; {_WAY_OUT}")
+        for node in band:
+            if node.tag.endswith("Source"):
+                tile, stored = _tile(location, node)
+                tiles.setdefault(tile, []).append((number, stored))
+    alpha = [number for number, band in enumerate(bands) if band.findtext("ColorInterp") == "Alpha"]
+    if not tiles:
+        raise InputError(f"{location}: has no files in it")
+    return Tiling(
+        shape=shape,
+        dtype=np.dtype(_TYPES[types.pop()]),
+        tiles=tuple(_with_bands(tile, tuple(pairs)) for tile, pairs in tiles.items()),
+        fill=0 if fill is None else fill,
+        nodata=fill,
+        alpha=alpha[0] if alpha else None,
+        geo_tags=_geo_tags(root),
+    )
+
+
+def _with_bands(tile: Tile, bands: tuple[tuple[int, int], ...]) -> Tile:
+    return Tile(tile.location, tile.y, tile.x, tile.height, tile.width, tile.top, tile.left, bands, tile.nodata)
+
+
+def _root(location: Location) -> ElementTree.Element:
+    size = int(location.stamp()[0])
+    if size > MOST_BYTES:
+        raise InputError(f"{location}: {size} bytes; a .vrt has at most {MOST_BYTES}")
+    try:
+        root = xml_tree(location.local.read_bytes())
+    except InputError as error:
+        raise InputError(f"{location}: is not a GDAL .vrt: {error}") from error
+    if root.tag != "VRTDataset":
+        raise InputError(f"{location}: is not a GDAL .vrt: its root is <{root.tag[:60]}>, not <VRTDataset>")
+    return root
+
+
+def _tile(location: Location, node: ElementTree.Element) -> tuple[Tile, int]:
+    """Return the rectangle that a source is, and its band in its file (from 0)."""
+    name = node.find("SourceFilename")
+    extra = {child.tag for child in node} - _PLAIN
+    if node.tag not in ("SimpleSource", "ComplexSource") or extra or node.get("resampling") or name is None:
+        what = ", ".join(sorted(extra)) or node.tag
+        raise InputError(f"{location}: a .vrt whose sources have {what} changes pixels; {_WAY_OUT}")
+    text = (name.text or "").strip()
+    if text.startswith(("/vsi", "<")) or "://" in text:
+        raise InputError(f"{location}: the source {text} is no file on a disk; {_WAY_OUT}")
+    path = location.local.parent / text if name.get("relativeToVRT") == "1" else Path(text)
+    taken, laid = (_rectangle(location, node.find(tag), text) for tag in ("SrcRect", "DstRect"))
+    if taken[2:] != laid[2:]:
+        raise InputError(f"{location}: the source {text} is resampled ({taken} to {laid}); {_WAY_OUT}")
+    nodata = node.findtext("NODATA")
+    left, top, width, height = taken
+    stored = node.findtext("SourceBand", "1")
+    if not stored.isdigit() or stored == "0":
+        raise InputError(f"{location}: the source {text} takes its band {stored!r}; {_WAY_OUT}")
+    tile = Tile(
+        Location(str(path.absolute())), laid[1], laid[0], height, width, top, left, (),
+        None if nodata is None else _number(location, nodata),
+    )  # fmt: skip
+    return tile, int(stored) - 1
+
+
+def _rectangle(location: Location, node: ElementTree.Element | None, name: str) -> tuple[int, int, int, int]:
+    if node is None:
+        raise InputError(f"{location}: the source {name} does not say where it lies (SrcRect, DstRect); {_WAY_OUT}")
+    x, y, width, height = (_whole(location, node.get(key)) for key in ("xOff", "yOff", "xSize", "ySize"))
+    return x, y, width, height
+
+
+def _whole(location: Location, text: str | None) -> int:
+    try:
+        number = float(text or "")
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= _LONGEST or number != int(number):
+        raise InputError(f"{location}: {text!r} is no whole number of pixels, so pixels are resampled; {_WAY_OUT}")
+    return int(number)
+
+
+def _number(location: Location, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{location}: the no-data value {text[:40]!r} is no number; {_WAY_OUT}") from None
+
+
+def _geo_tags(root: ElementTree.Element) -> tuple[Tag, ...]:
+    crs, transform = root.findtext("SRS", ""), root.findtext("GeoTransform", "")
+    found = re.findall(r'(?:ID|AUTHORITY)\["EPSG",\s*"?(\d+)"?\]', crs) or re.findall(r"^EPSG:(\d+)$", crs.strip())
+    try:
+        numbers = [float(text) for text in transform.split(",") if text.strip()]
+    except ValueError:
+        numbers = []
+    if not found or len(numbers) != 6 or int(found[-1]) > _LARGEST_EPSG:
+        return ()
+    geographic = crs.lstrip().startswith(("GEOGCS", "GEOGCRS")) or crs.strip() == "EPSG:4326"
+    return tags_of_epsg(int(found[-1]), geographic, numbers)

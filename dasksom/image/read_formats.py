@@ -1,0 +1,73 @@
+"""One file or Zarr directory becomes an opened image: its suffix, or else its content, chooses the format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dasksom.errors import InputError
+from dasksom.image.photographs import open_photograph
+from dasksom.image.sources.picture import Found
+from dasksom.image.sources.selection import Selection
+from dasksom.image.tiff.source import open_tiff
+from dasksom.image.zarr.source import open_zarr
+from dasksom.storage.local_paths import check_readable, listed, match_suffix
+from dasksom.storage.locations import Location, check_reachable
+from dasksom.storage.zarr_nodes import ZARR_METADATA
+
+Opener = Callable[[Location, Selection], Found]
+
+# A format to read: one line here, one file beside this one. Openers read headers, never pixels.
+READERS: dict[str, Opener] = {
+    ".jpeg": open_photograph,
+    ".jpg": open_photograph,
+    ".png": open_photograph,
+    ".tif": open_tiff,
+    ".tiff": open_tiff,
+    ".webp": open_photograph,
+    ".zarr": open_zarr,
+}
+
+# First bytes of files whose suffix says nothing (SVS, NDPI and many scanners' files are TIFF).
+MAGIC: dict[bytes, Opener] = {
+    b"II*\0": open_tiff,
+    b"MM\0*": open_tiff,
+    b"II+\0": open_tiff,
+    b"MM\0+": open_tiff,
+    b"\x89PNG\r\n\x1a\n": open_photograph,
+    b"\xff\xd8\xff": open_photograph,
+    b"RIFF": open_photograph,
+}
+
+
+def is_remote_zarr(location: Location) -> bool:
+    """Tell whether a URL is that of a Zarr array or group."""
+    return location.file_name.endswith(".zarr") or any(location.below(name).exists() for name in ZARR_METADATA)
+
+
+def open_file(location: Location, selection: Selection) -> Found:
+    """Open an image file, or a Zarr directory; read headers, never pixels.
+
+    Raises
+    ------
+    InputError
+        Whatever makes it unusable.
+    """
+    known = match_suffix(location.file_name, READERS)
+    if location.remote:
+        if known is open_zarr or (known is None and is_remote_zarr(location)):
+            return open_zarr(location, selection)
+        check_reachable(location)
+    elif check_readable(location.local):
+        return open_zarr(location, selection)
+    opener = known or _sniffed(location)
+    return opener(location, selection)
+
+
+def _sniffed(location: Location) -> Opener:
+    start = location.read(0, 16)
+    for magic, opener in MAGIC.items():
+        if start.startswith(magic):
+            return opener
+    raise InputError(
+        f"{location}: not an image that is known here, by suffix or content; accepted are {listed(READERS)}, .vrt"
+    )

@@ -1,0 +1,262 @@
+"""What a run wrote, read again: labels, palette and what the file says of the run.
+
+To add a format: write its opener and add its line to ``RESULTS``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import tifffile
+import zarr
+from numpy.typing import NDArray
+
+from dasksom.errors import InputError
+from dasksom.image.sources.chunk_planning import plan_chunks
+from dasksom.image.tiff.pages import check_chain, check_ome
+from dasksom.image.writers.protocol import JSON, with_nodata_row
+from dasksom.image.zarr.guarded_store import store_of
+from dasksom.storage.local_paths import check_readable, listed, local_path, match_suffix
+from dasksom.storage.locations import Location
+from dasksom.storage.publish.object_store_run import Unfinished
+
+MOST_COLORS, MOST_PALETTE_BYTES = 1 << 16, 1 << 30
+"""Of a palette that is read: as many as a map may have, and the bytes of a map."""
+CHUNK_BYTES = 4 << 20
+"""Of a lazy chunk of labels: small, for tiles are looked at here and there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """An output of a run, opened."""
+
+    path: str
+    labels: tuple[da.Array, ...]
+    """Numbers as the file holds them, (height, width), unsigned; the whole image first, then its smaller levels."""
+    offset: int
+    """The number of unit 0; others than those of units stand for no data."""
+    palette: NDArray[Any]
+    """Shape (units, bands), in the image's dtype."""
+    about: Mapping[str, JSON]
+    """What was said of the run when it was written."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width, in pixels."""
+        height, width = self.labels[0].shape
+        return int(height), int(width)
+
+    def units_of(self, numbers: NDArray[Any]) -> NDArray[np.int64]:
+        """Turn numbers of the file into row-major unit numbers; -1 is no data."""
+        units = np.asarray(numbers).astype(np.int64) - self.offset
+        return np.where((units >= 0) & (units < len(self.palette)), units, -1)
+
+    def colors_of(self, units: NDArray[np.int64]) -> NDArray[Any]:
+        """Give the palette's rows, shape (..., bands); NaN, or 0 for integers, where there is no data."""
+        colors: NDArray[Any] = with_nodata_row(self.palette)[units]
+        return colors
+
+    def rebuilt(self, numbers: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        """Turn numbers of the file into pixels, shape (..., bands), and where there are any."""
+        units = self.units_of(numbers)
+        return self.colors_of(units), units >= 0
+
+
+def open_result(path: str | os.PathLike[str]) -> AbstractContextManager[Result]:
+    """Open what `quantize` or `apply` wrote: .zarr, .ome.zarr, or a paletted .tif; no pixel is read.
+
+    Parameters
+    ----------
+    path : of the output; its lazy labels can be computed on this process's threads while the context lasts
+
+    Raises
+    ------
+    InputError
+        If it is not one of those, or holds no palette.
+    """
+    local = local_path(path)
+    check_readable(local)
+    opener = match_suffix(local, RESULTS)
+    if opener is None:
+        raise InputError(f"{local}: labels and palette are read again from {listed(RESULTS)} alone")
+    return opener(local)
+
+
+def check_result(path: str | os.PathLike[str], *, dtype: np.dtype[Any], bands: int, units: int) -> None:
+    """Refuse an output, before it is written, that `open_result` could not read again.
+
+    Parameters
+    ----------
+    path : of the output
+    dtype, bands : of the image
+    units : colors of the palette
+
+    Raises
+    ------
+    InputError
+    """
+    local = local_path(path)
+    opener = match_suffix(local, RESULTS)
+    paletted = dtype == np.uint8 and bands == 3 and units <= 256
+    if opener is None or (opener is _open_tiff and not paletted):
+        raise InputError(
+            f"{local}: labels and palette cannot be read again from it, as a report must: of {listed(RESULTS)} can, "
+            "TIFFs where they are of 8-bit RGB with at most 256 colors"
+        )
+
+
+@contextmanager
+def _open_zarr(path: Path) -> Iterator[Result]:
+    try:
+        group = zarr.open_group(store_of(Location(str(path)), None), mode="r")
+        about = dict(group.attrs["dasksom"])["metadata"]  # type: ignore[arg-type]
+        palette = _palette(_array(group, "palette"))
+        levels = [_array(group, "labels")] if isinstance(group["labels"], zarr.Array) else _pyramid(group["labels/som"])
+    except InputError:
+        raise
+    except Exception as error:  # zarr raises many kinds; what it is not, it is not
+        raise InputError(f"{path}: not an output of dasksom with labels and a palette ({error})") from error
+    if not isinstance(about, dict) or palette.ndim != 2 or any(level.ndim != 2 for level in levels):
+        raise InputError(f"{path}: not an output of dasksom: its labels, palette or attributes have another form")
+    yield Result(str(path), tuple(_lazy(level, path) for level in levels), 1, palette, about)
+
+
+def _palette(array: zarr.Array[Any]) -> NDArray[Any]:
+    if array.ndim != 2 or array.shape[0] > MOST_COLORS or array.nbytes > MOST_PALETTE_BYTES:
+        raise InputError(
+            f"{array.path}: a palette is of shape (units, bands), of at most {MOST_COLORS} units; found "
+            f"{array.shape} of {array.dtype}"
+        )
+    return np.asarray(array[...])
+
+
+def _pyramid(group: Any) -> list[zarr.Array[Any]]:
+    arrays = {name: array for name, array in group.arrays() if name.isdigit()}
+    return [arrays[name] for name in sorted(arrays, key=int)]
+
+
+def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
+    found = group[name]
+    if not isinstance(found, zarr.Array):
+        raise InputError(f"{name} is a group; an array is expected")
+    return found
+
+
+@contextmanager
+def _open_tiff(path: Path) -> Iterator[Result]:
+    with ExitStack() as stack:
+        try:
+            found = _in_tiff(stack.enter_context(tifffile.TiffFile(path)), path)
+        except InputError:
+            raise
+        except Exception as error:  # damaged files make tifffile raise many kinds
+            raise InputError(f"{path}: not a TIFF that can be read ({error})") from error
+        yield found
+
+
+def _in_tiff(file: tifffile.TiffFile, path: Path) -> Result:
+    location = Location(str(path))
+    check_chain(location, file)
+    check_ome(location, file)
+    page = file.pages[0]
+    about = _told(page.description)
+    told = about.get("parameters", {})
+    sides = [told.get(name) for name in ("rows", "columns")]
+    units = prod(side if isinstance(side, int) else 0 for side in sides)
+    if page.colormap is None or not 0 < units <= page.colormap.shape[1]:
+        raise InputError(
+            f"{path}: holds no palette of dasksom: a TIFF does where it was written from 8-bit RGB with at most "
+            "256 colors; write .zarr"
+        )
+    palette = np.ascontiguousarray((page.colormap[:, :units] >> 8).astype(np.uint8).T)
+    series = file.series[0]
+    levels = [zarr.open_array(series.aszarr(level=number), mode="r") for number in range(len(series.levels))]
+    return Result(str(path), tuple(_lazy(level, path) for level in levels), 0, palette, about)
+
+
+def _told(description: str) -> dict[str, Any]:
+    try:
+        about = json.loads(description)["dasksom"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    return about if isinstance(about, dict) and isinstance(about.get("parameters", {}), dict) else {}
+
+
+@dataclass(frozen=True, eq=False)
+class _Labels:
+    """An array whose damage is told as such."""
+
+    array: zarr.Array[Any]
+    path: Path
+
+    def __getitem__(self, region: Any) -> NDArray[Any]:
+        try:
+            return np.asarray(self.array[region])
+        except InputError:
+            raise
+        except Exception as error:  # zarr, tifffile and the codecs each raise their own
+            raise InputError(
+                f"{self.path}: its labels cannot be read: {error}; the output is damaged, write it again"
+            ) from error
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self.array.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.array.dtype
+
+
+def _lazy(array: zarr.Array[Any], path: Path) -> da.Array:
+    height, width = array.shape
+    stored = int(array.chunks[0]), int(array.chunks[1])  # of a shard, a part can be read
+    rows, columns = plan_chunks((height, width, 1), array.dtype.itemsize, stored, chunk_bytes=CHUNK_BYTES)
+    return da.from_array(
+        _Labels(array, path),
+        chunks=(min(rows, height), min(columns, width)),
+        meta=np.empty((0, 0), array.dtype),
+        asarray=False,
+        inline_array=True,
+        name=False,
+    )
+
+
+RESULTS: dict[str, Callable[[Path], AbstractContextManager[Result]]] = {
+    ".tif": _open_tiff,
+    ".tiff": _open_tiff,
+    ".zarr": _open_zarr,
+}
+
+
+def annotate(path: str | os.PathLike[str] | Unfinished, more: Mapping[str, JSON]) -> None:
+    """Add to what a Zarr output says of its run; other formats are left as they are."""
+    if not isinstance(path, Unfinished) and not local_path(path).is_dir():
+        return
+    store = path.store() if isinstance(path, Unfinished) else local_path(path)
+    group = zarr.open_group(store, mode="r+")
+    own: dict[str, Any] = dict(group.attrs["dasksom"])  # type: ignore[arg-type]
+    group.attrs["dasksom"] = {**own, "metadata": {**own["metadata"], **more}}
+
+
+def size_on_disk(path: str | os.PathLike[str]) -> int | None:
+    """Give the bytes of a file, or of all files in a folder; None where there is nothing under that name."""
+    local = Path(path)
+    if local.is_file():
+        return local.stat().st_size
+    if not local.is_dir():
+        return None
+    return sum((Path(folder) / name).stat().st_size for folder, _, names in os.walk(local) for name in names)

@@ -1,0 +1,163 @@
+"""Which pixels count, lazily: told by an image's alpha band, its no-data value, or another image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isnan
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.errors import InputError
+from dasksom.image.sources.protocol import Source
+from dasksom.storage.locations import Member
+
+
+def alpha_mask(pixels: da.Array, band: int) -> da.Array:
+    """Return where pixels are not fully transparent: (height, width), bool."""
+    return _beside(pixels, _opaque, band=band)
+
+
+def without_band(pixels: da.Array, band: int) -> da.Array:
+    """Return an image without one of its bands."""
+    bands = pixels.shape[2] - 1
+    return da.map_blocks(
+        np.delete, pixels, band, axis=2, chunks=(*pixels.chunks[:2], (bands,)), meta=np.empty((0, 0, 0), pixels.dtype)
+    )
+
+
+def nodata_mask(pixels: da.Array, nodata: float) -> da.Array | None:
+    """Return where pixels hold data: (height, width), bool; None for NaN, which maps leave out by themselves.
+
+    A pixel is without data where any of its bands holds the value: -9999 would else move the map. Unsigned integers
+    have no value to spare, and 0 in one band may well be dark: there, as in GDAL, all bands have to hold it.
+
+    Raises
+    ------
+    InputError
+        The image's type cannot hold the value.
+    """
+    if isnan(nodata) and pixels.dtype.kind == "f":
+        return None
+    value = _as(pixels.dtype, nodata)
+    if value is None:
+        raise InputError(f"nodata={nodata}: an image of {pixels.dtype} never holds it; leave --nodata out")
+    return _beside(pixels, _has_data, value=value, everywhere=pixels.dtype.kind == "u")
+
+
+def holds(dtype: np.dtype[Any], nodata: float) -> bool:
+    """Tell whether pixels of a type can hold a no-data value."""
+    return (isnan(nodata) and dtype.kind == "f") or _as(dtype, nodata) is not None
+
+
+def _as(dtype: np.dtype[Any], nodata: float) -> Any:
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):  # GDAL notes float32's lowest number with the digits of float64
+            return dtype.type(nodata)
+    if nodata != nodata or int(nodata) != nodata or not np.iinfo(dtype).min <= nodata <= np.iinfo(dtype).max:
+        return None
+    return dtype.type(int(nodata))
+
+
+def _beside(pixels: da.Array, function: Any, **how: Any) -> da.Array:
+    return da.map_blocks(function, pixels, drop_axis=2, dtype=np.bool_, meta=np.empty((0, 0), np.bool_), **how)
+
+
+def _opaque(block: NDArray[Any], band: int) -> NDArray[np.bool_]:
+    opaque: NDArray[np.bool_] = block[:, :, band] != 0
+    return opaque
+
+
+def _has_data(block: NDArray[Any], value: Any, everywhere: bool) -> NDArray[np.bool_]:
+    differs = block != value
+    if block.dtype.kind == "f":
+        differs &= ~np.isnan(block) | np.isnan(value)
+    found: NDArray[np.bool_] = differs.any(axis=2) if everywhere else differs.all(axis=2)
+    return found
+
+
+@dataclass(frozen=True)
+class MaskSource:
+    """An image whose pixels are not 0 where those of another one count; of the same size or of a lower resolution."""
+
+    source: Source
+    shape: tuple[int, int]
+    """Height and width of the other one."""
+    factor: tuple[int, int] | None
+    """How many of its rows and columns lie in one of the mask, where that is a whole number."""
+    bands: int
+    """Bands that are looked at: those that are not alpha."""
+
+    @property
+    def ndim(self) -> int:
+        """Always 2."""
+        return 2
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Always bool."""
+        return np.dtype(np.bool_)
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """That of the mask, and what of it."""
+        return "mask", self.source.identity, self.shape, self.bands
+
+    def members(self) -> Iterator[Member]:
+        """Tell those of the mask."""
+        return self.source.members()
+
+    def __getitem__(self, region: tuple[slice, slice]) -> NDArray[np.bool_]:
+        """Read a region, nearest pixel of the mask for each of the other image's."""
+        rows, columns = (self._places(axis, part) for axis, part in enumerate(region[:2]))
+        read = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+        counts = (self.source[(*read, slice(0, self.bands))] != 0).any(axis=2)
+        found: NDArray[np.bool_] = counts[np.ix_(rows - rows[0], columns - columns[0])]
+        return found
+
+    def _places(self, axis: int, part: slice) -> NDArray[np.int64]:
+        places = np.arange(self.shape[axis], dtype=np.int64)[part]
+        length, own = self.shape[axis], self.source.shape[axis]
+        if self.factor is not None:
+            return np.minimum(places // self.factor[axis], own - 1)
+        return (2 * places + 1) * own // (2 * length)
+
+
+def mask_of(source: Source, size: tuple[int, int], named: str, alpha: int | None = None) -> MaskSource:
+    """Return where an image's pixels count by another image.
+
+    Parameters
+    ----------
+    source : the mask: 0 in all bands where a pixel does not count
+    size : height and width of the image
+    named : what the mask is called, for messages
+    alpha : number of the mask's last band if it is alpha, which is not looked at
+
+    Raises
+    ------
+    InputError
+        Its size is neither the image's nor that of a lower resolution of it.
+    """
+    bands = source.shape[2] - (alpha is not None)
+    return MaskSource(source, size, _factor(size, source.shape[:2], named), bands)
+
+
+def _factor(size: tuple[int, int], own: tuple[int, int], named: str) -> tuple[int, int] | None:
+    """Return the whole factors between an image and its mask; None where they are fractions."""
+    lengths = list(zip(size, own, strict=True))
+    for factor in {round(length / short) for length, short in lengths}:
+        # sizes of pyramids are rounded up by some programs and down by others
+        if factor >= 1 and all(abs(length / factor - short) < 1 for length, short in lengths):
+            return factor, factor
+    lowest = max(length / (short + 1) for length, short in lengths)
+    highest = min(length / max(short - 1, 0.5) for length, short in lengths)
+    if lowest > highest or own[0] > size[0] or own[1] > size[1]:
+        raise InputError(
+            f"{named}: a mask of {own[0]} x {own[1]} pixels does not fit an image of {size[0]} x {size[1]}: it must "
+            "have the same size, or that of a lower resolution of the same field (height and width both divided "
+            "by one number)"
+        )
+    return None

@@ -1,0 +1,146 @@
+"""Compressed tiles, joined to one TIFF.
+
+tifffile writes the directories, with tiles of no bytes; the tiles are then appended, and the tables that tell where
+they lie are filled in. So directories come first and the tiles of the coarsest level next, as a cloud-optimized TIFF
+has them, and this process does nothing but copy.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from itertools import repeat
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from dasksom.image.tiff.pixel_kinds import Pixels
+from dasksom.image.writers.codecs import TIFF, codec_named
+from dasksom.image.writers.protocol import Output
+from dasksom.image.writers.pyramid import Pyramid, Size
+from dasksom.storage.embedded_checksums import UNSEALED, seal
+
+_GDAL_NODATA = 42113
+_OFFSETS, _BYTE_COUNTS = 324, 325
+_COPY_BYTES = 16 << 20
+
+_CENTIMETERS = {"nanometer": 1e-7, "micrometer": 1e-4, "millimeter": 0.1, "centimeter": 1.0, "meter": 100.0}
+
+
+def assemble(
+    output: Output,
+    pixels: Pixels,
+    pyramid: Pyramid,
+    tile: int,
+    layout: str,
+    piece_path: Callable[[int, Size], Path],
+) -> None:
+    """Write a TIFF of tiles that lie in files.
+
+    Parameters
+    ----------
+    output : Output
+    pixels : what they are
+    pyramid : the levels, and the pieces that have a file each: the tiles, and their sizes in bytes as uint32
+    tile : side of a tile, in pixels
+    layout : "flat", "pyramid" (coarser levels are SubIFDs of the image) or "cog" (they follow it)
+    piece_path : gives a piece's file by level and first pixel
+    """
+    _write_directories(output, pixels, pyramid, tile, layout)
+    with tifffile.TiffFile(output.path) as tiff:
+        # not tifffile's levels: it takes those of a single row or column for other images
+        first = tiff.pages.first
+        found = [first, *(first.pages or ())] if layout == "pyramid" else list(tiff.pages)
+        tables = [{code: page.aspage().tags[code] for code in (_OFFSETS, _BYTE_COUNTS)} for page in found]
+    with open(output.path, "r+b") as file:
+        file.seek(0, 2)
+        for level in reversed(range(len(pyramid.levels))):
+            offsets, counts = _append(file, pyramid, level, tile, piece_path)
+            for code, values in ((_OFFSETS, offsets), (_BYTE_COUNTS, counts)):
+                tag = tables[level][code]
+                file.seek(tag.valueoffset)
+                file.write(values.astype({3: "<u2", 4: "<u4", 16: "<u8"}[int(tag.dtype)]).tobytes())
+            file.seek(0, 2)
+    seal(Path(output.path))
+
+
+def _append(
+    file: Any, pyramid: Pyramid, level: int, tile: int, piece_path: Callable[[int, Size], Path]
+) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]:
+    """Append a level's tiles, piece by piece; return where each tile lies and its bytes, in the image's order."""
+    height, width = pyramid.levels[level].size
+    grid = ceil(height / tile), ceil(width / tile)
+    offsets, counts = np.zeros(grid, np.int64), np.zeros(grid, np.int64)
+    for (y, x), size in pyramid.pieces(level):
+        down, across = ceil(size[0] / tile), ceil(size[1] / tile)
+        path = piece_path(level, (y, x))
+        with path.open("rb") as piece:
+            length = path.stat().st_size - 4 * down * across
+            piece.seek(length)
+            sizes = np.frombuffer(piece.read(), "<u4").astype(np.int64)
+            piece.seek(0)
+            here = slice(y // tile, y // tile + down), slice(x // tile, x // tile + across)
+            counts[here] = sizes.reshape(down, across)
+            offsets[here] = (file.tell() + np.cumsum(sizes) - sizes).reshape(down, across)
+            shutil.copyfileobj(piece, file, _COPY_BYTES)
+            file.seek(-4 * down * across, 2)
+            file.truncate()
+    return offsets.reshape(-1), counts.reshape(-1)
+
+
+def _write_directories(output: Output, pixels: Pixels, pyramid: Pyramid, tile: int, layout: str) -> None:
+    common = {
+        "dtype": pixels.dtype,
+        "tile": (tile, tile),
+        "compression": codec_named(output.options.codec, TIFF).scheme,
+        "metadata": None,
+        **_kind(output, pixels),
+    }
+    nodata: list[tuple[Any, ...]] = []
+    if pixels.nodata_value is not None:
+        value = pixels.nodata_value
+        nodata = [(_GDAL_NODATA, "s", 0, str(int(value)) if float(value).is_integer() else str(value), True)]
+    extra = {"extratags": [*output.geo_tags, *nodata], **_resolution(output)}
+    with tifffile.TiffWriter(output.path, bigtiff=True) as tiff:
+        for number, level in enumerate(pyramid.levels):
+            tiles = ceil(level.size[0] / tile) * ceil(level.size[1] / tile)
+            if number == 0:
+                how: dict[str, Any] = {
+                    "description": json.dumps({"dasksom": dict(output.metadata), "checksum": UNSEALED}),
+                    "software": "dasksom",
+                    "subifds": len(pyramid.levels) - 1 if layout == "pyramid" else 0,
+                    **extra,
+                }
+            else:
+                how = {"subfiletype": 1, "extratags": nodata}
+            shape = level.size if pixels.bands == 1 else (*level.size, pixels.bands)
+            tiff.write(repeat(b"", tiles), shape=shape, **common, **how)
+
+
+def _kind(output: Output, pixels: Pixels) -> dict[str, Any]:
+    """Return what tells readers how to show the pixels."""
+    if pixels.kind == "palette":
+        colors = np.zeros((3, 256), np.uint16)
+        colors[:, : output.units] = output.palette.T.astype(np.uint16) * 257
+        return {"photometric": "palette", "colormap": colors}
+    if pixels.bands == 1:
+        return {"photometric": "minisblack"}
+    contiguous = {"planarconfig": "contig"}
+    shown = pixels.bands - pixels.alpha
+    rgb = shown in (3, 4) and pixels.dtype.kind == "u"
+    # nobody told whether a fourth band is alpha or infrared
+    extra = ["unspecified"] * (shown - (3 if rgb else 1)) + ["unassalpha"] * pixels.alpha
+    return {"photometric": "rgb" if rgb else "minisblack", **contiguous, **({"extrasamples": extra} if extra else {})}
+
+
+def _resolution(output: Output) -> dict[str, Any]:
+    """Return pixels per centimeter, across and down, where the size of a pixel is known and is not one on earth."""
+    scale = _CENTIMETERS.get(output.unit or "")
+    if scale is None or output.pixel_size is None or output.geo_tags:
+        return {}
+    height, width = output.pixel_size
+    return {"resolution": (1 / (width * scale), 1 / (height * scale)), "resolutionunit": "CENTIMETER"}

@@ -1,0 +1,146 @@
+"""TIFF and BigTIFF, tiled or in strips, OME-TIFF, GeoTIFF and slides, read as images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.errors import InputError
+from dasksom.image.sources.masks import holds
+from dasksom.image.sources.picture import Found
+from dasksom.image.sources.protocol import Region, shown_region
+from dasksom.image.sources.selection import Selection, View, plan_view
+from dasksom.image.tiff.pages import Part, check_segments
+from dasksom.image.tiff.segments import Band, TiffLayout, tiff_layout, whole_image
+from dasksom.storage.locations import Location, Member, Stamp
+from dasksom.storage.retries import patiently
+
+
+@dataclass(frozen=True)
+class TiffSource:
+    """One image of a TIFF at one level, of which a region decodes the tiles that it touches."""
+
+    location: Location
+    stamp: Stamp
+    part: Part
+    view: View
+    dtype: np.dtype[Any]
+    storage_chunks: tuple[int, int]
+    fill_missing: bool
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width, bands."""
+        return self.view.shape
+
+    @property
+    def ndim(self) -> int:
+        """Always 3."""
+        return 3
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """Where, size and time of last change, and what of it."""
+        part = self.part.series, self.part.level, self.part.mask
+        return "tiff", self.location.name, self.stamp, part, self.view.roles, self.view.bands
+
+    def members(self) -> Iterator[Member]:
+        """Tell the TIFF, or the files of an OME-TIFF of several."""
+        files = {self.location}
+        with suppress(InputError):  # it has changed
+            files |= set(tiff_layout(self.location, self.stamp, self.part).pages.files)
+        return (file.member() for file in sorted(files, key=str))
+
+    def __getitem__(self, region: Region) -> NDArray[Any]:
+        """Read a region; see `Source`."""
+        try:
+            return patiently(lambda: self._read(region))
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:  # stores raise their own
+            raise self.location.refusal(
+                f"{shown_region(region)} cannot be read any more: {error}"
+            ) from self.location.cause(error)
+
+    def _read(self, region: Region) -> NDArray[Any]:
+        layout = tiff_layout(self.location, self.stamp, self.part)
+        bands = _bands(self.view, layout)
+        if self.storage_chunks == self.shape[:2]:
+            return np.array(self._whole(bands)[region], order="C")
+        rows, columns = (range(n)[part] for n, part in zip(self.shape, region[:2], strict=False))
+        return layout.read(rows, columns, bands[region[2]], self.fill_missing)
+
+    def _whole(self, bands: tuple[Band, ...]) -> NDArray[Any]:
+        return whole_image(self.location, self.stamp, self.part, bands, self.fill_missing)
+
+
+def open_tiff(location: Location, selection: Selection) -> Found:
+    """Open one image of a TIFF, gray, RGB, paletted or plain bands; read its header only."""
+    if selection.component is not None:
+        raise InputError(
+            f"{location}: component={selection.component!r} (--component) is for Zarr groups; leave it out for a TIFF"
+        )
+    stamp = location.stamp()
+    part = Part(selection.series, selection.level or 0)
+    layout = tiff_layout(location, stamp, part)
+    view = plan_view(str(location), layout.axes, layout.shape, _with_colors(selection, layout))
+    _check_axes(location, layout, view)
+    bands, facts, palette = _bands(view, layout), layout.facts, layout.palette
+    # tiles that a file without a no-data value lacks leave a choice
+    may_miss = selection.fill_missing or (facts.nodata is not None and holds(layout.pages.dtype, facts.nodata))
+    if not selection.lenient:
+        check_segments(location, layout.pages, {page for page, _ in bands}, int(stamp[0]), may_miss)
+    source = TiffSource(location, stamp, part, view, layout.dtype, layout.storage_chunks, may_miss)
+    opacity = facts.alpha if palette is None else len("RGB")
+    return Found(
+        source,
+        nodata=facts.nodata if palette is None else None,
+        alpha=next((n for n, (_, sample) in enumerate(bands) if sample == opacity), None),
+        alpha_is_nodata=palette is not None,
+        mask=_mask(source, selection.lenient) if layout.masked else None,
+        geo_tags=facts.geo_tags,
+        pixel_size=facts.pixel_size,
+        unit=facts.unit,
+        about=dict(layout.about),
+    )
+
+
+def _with_colors(selection: Selection, layout: TiffLayout) -> Selection:
+    """Let the axes that a person names be those that are stored, where a palette adds one."""
+    if layout.palette is None or selection.axes is None:
+        return selection
+    return replace(selection, axes=f"{selection.axes.strip()}c")
+
+
+def _mask(source: TiffSource, lenient: bool) -> TiffSource:
+    """Return the mask that GDAL has put into the file."""
+    part = replace(source.part, mask=True)
+    layout = tiff_layout(source.location, source.stamp, part)
+    if not lenient:
+        check_segments(source.location, layout.pages, {0}, int(source.stamp[0]), fill_missing=True)
+    view = View(("y", "x"), (0,), (*source.shape[:2], 1))
+    return TiffSource(source.location, source.stamp, part, view, layout.pages.dtype, layout.storage_chunks, True)
+
+
+def _check_axes(location: Location, layout: TiffLayout, view: View) -> None:
+    """Refuse other names for axes that lie within a page: tiles have rows and columns whatever they are called."""
+    leading, within = layout.pages.leading, layout.pages.axes[layout.pages.leading :]
+    fits = all(view.roles[leading + within.index(axis)] == axis for axis in "yx")
+    if not fits or "y" in view.roles[:leading] or "x" in view.roles[:leading]:
+        raise InputError(f"{location}: --axes: rows and columns of a TIFF are those of its pages: ...{within}")
+
+
+def _bands(view: View, layout: TiffLayout) -> tuple[Band, ...]:
+    """Return where each band of an image is: page and sample; of a palette, color for sample."""
+    pages, found = layout.pages, []
+    for place in view.bands:
+        at = [place if role == "c" else role if isinstance(role, int) else 0 for role in view.roles]
+        page = int(np.ravel_multi_index(at[: pages.leading], pages.shape[: pages.leading])) if pages.leading else 0
+        within = layout.axes[pages.leading :]
+        found.append((page, at[pages.leading + within.index("s")] if "s" in within else 0))
+    return tuple(found)

@@ -1,0 +1,143 @@
+"""Is an output still what was written? Every byte is read and compared with the sums that were taken then."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dasksom.errors import InputError
+from dasksom.storage.checksum_manifests import MANIFEST, read_manifest, sum_of_file
+from dasksom.storage.embedded_checksums import sealed_sum
+from dasksom.storage.local_paths import check_readable, listed, local_path, match_suffix
+from dasksom.storage.locations import Location, file_system, is_remote, locate
+
+_THREADS = 8
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One file of an output."""
+
+    name: str
+    problem: str | None
+    """None where it is as it was written."""
+
+
+def verify(path: str, storage: Mapping[str, Any] | None = None) -> Iterator[Checked]:
+    """Compare every file of an output, or the one that it is, with the sums that were taken when it was written.
+
+    Parameters
+    ----------
+    path : an output of `quantize`, `apply` or `train`, or the URL of one
+    storage : options of its store's file system
+
+    Yields
+    ------
+    Checked
+        For every file, in order: missing ones, and those that do not belong there, too.
+
+    Raises
+    ------
+    InputError
+        If it is nothing that dasksom writes, or has no sums.
+    """
+    if is_remote(path):
+        return _verify_zarr(locate(path.rstrip("/"), storage))
+    local = local_path(path).absolute()
+    check_readable(local)
+    if local.is_dir():
+        return _verify_zarr(Location(str(local)))
+    checker = match_suffix(local, CHECKERS)
+    if checker is None:
+        raise InputError(f"{local}: is not an output of dasksom; they end in {listed([*CHECKERS, '.zarr'])}")
+    return iter([Checked(str(local), checker(local))])
+
+
+def _verify_zarr(root: Location) -> Iterator[Checked]:
+    try:
+        manifest = root.below(MANIFEST)
+        lines = manifest.read(0, int(manifest.stamp()[0])).splitlines(keepends=True)
+    except InputError:
+        raise
+    except Exception as error:
+        raise root.refusal(
+            f"has no file {MANIFEST} ({error}): it is no Zarr output of dasksom, or that file is lost"
+        ) from None
+    try:
+        told = dict(read_manifest(lines))
+    except ValueError as error:
+        return iter([Checked(MANIFEST, f"is not what was written: {error}")])
+    found = set(_files(root)) - {MANIFEST}
+    names = sorted(told.keys() | found)
+
+    def check(name: str) -> Checked:
+        if name not in found:
+            return Checked(name, "is missing")
+        if name not in told:
+            return Checked(name, "does not belong here")
+        return Checked(name, None if _sum(root.below(name)) == told[name] else "is not what was written")
+
+    def checked() -> Iterator[Checked]:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            yield from pool.map(check, names)
+
+    return checked()
+
+
+def _files(root: Location) -> Iterator[str]:
+    if root.remote:
+        system, path = file_system(root)
+        system.invalidate_cache()
+        yield from (name.removeprefix(f"{path}/") for name in system.find(path))
+        return
+    for one in root.local.rglob("*"):
+        if one.is_symlink() or not one.is_dir():
+            yield one.relative_to(root.local).as_posix()
+
+
+def _sum(location: Location) -> str:
+    if location.remote:
+        system, path = file_system(location)
+        return hashlib.sha256(system.cat_file(path)).hexdigest()
+    return sum_of_file(location.local)
+
+
+def _check_sealed(path: Path) -> str | None:
+    found = sealed_sum(path)
+    if found is None:
+        return "holds no checksum of dasksom: it was not written by it, or is damaged"
+    return None if found[0] == found[1] else "is not what was written"
+
+
+def _check_png(path: Path) -> str | None:
+    """Check the sums that every part of a PNG has, by ISO/IEC 15948."""
+    data = memoryview(path.read_bytes())
+    at = len(_PNG_SIGNATURE)
+    if data[:at] != _PNG_SIGNATURE:
+        return "is no PNG, or is damaged at its beginning"
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 4])
+        kind, end = bytes(data[at + 4 : at + 8]), at + 8 + length
+        if end + 4 > len(data) or zlib.crc32(data[at + 4 : end]) != int.from_bytes(data[end : end + 4]):
+            return f"is not what was written, from byte {at} on"
+        at = end + 4
+        if kind == b"IEND":
+            return None if at == len(data) else f"goes on after its end, byte {at}"
+    return "is cut off"
+
+
+CHECKERS: dict[str, Callable[[Path], str | None]] = {
+    ".jpeg": _check_sealed,
+    ".jpg": _check_sealed,
+    ".npz": _check_sealed,
+    ".png": _check_png,
+    ".tif": _check_sealed,
+    ".tiff": _check_sealed,
+}
+"""Says what is wrong with a file, by its suffix."""

@@ -1,0 +1,199 @@
+"""An output path becomes a writer: the suffix chooses the format."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.errors import InputError
+from dasksom.image.photographs import create_jpeg, create_png
+from dasksom.image.sources.picture import Picture
+from dasksom.image.tiff.writer import create_tiff
+from dasksom.image.writers.options import DEFAULTS, OME_CHUNK, TIFF_TILE, Options
+from dasksom.image.writers.protocol import JSON, Output, Writer
+from dasksom.image.zarr.ome_writer import check_ome, create_ome
+from dasksom.image.zarr.writer import check_zarr, create_zarr
+from dasksom.storage.local_paths import listed, local_path, match_suffix
+from dasksom.storage.locations import is_remote, shown
+from dasksom.storage.publish.object_store_run import Unfinished
+
+
+class Format(NamedTuple):
+    """How one kind of output is made."""
+
+    create: Callable[[Output], Writer]
+    check: Callable[[Output], object]
+    """Refuses what the format cannot hold; touches no file."""
+    alignment: Callable[[Options, int], int]
+    """What `open_image(align=)` needs so that the image's chunks can be written."""
+    options: frozenset[str] = frozenset()
+    """Names of the options that have an effect."""
+    labels_alone: bool = False
+    """Whether it can do without the rebuilt image."""
+
+
+def _any_chunks(_: Options, pixel_bytes: int) -> int:
+    return 1
+
+
+def _stored_chunks(options: Options, pixel_bytes: int) -> int:
+    return options.chunk or 1
+
+
+def _tiles(options: Options, pixel_bytes: int) -> int:
+    return options.chunk_side(TIFF_TILE, pixel_bytes)
+
+
+def _shards(options: Options, pixel_bytes: int) -> int:
+    return options.shard or options.chunk_side(OME_CHUNK, pixel_bytes)
+
+
+_PHOTOGRAPH = frozenset({"pixels"})
+_TIFF = frozenset({"pixels", "layout", "chunk", "codec"})
+_OME = frozenset({"layout", "chunk", "shard", "codec", "ome_version"})
+
+# A format to write: one line here, one file beside this one.
+WRITERS: dict[str, Format] = {
+    ".jpeg": Format(create_jpeg, create_jpeg, _any_chunks),
+    ".jpg": Format(create_jpeg, create_jpeg, _any_chunks),
+    ".png": Format(create_png, create_png, _any_chunks, _PHOTOGRAPH),
+    ".tif": Format(create_tiff, create_tiff, _tiles, _TIFF),
+    ".tiff": Format(create_tiff, create_tiff, _tiles, _TIFF),
+    ".ome.zarr": Format(create_ome, check_ome, _shards, _OME),
+    ".zarr": Format(create_zarr, check_zarr, _stored_chunks, frozenset({"chunk", "codec"}), labels_alone=True),
+}
+
+
+def output_suffix(name: str) -> str | None:
+    """Return the suffix of a name that stands for an output format, the longest that fits; None if none does."""
+    known = [suffix for suffix in WRITERS if name.lower().endswith(suffix)]
+    return name[-len(max(known, key=len)) :] if known else None
+
+
+def _named(path: str | os.PathLike[str]) -> str:
+    return shown(path) if is_remote(path) else str(local_path(path))
+
+
+def output_format(path: str | os.PathLike[str]) -> Format:
+    """Return the format that the suffix of a path or URL stands for."""
+    name = _named(path).rstrip("/")
+    found = match_suffix(name, WRITERS)
+    if found is None:
+        raise InputError(f"{name}: cannot tell the output's format from its name; end it in one of {listed(WRITERS)}")
+    return found
+
+
+def chunk_alignment(path: str | os.PathLike[str], options: Options = DEFAULTS, pixel_bytes: int = 3) -> int:
+    """Return what `open_image(align=)` needs so that the image's chunks can be written to this path.
+
+    Parameters
+    ----------
+    path : the final path
+    options : how it is to be stored
+    pixel_bytes : bands times bytes of a band
+    """
+    return output_format(path).alignment(options, pixel_bytes)
+
+
+def check_format(
+    path: str | os.PathLike[str],
+    *,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    units: int,
+    with_image: bool = True,
+    nodata: bool = False,
+    options: Options = DEFAULTS,
+) -> None:
+    """Refuse an image that a format cannot hold, before any work; no file is touched.
+
+    Parameters
+    ----------
+    path : the final path
+    shape : height, width and bands of the image
+    dtype : of the image
+    units : colors of the palette
+    with_image : whether the rebuilt image is wanted, not only the labels
+    nodata : whether some pixels may have no data
+    options : how it is to be stored
+
+    Raises
+    ------
+    InputError
+    """
+    name, form = _named(path), output_format(path)
+    if not with_image and not form.labels_alone:
+        raise InputError(f"{name}: labels without the image (--no-image) are written to .zarr alone")
+    if vain := [option for option in options.given if option not in form.options]:
+        known = [suffix for suffix, other in WRITERS.items() if vain[0] in other.options]
+        raise InputError(
+            f"{name}: {vain[0]} (--{vain[0].replace('_', '-')}) has no meaning for this format; "
+            f"it is for {listed(known)}: leave it out"
+        )
+    height, width, bands = shape
+    palette = np.zeros((units, bands), dtype)
+    form.check(Output(name, height, width, (height, width), palette, {}, with_image, nodata, options))
+
+
+def create_writer(
+    path: str | os.PathLike[str] | Unfinished,
+    *,
+    height: int,
+    width: int,
+    chunks: tuple[int, int],
+    palette: NDArray[Any],
+    metadata: Mapping[str, JSON],
+    with_image: bool = True,
+    nodata: bool = False,
+    options: Options = DEFAULTS,
+    picture: Picture | None = None,
+) -> Writer:
+    """Prepare an output file and return its writer, small enough to travel with every task.
+
+    Parameters
+    ----------
+    path : where to write: what `publish` gave, or a run's place
+    height, width : of the image, in pixels
+    chunks : rows and columns of the image's chunks
+    palette : (units, bands), in the image's dtype
+    metadata : kept in the file where its format has a place for it; anything JSON
+    with_image : also write the rebuilt image, where the format can do without it (Zarr)
+    nodata : labels of `units` or more will come, for pixels without data: label 0 in the file, NaN or 0 in the image
+    options : how it is stored
+    picture : the image that was read: its place on earth, pixel size and no-data value go into formats that have them
+
+    Raises
+    ------
+    InputError
+        The format cannot hold this image.
+    """
+    unfinished = path if isinstance(path, Unfinished) else None
+    name = path.location.name if isinstance(path, Unfinished) else str(local_path(path).absolute())
+    if palette.ndim != 2 or 0 in palette.shape:
+        raise InputError(f"a palette must be (units, bands), both at least 1, not of shape {palette.shape}")
+    output = Output(
+        path=name,
+        height=height,
+        width=width,
+        chunks=(min(chunks[0], height), min(chunks[1], width)),
+        palette=np.ascontiguousarray(palette, palette.dtype.newbyteorder("=")),
+        metadata=metadata,
+        with_image=with_image,
+        nodata=nodata,
+        options=options,
+        unfinished=unfinished,
+    )
+    if picture is not None:
+        output = replace(
+            output,
+            geo_tags=picture.geo_tags,
+            pixel_size=picture.pixel_size,
+            unit=picture.unit,
+            nodata_value=picture.nodata,
+        )
+    return output_format(name).create(output)

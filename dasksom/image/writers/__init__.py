@@ -1,0 +1,1 @@
+"""What every writer of labels shares."""

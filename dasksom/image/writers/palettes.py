@@ -1,0 +1,64 @@
+"""Palettes: which colors an index can stand for, and as colors to look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.errors import InputError
+from dasksom.image.writers.protocol import Output
+
+MOST_COLORS = 256
+"""Colors of a palette, one without data included; palettes of 16 bits are part of the standard and hardly read."""
+
+
+def display_colors(palette: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a palette as 8-bit RGB, to look at.
+
+    Parameters
+    ----------
+    palette : ndarray of shape (units, bands), real
+        uint8, and floats from 0 to 255, are taken as they are; floats from 0 to 1 as shares of 255; everything else is
+        stretched from its least to its greatest value. One or two bands become gray, more than three show three.
+
+    Returns
+    -------
+    ndarray of shape (units, 3), uint8
+    """
+    shown = palette[:, :3] if palette.shape[1] >= 3 else np.repeat(palette[:, :1], 3, axis=1)
+    low, high = _range(shown)
+    scaled = (shown.astype(np.float64) - low) * (255 / (high - low) if high > low else 0)
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+def _range(shown: NDArray[Any]) -> tuple[float, float]:
+    least, greatest = float(shown.min()), float(shown.max())
+    if shown.dtype == np.uint8:
+        return 0, 255
+    if shown.dtype.kind == "f" and least >= 0 and greatest <= 255:
+        return 0, 1 if greatest <= 1 else 255
+    return least, greatest
+
+
+def may_be_paletted(output: Output) -> bool:
+    """Tell whether 8-bit indices can stand for the colors, and one for no data where that is needed."""
+    return output.palette.dtype == np.uint8 and output.bands == 3 and output.units + output.nodata <= MOST_COLORS
+
+
+def check_paletted(output: Output) -> None:
+    """Refuse a palette that cannot hold the colors.
+
+    Raises
+    ------
+    InputError
+    """
+    if may_be_paletted(output):
+        return
+    none = ", and one entry for no data" if output.nodata else ""
+    raise InputError(
+        f"{output.path}: a palette holds {MOST_COLORS} colors of 3 bands of uint8, and these are {output.units} colors "
+        f"of {output.bands} bands of {output.palette.dtype}{none}; write pixels='colors' or 'labels' (--pixels), or "
+        "train a smaller map"
+    )

@@ -1,0 +1,132 @@
+"""Zarr stores, on disks and remote: opening their arrays and groups, and noticing chunks that are missing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import zarr
+from zarr.storage import FsspecStore, LocalStore, WrapperStore
+
+from dasksom.errors import InputError
+from dasksom.image.zarr.metadata_limits import MOST_METADATA_BYTES, Declared, check_file, check_image, check_safe, parse
+from dasksom.storage.locations import Location
+from dasksom.storage.zarr_nodes import ALL_METADATA
+
+
+class MissingChunkError(Exception):
+    """A chunk that the store lacks."""
+
+
+class GuardedStore(WrapperStore[Any]):
+    """A store that somebody else may have made: zarr sees nothing of it that has not been looked at before.
+
+    Parameters
+    ----------
+    store : zarr store
+    location : of the store
+    component : of the array that is the image; None: every array is one
+    """
+
+    def __init__(self, store: Any, location: Location, component: str | None) -> None:
+        super().__init__(store)
+        self._location, self._component = location, component
+        self._declared: Declared | None = None
+
+    def _with_store(self, store: Any) -> GuardedStore:
+        return GuardedStore(store, self._location, self._component)
+
+    async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
+        """Return what the store holds under a key; InputError for what is not safe to decode."""
+        if key.rpartition("/")[2] in ALL_METADATA:
+            return await self._metadata(key, *args, **kwargs)
+        if self._declared is not None:
+            check_file(f"{self._location}/{key}", self._declared, self._size(key))
+        found = await self._store.get(key, *args, **kwargs)
+        if found is not None and self._declared is not None:
+            check_file(f"{self._location}/{key}", self._declared, len(found), found[:18].to_bytes())
+        return found
+
+    async def _metadata(self, key: str, *args: Any, **kwargs: Any) -> Any:
+        node, _, name = key.rpartition("/")
+        if (size := self._size(key)) > MOST_METADATA_BYTES:
+            raise InputError(
+                f"{self._location}/{key}: {size} bytes of metadata; at most {MOST_METADATA_BYTES} are read"
+            )
+        found = await self._store.get(key, *args, **kwargs)
+        if found is None:
+            return None
+        told = parse(f"{self._location}/{key}", found.to_bytes())
+        check_safe(f"{self._location}/{key}", told)
+        is_array = name == ".zarray" or (name == "zarr.json" and _is_array(told))
+        if is_array and self._component in (None, node):
+            declared = check_image(str(self._location.below(node)), told)
+            self._declared = declared if self._component is not None else None
+        return found
+
+    def _size(self, key: str) -> int:
+        """Return the bytes of a file before it is read; 0 where that is not known."""
+        try:
+            return 0 if self._location.remote else os.stat(f"{self._location.path}/{key}").st_size
+        except OSError:
+            return 0
+
+
+def _is_array(told: Any) -> bool:
+    return not isinstance(told, Mapping) or told.get("node_type") != "group"
+
+
+class WholeStore(WrapperStore[Any]):
+    """A store of which every chunk must be there: zarr itself takes a lost one for its fill value without a word."""
+
+    async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
+        """Return what the store holds under a key; MissingChunkError for a chunk that it lacks."""
+        found = await self._store.get(key, *args, **kwargs)
+        if found is None and not key.endswith(ALL_METADATA):
+            raise MissingChunkError(
+                f"the chunk {key} is missing: lost, or never written because it holds the fill value alone; "
+                "if so, say --fill-missing (in Python fill_missing=True)"
+            )
+        return found
+
+
+def store_of(location: Location, component: str | None) -> GuardedStore:
+    """Return a store as zarr takes it, read only; `component` is the array in it that is the image, None: all are."""
+    if not location.remote:
+        store: Any = LocalStore(location.local, read_only=True)
+    else:
+        store = FsspecStore.from_url(location.path, storage_options=location.storage_options(), read_only=True)
+    return GuardedStore(store, location, component)
+
+
+def open_node(location: Location, component: str) -> Any:
+    """Open whatever is there, array or group."""
+    named = location.below(component)
+    if not location.remote and all((named.local / name).is_file() for name in ("zarr.json", ".zarray")):
+        raise InputError(f"{named}: holds metadata of Zarr 2 and of Zarr 3 (.zarray, zarr.json); delete one of them")
+    try:
+        return zarr.open(store_of(location, component), path=component, mode="r")
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise named.refusal("no Zarr metadata is found there; check the path") from location.cause(error)
+    except Exception as error:
+        hint = "; check the URL, and input.storage of the configuration file" if location.remote else ""
+        raise named.refusal(f"its Zarr metadata cannot be read: {error}{hint}") from location.cause(error)
+
+
+def attributes_of(node: zarr.Array[Any] | zarr.Group) -> Mapping[str, Any]:
+    """Return a node's attributes; none where the file has something else in their place."""
+    told = node.metadata.attributes
+    return told if isinstance(told, Mapping) else {}
+
+
+def open_array(location: Location, component: str) -> zarr.Array[Any]:
+    """Open an array, whose codecs are all known then; InputError if there is none that can be read."""
+    try:
+        return zarr.open_array(store_of(location, component), path=component, mode="r")
+    except InputError:
+        raise
+    except Exception as error:  # damaged JSON, unknown codecs, unknown dtypes: each raises its own
+        raise location.below(component).refusal(f"cannot be opened as a Zarr array: {error}") from location.cause(error)

@@ -1,0 +1,330 @@
+"""Zarr metadata as it is stored, looked at before zarr acts on it: what may be decoded, and how large it may be.
+
+Zarr asks whatever the metadata names to decode a chunk, pickle too, and takes room for a chunk as large as the metadata
+says. So the JSON of an image must name nothing but numbers and codecs of numbers, and chunks that can be held.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dasksom.errors import InputError
+from dasksom.image.sources.chunk_planning import MAX_CHUNKS, MAX_STORAGE_CHUNK_BYTES
+
+MOST_METADATA_BYTES = 64 << 20
+"""Of one JSON document; those of groups may hold the metadata of thousands of arrays."""
+MOST_AXES, MOST_CODECS = 16, 16
+LONGEST_AXIS = 1 << 48
+
+_NUMBERS = frozenset(
+    [
+        "adler32",
+        "astype",
+        "bitround",
+        "blosc",
+        "bz2",
+        "crc32",
+        "crc32c",
+        "delta",
+        "fixedscaleoffset",
+        "fletcher32",
+        "gzip",
+        "jenkins_lookup3",
+        "lz4",
+        "lzma",
+        "packbits",
+        "pcodec",
+        "quantize",
+        "shuffle",
+        "zfpy",
+        "zlib",
+        "zstd",
+    ]
+)
+"""Codecs of Zarr 2 that make numbers of bytes, and nothing else."""
+CODECS: dict[int, frozenset[str]] = {
+    2: _NUMBERS,
+    3: frozenset(["blosc", "bytes", "crc32c", "endian", "gzip", "sharding_indexed", "transpose", "zstd"])
+    | {f"numcodecs.{name}" for name in _NUMBERS},
+}
+"""What the arrays of either version of Zarr may be decoded by."""
+_PACKAGES = {"pcodec": "pcodec", "zfpy": "zfpy"}
+"""Packages that codecs need besides zarr's own."""
+_RUNS_CODE = frozenset({"pickle", "numcodecs.pickle"})
+_INDEX_CODECS = frozenset({"bytes", "endian", "crc32c"})
+_TYPES = re.compile(r"bool|float(16|32|64)|u?int(8|16|32|64)|[<>|=]?([iu][1248]|f[248]|b1)")
+_CODEC_TYPES = ("dtype", "astype", "encode_dtype", "decode_dtype")
+_SPARE_BYTES = 1 << 16
+"""What a file may take beside its pixels: headers, and the index of a shard."""
+
+
+class Declared(NamedTuple):
+    """What the metadata of an image say of each of its files."""
+
+    decoded: int
+    """Bytes of the pixels in it, chunk or shard."""
+    chunks: int
+    """How many chunks lie in it: 1, or those of a shard."""
+    codec: str | None
+    """The one that its bytes are given to first; None where that is a shard's index."""
+
+
+def parse(named: str, content: bytes) -> Any:
+    """Return the content of a JSON document.
+
+    Raises
+    ------
+    InputError
+        It is no JSON, or too large.
+    """
+    if len(content) > MOST_METADATA_BYTES:
+        raise InputError(f"{named}: {len(content)} bytes of metadata; at most {MOST_METADATA_BYTES} are read")
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        told = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        raise InputError(
+            f"{named}: its Zarr metadata cannot be read: not JSON ({told}); is it damaged? Write the store again"
+        ) from None
+
+
+def check_safe(named: str, told: Any) -> None:
+    """Refuse metadata that names, anywhere, a codec that runs code; no image needs one.
+
+    Raises
+    ------
+    InputError
+    """
+    rest = [told]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, Mapping):
+            name = one.get("id", one.get("name"))
+            if isinstance(name, str) and name in _RUNS_CODE:
+                raise _refused(named, name, "runs whatever code the store holds, and is never decoded")
+            rest += one.values()
+        elif isinstance(one, list):
+            rest += one
+
+
+def check_image(named: str, told: Any) -> Declared:
+    """Refuse the metadata of an array that is no image which can be read, safely and in bounded memory.
+
+    Parameters
+    ----------
+    named : what the array is called, for messages
+    told : JSON of its .zarray or zarr.json
+
+    Returns
+    -------
+    Declared
+
+    Raises
+    ------
+    InputError
+    """
+    if not isinstance(told, Mapping):
+        raise InputError(
+            f"{named}: its Zarr metadata is a {type(told).__name__}; a mapping is expected: is it damaged?"
+        )
+    version = told.get("zarr_format")
+    if version == 2:
+        return _check_2(named, told)
+    if version == 3:
+        return _check_3(named, told)
+    raise InputError(f"{named}: its zarr_format is {version!r}; Zarr 2 and 3 are read: store it again as one of these")
+
+
+def check_file(named: str, declared: Declared, size: int, start: bytes = b"") -> None:
+    """Refuse a chunk's file that would take much more memory than the metadata say.
+
+    Parameters
+    ----------
+    named : what the file is called, for messages
+    declared : what is said of all files
+    size : of the file, in bytes
+    start : its first 18 bytes, once they are known
+
+    Raises
+    ------
+    InputError
+    """
+    if size > 2 * declared.decoded + _SPARE_BYTES + 32 * declared.chunks:
+        raise InputError(
+            f"{named}: {size} bytes, but a chunk has {declared.decoded} decoded; the store is damaged: write it again"
+        )
+    claimed = _claimed(declared.codec, start)
+    if claimed is not None and claimed > 2 * declared.decoded + _SPARE_BYTES:
+        raise InputError(
+            f"{named}: says that it decodes to {claimed} bytes, but a chunk has {declared.decoded}; the store is "
+            "damaged: write it again"
+        )
+
+
+def _claimed(codec: str | None, start: bytes) -> int | None:
+    """Return what a compressed chunk says of its decoded bytes, which decoders take room for; None if it does not."""
+    if codec in ("blosc", "numcodecs.blosc") and len(start) >= 16:
+        return int.from_bytes(start[4:8], "little")
+    if codec in ("zstd", "numcodecs.zstd") and len(start) >= 6 and start[:4] == b"\x28\xb5\x2f\xfd":
+        # RFC 8878, 3.1.1.1: the descriptor tells which of the other fields there are
+        size_flag, single, dictionary = start[4] >> 6, start[4] >> 5 & 1, (0, 1, 2, 4)[start[4] & 3]
+        length = (single, 2, 4, 8)[size_flag]
+        at = 5 + (1 - single) + dictionary
+        if length and len(start) >= at + length:
+            return int.from_bytes(start[at : at + length], "little") + (256 if length == 2 else 0)
+    return None
+
+
+def _check_2(named: str, told: Mapping[str, Any]) -> Declared:
+    shape, chunk = _shape(named, told.get("shape")), _chunk(named, told.get("chunks"), told.get("shape"))
+    if told.get("dimension_separator", ".") not in (".", "/"):
+        raise _damaged(named, "dimension_separator", told["dimension_separator"], "'.' or '/'")
+    stages = [*_entries(named, "filters", told.get("filters") or []), told.get("compressor")]
+    for stage in (stage for stage in stages if stage is not None):
+        if not isinstance(stage, Mapping):
+            raise _damaged(named, "compressor or filter", stage, "a mapping with the id of a codec")
+        _check_codec(named, 2, stage.get("id"), stage)
+    size = _check_bytes(named, "chunks", chunk, _itemsize(named, told.get("dtype")), shape)
+    last = next((stage["id"] for stage in reversed(stages) if stage is not None), None)
+    return Declared(size, 1, last)
+
+
+def _check_3(named: str, told: Mapping[str, Any]) -> Declared:
+    shape = _shape(named, told.get("shape"))
+    grid = _configured(named, "chunk_grid", told.get("chunk_grid"), ("regular",))
+    chunk = _chunk(named, grid.get("chunk_shape"), told.get("shape"))
+    keys = _configured(named, "chunk_key_encoding", told.get("chunk_key_encoding"), ("default", "v2"))
+    if keys.get("separator", "/") not in (".", "/"):
+        raise _damaged(named, "separator of chunk keys", keys["separator"], "'.' or '/'")
+    if told.get("storage_transformers"):
+        raise _damaged(named, "storage_transformers", told["storage_transformers"], "none")
+    itemsize = _itemsize(named, told.get("data_type"))
+    codecs = _entries(named, "codecs", told.get("codecs"))
+    inner = _check_codecs(named, codecs, chunk)
+    if inner is None:
+        return Declared(_check_bytes(named, "chunks", chunk, itemsize, shape), 1, _name(codecs[-1]) if codecs else None)
+    size = _check_bytes(named, "chunks (in its shards)", inner, itemsize, shape)
+    return Declared(prod(chunk) * itemsize, prod(chunk) * itemsize // size, None)
+
+
+def _check_codecs(named: str, codecs: Sequence[Any], chunk: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Check the codecs of Zarr 3; return the shape of the chunks inside a shard, None without shards."""
+    inner = None
+    for codec in codecs:
+        name, how = _name(codec), codec.get("configuration") or {} if isinstance(codec, Mapping) else {}
+        _check_codec(named, 3, name, how)
+        if name != "sharding_indexed":
+            continue
+        inside = _chunk(named, how.get("chunk_shape"), chunk)
+        if inner is not None or "sharding_indexed" in map(_name, _entries(named, "codecs", how.get("codecs"))):
+            raise InputError(f"{named}: has shards inside shards, which are not read; store it again with one level")
+        if any(whole % part for whole, part in zip(chunk, inside, strict=True)):
+            raise _damaged(named, "chunk_shape of its shards", inside, f"a divisor of {chunk}")
+        count = prod(whole // part for whole, part in zip(chunk, inside, strict=True))
+        if count > MAX_CHUNKS:
+            raise InputError(
+                f"{named}: {count} chunks in each shard of {chunk}; at most {MAX_CHUNKS} are read: store it again in "
+                "larger chunks"
+            )
+        _check_codecs(named, _entries(named, "codecs", how.get("codecs")), inside)
+        index = _entries(named, "index_codecs", how.get("index_codecs", ["bytes"]))
+        if not set(map(_name, index)) <= _INDEX_CODECS:
+            raise _damaged(named, "index_codecs", [_name(one) for one in index], "bytes and crc32c")
+        inner = inside
+    return inner
+
+
+def _check_codec(named: str, version: int, name: Any, how: Any) -> None:
+    if not isinstance(name, str) or name not in CODECS[version]:
+        known = ", ".join(sorted(one for one in CODECS[version] if not one.startswith("numcodecs.")))
+        others = ", and those of numcodecs" if version == 3 else ""
+        raise _refused(named, name, f"is not one that images are read with ({known}{others})")
+    package = _PACKAGES.get(name.removeprefix("numcodecs."))
+    if package is not None and find_spec(package) is None:
+        raise InputError(f"{named}: the codec {name} takes the package {package}: python -m pip install {package}")
+    if not isinstance(how, Mapping):
+        raise _damaged(named, f"configuration of the codec {name}", how, "a mapping")
+    for key in _CODEC_TYPES:
+        if how.get(key) is not None:
+            _itemsize(named, how[key])
+
+
+def _itemsize(named: str, told: Any) -> int:
+    if not isinstance(told, str) or not _TYPES.fullmatch(told):
+        shown = told.get("name", told) if isinstance(told, Mapping) else told
+        raise InputError(
+            f"{named}: pixels are of dtype {str(shown)[:60]}; accepted are integers and floats of up to 64 bits, "
+            "convert them first"
+        )
+    return int(np.dtype(told).itemsize)
+
+
+def _shape(named: str, told: Any) -> tuple[int, ...]:
+    whole = isinstance(told, list) and all(_is_int(length) and 0 <= length <= LONGEST_AXIS for length in told)
+    if not whole or len(told) > MOST_AXES:
+        raise _damaged(
+            named, "shape", told, f"up to {MOST_AXES} lengths from 0 to {LONGEST_AXIS}, so its chunks have no place"
+        )
+    return tuple(told)
+
+
+def _chunk(named: str, told: Any, shape: Any) -> tuple[int, ...]:
+    if not isinstance(told, (list, tuple)) or not all(_is_int(length) for length in told):
+        raise _damaged(named, "chunk shape", told, "a length for each axis")
+    if len(told) != len(shape) or min(told, default=1) < 1:
+        raise InputError(
+            f"{named}: has chunks of {tuple(told)}; its metadata is damaged: a length of at least 1 is expected for "
+            f"each of {len(shape)} axes"
+        )
+    return tuple(told)
+
+
+def _check_bytes(named: str, what: str, chunk: tuple[int, ...], itemsize: int, shape: tuple[int, ...]) -> int:
+    size = prod(chunk) * itemsize
+    if size > MAX_STORAGE_CHUNK_BYTES:
+        raise InputError(
+            f"{named}: {what} of {chunk}, {size / 2**30:.1f} GiB each once decoded, in an array of {shape}; at most "
+            f"{MAX_STORAGE_CHUNK_BYTES / 2**30:.0f} GiB can be read: store it again in smaller chunks"
+        )
+    return size
+
+
+def _configured(named: str, what: str, told: Any, names: Sequence[str]) -> Mapping[str, Any]:
+    how = told.get("configuration") or {} if isinstance(told, Mapping) else {}
+    if _name(told) not in names or not isinstance(how, Mapping):
+        raise _damaged(named, what, told, f"one of {', '.join(names)}")
+    return how
+
+
+def _entries(named: str, what: str, told: Any) -> list[Any]:
+    if not isinstance(told, list) or len(told) > MOST_CODECS:
+        raise _damaged(named, what, told, f"a list of at most {MOST_CODECS} codecs")
+    return told
+
+
+def _name(told: Any) -> Any:
+    return told.get("name") if isinstance(told, Mapping) else told
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _refused(named: str, codec: Any, why: str) -> InputError:
+    return InputError(
+        f"{named}: compressed by the codec {str(codec)[:60]!r}, which {why}; store it again, for example with zstd"
+    )
+
+
+def _damaged(named: str, what: str, found: Any, accepted: str) -> InputError:
+    return InputError(
+        f"{named}: its {what} is {str(found)[:80]}, and {accepted} is accepted; its metadata is damaged, "
+        "or none of an image"
+    )

@@ -1,0 +1,79 @@
+"""What OME-NGFF 0.4 and 0.5 say beside the arrays: axes, levels, pixel size, colors of channels and labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dasksom.image.writers.palettes import display_colors
+from dasksom.image.writers.protocol import Output
+from dasksom.image.writers.pyramid import Pyramid
+
+_RGB = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
+
+
+def _versioned(version: str, content: dict[str, Any]) -> dict[str, Any]:
+    """Return attributes as a version has them: 0.5 under the key "ome", 0.4 at the top."""
+    return {"ome": {"version": version, **content}} if version != "0.4" else content
+
+
+def image_attributes(output: Output, pyramid: Pyramid) -> dict[str, Any]:
+    """Return the attributes of the image's group."""
+    version = output.options.ome_version
+    content = {"multiscales": [_multiscale(output, pyramid, "image", ("c", "y", "x"), "mean")]}
+    if output.bands == 3 and output.palette.dtype.kind == "u":
+        # without this, viewers show three gray channels
+        highest = int(np.iinfo(output.palette.dtype).max)
+        window = {"start": 0, "end": highest, "min": 0, "max": highest}
+        channels = [{"label": name, "color": color, "window": window, "active": True} for name, color in _RGB]
+        content["omero"] = {"channels": channels, "rdefs": {"model": "color"}}  # type: ignore[assignment]
+    about = {"units": output.units, "metadata": dict(output.metadata)}
+    return {**_versioned(version, content), "dasksom": about}
+
+
+def labels_attributes(version: str) -> dict[str, Any]:
+    """Return the attributes of the group that holds all labels."""
+    return _versioned(version, {"labels": ["som"]})
+
+
+def label_attributes(output: Output, pyramid: Pyramid) -> dict[str, Any]:
+    """Return the attributes of the labels: label k + 1 has the color of row k of the palette, 0 is no data."""
+    version = output.options.ome_version
+    shown = display_colors(output.palette).tolist()
+    colors = [{"label-value": k + 1, "rgba": [*color, 255]} for k, color in enumerate(shown)]
+    properties = [{"label-value": k + 1, "unit": k, "values": v} for k, v in enumerate(output.palette.tolist())]
+    label: dict[str, Any] = {"colors": colors, "properties": properties, "source": {"image": "../../"}}
+    if version == "0.4":
+        label["version"] = version
+    content = {"multiscales": [_multiscale(output, pyramid, "som", ("y", "x"), "nearest")], "image-label": label}
+    return {
+        **_versioned(version, content),
+        "dasksom": {"offset": 1, "nodata": 0, "meaning": "unit = label - 1; 0 = no data"},
+    }
+
+
+def _multiscale(output: Output, pyramid: Pyramid, name: str, axes: tuple[str, ...], reduction: str) -> dict[str, Any]:
+    height, width = output.pixel_size or (1.0, 1.0)
+    datasets = []
+    for number in range(len(pyramid.levels)):
+        factor = 2.0**number
+        # a pixel's place is that of its center, and the center of 2 x 2 pixels is half a pixel on
+        moved = [(factor - 1) / 2 * side for side in (height, width)]
+        scale: list[dict[str, Any]] = [{"type": "scale", "scale": [1.0, height * factor, width * factor][-len(axes) :]}]
+        if number:
+            scale.append({"type": "translation", "translation": [0.0, *moved][-len(axes) :]})
+        datasets.append({"path": str(number), "coordinateTransformations": scale})
+    unit = {"unit": output.unit} if output.unit and output.pixel_size else {}
+    described: dict[str, Any] = {
+        "name": name,
+        "axes": [
+            {"name": axis, "type": "channel"} if axis == "c" else {"name": axis, "type": "space", **unit}
+            for axis in axes
+        ],
+        "datasets": datasets,
+        "type": reduction,
+    }
+    if output.options.ome_version == "0.4":
+        described["version"] = "0.4"
+    return described

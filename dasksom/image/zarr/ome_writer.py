@@ -1,0 +1,243 @@
+"""OME-Zarr results: the rebuilt image as a pyramid (c, y, x), and its labels as another one, written by the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.storage import MemoryStore
+
+from dasksom.errors import InputError
+from dasksom.image.writers.codecs import ZARR_2, ZARR_3, codec_named
+from dasksom.image.writers.options import OME_CHUNK
+from dasksom.image.writers.planes import halve_mean, halve_nearest, look_up
+from dasksom.image.writers.protocol import (
+    Encoded,
+    Output,
+    Run,
+    Target,
+    check_aligned,
+    check_labels,
+    label_table,
+    pixel_bytes,
+    run_here,
+    with_nodata_row,
+)
+from dasksom.image.writers.pyramid import Pyramid, Size, Stage, plan_pyramid
+from dasksom.image.zarr.ome_attributes import image_attributes, label_attributes, labels_attributes
+from dasksom.image.zarr.target import PALETTE, are_whole, put_all, version_of, writable
+from dasksom.image.zarr.writer import EVERY_CHUNK, array_to_write
+from dasksom.storage.checksum_manifests import Stored, written_chunks
+
+LABELS = "labels/som"
+
+
+@dataclass(frozen=True)
+class OmeWriter:
+    """Writes each chunk's labels and colors, and their coarser levels, on the worker that made them.
+
+    Every call writes whole chunks or shards and no other call touches them, so calls need no locks and may be repeated.
+    """
+
+    target: Target
+    pyramid: Pyramid
+    units: int
+    nodata: bool
+    alignment: int
+
+    @property
+    def chunk_alignment(self) -> int:
+        """One shard, or one chunk."""
+        return self.alignment
+
+    @property
+    def keeps_chunks(self) -> bool:
+        """Every chunk is on the disk when its task ends."""
+        return True
+
+    def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: Size) -> Stored:
+        """Write one chunk and what comes of it in coarser levels; see `Writer`."""
+        check_labels(labels, self.units, self.nodata)
+        target = self._target()
+        numbers, colors = look_up(labels, target.numbers)[0], look_up(labels, target.colors)
+        stored = self._write(target, 0, corner, numbers, colors)
+        return stored + self._write_coarser(target, self.pyramid.stages[0], corner, numbers, colors)
+
+    def are_whole(self, stored: Stored) -> bool:
+        """Tell whether files are as they were written; see `Writer`."""
+        return are_whole(self.target, stored)
+
+    def collect(self, encoded: Encoded, run: Run = run_here) -> None:
+        """Wait for every chunk, then have the coarser levels made that no chunk could make alone."""
+        for _ in encoded:
+            pass
+        for stage in self.pyramid.stages[1:]:
+            run(partial(self.make_levels, stage=stage), self.pyramid.corners(stage))
+
+    def make_levels(self, corner: Size, stage: Stage) -> Stored:
+        """Read one block of a stage's first level and write what comes of it."""
+        target = self._target()
+        rows, columns = (slice(start, start + size) for start, size in zip(corner, stage.block, strict=True))
+        numbers = np.asarray(target.labels[stage.first][rows, columns])
+        colors = np.asarray(target.image[stage.first][:, rows, columns])
+        return self._write_coarser(target, stage, corner, numbers, colors)
+
+    def _write_coarser(
+        self, target: _Target, stage: Stage, corner: Size, numbers: NDArray[Any], colors: NDArray[Any]
+    ) -> Stored:
+        stored: Stored = ()
+        for level in range(stage.first + 1, stage.last + 1):
+            present = _present(numbers, colors) if self.nodata else None
+            colors = halve_mean(colors, present, fill=target.colors[-1, 0])
+            numbers = halve_nearest(numbers)
+            corner = corner[0] // 2, corner[1] // 2
+            stored += self._write(target, level, corner, numbers, colors)
+        return stored
+
+    def _write(self, target: _Target, level: int, corner: Size, numbers: NDArray[Any], colors: NDArray[Any]) -> Stored:
+        planned = self.pyramid.levels[level]
+        for start, size, piece, end in zip(corner, numbers.shape, planned.piece, planned.size, strict=True):
+            # zarr would read, change and write back what is not written as a whole: two tasks that do so at once lose
+            # one's pixels without a word
+            if start % piece or (size % piece and start + size != end):
+                raise RuntimeError(
+                    f"internal error: {numbers.shape} pixels at {corner} of level {level} are no whole {planned.piece}"
+                )
+        rows, columns = (slice(start, start + size) for start, size in zip(corner, numbers.shape, strict=True))
+        target.labels[level][rows, columns] = numbers
+        target.image[level][:, rows, columns] = colors
+        return written_chunks(target.labels[level], (rows, columns)) + written_chunks(
+            target.image[level], (slice(0, len(colors)), rows, columns)
+        )
+
+    def _target(self) -> _Target:
+        return _target(self.target, len(self.pyramid.levels), version_of(self.target))
+
+
+def _present(numbers: NDArray[Any], colors: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell which pixels have data.
+
+    A coarser label is that of one pixel, and may be 0 where the color is the mean of others.
+    """
+    if colors.dtype.kind == "f":
+        return np.asarray(~np.isnan(colors[0]))
+    return np.asarray((numbers != 0) | (colors != 0).any(axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class _Target:
+    """An open output and the tables that labels are looked up in."""
+
+    labels: list[zarr.Array[Any]]
+    image: list[zarr.Array[Any]]
+    numbers: NDArray[Any]
+    """What the file holds for each label, and for no data: shape (units + 1, 1)."""
+    colors: NDArray[Any]
+    """The palette, and what stands for no data: shape (units + 1, bands)."""
+
+
+@lru_cache(maxsize=4)
+def _target(place: Target, levels: int, version: Hashable) -> _Target:
+    group = zarr.open_group(writable(place), mode="r+")
+    # the palette is read back from the output: it can be megabytes, and would else travel with every task
+    palette = np.asarray(array_to_write(group, PALETTE)[...])
+    labels = [array_to_write(group, f"{LABELS}/{level}") for level in range(levels)]
+    image = [array_to_write(group, str(level)) for level in range(levels)]
+    return _Target(labels, image, label_table(len(palette)), with_nodata_row(palette))
+
+
+def check_ome(output: Output) -> None:
+    """Refuse options that do not fit together; OME-Zarr holds every image."""
+    old = output.options.ome_version == "0.4"
+    if old and output.options.shard:
+        raise InputError("shard: OME-Zarr 0.4 has no shards; leave it out (--shard), or write 0.5")
+    if output.options.layout == "cog":
+        raise InputError("layout: 'cog' is a kind of TIFF; an OME-Zarr is 'flat' or a 'pyramid'")
+    codec_named(output.options.codec, ZARR_2 if old else ZARR_3)
+
+
+def create_ome(output: Output) -> OmeWriter:
+    """Create the groups, empty arrays, metadata and the palette; chunks that are there already stay.
+
+    Arrays `0`, `1`, ... (c, y, x) in the image's dtype, each level the mean of the one before; `labels/som/0`, ... (y,
+    x), the smallest unsigned dtype that holds `units`: row of the palette + 1, 0 where there is no data, each level
+    every second row and column of the one before; `palette` (units, bands).
+    """
+    check_ome(output)
+    options = output.options
+    chunk = options.chunk_side(OME_CHUNK, pixel_bytes(output))
+    alignment = options.shard or chunk
+    check_aligned(output, alignment)
+    pyramid = plan_pyramid(
+        (output.height, output.width),
+        output.chunks,
+        chunk,
+        least=chunk // 2,
+        levels=1 if options.layout == "flat" else None,
+    )
+    made: dict[str, Any] = {}
+    _create_arrays(output, pyramid, MemoryStore(made))
+    put_all(output.target, {key: value.to_bytes() for key, value in made.items()})
+    return OmeWriter(output.target, pyramid, output.units, output.nodata, alignment)
+
+
+def _create_arrays(output: Output, pyramid: Pyramid, store: MemoryStore) -> None:
+    version = output.options.ome_version
+    root = zarr.create_group(
+        store,
+        zarr_format=2 if version == "0.4" else 3,
+        attributes=image_attributes(output, pyramid),
+    )
+    labels = root.create_group("labels", attributes=labels_attributes(version))
+    som = labels.create_group("som", attributes=label_attributes(output, pyramid))
+    numbers_dtype = np.min_scalar_type(output.units)
+    for level in range(len(pyramid.levels)):
+        _create_level(root, level, output, pyramid, output.bands, output.palette.dtype)
+        _create_level(som, level, output, pyramid, None, numbers_dtype)
+    names: dict[str, Any] = {} if version == "0.4" else {"dimension_names": ("units", "bands")}
+    about: dict[str, Any] = {"dasksom": {"meaning": "row k is the color of label k + 1"}}
+    root.create_array(
+        PALETTE, data=output.palette, chunks=output.palette.shape, attributes=about, config=EVERY_CHUNK, **names
+    )
+
+
+def _create_level(
+    group: zarr.Group, number: int, output: Output, pyramid: Pyramid, bands: int | None, dtype: np.dtype[Any]
+) -> None:
+    level, options = pyramid.levels[number], output.options
+    chunks = tuple(min(side, length) for side, length in zip(level.chunk, level.size, strict=True))
+    shards = tuple(
+        _shard(piece, chunk, length, (options.shard or 0) >> number)
+        for piece, chunk, length in zip(level.piece, chunks, level.size, strict=True)
+    )
+    before: tuple[tuple[int, ...], ...] = ((), (), ()) if bands is None else ((bands,), (1,), (bands,))
+    how: dict[str, Any]
+    if options.ome_version == "0.4":
+        compressors = codec_named(options.codec, ZARR_2)
+        how = {"chunk_key_encoding": {"name": "v2", "separator": "/"}, "compressors": compressors or None}
+    else:
+        how = {"compressors": codec_named(options.codec, ZARR_3)}
+        how["dimension_names"] = ("y", "x") if bands is None else ("c", "y", "x")
+        if options.shard != 0:
+            how["shards"] = (*before[2], *shards)
+    group.create_array(
+        str(number),
+        shape=(*before[0], *level.size),
+        chunks=(*before[1], *chunks),
+        dtype=dtype,
+        fill_value=0,
+        config=EVERY_CHUNK,
+        **how,
+    )
+
+
+def _shard(piece: int, chunk: int, length: int, wanted: int) -> int:
+    """Return the side of a level's shards: what a task writes at once, or what was asked for where that fits."""
+    if chunk == length:
+        return chunk
+    return wanted if wanted and wanted % chunk == 0 and (piece % wanted == 0 or piece >= length) else piece

@@ -1,0 +1,271 @@
+"""Zarr, versions 2 and 3, and OME-Zarr: arrays, sharded or not, and groups that hold one, read as images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby, product
+from math import ceil, prod
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from dasksom.errors import InputError
+from dasksom.image.sources.chunk_planning import MAX_CHUNKS
+from dasksom.image.sources.dtypes_and_axes import check_dtype, check_not_empty, guess_axes
+from dasksom.image.sources.picture import Found
+from dasksom.image.sources.protocol import Region, cuts, shown_region
+from dasksom.image.sources.selection import Selection, View, plan_view
+from dasksom.image.zarr.guarded_store import MissingChunkError, WholeStore, attributes_of, open_array, store_of
+from dasksom.image.zarr.ome_metadata import Pyramid
+from dasksom.image.zarr.select_array import choose_array
+from dasksom.storage.locations import Location, Member, Stamp
+from dasksom.storage.retries import GaveUpError, patiently
+from dasksom.storage.zarr_nodes import ALL_METADATA, ZARR_METADATA, is_zarr, metadata_stamp
+
+_MOST_CHUNKS_LOOKED_FOR = 200_000
+_MOST_ASKED_FOR = 64
+"""Chunks of a store that lists none, each of which takes a request."""
+_MOST_RATIO = 10_000
+"""Of decoded to stored bytes, of an image of more than so many:"""
+_SMALL_BYTES = 4 << 30
+
+
+@dataclass(frozen=True)
+class ZarrSource:
+    """One array of a Zarr store, read lazily.
+
+    A region is one call into zarr, which reads and decodes the storage chunks in it side by side on its own threads.
+    Storage chunk by storage chunk is slower in a dask worker (measured, blosc-lz4 and zstd).
+    """
+
+    location: Location
+    component: str
+    stamp: Stamp
+    view: View
+    dtype: np.dtype[Any]
+    storage_chunks: tuple[int, int]
+    fill_missing: bool
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width, bands."""
+        return self.view.shape
+
+    @property
+    def ndim(self) -> int:
+        """Always 3."""
+        return 3
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """Where, what of it, and stamp of the array's metadata: chunks changed in place go unnoticed."""
+        return "zarr", self.location.name, self.component, self.stamp, self.view.roles, self.view.bands
+
+    def members(self) -> Iterator[Member]:
+        """Tell the array's metadata, and its chunks or shards as far as they are read."""
+        array = _array(self.location, self.component, self.stamp, self.fill_missing)
+        node = self.location.below(self.component)
+        yield from node.members(ALL_METADATA)
+        most = _MOST_ASKED_FOR if node.lists_nothing else _MOST_CHUNKS_LOOKED_FOR
+        yield from node.members(map(array.metadata.encode_chunk_key, _some(_chunks_along(array, self.view), most)))
+
+    def __getitem__(self, region: Region) -> NDArray[Any]:
+        """Read a region; see `Source`."""
+        try:
+            found = patiently(lambda: self._read(region))
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:  # zarr, numcodecs and the file system each raise their own
+            found_at = None if isinstance(error, GaveUpError) else self._first_unread(region)
+            where, cause = found_at or (shown_region(region), error)
+            damaged = "" if isinstance(cause, (MissingChunkError, GaveUpError)) else "; the store is damaged or gone"
+            raise self.location.below(self.component).refusal(
+                f"{where} cannot be read: {cause}{damaged}"
+            ) from self.location.cause(error)
+        return np.ascontiguousarray(self.view.upright(found), dtype=self.dtype)
+
+    def _read(self, region: Region) -> NDArray[Any]:
+        array = _array(self.location, self.component, self.stamp, self.fill_missing)
+        index: Any = self.view.index(region)
+        plain = not any(isinstance(part, list) for part in index)
+        return np.asarray(array[index] if plain else array.oindex[index])
+
+    def _first_unread(self, region: Region) -> tuple[str, Exception] | None:
+        """Name the first chunk of a region that cannot be read, by reading one after the other; None if all can be."""
+        array = _array(self.location, self.component, self.stamp, self.fill_missing)
+        files = array.shards or array.chunks
+        rows, columns, bands = (range(n)[part] for n, part in zip(self.shape, region, strict=True))
+        sides = [array.chunks[self.view.roles.index(role)] for role in "yx"]
+        across = array.chunks[self.view.roles.index("c")] if "c" in self.view.roles else 1
+        groups = [list(group) for _, group in groupby(bands, lambda band: self.view.bands[band] // across)]
+        for top, left, group in product(cuts(rows, sides[0]), cuts(columns, sides[1]), groups):
+            piece = top, left, slice(group[0], group[-1] + 1)
+            try:
+                self._read(piece)
+            except MemoryError:
+                raise
+            except Exception as error:
+                first = {"y": top.start, "x": left.start, "c": self.view.bands[group[0]]}
+                at = [first[role] if isinstance(role, str) else role for role in self.view.roles]
+                key = array.metadata.encode_chunk_key(tuple(i // n for i, n in zip(at, files, strict=True)))
+                return f"the {'shard' if array.shards else 'chunk'} {key}, {shown_region(piece)},", error
+        return None
+
+
+def open_zarr(location: Location, selection: Selection) -> Found:
+    """Open an array, the array of a group that is the image, or a level of an OME-Zarr image; read metadata only."""
+    if not location.remote:
+        if not location.local.is_dir():
+            raise InputError(f"{location}: is not a directory; unpack a zipped Zarr store first")
+        if not is_zarr(location.local):
+            raise InputError(
+                f"{location}: no Zarr metadata in this directory (none of {', '.join(ZARR_METADATA)}); "
+                "give the directory that zarr wrote, or an image file"
+            )
+    component, pyramid, level = choose_array(location, selection)
+    array = open_array(location, component)
+    named = str(location.below(component))
+    check_not_empty(named, array.shape)
+    dtype = array.dtype if selection.bools and array.dtype == np.bool_ else check_dtype(named, array.dtype)
+    axes = _axes(named, array, pyramid, selection)
+    view = plan_view(named, axes, array.shape, selection)
+    # chunks of NaN hold no data, so nothing is lost with one that was never written
+    fill_missing = selection.fill_missing or (array.fill_value is not None and array.fill_value != array.fill_value)
+    _check_count(named, array.shards or array.chunks, view)
+    if not (fill_missing or selection.lenient or location.remote):
+        _check_chunks(location.below(component), array, view)
+    # a shard is read and decoded as a whole, faster than chunk by chunk; so it is what chunks are planned by
+    stored = array.shards or array.chunks
+    size, unit = (None, None) if pyramid is None else pyramid.pixel_size(level)
+    source = ZarrSource(
+        location=location,
+        component=component,
+        stamp=metadata_stamp(location.below(component)),
+        view=view,
+        dtype=dtype,
+        storage_chunks=(int(stored[view.roles.index("y")]), int(stored[view.roles.index("x")])),
+        fill_missing=fill_missing,
+    )
+    about = _about(location, array, axes, pyramid, level)
+    return Found(source, nodata=_nodata(attributes_of(array)), pixel_size=size, unit=unit, about=about)
+
+
+def _check_count(named: str, stored: Sequence[int], view: View) -> None:
+    """Refuse an image in so many files that the lists of them alone would fill a worker."""
+    count = prod(len(_touched(role, length, view)) for role, length in zip(view.roles, stored, strict=True))
+    if count > MAX_CHUNKS:
+        raise InputError(
+            f"{named}: {count} chunks of {tuple(stored)} hold the image, more than {MAX_CHUNKS}; store it again in "
+            "larger chunks, or in shards of many, or take a coarser level of a pyramid (--level)"
+        )
+
+
+def _check_chunks(location: Location, array: zarr.Array[Any], view: View) -> None:
+    """Refuse an array on a disk that lacks chunks; of arrays of very many chunks only reading tells."""
+    along = _chunks_along(array, view)
+    count = prod(len(part) for part in along)
+    if count > _MOST_CHUNKS_LOOKED_FOR:
+        return
+    missing, total = [], 0
+    for key in (array.metadata.encode_chunk_key(at) for at in product(*along)):
+        size = _size_of(location.local / key)
+        total += size or 0
+        if size is None:
+            missing.append(key)
+    if missing:
+        raise location.refusal(
+            f"{len(missing)} of its {count} chunks {'is' if len(missing) == 1 else 'are'} missing, the first one "
+            f"{missing[0]}: lost, or never written because they hold the fill value ({array.fill_value}) alone; if so, "
+            "say --fill-missing (in Python fill_missing=True)"
+        )
+    decoded = count * prod(array.shards or array.chunks) * array.dtype.itemsize
+    if decoded > _SMALL_BYTES and decoded > _MOST_RATIO * total:
+        raise location.refusal(
+            f"its {count} chunks have {total} bytes, and would be {decoded / 2**30:.1f} GiB decoded, {_MOST_RATIO} "
+            "times as much or more: no image is like that; if yours is, say --fill-missing, and none is looked at"
+        )
+
+
+def _touched(role: str | int, length: int, view: View) -> Sequence[int]:
+    """Return the numbers of the stored chunks along an axis that hold some of the image."""
+    if isinstance(role, int):
+        return (role // length,)
+    if role == "c":
+        return sorted({band // length for band in view.bands})
+    return range(ceil(view.shape["yx".index(role)] / length))
+
+
+def _size_of(path: Path) -> int | None:
+    """Return the bytes of a file, None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_size if S_ISREG(found.st_mode) else None
+
+
+def _chunks_along(array: zarr.Array[Any], view: View) -> list[Sequence[int]]:
+    """Return the numbers of the chunks, or shards, that an image takes along each stored axis."""
+    stored = array.shards or array.chunks
+    return [_touched(role, length, view) for role, length in zip(view.roles, stored, strict=True)]
+
+
+def _some(along: Sequence[Sequence[int]], most: int) -> Iterator[tuple[int, ...]]:
+    """Yield the places of chunks, of more than `most` a seeded choice, always the same."""
+    sides = tuple(map(len, along))
+    if prod(sides) <= most:
+        yield from product(*along)
+        return
+    chosen = np.unique(np.random.default_rng(0).integers(prod(sides), size=most))
+    for place in zip(*np.unravel_index(chosen, sides), strict=True):
+        yield tuple(part[int(number)] for part, number in zip(along, place, strict=True))
+
+
+@lru_cache(maxsize=16)
+def _array(location: Location, component: str, stamp: Stamp, fill_missing: bool) -> zarr.Array[Any]:
+    """Return an open array, once per process; the stamp keeps an overwritten store from being taken for the old one."""
+    store = store_of(location, component)
+    return zarr.open_array(store if fill_missing else WholeStore(store), path=component, mode="r")
+
+
+def _axes(named: str, array: zarr.Array[Any], pyramid: Pyramid | None, selection: Selection) -> tuple[str, ...]:
+    """Return the names of an array's axes, from where they are told: OME, Zarr 3, xarray; or else a guess."""
+    if pyramid is not None:
+        if len(pyramid.axes) != array.ndim:
+            raise InputError(
+                f"{named}: has {array.ndim} axes, shape {array.shape}, but its OME-Zarr metadata names "
+                f"{''.join(pyramid.axes)}; the metadata is damaged: name the array with --component from the root"
+            )
+        return pyramid.axes
+    told = getattr(array.metadata, "dimension_names", None) or attributes_of(array).get("_ARRAY_DIMENSIONS") or ()
+    if isinstance(told, (list, tuple)) and len(told) == array.ndim and all(isinstance(name, str) for name in told):
+        return tuple(told)
+    return ("?",) * array.ndim if selection.axes is not None else guess_axes(named, array.shape)
+
+
+def _nodata(attributes: Mapping[str, Any]) -> float | None:
+    """Return what xarray and others note as the value of missing pixels."""
+    for name in ("_FillValue", "missing_value", "nodata"):
+        told = attributes.get(name)
+        if isinstance(told, (int, float)) and not isinstance(told, bool):
+            return told
+    return None
+
+
+def _about(
+    location: Location, array: zarr.Array[Any], axes: tuple[str, ...], pyramid: Pyramid | None, level: int
+) -> dict[str, str]:
+    kind = f"Zarr {array.metadata.zarr_format}" if pyramid is None else f"OME-Zarr {pyramid.version}"
+    told = {"format": kind}
+    if axes != ("?",) * array.ndim:
+        told["axes"] = ", ".join(f"{axis} {length}" for axis, length in zip(axes, array.shape, strict=True))
+    if pyramid is not None:
+        told["level"] = f"{level} of 0 to {len(pyramid.levels) - 1}"
+    return told

@@ -1,0 +1,162 @@
+"""How much the units of an online map learn of what the winner learns, in MiniSom's terms and with its bits.
+
+A neighborhood is a sum of products of one factor per axis. Factors depend on how far two units are apart along an
+axis, so each iteration needs one exponential per row and per column; NumPy computes them beforehand, for many
+iterations at a time, which also gives them NumPy's bits.
+
+To add a neighborhood: write its function of (dx, dy, sigma) and add its line to ``NEIGHBORHOODS``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.minisom.activation import LANES
+from dasksom.minisom.lattice import ROW_HEIGHT
+from dasksom.som.numba_kernel import kernel
+
+Factors = Callable[[Any, Any, Any], list[tuple[Any, Any]]]
+
+
+def _bell(offset: Any, sigma: Any) -> Any:
+    width = np.maximum(2 * sigma * sigma, 1e-290)  # of sigma 0: 1 at the winner, 0 elsewhere
+    exponents = -(offset * offset) / width
+    return np.exp(exponents, out=exponents)
+
+
+def gaussian(dx: Any, dy: Any, sigma: Any) -> list[tuple[Any, Any]]:
+    """``exp(-(dx**2 + dy**2) / (2 sigma**2))``."""
+    return [(_bell(dx, sigma), _bell(dy, sigma))]
+
+
+def mexican_hat(dx: Any, dy: Any, sigma: Any) -> list[tuple[Any, Any]]:
+    """``exp(-p / d) (1 - 2 p / d)`` with ``p = dx**2 + dy**2`` and ``d = 2 sigma**2``: below 0 farther out."""
+    bell_x, bell_y = gaussian(dx, dy, sigma)[0]
+    scale = 2 / np.maximum(2 * sigma * sigma, 1e-290)
+    return [(bell_x * (1 - scale * dx * dx), bell_y), (bell_x, bell_y * (-scale * dy * dy))]
+
+
+def bubble(dx: Any, dy: Any, sigma: Any) -> list[tuple[Any, Any]]:
+    """1 where both dx and dy are closer than sigma, else 0."""
+    return [(1.0 * (np.abs(dx) < sigma), 1.0 * (np.abs(dy) < sigma))]
+
+
+def triangle(dx: Any, dy: Any, sigma: Any) -> list[tuple[Any, Any]]:
+    """``max(0, sigma - |dx|) max(0, sigma - |dy|)``: not 1 but ``sigma**2`` at the winner, as in MiniSom."""
+    return [(np.maximum(sigma - np.abs(dx), 0.0), np.maximum(sigma - np.abs(dy), 0.0))]
+
+
+NEIGHBORHOODS: dict[str, Factors] = {
+    "gaussian": gaussian,
+    "mexican_hat": mexican_hat,
+    "bubble": bubble,
+    "triangle": triangle,
+}
+"""Name to factors: takes offsets along the axes and sigma, in lattice units; gives pairs (factor of dx, factor of dy)
+whose products are summed. Even functions: offsets may come without their signs."""
+BY_INDEX = ("bubble", "triangle")
+"""Neighborhoods that know no hexagons: they count rows and columns."""
+
+
+@dataclass(frozen=True)
+class Neighborhood:
+    """How much of what the winner learns the other units of a map learn too; `online_lattice` tells where they sit."""
+
+    kind: str
+    """A name in ``NEIGHBORHOODS``."""
+    x: int
+    y: int
+    hexagonal: bool = False
+
+    @property
+    def shift(self) -> NDArray[np.int64]:
+        """How far unit (i, j) is moved back, in half lattice units, by j: shape (y,)."""
+        moved = np.zeros(self.y, np.int64)
+        moved[::-2] = self._by_place
+        return moved
+
+    @property
+    def _by_place(self) -> bool:
+        return self.hexagonal and self.kind not in BY_INDEX
+
+    def factors(self, sigmas: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give the factors by offset, for several sigmas.
+
+        Returns
+        -------
+        along_x : ndarray of shape (sigmas, products, x), float64
+            By offset; on a hexagonal map (sigmas, products, 2 * x), by offset in half lattice units.
+        along_y : ndarray of shape (sigmas, products, y), float64
+        """
+        dx = np.arange(2 * self.x) / 2 if self._by_place else np.arange(self.x) * 1.0
+        dy = np.arange(self.y) * (ROW_HEIGHT if self._by_place else 1.0)
+        pairs = NEIGHBORHOODS[self.kind](dx, dy, sigmas[:, None])
+        return np.stack([pair[0] for pair in pairs], axis=1), np.stack([pair[1] for pair in pairs], axis=1)
+
+    def __call__(self, winner: tuple[int, int], sigma: float) -> NDArray[np.float64]:
+        """Give every unit's share of what the winner learns: shape (x, y), float64."""
+        along_x, along_y = (of_sigma[0] for of_sigma in self.factors(np.array([sigma], np.float64)))
+        i, j, shift = np.arange(self.x), np.arange(self.y), self.shift
+        step = along_x.shape[1] // self.x
+        offset = np.abs(step * (i[:, None] - winner[0]) - (shift - shift[winner[1]]))
+        shares: NDArray[np.float64] = (along_x[:, offset] * along_y[:, None, np.abs(j - winner[1])]).sum(axis=0)
+        return shares
+
+
+@kernel
+def _reach(along_x: Any, x: int, least: float) -> int:
+    """Give how many rows from the winner's own the farthest is with a factor above `least`."""
+    offset, most = along_x.shape[1], 0.0
+    while offset > 0 and most <= least:
+        offset -= 1
+        for product in range(len(along_x)):
+            most = max(most, abs(along_x[product, offset]))
+    return int((offset * x + along_x.shape[1] - 1) // along_x.shape[1])
+
+
+@kernel
+def write_shares(
+    along_x: Any, along_y: Any, shift: Any, x: int, winner: int, rate: float, least: float, columns: Any, shares: Any
+) -> Any:
+    """Write ``rate h(k, winner)`` for the units whose row has a factor above `least`.
+
+    `along_x`, shape (products, offsets), and `along_y`, (products, y), are factors of one sigma; `shares` has the shape
+    (room,), as much as `dasksom.minisom.activation.to_bands` makes for x * y units; `columns` is room for y numbers.
+
+    Returns
+    -------
+    first, last : int
+        Where these units are: multiples of ``LANES``, the last excluded. What is no such unit in between gets 0.
+    """
+    y = len(shift)
+    at_x, at_y = winner // y, winner % y
+    step = along_x.shape[1] // x  # offsets per lattice unit: 2 on a hexagonal map
+    moved = shift[at_y]
+    other = 0 if step == 1 else (1 if moved == 1 else -1)  # how far rows that are shifted otherwise are off
+    reach = _reach(along_x, x, least)
+    begin, end = max(at_x - reach, 0), min(at_x + reach + 1, x)
+    first, last = begin * y // LANES * LANES, (end * y + LANES - 1) // LANES * LANES
+    for k in range(first, begin * y):
+        shares[k] = 0.0
+    for k in range(end * y, last):
+        shares[k] = 0.0
+    grid = shares[: x * y].reshape((x, y))
+    for product in range(len(along_x)):
+        for j in range(y):
+            columns[j] = along_y[product, abs(j - at_y)]
+        for i in range(begin, end):
+            like = along_x[product, abs(step * (i - at_x))]
+            unlike = along_x[product, abs(step * (i - at_x) + other)]
+            if product > 0:
+                for j in range(y):
+                    grid[i, j] += (like if shift[j] == moved else unlike) * columns[j] * rate
+            elif step > 1:
+                for j in range(y):
+                    grid[i, j] = (like if shift[j] == moved else unlike) * columns[j] * rate
+            else:
+                for j in range(y):
+                    grid[i, j] = like * columns[j] * rate
+    return first, last

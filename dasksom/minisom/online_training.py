@@ -1,0 +1,224 @@
+"""Online training: a map that learns one sample after the other, as MiniSom does.
+
+At iteration t a sample x pulls every unit k toward itself: ``w_k += eta_t h(k, winner, sigma_t) (x - w_k)``. The
+learning rate eta and the radius sigma decay; one compiled loop runs the whole sequence. How fast that is on a large map
+is how fast a codebook is read twice and written once from the second-level cache.
+
+To add a decay: write its function of (value, t, iterations) and add its line to ``LEARNING_RATE_DECAYS`` or
+``SIGMA_DECAYS``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.minisom.activation import CODES, EUCLIDEAN, from_bands, lowest, measure_units, to_bands
+from dasksom.minisom.neighborhood import Neighborhood, write_shares
+from dasksom.som.numba_kernel import kernel
+
+Decay = Callable[[Any, Any, Any], Any]
+
+NEGLIGIBLE = 2.0**-80
+"""A smaller share of a sample's distance is lost in a weight's rounding: rows of units that get no more are skipped."""
+
+
+def asymptotic_decay(value: Any, t: Any, iterations: Any) -> Any:
+    """Fall to a third."""
+    return value / (1 + t / (iterations / 2))
+
+
+def linear_decay_to_zero(value: Any, t: Any, iterations: Any) -> Any:
+    """Fall to 0 by the same amount each iteration."""
+    return value * (1 - t / iterations)
+
+
+def inverse_decay_to_zero(value: Any, t: Any, iterations: Any) -> Any:
+    """Fall to about a hundredth, fast at first."""
+    scale = iterations / 100.0
+    return value * scale / (scale + t)
+
+
+def linear_decay_to_one(value: Any, t: Any, iterations: Any) -> Any:
+    """Go to 1 by the same amount each iteration."""
+    return value + (t * (1 - value) / iterations)
+
+
+def inverse_decay_to_one(value: Any, t: Any, iterations: Any) -> Any:
+    """Go to 1, fast at first."""
+    return value / (1 + t * ((value - 1) / iterations))
+
+
+LEARNING_RATE_DECAYS: dict[str, Decay] = {
+    "inverse_decay_to_zero": inverse_decay_to_zero,
+    "linear_decay_to_zero": linear_decay_to_zero,
+    "asymptotic_decay": asymptotic_decay,
+}
+SIGMA_DECAYS: dict[str, Decay] = {
+    "inverse_decay_to_one": inverse_decay_to_one,
+    "linear_decay_to_one": linear_decay_to_one,
+    "asymptotic_decay": asymptotic_decay,
+}
+"""Name to decay: takes the value at the start, iterations done (a number or an array) and iterations in all."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The learning rate and sigma of some iterations."""
+
+    step: NDArray[np.int64]
+    """Which of the rates and sigmas an iteration takes, shape (iterations,)."""
+    rates: NDArray[np.float64]
+    sigmas: NDArray[np.float64]
+
+
+@kernel
+def _pull(x: Any, by_band: Any, first: int, last: int, shares: Any) -> None:
+    near = shares[first:last]
+    for band in range(len(x)):
+        value, weights = (
+            x[band],
+            by_band[band, first:last],
+        )  # slices that are known to be contiguous become vector loops
+        for k in range(len(weights)):
+            weights[k] += near[k] * (value - weights[k])
+
+
+@kernel
+def _learn(
+    metric: int,
+    by_band: Any,
+    samples: Any,
+    forced: Any,
+    step: Any,
+    rates: Any,
+    along_x: Any,
+    along_y: Any,
+    shift: Any,
+    x: int,
+) -> None:
+    distances, shares, columns = np.empty(by_band.shape[1]), np.empty(by_band.shape[1]), np.empty(len(shift))
+    for i in range(len(samples)):
+        winner = forced[i]
+        if winner < 0:
+            measure_units(metric, samples[i], by_band, x * len(shift), distances)
+            winner = lowest(metric, distances)
+        t = step[i]
+        first, last = write_shares(along_x[t], along_y[t], shift, x, winner, rates[t], NEGLIGIBLE, columns, shares)
+        _pull(samples[i], by_band, first, last, shares)
+
+
+def learn(
+    by_band: NDArray[np.float64],
+    samples: NDArray[np.float64],
+    forced: NDArray[np.int64],
+    pace: Pace,
+    neighborhood: Neighborhood,
+    metric: str,
+) -> None:
+    """Learn one sample after the other.
+
+    Parameters
+    ----------
+    by_band : ndarray of shape (bands, room), float64
+        The codebook, as `to_bands` arranges it; changed in place.
+    samples : ndarray of shape (iterations, bands), float64, C-contiguous, finite
+    forced : ndarray of shape (iterations,), int64
+        The unit that wins a sample, or -1 for the nearest one.
+    pace : Pace
+    neighborhood : Neighborhood
+    metric : str
+        A name in `dasksom.minisom.activation.DISTANCES`.
+    """
+    along_x, along_y = neighborhood.factors(pace.sigmas)
+    shift, x = neighborhood.shift, neighborhood.x
+    _learn(CODES[metric], by_band, samples, forced, pace.step, pace.rates, along_x, along_y, shift, x)
+
+
+@kernel
+def _add_up(samples: Any, winners: Any, hits: Any, sums: Any) -> None:
+    for i in range(len(samples)):
+        hits[winners[i]] += 1
+        for band in range(samples.shape[1]):
+            sums[winners[i], band] += samples[i, band]
+
+
+def add_up(samples: NDArray[np.float64], winners: NDArray[np.int64], hits: NDArray[Any], sums: NDArray[Any]) -> None:
+    """Add samples to the hits, shape (units,), and the sums, shape (units, bands), of their winners, in place."""
+    _add_up(samples, winners, hits, sums)
+
+
+@kernel
+def _spread(hits: Any, sums: Any, along_x: Any, along_y: Any, shift: Any, x: int, totals: Any) -> None:
+    """Add up, by band, what every unit's samples give to all units; the last band is their number."""
+    shares, columns = np.empty(totals.shape[1]), np.empty(len(shift))
+    for winner in range(len(hits)):
+        if hits[winner] > 0:
+            first, last = write_shares(along_x, along_y, shift, x, winner, 1.0, 0.0, columns, shares)
+            for band in range(len(totals)):
+                value = sums[winner, band] if band < sums.shape[1] else hits[winner]
+                for k in range(first, last):
+                    totals[band, k] += shares[k] * value
+
+
+def spread(
+    hits: NDArray[np.float64], sums: NDArray[np.float64], neighborhood: Neighborhood, sigma: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weight what each unit won by the neighborhood: once per unit, as the sum over its samples is linear.
+
+    Parameters
+    ----------
+    hits : ndarray of shape (units,), float64
+    sums : ndarray of shape (units, bands), float64
+        Number and sum of the samples that each unit won.
+    neighborhood : Neighborhood
+    sigma : float
+        Radius, in lattice units.
+
+    Returns
+    -------
+    numerator : ndarray of shape (units, bands), float64
+    denominator : ndarray of shape (units,), float64
+    """
+    totals = to_bands(np.zeros((len(hits), sums.shape[1] + 1)))
+    along_x, along_y = neighborhood.factors(np.array([sigma], np.float64))
+    _spread(hits, sums, along_x[0], along_y[0], neighborhood.shift, neighborhood.x, totals)
+    spread = from_bands(totals, len(hits))
+    return spread[:, :-1], spread[:, -1]
+
+
+@kernel
+def _distortion(samples: Any, winners: Any, by_band: Any, along_x: Any, along_y: Any, shift: Any, x: int) -> float:
+    distances, shares, columns = np.empty(by_band.shape[1]), np.empty(by_band.shape[1]), np.empty(len(shift))
+    units, distortion = x * len(shift), 0.0
+    for i in range(len(samples)):
+        measure_units(EUCLIDEAN, samples[i], by_band, units, distances)
+        first, last = write_shares(along_x, along_y, shift, x, winners[i], 1.0, 0.0, columns, shares)
+        for k in range(first, min(last, units)):
+            distortion += shares[k] * np.sqrt(distances[k])
+    return distortion
+
+
+def distortion(
+    samples: NDArray[np.float64],
+    winners: NDArray[np.int64],
+    codebook: NDArray[Any],
+    neighborhood: Neighborhood,
+    sigma: float,
+) -> float:
+    """Sum the euclidean distances of samples from all units, each times the unit's share.
+
+    Parameters
+    ----------
+    samples : ndarray of shape (n, bands), float64, C-contiguous
+    winners : ndarray of shape (n,), int64
+    codebook : ndarray of shape (units, bands), real
+    neighborhood : Neighborhood
+    sigma : float
+        Radius, in lattice units.
+    """
+    along_x, along_y = neighborhood.factors(np.array([sigma], np.float64))
+    by_band, shift = to_bands(codebook), neighborhood.shift
+    return _distortion(samples, winners, by_band, along_x[0], along_y[0], shift, neighborhood.x)

@@ -1,0 +1,1 @@
+"""Labels of dask arrays, and the pass that writes them."""

@@ -1,0 +1,226 @@
+"""The unit of every pixel of an image, from a trained codebook: how it is found, and what is made of it lazily."""
+
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.chunkwise import Corner, Steps, chunk_steps, corner_of
+from dasksom.errors import InputError
+from dasksom.som.bmu.search import Search
+from dasksom.som.color_spaces import from_space, scale_of
+from dasksom.som.counted_colors.cells import are_colors
+from dasksom.som.counted_colors.lookup_table import look_up_labels
+from dasksom.som.dithering import DITHERED_BANDS, DITHERS, dither_offsets, dithered
+from dasksom.som.samples import Samples
+
+TABLE_PIXELS = 1 << 22
+"""Images of 8-bit colors with at least this many pixels are labeled through a table of all 2^24 colors."""
+
+
+def check_dither(name: str, image: da.Array) -> None:
+    """Refuse a dithering that is not known, and images without colors to dither.
+
+    Raises
+    ------
+    InputError
+    """
+    if name not in DITHERS:
+        raise InputError(f"dither: {name!r} is not one of {', '.join(DITHERS)}")
+    if name != "none" and (image.ndim != 3 or image.shape[-1] not in DITHERED_BANDS):
+        raise InputError(
+            "dither: images of gray or of three colors can be dithered, of shape (rows, columns, 1 or 3); this one has "
+            f"the shape {image.shape}: leave it out"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Labeling:
+    """How the pixels of an image get their labels; travels to the workers."""
+
+    codebook: NDArray[np.float64]
+    """Shape (units, bands), float64, in the search's color space."""
+    search: Search = field(default_factory=Search)
+    dither: NDArray[Any] | None = None
+    """What is added to pixels before their units are sought, by place (`dither_offsets`); None: nothing."""
+
+    def dithering(self, name: str, image: da.Array) -> "Labeling":
+        """Give the labeling that dithers images like this one.
+
+        Parameters
+        ----------
+        name : str
+            One of ``dasksom.som.dithering.DITHERS``.
+        image : dask array of shape (rows, columns, bands)
+
+        Raises
+        ------
+        InputError
+            As `check_dither`.
+        """
+        check_dither(name, image)
+        if name == "none":
+            return self
+        units = from_space(self.codebook, self.search.color_space, scale_of(image.dtype))
+        return replace(self, dither=dither_offsets(units, image.dtype))
+
+    @property
+    def signed_type(self) -> np.dtype[Any]:
+        """Smallest signed type that holds the units' numbers."""
+        return np.dtype(np.min_scalar_type(-len(self.codebook)))
+
+    def through_table(self, image: da.Array) -> bool:
+        """Tell whether an image's labels are looked up in a table of all colors."""
+        return are_colors(image.dtype, image.shape[-1]) and prod(image.shape[:-1]) >= TABLE_PIXELS
+
+    def labels(
+        self, block: NDArray[Any], corner: Corner, weights: NDArray[Any] | None, through_table: bool
+    ) -> tuple[NDArray[Any], Samples]:
+        """Label a chunk.
+
+        Returns
+        -------
+        labels : ndarray of shape (...), unsigned
+            Unit numbers; for samples that do not count, the number of units.
+        samples : Samples
+            Those that count, as they are.
+        """
+        samples = sought = self.search.take(block, corner, weights)
+        if self.dither is not None:
+            moved = dithered(block, corner, self.dither).reshape(-1, block.shape[-1])
+            sought = replace(samples, values=moved if samples.kept is None else moved[samples.kept])
+        # 8-bit colors have the same labels whether they are looked up or not: the table is exact
+        exact = are_colors(block.dtype, block.shape[-1])
+        search = replace(self.search, precision="float64") if exact else self.search
+        if through_table:
+            found = look_up_labels(sought.values, self.codebook, search)
+        else:
+            found = search.best(search.convert(sought, block.dtype), self.codebook)
+        if samples.kept is None:
+            return found.reshape(block.shape[:-1]), samples
+        units = len(self.codebook)
+        labels = np.full(len(samples.kept), units, np.min_scalar_type(units))
+        labels[samples.kept] = found
+        return labels.reshape(block.shape[:-1]), samples
+
+
+def _label_block(
+    block: NDArray[Any],
+    *weights: NDArray[Any],
+    block_id: tuple[int, ...],
+    steps: tuple[Steps, ...],
+    labeling: Labeling,
+    through_table: bool,
+) -> NDArray[Any]:
+    labels, samples = labeling.labels(
+        block, (*corner_of(block_id[: len(steps)], steps), 0), weights[0] if weights else None, through_table
+    )
+    signed = labels.astype(labeling.signed_type)
+    if samples.kept is not None:
+        signed[labels == len(labeling.codebook)] = -1
+    return signed
+
+
+def labels_of(image: da.Array, labeling: Labeling, weights: da.Array | None = None) -> da.Array:
+    """Label every pixel with its best-matching unit, lazily.
+
+    Parameters
+    ----------
+    image : dask array of shape (..., bands), real
+    labeling : Labeling
+    weights : dask array of shape (..., 1), bool or real, optional
+
+    Returns
+    -------
+    dask array of shape (...)
+        Smallest signed type that holds the units' numbers, chunked as the image; -1 for pixels that do not count.
+    """
+    dtype = labeling.signed_type
+    return da.map_blocks(
+        _label_block,
+        image,
+        *([] if weights is None else [weights]),
+        steps=chunk_steps(image.chunks[:-1]),
+        labeling=labeling,
+        through_table=labeling.through_table(image),
+        drop_axis=image.ndim - 1,
+        dtype=dtype,
+        meta=np.empty((0,) * (image.ndim - 1), dtype),
+    )
+
+
+def _rebuild_block(
+    block: NDArray[Any],
+    *weights: NDArray[Any],
+    block_id: tuple[int, ...],
+    steps: tuple[Steps, ...],
+    labeling: Labeling,
+    through_table: bool,
+    palette: NDArray[Any],
+) -> NDArray[Any]:
+    labels, samples = labeling.labels(
+        block, (*corner_of(block_id[: len(steps)], steps), 0), weights[0] if weights else None, through_table
+    )
+    colors: NDArray[Any] = np.take(palette, labels, axis=0, mode="clip")
+    if samples.kept is not None:
+        left_out = labels == len(palette)
+        colors[left_out] = block[left_out]
+    return colors
+
+
+def rebuild(image: da.Array, labeling: Labeling, palette: NDArray[Any], weights: da.Array | None = None) -> da.Array:
+    """Give every pixel the palette's color of its best-matching unit, lazily.
+
+    Parameters
+    ----------
+    image : dask array of shape (..., bands), real
+    labeling : Labeling
+    palette : ndarray of shape (units, bands)
+    weights : dask array of shape (..., 1), bool or real, optional
+
+    Returns
+    -------
+    dask array of shape (..., bands) and the palette's type
+        Pixels that do not count are as they were.
+    """
+    return da.map_blocks(
+        _rebuild_block,
+        image,
+        *([] if weights is None else [weights]),
+        steps=chunk_steps(image.chunks[:-1]),
+        labeling=labeling,
+        through_table=labeling.through_table(image),
+        palette=palette,
+        dtype=palette.dtype,
+        meta=np.empty((0,) * image.ndim, palette.dtype),
+    )
+
+
+def _distances_block(
+    block: NDArray[Any], block_id: tuple[int, ...], steps: tuple[Steps, ...], labeling: Labeling
+) -> NDArray[np.float64]:
+    labeling.search.take(block, (*corner_of(block_id[: len(steps)], steps), 0))  # refuses what cannot be compared
+    values = block.reshape(-1, block.shape[-1])
+    return labeling.search.distances(values, labeling.codebook).reshape(*block.shape[:-1], -1)
+
+
+def distances_to(image: da.Array, labeling: Labeling) -> da.Array:
+    """Give every pixel's distance to every unit, lazily.
+
+    Returns
+    -------
+    dask array of shape (..., units), float64
+        NaN for pixels with NaN, unless missing bands are allowed.
+    """
+    units = len(labeling.codebook)
+    return image.map_blocks(
+        _distances_block,
+        steps=chunk_steps(image.chunks[:-1]),
+        labeling=labeling,
+        chunks=(*image.chunks[:-1], (units,)),
+        dtype=np.float64,
+        meta=np.empty((0,) * image.ndim, np.float64),
+    )

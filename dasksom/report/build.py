@@ -1,0 +1,233 @@
+"""From an output to the report of its run: what to look at, and how to say it."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom import show
+from dasksom.image import RESULTS, Result, check_output, open_result, publish, size_on_disk
+from dasksom.provenance.original_image import UNKNOWN_LATTICE, Original, lattice_of_output
+from dasksom.provenance.run_record import RunRecord
+from dasksom.quantization.thumbnail import Overview
+from dasksom.report.facts import facts, headline, how_compared, how_shown, how_unread, palette_note
+from dasksom.report.html import Figure, Report, Row, View, render
+from dasksom.report.image_metrics import compare, count_units
+from dasksom.report.inline_svg import inline_png, inline_svg
+from dasksom.report.regions import tiles
+from dasksom.show.colors import Palette, hexadecimal
+from dasksom.show.drawing import matplotlib_figure
+from dasksom.som.lattice import Lattice
+
+MOST_ROWS = 1024
+"""Rows of the palette's table."""
+NO_DATA = "None of the pixels that were to be compared with the original has data (--all-pixels compares all)."
+DETAIL_SIDE = 192
+"""Pixels a side of what is shown at full resolution."""
+
+
+@dataclass(frozen=True, eq=False)
+class StoredMap:
+    """A trained map as far as an output tells it; the figures take it for one."""
+
+    weights_: NDArray[Any]
+    topology: str
+    toroidal: bool
+    history_: tuple[Any, ...]
+    quality_: Any
+
+
+def report_path(output: str) -> str:
+    """Give the name of an output's report: photo.report.html for photo.zarr."""
+    path = Path(output)
+    suffix = next((end for end in (".ome.zarr", *RESULTS) if path.name.lower().endswith(end)), "")
+    return str(path.parent / f"{path.name[: len(path.name) - len(suffix)]}.report.html")
+
+
+def check_report(output: str, target: str, *, overwrite: bool) -> None:
+    """Refuse a report that could not be written, before any work.
+
+    Raises
+    ------
+    InputError
+        If it exists and may not be replaced, its folder is missing, or matplotlib is.
+    """
+    matplotlib_figure()
+    check_output(target, inputs=[output], overwrite=overwrite, suffixes=[".html"])
+
+
+def write_report(
+    output: str,
+    target: str,
+    *,
+    original: str | None = None,
+    whole: bool | None = None,
+    overwrite: bool = False,
+    just_made: tuple[RunRecord | None, Overview | None] = (None, None),
+) -> None:
+    """Write the report of a run as one HTML file.
+
+    Parameters
+    ----------
+    output : str
+        What the run wrote: .zarr, or a paletted .tif.
+    target : str
+        Where the report goes.
+    original : str, optional
+        The image that the run read; by default the one that the output names. Without it nothing is compared.
+    whole : bool, optional
+        Whether to compare all pixels; by default those of tiles, where there are many.
+    overwrite : bool
+        Whether a report that exists may be replaced.
+    just_made : (RunRecord or None, Overview or None)
+        What a run that just ended tells; by default what the output tells, and views read from the files.
+
+    Raises
+    ------
+    InputError
+        For an output that holds no palette, or an original that is not of its size.
+    """
+    start = time.perf_counter()
+    check_report(output, target, overwrite=overwrite)
+    record, overview = just_made
+    with open_result(output) as result, dask.config.set(scheduler="threads"):
+        known = record or RunRecord.read(result.about.get("run", {})) or RunRecord()
+        report = _report(
+            result, known, Original.find(original, known, just_ran=record is not None), whole, overview, start
+        )
+    with publish(target, overwrite=overwrite) as path:
+        path.write_text(render(report), encoding="utf-8")
+
+
+def _report(
+    result: Result, record: RunRecord, original: Original, whole: bool | None, overview: Overview | None, start: float
+) -> Report:
+    som, notes = _stored_map(result, record)
+    comparison, before = None, None if original.picture is None else original.picture.pixels
+    if before is not None:
+        comparison = compare(before, result.labels[0], result.rebuilt, result.palette, whole=whole)
+        notes.append(NO_DATA if comparison is None else how_compared(comparison, result))
+    else:
+        notes.append(original.missing)
+    if record.not_read:
+        notes.append(f"Not all of the image was read: {how_unread(record.not_read)}.")
+    palette = Palette.of(result.palette)
+    if result.palette.shape[1] != 3 or result.palette.dtype != np.uint8:
+        notes.append(how_shown(palette, result))
+    rows = _rows(som, palette, result)
+    sizes = [None if path is None else size_on_disk(path) for path in (original.path, result.path)]
+    views = tuple(_views(result, before, overview, palette))
+    training, maps = tuple(_training(som)), tuple(_maps(som))
+    return Report(
+        title=f"{Path(result.path).name}: {len(result.palette)} colors by a self-organizing map",
+        subtitle=f"made of {record.source or original.path or 'an unknown image'}",
+        headline=tuple(headline(result, record, comparison, sizes)),
+        notes=tuple(notes),
+        views=views,
+        training=training,
+        palette=rows[:MOST_ROWS],
+        palette_note=palette_note(rows, MOST_ROWS),
+        maps=maps,
+        facts=facts(result, record, comparison, sizes, time.perf_counter() - start),
+    )
+
+
+def _stored_map(result: Result, record: RunRecord) -> tuple[StoredMap, list[str]]:
+    units, notes = len(result.palette), []
+    lattice = lattice_of_output(result)
+    if lattice is None:
+        lattice = Lattice(1, units)
+        notes.append(UNKNOWN_LATTICE)
+    quality = record.quality
+    if quality is not None and len(quality.hits) == units and sum(quality.hits) > 0:
+        hits = np.array(quality.hits)
+    else:
+        hits = count_units(result.labels[0], result.units_of, units).astype(np.float64)
+    weights = result.palette.reshape(lattice.rows, lattice.columns, -1)
+    counted = SimpleNamespace(hits=hits)
+    return StoredMap(weights, lattice.topology, lattice.toroidal, record.history, counted), notes
+
+
+# --------------------------------------------------------------------------------------------------------- in pictures
+
+
+def _views(
+    result: Result, original: da.Array | None, overview: Overview | None, palette: Palette
+) -> Iterator[tuple[View, ...]]:
+    """Give pairs of views: all of the image, made small, and a part of it at full resolution."""
+    height, width = result.shape
+    step = -(-max(height, width) // show.SIDE)
+    if overview is not None:
+        before: NDArray[Any] | None = overview.pixels
+        units = np.where(overview.labels < len(result.palette), overview.labels, -1)
+    else:
+        before = None if original is None else show.thumbnail(original)
+        units = result.units_of(show.thumbnail(result.labels))
+    size = "all pixels" if step == 1 else f"one pixel of {step} x {step}"
+    yield tuple(_pair(before, result.colors_of(units), units, palette, size))
+    if step > 1:
+        regions = tiles(height, width, count=9, side=DETAIL_SIDE)
+        chosen = regions[len(regions) // 2]
+        part = slice(chosen.top, chosen.bottom), slice(chosen.left, chosen.right)
+        detail = None if original is None else np.asarray(original[part])
+        units = result.units_of(np.asarray(result.labels[0][part]))
+        where = f"every pixel of rows {chosen.top:,} to {chosen.bottom:,}, columns {chosen.left:,} to {chosen.right:,}"
+        yield tuple(_pair(detail, result.colors_of(units), units, palette, where))
+
+
+def _pair(
+    before: NDArray[Any] | None, after: NDArray[Any], units: NDArray[np.int64], palette: Palette, what: str
+) -> Iterator[View]:
+    if before is not None:
+        yield View(f"Before: {what}", inline_png(palette.colors(before)))
+    yield View(f"After: {what}", inline_png(np.where((units >= 0)[..., None], palette.colors(after), np.nan)))
+
+
+def _training(som: StoredMap) -> Iterator[Figure]:
+    if som.history_:
+        caption = (
+            f"Error of the codebook that each of {len(som.history_)} epochs began with, over all pixels, and the "
+            "radius of the neighborhood; at radius 0 units move alone, as in k-means. In a refinement the error dips "
+            "where units are added for a few epochs, and rises again where as many are removed."
+        )
+        svg = inline_svg(partial(show.plot_training, som), "Error and sigma by epoch", "training")
+        yield Figure("Training", caption, svg)
+
+
+def _maps(som: StoredMap) -> Iterator[Figure]:
+    drawn: list[tuple[str, str, Callable[[StoredMap], Any]]] = [
+        ("Palette", "Each unit's color, at its place on the map.", show.plot_palette),
+        ("U-matrix", "How far each unit is from its neighbors: ridges part groups of colors.", show.plot_u_matrix),
+        ("Hits", "How many of the pixels each unit stands for.", show.plot_hits),
+        ("Component planes", "The value of each band over the map.", show.plot_component_planes),
+    ]
+    for title, caption, plot in drawn:
+        name = title.lower().replace(" ", "-")
+        yield Figure(title, caption, inline_svg(partial(plot, som), title, name))
+
+
+def _rows(som: StoredMap, palette: Palette, result: Result) -> tuple[Row, ...]:
+    """Give the colors, the most frequent first."""
+    hits, columns = som.quality_.hits, som.weights_.shape[1]
+    total, colors = max(float(hits.sum()), 1.0), palette.colors(result.palette)
+    return tuple(
+        Row(
+            unit=int(unit),
+            row=int(unit) // columns,
+            column=int(unit) % columns,
+            color=hexadecimal(colors[unit]),
+            values=", ".join(f"{value:.6g}" for value in result.palette[unit, :8].astype(float))
+            + (", …" if result.palette.shape[1] > 8 else ""),
+            pixels=round(float(hits[unit])),
+            share=float(hits[unit]) / total,
+        )
+        for unit in np.argsort(-hits, kind="stable")
+    )

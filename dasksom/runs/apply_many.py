@@ -1,0 +1,85 @@
+"""Several images in the colors of one trained map."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dasksom.config import RunConfig
+from dasksom.errors import DasksomError, InputError
+from dasksom.image import check_folder, images_in, is_remote, output_suffix, run_folder, shown
+from dasksom.runs.run import Summary, Watcher
+from dasksom.runs.workflows import quantize
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What became of one of several images."""
+
+    source: str
+    output: str
+    summary: Summary | None = None
+    """None where the output was there before, and so is whole; or where it failed."""
+    error: DasksomError | None = None
+
+
+def apply_to_all(
+    model: str, sources: Sequence[str], folder: str, suffix: str, config: RunConfig, watcher: Watcher
+) -> Iterator[Applied]:
+    """Write several images in the colors of a trained map, each to an output of its name in a folder.
+
+    Outputs that are there already are passed over, unless they are to be overwritten: what has its name is whole. So
+    the same call goes on where another one was stopped. An image that fails does not stop the others.
+
+    Parameters
+    ----------
+    model : str
+    sources : sequence of str
+        Paths; of a folder that is no image itself all images are taken.
+    folder : str
+        Made if it is not there.
+    suffix : str
+        Of the outputs; chooses their format.
+    config : RunConfig
+    watcher : Watcher
+
+    Raises
+    ------
+    InputError
+        Before anything is written, if two outputs would have one name, or the folder or the suffix cannot be used.
+    """
+    if is_remote(folder):
+        raise InputError(f"{folder}: the outputs of several images go to a folder; write to a store image by image")
+    if output_suffix(f"a{suffix}") != suffix:
+        near = f"; did you mean .{suffix}?" if output_suffix(f"a.{suffix}") == f".{suffix}" else ""
+        raise InputError(
+            f"--format {suffix}: is not what outputs may end in, such as .ome.zarr, .zarr, .tif or .png{near}"
+        )
+    outputs = _outputs(sources, folder, suffix)
+    check_folder(folder, sources, outputs)
+    try:
+        Path(folder).expanduser().mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: no folder for the outputs can be there: {error.strerror}") from error
+    for output, source in outputs.items():
+        if Path(output).exists() and not config.output.overwrite:
+            yield Applied(source, output)
+            continue
+        try:
+            resume = not config.output.overwrite and run_folder(Path(output)).is_dir()
+            yield Applied(source, output, quantize(source, output, config, watcher, model, resume=resume))
+        except DasksomError as error:
+            yield Applied(source, output, error=error)
+
+
+def _outputs(sources: Sequence[str], folder: str, suffix: str) -> dict[str, str]:
+    """Name the output of each image; give the images by their outputs."""
+    outputs: dict[str, str] = {}
+    for source in (path for given in sources for path in images_in(given)):
+        name = Path(shown(source)).name
+        output = str(Path(folder).expanduser() / (name.removesuffix(output_suffix(name) or Path(name).suffix) + suffix))
+        if output in outputs:
+            raise InputError(
+                f"{shown(source)} and {shown(outputs[output])} would both be written to {output}; rename one of them"
+            )
+        outputs[output] = source
+    return outputs

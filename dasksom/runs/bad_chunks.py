@@ -1,0 +1,86 @@
+"""What of an image cannot be read, found in one pass before anything else is done with it."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.chunkwise import Corner, Progress, reduce_chunks
+from dasksom.errors import InputError
+from dasksom.image import Part, Picture, Readable, merged, unread_in
+
+logger = logging.getLogger(__name__)
+
+MOST_PARTS = 10_000
+"""Parts that are left out at most: a file that has lost more is to be copied again."""
+MOST_TOLD = 20
+"""Of which the log tells why."""
+
+
+@dataclass(frozen=True)
+class Unread:
+    """What cannot be read of an image."""
+
+    parts: tuple[Part, ...] = ()
+    """Neighbors joined, in row-major order."""
+    messages: tuple[str, ...] = ()
+    """Why, of the first stored chunks."""
+    count: int = 0
+    """Stored chunks, of which there may be several in a part."""
+
+    @property
+    def pixels(self) -> int:
+        """How many there are in the parts."""
+        return sum((bottom - top) * (right - left) for top, bottom, left, right in self.parts)
+
+
+def find_unread(picture: Picture, progress: Progress | None = None) -> Unread:
+    """Read every chunk of an image and of its masks once, and tell what cannot be read; the log names each.
+
+    Parameters
+    ----------
+    picture : Picture
+        Opened with ``unread=()``, so that what is missing is no error before it is read.
+    progress : callable, optional
+
+    Raises
+    ------
+    InputError
+        Nothing at all can be read, or so little that the parts cannot be listed.
+    """
+    if not picture.sources:
+        return Unread()
+    height, width, _ = picture.pixels.shape
+    places = da.zeros((height, width, 1), chunks=(*picture.pixels.chunks[:2], (1,)), dtype=np.uint8)
+    found = reduce_chunks(
+        places, _check_chunk, _join, progress=progress, sources=picture.sources, stored=picture.stored
+    )
+    if found.pixels == height * width:
+        raise InputError(f"not a single chunk can be read: {found.messages[0]}")
+    if len(found.parts) > MOST_PARTS:
+        raise InputError(
+            f"{found.count} chunks cannot be read, in more than {MOST_PARTS} places: copy the image again; the first "
+            f"one: {found.messages[0]}"
+        )
+    for message in found.messages:
+        logger.warning("left out, as no data: %s", message)
+    if found.count > len(found.messages):
+        logger.warning("left out, as no data: %d more chunks like these", found.count - len(found.messages))
+    return found
+
+
+def _check_chunk(
+    block: NDArray[np.uint8], corner: Corner, *, sources: Sequence[Readable], stored: tuple[int, int]
+) -> Unread:
+    rows, columns = (range(at, at + length) for at, length in zip(corner[:2], block.shape[:2], strict=True))
+    found = list(unread_in(sources, rows, columns, stored))
+    return Unread(merged([part for part, _ in found]), tuple(why for _, why in found[:MOST_TOLD]), len(found))
+
+
+def _join(found: Sequence[Unread]) -> Unread:
+    parts = merged([part for one in found for part in one.parts])
+    messages = tuple(message for one in found for message in one.messages)[:MOST_TOLD]
+    return Unread(parts, messages, sum(one.count for one in found))

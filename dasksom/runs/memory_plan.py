@@ -1,0 +1,270 @@
+"""What a run will do and need, told before it begins: passes, tasks, bytes, the memory of a worker, time.
+
+The peak memory of a worker is bounded by
+
+    400 MiB                                             Python, the libraries and their compiled kernels, and what the
+                                                        heap keeps
+    + 288 MiB                                           where 8-bit colors are labeled through a table of all of them
+    or 8 x listed + 12 x colors bytes                   if that is more: where 8-bit colors are counted, the lists of 16
+                                                        chunks, and those that are added up
+    + threads x pixels x (3.5 b + 4 c + 20) bytes       one chunk of `pixels`, each of b bytes in the image and c bands
+                                                        that are streamed as float32 (0 for counted colors): the chunk
+                                                        as stored, decoded and selected, labels, and what is written
+    + 20 x 8 x units x (bands + 2) bytes                the sums of 16 chunks, and those that are added up
+    + the worker's share of the image, if it is kept in memory
+
+and that of driver and scheduler, above what they start with, by
+
+    128 MiB                                             the tasks in flight, however large the image
+    + 4 x 8 x units x (bands + 2) bytes                 the sums so far, those of the next window, both added up
+    + 96 x colors bytes                                 where 8-bit colors are counted: of two million at most
+
+The constants were measured over chunk sizes, units and types (`scripts/benchmark plan`): the bound is at least what the
+kernel says a worker took at most (VmHWM), and less than twice that. Counted images may have 1.3 million different
+colors in a chunk; photographs have less.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import dask.array as da
+import numpy as np
+from dask.utils import format_bytes
+
+from dasksom.chunkwise import FAN_IN, chunk_count, pass_tasks
+from dasksom.cluster import Workers
+from dasksom.config import RunConfig
+from dasksom.errors import DeadlyTaskError, InputError
+from dasksom.estimator import BatchSOM
+from dasksom.quantization.labels import TABLE_PIXELS
+from dasksom.training.color_histogram import has_color_table
+
+REFINEMENT = 80
+"""Epochs that refine a palette, where they are not worth asking for: the colors are counted."""
+RESERVED_BYTES = 400 << 20
+TABLE_BYTES = 288 << 20
+CHUNK_COLORS = 1_300_000
+"""Different colors of a chunk, at most: photographs have less."""
+LISTED_BYTES = 8
+"""Of each color that a chunk has."""
+ADDED_BYTES = 12
+"""Of each color that several chunks have."""
+COPIES = 3.5
+"""Of a chunk's bytes: stored, decoded, selected, rebuilt."""
+PIXEL_BYTES = 20
+"""Of each pixel of a chunk: labels, marks, and what is written of them."""
+DRIVER_BYTES = 128 << 20
+"""Of driver and scheduler for the tasks in flight and their messages: the same however large the image."""
+MOST_COLORS = 2_000_000
+COLOR_BYTES = 96
+"""Of each color counted: the counts so far, those of the next window, both merged, and as the epochs take them."""
+LEAST_CHUNK_BYTES = 1 << 16
+MOST_DOUBLINGS = 24
+"""Of that, to the largest chunk that is advised."""
+USABLE = 0.9
+"""Share of its memory beyond which a worker that dasksom starts is paused by dask, and would never go on."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does and needs."""
+
+    shape: tuple[int, ...]
+    """Height, width, bands."""
+    dtype: np.dtype[np.generic]
+    chunk: tuple[int, int]
+    """Rows and columns."""
+    chunks: int
+    counted: bool
+    """Whether training counts the colors, in one pass, or streams."""
+    tabled: bool
+    """Whether labels are looked up in a table of all colors."""
+    epochs: int
+    """Those that refine included."""
+    train_passes: int
+    write_passes: int
+    check_passes: int
+    """That find the chunks that cannot be read."""
+    tasks: int
+    """In all passes, with those that only combine."""
+    units: int
+    threads: int
+    """Of a worker."""
+    kept_bytes: int
+    """Of the image that a worker keeps in memory."""
+    written_bytes: int
+    """At most, before compression."""
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes of a pixel in the image."""
+        return self.shape[2] * self.dtype.itemsize
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of a decoded chunk."""
+        return self.chunk[0] * self.chunk[1] * self.pixel_bytes
+
+    @property
+    def read_bytes(self) -> int:
+        """Bytes that all passes read, decoded."""
+        passes = 1 if self.kept_bytes else self.train_passes + self.write_passes
+        return (passes + self.check_passes) * self.shape[0] * self.shape[1] * self.pixel_bytes
+
+    @property
+    def worker_bytes(self) -> int:
+        """Peak memory of a worker, at most."""
+        return self.memory_for(self.chunk_bytes)
+
+    @property
+    def driver_bytes(self) -> int:
+        """Memory of driver and scheduler above what they start with, at most, for images of up to 2,000,000 colors."""
+        sums = 4 * 8 * self.units * (self.shape[2] + 2)  # those so far, those of the next window, both added up
+        colors = min(MOST_COLORS, self.shape[0] * self.shape[1]) if self.counted else 0
+        return DRIVER_BYTES + sums + COLOR_BYTES * colors
+
+    def memory_for(self, chunk_bytes: int) -> int:
+        """Give the peak memory of a worker for chunks of so many decoded bytes, at most."""
+        pixels = chunk_bytes / self.pixel_bytes
+        bands = 0 if self.counted else self.shape[2]
+        chunk = self.threads * pixels * (COPIES * self.pixel_bytes + 4 * bands + PIXEL_BYTES)
+        sums = (FAN_IN + 4) * 8 * self.units * (self.shape[2] + 2)
+        # counting is over when labeling begins
+        colors = max(TABLE_BYTES if self.tabled else 0, self._counts_bytes(pixels))
+        return RESERVED_BYTES + math.ceil(colors + chunk) + sums + self.kept_bytes
+
+    def chunk_bytes_that_fit(self, memory: int) -> int:
+        """Give the largest decoded chunk that a worker of so many bytes can work on, as a power of two; 0 if none."""
+        sizes = [LEAST_CHUNK_BYTES << doublings for doublings in range(MOST_DOUBLINGS + 1)]
+        return max((size for size in sizes if self.memory_for(size) <= memory), default=0)
+
+    def _counts_bytes(self, pixels: float) -> float:
+        """Give what the lists of counted colors take, of chunks of so many pixels."""
+        height, width, bands = self.shape
+        if not self.counted or height * width <= pixels:
+            return 0
+        colors = int(256**bands)
+        listed = min(height * width, FAN_IN * min(pixels, CHUNK_COLORS, colors))
+        return LISTED_BYTES * listed + ADDED_BYTES * min(listed, colors)
+
+
+def refinement(image: da.Array, som: BatchSOM, config: RunConfig) -> int:
+    """Give the epochs that refine a map: those asked for, or else as many as cost next to nothing."""
+    if config.map.refine is not None:
+        return config.map.refine
+    return REFINEMENT if som.counts_colors(image) else 0
+
+
+def plan_run(image: da.Array, som: BatchSOM, config: RunConfig, there: Workers, *, trains: bool, writes: bool) -> Plan:
+    """Tell what a run will do and need; nothing is read.
+
+    Parameters
+    ----------
+    image : dask array of shape (height, width, bands)
+        In the chunks of the run.
+    som : BatchSOM
+    config : RunConfig
+    there : Workers
+    trains : bool
+        Whether the map is trained, and not there already.
+    writes : bool
+        Whether the image is written in the map's colors.
+    """
+    height, width, bands = image.shape
+    epochs = config.map.epochs + refinement(image, som, config) if trains else 0
+    counted = bool(epochs) and som.counts_colors(image)
+    train_passes = 0 if not epochs else 1 if counted else 1 + epochs
+    write_passes, check_passes = int(writes), int(config.input.skips)
+    # what is kept where it fits ("auto") leaves room for the work
+    kept = trains and config.input.cache == "memory"
+    rows, columns = image.chunksize[:2]
+    label_bytes = np.min_scalar_type(som.units).itemsize
+    pixel = label_bytes + (bands * image.dtype.itemsize if config.output.image else 0)
+    return Plan(
+        shape=(height, width, bands),
+        dtype=image.dtype,
+        chunk=(rows, columns),
+        chunks=chunk_count(image),
+        counted=counted,
+        tabled=writes and has_color_table(image) and height * width >= TABLE_PIXELS,
+        epochs=epochs,
+        train_passes=train_passes,
+        write_passes=write_passes,
+        check_passes=check_passes,
+        tasks=pass_tasks(image) * (train_passes + write_passes + check_passes),
+        units=som.units,
+        threads=there.threads,
+        kept_bytes=math.ceil(image.nbytes / there.count) if kept else 0,
+        written_bytes=height * width * pixel if writes else 0,
+    )
+
+
+def check_fits(plan: Plan, memory: int, where: str = "a worker") -> None:
+    """Refuse a run whose chunks do not fit a worker's memory.
+
+    Parameters
+    ----------
+    plan : Plan
+    memory : int
+        Of each worker, in bytes; 0 for one that knows no limit. Dask pauses a worker before all is used.
+
+    Raises
+    ------
+    InputError
+        The message names a chunk size that fits, or the memory that would do.
+    """
+    usable = int(memory * USABLE)
+    if not memory or plan.worker_bytes <= usable:
+        return
+    rows, columns = plan.chunk
+    size = plan.chunk_bytes_that_fit(usable)
+    if size:
+        way = f"--chunk-size {_written(size)} fits"
+    else:
+        least = plan.memory_for(LEAST_CHUNK_BYTES) / USABLE
+        way = f"no chunk is small enough, so give each worker {math.ceil(least / 2**20)}MiB or more"
+    raise InputError(
+        f"a worker may take {format_bytes(plan.worker_bytes)} for chunks of {rows} x {columns} pixels "
+        f"({format_bytes(plan.chunk_bytes)} decoded), and {where} may use {format_bytes(usable)} of its "
+        f"{format_bytes(memory)} before it is paused; {way}"
+    )
+
+
+@contextmanager
+def explained(plan: Plan, memory: int) -> Iterator[None]:
+    """Say of workers that died, one after another, what they need and have: want of memory is what most die of.
+
+    Raises
+    ------
+    DeadlyTaskError
+    """
+    try:
+        yield
+    except DeadlyTaskError as error:
+        rows, columns = plan.chunk
+        # it did not fit, whatever was planned
+        size = min(plan.chunk_bytes_that_fit(memory) if memory else plan.chunk_bytes, plan.chunk_bytes // 4)
+        has = f"of the {format_bytes(memory)} that it says it has" if memory else "of what its machine has"
+        raise DeadlyTaskError(
+            f"{error}; a worker may take {format_bytes(plan.worker_bytes)} for chunks of {rows} x {columns} pixels, "
+            f"{has}: if its machine ran out of memory, give it more or use --chunk-size {_written(size)}; if not, what "
+            "reads or works on this part crashes (--debug, and the workers' own logs, tell more)"
+        ) from error
+
+
+def _written(size: int) -> str:
+    size = max(size, LEAST_CHUNK_BYTES)
+    return f"{size >> 20}MiB" if size >= 1 << 20 else f"{size >> 10}KiB"
+
+
+def describe(plan: Plan) -> str:
+    """Tell a plan in a line."""
+    rows, columns = plan.chunk
+    passes = plan.train_passes + plan.write_passes + plan.check_passes
+    return (
+        f"{passes} {'pass' if passes == 1 else 'passes'} over {plan.chunks} chunks of {columns} x {rows} pixels "
+        f"({format_bytes(plan.chunk_bytes)}), {plan.tasks} tasks, {format_bytes(plan.read_bytes)} read, "
+        f"at most {format_bytes(plan.worker_bytes)} of memory a worker"
+    )

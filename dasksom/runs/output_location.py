@@ -1,0 +1,104 @@
+"""The outputs of runs: refused where they could not be written, and their places held while they are made."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from dasksom.config import RunConfig
+from dasksom.image import (
+    Picture,
+    RunFolder,
+    StoreRun,
+    check_format,
+    check_output,
+    check_unfinished,
+    is_remote,
+    locate_output,
+    publish_object,
+    run_on_disk,
+    run_on_store,
+)
+from dasksom.image.write_formats import WRITERS
+
+
+def check_output_format(output: str, picture: Picture, units: int, config: RunConfig) -> None:
+    """Refuse an output whose format cannot hold an image in the colors of so many units.
+
+    Raises
+    ------
+    InputError
+    """
+    check_format(
+        output,
+        shape=picture.pixels.shape,
+        dtype=picture.pixels.dtype,
+        units=units,
+        with_image=config.output.image,
+        nodata=picture.has_gaps or config.input.skips,
+        options=config.output.options(),
+    )
+
+
+def hold_output(
+    source: str, output: str, config: RunConfig, model: str | None, *, resume: bool
+) -> AbstractContextManager[RunFolder | StoreRun]:
+    """Refuse an image's output that could not be written; give what holds its place.
+
+    Raises
+    ------
+    InputError
+    """
+    inputs, overwrite = _inputs(source, config) + ([] if model is None else [model]), config.output.overwrite
+    if is_remote(output):
+        location = locate_output(output, _storage(source, output, config), inputs=inputs)
+        return run_on_store(location, overwrite=overwrite, resume=resume)
+    return _hold_on_disk(output, inputs, overwrite=overwrite, resume=resume, suffixes=list(WRITERS))
+
+
+def hold_model(
+    sources: Sequence[str], model: str, config: RunConfig, *, resume: bool
+) -> AbstractContextManager[RunFolder | Path]:
+    """Refuse a model's file that could not be written; give what holds its place.
+
+    Raises
+    ------
+    InputError
+    """
+    inputs = [path for source in sources for path in _inputs(source, config)]
+    if not is_remote(model):
+        return _hold_on_disk(model, inputs, overwrite=config.output.overwrite, resume=resume, suffixes=[".npz"])
+    location = locate_output(model, _storage(sources[0], model, config), inputs=inputs, suffixes=(".npz",))
+    return publish_object(location, overwrite=config.output.overwrite)
+
+
+def _hold_on_disk(
+    output: str, inputs: list[str], *, overwrite: bool, resume: bool, **suffixes: list[str]
+) -> AbstractContextManager[RunFolder]:
+    final = check_output(output, inputs=inputs, overwrite=overwrite, **suffixes)
+    if not resume:
+        check_unfinished(final, overwrite)
+    return run_on_disk(final, overwrite=overwrite, resume=resume)
+
+
+def _inputs(source: str, config: RunConfig) -> list[str]:
+    """Give the paths and URLs that a run reads, which no output may touch."""
+    return [path for path in (source, config.input.mask) if path is not None]
+
+
+def _storage(source: str, output: str, config: RunConfig) -> dict[str, Any]:
+    """Give the options of the output's store; what is told of the input's goes to no other kind of store."""
+    if config.output.storage is not None:
+        return config.output.storage
+    same = urlsplit(source).scheme.lower() == urlsplit(output).scheme.lower()
+    return config.input.storage if same else {}
+
+
+def stored_bytes(output: str) -> int | None:
+    """Give the bytes of an output as it is stored; None on a remote store."""
+    if is_remote(output):
+        return None
+    path = Path(output)
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(one.stat().st_size for one in files if one.is_file())

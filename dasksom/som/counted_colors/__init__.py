@@ -1,0 +1,1 @@
+"""8-bit colors and their counts."""

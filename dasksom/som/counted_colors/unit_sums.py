@@ -1,0 +1,93 @@
+"""What the units of a map gather from counted 8-bit colors: sums of integers, the same in any order."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.som.counted_colors.cells import BITS_IN_CELL, BITS_OF_CELL, CELL_SIDE
+from dasksom.som.numba_kernel import kernel
+
+
+class ColorSums(NamedTuple):
+    """What the units gathered from some colors, each color counting as often as it occurs."""
+
+    hits: NDArray[np.int64]
+    """Samples of each unit, shape (units,)."""
+    sums: NDArray[np.int64]
+    """Sum of the samples of each unit, shape (units, bands); exact for up to 3.6e16 samples."""
+    squared_errors: NDArray[np.float64]
+    """Sum over the samples of each unit of the squared Euclidean distance to it, shape (units,)."""
+    distances: float
+    """Sum over all samples of the Euclidean distance to their unit."""
+    utilities: NDArray[np.float64]
+    """What the squared error would grow by were a unit removed, shape (units,): the sum over its samples of the squared
+    distance to the second-best unit less that to the best one; 0 where no second-best units were given."""
+
+
+@kernel
+def _value(number: Any, band: int, bands: int) -> Any:
+    """Give the value of one band of the color of a number."""
+    below = bands - 1 - band
+    place = (number >> (BITS_IN_CELL * bands + BITS_OF_CELL * below)) & ((1 << BITS_OF_CELL) - 1)
+    return (place << BITS_IN_CELL) | ((number >> (BITS_IN_CELL * below)) & (CELL_SIDE - 1))
+
+
+@kernel
+def _gather(
+    numbers: Any,
+    counts: Any,
+    best: Any,
+    second: Any,
+    codebook: Any,
+    hits: Any,
+    sums: Any,
+    squared_errors: Any,
+    utilities: Any,
+) -> float:
+    bands = codebook.shape[1]
+    distances = 0.0
+    for i in range(numbers.size):
+        k, number, count = best[i], np.int64(numbers[i]), counts[i]
+        hits[k] += count
+        squared = 0.0
+        for band in range(bands):
+            value = _value(number, band, bands)
+            sums[k, band] += count * value
+            away = value - codebook[k, band]
+            squared += away * away
+        squared_errors[k] += count * squared
+        distances += count * np.sqrt(squared)
+        if second.size:
+            next_squared = 0.0
+            for band in range(bands):
+                away = _value(number, band, bands) - codebook[second[i], band]
+                next_squared += away * away
+            utilities[k] += count * (next_squared - squared)
+    return distances
+
+
+def gather_colors(
+    numbers: NDArray[np.uint32],
+    counts: NDArray[np.int64],
+    best: NDArray[np.int64],
+    second: NDArray[np.int64] | None,
+    codebook: NDArray[np.float64],
+) -> ColorSums:
+    """Add up the samples of each unit, exactly, and their errors, color by color in the order given.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (colors,), uint32
+    counts : ndarray of shape (colors,), int64
+    best, second : ndarray of shape (colors,), int64
+        Of each color, as `match_two_colors` gives them; `second` may be None.
+    codebook : ndarray of shape (units, bands), float64
+    """
+    units = len(codebook)
+    hits, sums = np.zeros(units, np.int64), np.zeros(codebook.shape, np.int64)
+    squared_errors, utilities = np.zeros(units), np.zeros(units)
+    codebook = np.ascontiguousarray(codebook, np.float64)
+    nexts = np.empty(0, np.int64) if second is None else second
+    distances = _gather(numbers, counts, best, nexts, codebook, hits, sums, squared_errors, utilities)
+    return ColorSums(hits, sums, squared_errors, distances, utilities)

@@ -1,0 +1,114 @@
+"""SHA-256 of what outputs consist of: taken as it is written, kept beside it, compared later.
+
+A Zarr has a file of sums, with a line for every other file: ``sha256sum -c palette/SHA256SUMS`` takes it, at the root.
+Formats of one file hold their sum inside (`dasksom.storage.embedded_checksums`); PNG has checksums of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import product
+from math import ceil
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import zarr
+from zarr.storage import WrapperStore
+
+MANIFEST = "palette/SHA256SUMS"
+"""The file of sums in a Zarr: beside an array's chunks, for of other files in a group zarr warns whoever lists it."""
+Stored = tuple[tuple[str, str], ...]
+"""Names of files, relative to the output, and their SHA-256 in hexadecimal."""
+
+_REMEMBERED = 1 << 16
+
+
+class SummingStore(WrapperStore[Any]):
+    """A store that remembers the sums of what was written last."""
+
+    def __init__(self, store: Any) -> None:
+        super().__init__(store)
+        self._sums: dict[str, str] = {}
+
+    def _with_store(self, store: Any) -> SummingStore:
+        return SummingStore(store)
+
+    async def set(self, key: str, value: Any) -> None:
+        """Write under a key."""
+        await self._store.set(key, value)
+        digest = hashlib.sha256()
+        await asyncio.to_thread(digest.update, value.as_buffer_like())
+        self._sums[key] = digest.hexdigest()
+        while len(self._sums) > _REMEMBERED:
+            self._sums.pop(next(iter(self._sums)), None)
+
+    async def _set_many(self, values: Any) -> None:
+        for key, value in values:
+            await self.set(key, value)
+
+    def sum_of(self, key: str) -> str:
+        """Return the sum of what was just written under a key."""
+        return self._sums[key]
+
+
+def written_chunks(array: zarr.Array[Any], region: tuple[slice, ...]) -> Stored:
+    """Return names and sums of the files of an array that a region was just written to."""
+    stored = array.shards or array.chunks
+    along = [range(part.start // length, ceil(part.stop / length)) for part, length in zip(region, stored, strict=True)]
+    store: Any = array.store
+    keys = [f"{array.path}/{array.metadata.encode_chunk_key(at)}" for at in product(*along)]
+    return tuple((key, store.sum_of(key)) for key in keys)
+
+
+# ------------------------------------------------------------------------------------------------------- files of sums
+
+
+class Sums:
+    """The sums of an output, gathered on the driver; on a disk, for there may be millions."""
+
+    def __init__(self) -> None:
+        self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+
+    def __enter__(self) -> Sums:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, stored: Stored) -> None:
+        """Note the sums of some files."""
+        for name, digest in stored:
+            self._file.write(f"{digest}  {name}\n".encode())
+
+    def content(self) -> bytes:
+        """Return a file of sums."""
+        return b"".join(self._lines())
+
+    def _lines(self) -> Iterator[bytes]:
+        self._file.seek(0)
+        yield from self._file
+        self._file.seek(0, os.SEEK_END)
+
+
+def read_manifest(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
+    """Yield the names and sums of a file of sums; ValueError for a line that is none of it."""
+    for line in lines:
+        digest, separator, name = line.decode().rstrip("\n").partition("  ")
+        if not (separator and name and len(digest) == 64 and line.endswith(b"\n")):
+            raise ValueError(f"a line is not a sum and a name: {line[:80]!r}")
+        yield name, digest
+
+
+def files_are_whole(folder: Path, stored: Stored) -> bool:
+    """Tell whether files of a folder are there as they were written."""
+    return all((folder / name).is_file() and sum_of_file(folder / name) == digest for name, digest in stored)
+
+
+def sum_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

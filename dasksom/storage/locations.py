@@ -1,0 +1,342 @@
+"""Where an image lies: a local path, or the URL of a remote store with what it takes to open it.
+
+Locations travel to the workers inside sources, so they carry the store's options: keys and passwords too. They show
+themselves without them, everywhere: as text, in a repr (dask logs the arguments of a task that failed), in the text of
+errors. Task keys are made of `Location.name`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+import fsspec
+
+from dasksom.errors import InputError
+from dasksom.redaction import HIDDEN, redact
+from dasksom.storage.local_paths import local_path, stamp_of
+
+Stamp = tuple[int, int | str]
+"""Size in bytes and time of last change (or what the store says of it): with the path they name a version of a file."""
+
+Member = tuple[str, Stamp | None]
+"""Name of a file, and what names its version; None where there is none."""
+
+STORES = {"s3": "s3fs", "http": "aiohttp", "https": "aiohttp", "gs": "gcsfs", "abfs": "adlfs"}
+"""Schemes of remote stores that are read, and the package that each takes."""
+
+_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)://")
+_BLOCK = 2**20
+_RANGES_AT_ONCE = 64
+_SHORTEST_SECRET = 4
+
+
+@dataclass(frozen=True, repr=False)
+class Location:
+    """A local path or a URL; picklable and hashable."""
+
+    path: str
+    """Absolute path, or URL; may hold a password or a signature."""
+    options: str = field(default="", repr=False)
+    """JSON of what the store's file system takes."""
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __repr__(self) -> str:
+        return f"Location({self.name!r})"
+
+    @property
+    def remote(self) -> bool:
+        """Whether this is a URL."""
+        return _SCHEME.match(self.path) is not None
+
+    @property
+    def lists_nothing(self) -> bool:
+        """Whether this is on a server that does not tell what else it has."""
+        return urlsplit(self.path).scheme.lower() in ("http", "https")
+
+    @property
+    def name(self) -> str:
+        """The path or URL, without user, password and query."""
+        if not self.remote:
+            return self.path
+        url = urlsplit(self.path)
+        return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
+
+    @property
+    def local(self) -> Path:
+        """The path, where it is one."""
+        return Path(self.path)
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the path, in lower case."""
+        return self.name.rstrip("/").rpartition("/")[2].lower()
+
+    def storage_options(self) -> dict[str, Any]:
+        """Give what the store's file system takes."""
+        options: dict[str, Any] = json.loads(self.options or "{}")
+        return options
+
+    def below(self, *parts: str) -> Location:
+        """Return a location inside this one."""
+        inside = "/".join(part.strip("/") for part in parts if part.strip("/"))
+        if not inside:
+            return self
+        if not self.remote:
+            return replace(self, path=str(self.local / inside))
+        url = urlsplit(self.path)
+        return replace(self, path=urlunsplit(url._replace(path=f"{url.path.rstrip('/')}/{inside}")))
+
+    # ------------------------------------------------------------------------------------------------------- refusals
+
+    def refusal(self, text: str) -> InputError:
+        """Make an error of a text that may quote a library's: without this location's secrets."""
+        return InputError(f"{self.name}: {self._without_secrets(text)}")
+
+    def cause(self, error: Exception) -> Exception | None:
+        """Return what an error is raised from: nothing for remote stores, whose errors quote URLs and headers."""
+        return None if self.remote else error
+
+    def _without_secrets(self, text: str) -> str:
+        if not self.remote:
+            return text
+        url = urlsplit(self.path)
+        secrets = [self.path, url.query, url.username or "", url.password or "", *_texts(self.storage_options())]
+        secrets += [value for pair in url.query.split("&") for value in (pair.partition("=")[2], pair)]
+        secrets += [form for secret in secrets for form in (unquote(secret), quote(secret), quote(secret, safe=""))]
+        text = text.replace(self.path, self.name)
+        for secret in sorted(set(secrets), key=len, reverse=True):
+            if len(secret) >= _SHORTEST_SECRET:
+                text = text.replace(secret, HIDDEN)
+        return redact(text)
+
+    # --------------------------------------------------------------------------------------------------------- reading
+
+    def stamp(self) -> Stamp:
+        """Return what names this version of the file; OSError where there is none."""
+        if not self.remote:
+            return stamp_of(self.path)
+        system, path = file_system(self)
+        told = system.info(path)
+        if told.get("size") is None:
+            raise OSError("the server does not tell how long it is")
+        return _stamp_told(told)
+
+    def member(self) -> Member:
+        """Tell the file and its version, as it is now."""
+        if self.remote:
+            file_system(self)[0].invalidate_cache()
+        try:
+            return self.name, self.stamp()
+        except OSError:
+            return self.name, None
+
+    def members(self, keys: Iterable[str]) -> Iterator[Member]:
+        """Tell files below this place and their versions; many of them quickly, where the disk or the store can."""
+        listed = listed_below(self)
+        for key in keys:
+            if listed is not None:
+                yield key, listed.get(key)
+            elif self.remote:
+                yield self.below(key).member()
+            else:
+                try:
+                    yield key, stamp_of(f"{self.path}/{key}")
+                except OSError:
+                    yield key, None
+
+    def exists(self) -> bool:
+        """Tell whether there is a file."""
+        if not self.remote:
+            return self.local.is_file()
+        system, path = file_system(self)
+        return bool(system.isfile(path) if urlsplit(self.path).scheme == "s3" else system.exists(path))
+
+    def open(self) -> BinaryIO:
+        """Open the file to read here and there in it, as headers need."""
+        if not self.remote:
+            return open(self.path, "rb")
+        system, path = file_system(self)
+        file: BinaryIO = system.open(path, "rb", block_size=_BLOCK, cache_type="blockcache")
+        return file
+
+    def write(self, content: bytes) -> None:
+        """Write the object of a store, in one step; InputError if it cannot be."""
+        system, path = file_system(self)
+        try:
+            system.pipe_file(path, content)
+        except Exception as error:
+            raise self.refusal(f"cannot be written: {error}") from None
+
+    def read(self, offset: int, count: int) -> bytes:
+        """Return a part of the file; shorter where it ends."""
+        return next(self.read_parts([(offset, count)]))
+
+    def read_parts(self, parts: Iterable[tuple[int, int]]) -> Iterator[bytes]:
+        """Yield the parts (offset, count) of the file, in order; shorter where it ends. Remote ones side by side."""
+        if not self.remote:
+            with open(self.path, "rb", buffering=0) as file:
+                for offset, count in parts:
+                    file.seek(offset)
+                    yield file.read(count)
+            return
+        system, path = file_system(self)
+        rest = iter(parts)
+        while some := list(islice(rest, _RANGES_AT_ONCE)):
+            yield from system.cat_ranges(
+                [path] * len(some),
+                [offset for offset, _ in some],
+                [offset + count for offset, count in some],
+                on_error="raise",  # else errors come in place of bytes
+            )
+
+
+def locate(path: str | os.PathLike[str], storage: Mapping[str, Any] | None = None) -> Location:
+    """Return the location that a person's path or URL means.
+
+    Parameters
+    ----------
+    path : local path, ``file://`` URL or URL of a remote store
+    storage : options of the remote store's file system (fsspec), such as key, secret, endpoint_url, anon
+
+    Raises
+    ------
+    InputError
+        No path, or a URL of a kind that is not read.
+    """
+    text = os.fspath(path)
+    found = _SCHEME.match(text) if isinstance(text, str) else None
+    if found is None or found[1].lower() == "file":
+        return Location(str(local_path(path).absolute()))
+    scheme = found[1].lower()
+    if scheme not in STORES or "::" in text:
+        raise InputError(
+            f"{Location(text)}: URLs of {scheme}:// are not read; accepted are local paths and "
+            f"{', '.join(f'{known}://' for known in STORES)}: copy the image to one of these"
+        )
+    try:
+        options = json.dumps(dict(storage or {}), sort_keys=True)
+    except TypeError:
+        raise InputError("storage: text, numbers, lists and mappings are accepted, nothing else") from None
+    return Location(text, options)
+
+
+def listed_below(location: Location) -> dict[str, Stamp] | None:
+    """Return the objects below a place on a store, and their versions, by their names from there; None without lists.
+
+    Raises
+    ------
+    InputError
+        The store cannot be reached.
+    """
+    if not location.remote or location.lists_nothing:
+        return None
+    system, path = file_system(location)
+    system.invalidate_cache()
+    try:
+        found = system.find(path, detail=True)
+    except Exception as error:
+        raise location.refusal(f"its objects cannot be listed: {error}") from None
+    start = len(path.rstrip("/")) + 1
+    return {name[start:]: _stamp_told(told) for name, told in found.items()}
+
+
+def _stamp_told(told: Mapping[str, Any]) -> Stamp:
+    changed = next((told[key] for key in ("ETag", "LastModified", "Last-Modified", "mtime") if told.get(key)), 0)
+    return int(told["size"]), str(changed)
+
+
+def is_remote(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a path is a URL of a remote store."""
+    found = _SCHEME.match(str(path))
+    return found is not None and found[1].lower() != "file"
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """Return a path or URL as it may be shown: without user, password and query."""
+    return Location(str(path)).name
+
+
+@lru_cache(maxsize=32)
+def file_system(location: Location) -> tuple[Any, str]:
+    """Return the file system of a store and the location's path in it; InputError if it cannot be opened."""
+    scheme = urlsplit(location.path).scheme.lower()
+    try:
+        system, path = fsspec.url_to_fs(location.path, **location.storage_options())
+    except ImportError:
+        raise location.refusal(
+            f"{scheme}:// takes the package {STORES[scheme]}: pip install 'dasksom[remote]' (s3, https) or "
+            f"pip install {STORES[scheme]}"
+        ) from None
+    except Exception as error:
+        raise location.refusal(f"the store cannot be opened: {error}; check input.storage and output.storage") from None
+    return system, path
+
+
+def _texts(value: Any) -> Sequence[str]:
+    if isinstance(value, Mapping):
+        return [text for part in value.values() for text in _texts(part)]
+    if isinstance(value, list):
+        return [text for part in value for text in _texts(part)]
+    return [value] if isinstance(value, str) else []
+
+
+def check_reachable(location: Location) -> None:
+    """Refuse a remote file that is not there or may not be read.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        size, _ = location.stamp()
+        if size and len(location.read(0, 1)) > 1:
+            raise OSError("the server gives whole files alone, no parts of them (it does not heed Range)")
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise location.refusal("there is no such file, or no such server; check the URL") from None
+    except PermissionError:
+        raise location.refusal(
+            "no permission to read it; give credentials as the store's own tools take them (environment, profile), "
+            "or in input.storage of a configuration file"
+        ) from None
+    except Exception as error:
+        raise location.refusal(f"cannot be reached: {error}; check the URL and input.storage") from None
+    if size == 0:
+        raise location.refusal("is empty (0 bytes); was it copied completely?")
+
+
+def read_object(url: str, storage: Mapping[str, Any] | None, most: int) -> tuple[str, bytes]:
+    """Return the name and content of a small remote file of at most so many bytes; InputError if that cannot be."""
+    location = locate(url, storage)
+    check_reachable(location)
+    size = location.stamp()[0]
+    if size > most:
+        raise location.refusal(f"has {size} bytes; at most {most} are expected of such a file")
+    try:
+        return location.name, location.read(0, size)
+    except Exception as error:
+        raise location.refusal(f"cannot be read: {error}") from None
+
+
+def check_unchanged(location: Location, stamp: Stamp) -> None:
+    """Raise if a file is not the one that was planned for: its tiles would be looked for in the wrong places.
+
+    Only the size is compared: copies of one file on several nodes' own disks may carry different times.
+    """
+    size = location.stamp()[0]
+    if size != stamp[0]:
+        raise InputError(
+            f"{location}: has {size} bytes, but had {stamp[0]} when it was opened; leave it alone while a run reads it"
+        )

@@ -1,0 +1,1 @@
+"""Outputs take their final name when they are complete."""

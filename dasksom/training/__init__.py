@@ -1,0 +1,1 @@
+"""Training a map on dask arrays."""

@@ -1,0 +1,183 @@
+"""The colors of an 8-bit image and how often each occurs: all that training needs to know of it.
+
+A batch epoch depends on an image only through how often each color occurs, and photographs have 10^5 to 10^6 colors
+however many pixels they have. One pass counts them; the epochs then run on the counted colors. Everything that moves
+the map is a sum of integers, so the map is exactly the one that all pixels give, whatever the chunking and the number
+of workers.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from dask.system import CPU_COUNT
+from numpy.typing import NDArray
+
+from dasksom.chunkwise import Corner, Keeper, Progress, reduce_chunks
+from dasksom.errors import InputError
+from dasksom.som.batch import BatchSums, weigh
+from dasksom.som.counted_colors.bmu_search import match_colors, match_two_colors
+from dasksom.som.counted_colors.cells import Cells, are_colors, colors_of, into_cells, split_by_cells
+from dasksom.som.counted_colors.counts import ColorCounts, count_colors, merge_counts
+from dasksom.som.counted_colors.unit_sums import ColorSums, gather_colors
+from dasksom.som.initialization import Moments, moments, sample_positions
+from dasksom.som.lattice import Lattice
+from dasksom.som.neighborhood import Neighborhood
+from dasksom.som.quality import Quality, quality_of
+from dasksom.som.samples import NO_SAMPLES, take_samples
+from dasksom.som.unit_sums import UnitSums
+
+COLORS = "colors"
+"""Name of the record of all colors and their counts."""
+COLORS_A_TASK = 1 << 14
+"""Colors that a thread matches in one go, about: whole cells of color space. Fewer are not worth a thread."""
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(CPU_COUNT, thread_name_prefix="colors")
+
+
+@dataclass(frozen=True, eq=False)
+class ColorTable:
+    """The different colors of an image, and how many pixels have each."""
+
+    numbers: NDArray[np.uint32]
+    """Color numbers (`dasksom.som.counted_colors.cells`), ascending, shape (colors,)."""
+    counts: NDArray[np.int64]
+    """Pixels of each color, shape (colors,)."""
+    bands: int
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @cached_property
+    def _pieces(self) -> list[tuple[Cells, NDArray[np.int64]]]:
+        """Colors and counts, as threads take them."""
+        slices = split_by_cells(self.numbers, self.bands, COLORS_A_TASK)
+        return [(into_cells(self.numbers[these], self.bands), self.counts[these]) for these in slices]
+
+    def moments(self) -> Moments:
+        """Give the moments of all pixels."""
+        return moments(colors_of(self.numbers, self.bands), self.counts)
+
+    def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
+        """Choose pixels at random, all different where there are enough.
+
+        Returns
+        -------
+        ndarray of shape (units, bands), float64
+        """
+        up_to = np.cumsum(self.counts)
+        chosen = np.searchsorted(up_to, sample_positions(int(up_to[-1]), units, seed), side="right")
+        return colors_of(self.numbers[chosen], self.bands).astype(np.float64)
+
+    def unit_sums(
+        self, codebook: NDArray[np.float64], *, utilities: bool = False, lattice: Lattice | None = None
+    ) -> tuple[UnitSums, float | None]:
+        """Match every pixel to its best unit and add the pixels up by unit.
+
+        Parameters
+        ----------
+        codebook : ndarray of shape (units, bands), float64
+        utilities : bool
+            Whether to give the units' utilities too.
+        lattice : Lattice, optional
+            Where given, tell how many pixels' best and second-best units are no neighbors on it.
+
+        Returns
+        -------
+        UnitSums
+        misplaced : float or None
+        """
+
+        def match(piece: tuple[Cells, NDArray[np.int64]]) -> tuple[ColorSums, int]:
+            cells, counts = piece
+            apart, second = 0, None
+            if utilities or lattice is not None:
+                best, second = match_two_colors(cells, codebook)
+                apart = 0 if lattice is None else int(counts[~lattice.adjacent(best, second)].sum())
+            else:
+                best = match_colors(cells, codebook)
+            return gather_colors(cells.numbers, counts, best, second, codebook), apart
+
+        parts = list(_threads().map(match, self._pieces))
+        hits, sums, errors, distances, gains = zip(*(part[0] for part in parts), strict=True)
+        counted = np.sum(hits, axis=0).astype(np.float64)
+        gathered = UnitSums(
+            sums=np.sum(sums, axis=0).astype(np.float64),
+            counts=counted[:, None],
+            hits=counted,
+            squared_errors=np.sum(errors, axis=0),
+            distance=float(sum(distances)),
+            utilities=np.sum(gains, axis=0) if utilities else None,
+        )
+        return gathered, None if lattice is None else float(sum(part[1] for part in parts))
+
+    def batch_sums(
+        self, codebook: NDArray[np.float64], neighborhood: Neighborhood, utilities: bool = False
+    ) -> BatchSums:
+        """Give the whole image's share of the batch update."""
+        return weigh(self.unit_sums(codebook, utilities=utilities)[0], codebook, neighborhood)
+
+    def quality(self, codebook: NDArray[np.float64], lattice: Lattice) -> Quality:
+        """Tell how well a codebook fits all pixels, and how well its lattice keeps their order."""
+        gathered, misplaced = self.unit_sums(codebook, lattice=lattice)
+        return quality_of(gathered, codebook, misplaced)
+
+
+def has_color_table(image: da.Array) -> bool:
+    """Tell whether an image's colors can be counted: uint8 with 1 to 3 bands."""
+    return are_colors(image.dtype, image.shape[-1])
+
+
+def _count_chunk(block: NDArray[np.uint8], corner: Corner, mask: NDArray[Any] | None = None) -> ColorCounts:
+    return count_colors(take_samples(block, corner, mask).values)
+
+
+def count_images(
+    images: Sequence[tuple[da.Array, da.Array | None]],
+    progress: Progress | None = None,
+    keeper: Keeper | None = None,
+) -> ColorTable:
+    """Count the colors of some images together, in one pass over each.
+
+    Parameters
+    ----------
+    images : sequence of (image, mask)
+        Dask arrays of shape (..., bands), uint8, 1 to 3 bands, the same for all; and of shape (..., 1), bool, in the
+        same chunks: which pixels count. None: all of them.
+    progress : callable, optional
+    keeper : Keeper, optional
+        Keeps the counts, those so far and all of them, and gives them back.
+
+    Raises
+    ------
+    InputError
+        If no pixel counts.
+    """
+    bands = images[0][0].shape[-1]
+    known = None if keeper is None else keeper.load(COLORS)
+    if known is not None:
+        return ColorTable(*known)
+    combine = partial(merge_counts, bands=bands)
+    numbers, counts = combine(
+        [
+            reduce_chunks(image, _count_chunk, combine, beside=[mask], progress=progress, keeper=keeper)
+            for image, mask in images
+        ]
+    )
+    if not len(numbers):
+        raise InputError(NO_SAMPLES)
+    if keeper is not None:
+        keeper.save(COLORS, (numbers, counts, bands))
+    return ColorTable(numbers, counts, bands)
+
+
+def count_image(image: da.Array, mask: da.Array | None = None, progress: Progress | None = None) -> ColorTable:
+    """Count the colors of one image; see `count_images`."""
+    return count_images([(image, mask)], progress)

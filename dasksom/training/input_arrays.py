@@ -1,0 +1,188 @@
+"""What arrays a map takes, and how they become a lazy image with weights beside it."""
+
+from contextlib import nullcontext
+from math import ceil, prod
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_array
+
+from dasksom.errors import InputError, InputTypeError
+from dasksom.image.sources.selection import COLUMNS, ROWS
+from dasksom.image.xarray_input import is_data_array
+
+NUMPY_CHUNK_BYTES = 16 << 20
+"""Most bytes of the chunks that arrays in memory are worked on in."""
+LEAST_CHUNKS, LEAST_CHUNK_BYTES = 4, 1 << 20
+"""Chunks that smaller arrays are cut into, for several threads to work on, and the least bytes of these.
+
+The cut must not depend on the number of threads, or the map would.
+"""
+
+
+def as_image(X: Any) -> tuple[da.Array, da.Array | None]:
+    """Give an array as a lazy image: whole bands in each chunk, and no chunk without samples.
+
+    Parameters
+    ----------
+    X : array of shape (..., bands), real
+        Dask, NumPy, or whatever scikit-learn takes.
+
+    Returns
+    -------
+    image : dask array of the same shape
+    mask : dask array of shape (..., 1), bool, or None
+        Of a masked array: which samples have all their bands.
+
+    Raises
+    ------
+    InputError
+        If it has no samples, no bands, or is not of real numbers.
+    """
+    if is_data_array(X):
+        _check_last(X)
+        X = X.data
+    if not isinstance(X, (da.Array, np.ndarray)) or X.dtype.kind not in "biufc":
+        X = _numeric(X)
+    _check_image(X)
+    if isinstance(X, np.ndarray):
+        count = max(ceil(X.nbytes / NUMPY_CHUNK_BYTES), min(LEAST_CHUNKS, X.nbytes // LEAST_CHUNK_BYTES), 1)
+        rows = ceil(len(X) / min(count, len(X)))  # all alike, so that no thread waits long for another
+        X = da.from_array(X, chunks=(rows, *X.shape[1:]), name=False, asarray=False)
+    mask = None
+    if isinstance(X._meta, np.ma.MaskedArray):
+        mask = ~da.ma.getmaskarray(X).any(axis=-1, keepdims=True)
+        X = da.ma.getdata(X)
+    chunks = tuple(tuple(size for size in sizes if size) for sizes in X.chunks[:-1])
+    if (*chunks, (X.shape[-1],)) != X.chunks:
+        X = X.rechunk((*chunks, -1))
+    return X, None if mask is None else mask.rechunk((*X.chunks[:-1], -1))
+
+
+def _check_last(X: Any) -> None:
+    """Refuse a DataArray whose last dimension is one of its pixels: what stands there counts as bands."""
+    last = str(X.dims[-1]) if X.dims else ""
+    if last.lower() in (*ROWS, *COLUMNS):
+        raise InputError(
+            f"a DataArray of {', '.join(map(str, X.dims))}: the last dimension is that of the bands, and this one's is "
+            f"{last!r}; dasksom.open_image(X) goes by the names, or transpose it"
+        )
+
+
+def _numeric(X: Any) -> NDArray[Any]:
+    """Make an array of lists, data frames, arrays of objects and the like."""
+    try:
+        array: NDArray[Any] = check_array(
+            X, dtype="numeric", allow_nd=True, ensure_all_finite=False, ensure_min_samples=0, ensure_min_features=0
+        )
+    except TypeError as error:
+        raise InputTypeError(str(error)) from error
+    except ValueError as error:
+        if isinstance(X, (list, tuple)) and any(getattr(one, "ndim", 0) > 1 for one in X):
+            raise InputError(
+                "a list of arrays of different shapes; several images are a list of dask arrays: "
+                "[dask.array.from_array(image) for image in images]"
+            ) from error
+        raise InputError(str(error)) from error
+    return array
+
+
+def _check_image(image: Any) -> None:
+    if image.ndim < 2:
+        raise InputError(
+            f"an array of shape {image.shape} has no samples and bands; give (height, width, bands) for an image or "
+            "(n, bands) for a table. A single band is x[..., None] (Reshape your data)"
+        )
+    if image.dtype.kind == "c":
+        raise InputError(f"Complex data not supported: an array of {image.dtype}; give its real and imaginary parts")
+    if image.dtype.kind not in "uif" or image.dtype.itemsize > 8:
+        raise InputError(
+            f"an array of {image.dtype}; a map takes integers or floating point numbers, for example x.astype('uint8')"
+        )
+    if any(np.isnan(size) for size in image.shape):
+        raise InputError("the array's chunk sizes are unknown; call x.compute_chunk_sizes() first")
+    if prod(image.shape) == 0:
+        samples, bands = prod(image.shape[:-1]), image.shape[-1]
+        raise InputError(
+            f"an array that holds no samples: {samples} sample(s) of {bands} feature(s) (shape=({samples}, {bands})) "
+            "while a minimum of 1 is required."
+        )
+
+
+def as_weights(
+    image: da.Array, mask: Any = None, sample_weight: Any = None, also: da.Array | None = None
+) -> da.Array | None:
+    """Give how much each sample counts as an array in the image's chunks.
+
+    Parameters
+    ----------
+    image : dask array of shape (..., bands)
+    mask : array of shape (...), bool, optional
+        True where a sample counts.
+    sample_weight : array of shape (...), real, optional
+        How much it counts.
+    also : dask array of shape (..., 1), bool, optional
+        Another mask, as `as_image` gives it.
+
+    Returns
+    -------
+    dask array of shape (..., 1), bool or float64; None where every sample counts alike
+
+    Raises
+    ------
+    InputError
+        If a shape or a type does not fit.
+    """
+    counts = also
+    if mask is not None:
+        given = _beside(image, mask, "mask")
+        if given.dtype != np.bool_:
+            raise InputError(f"mask: True where a sample counts, so of bool; got {given.dtype}, say mask != 0")
+        counts = given if counts is None else counts & given
+    if sample_weight is None:
+        return counts
+    weights = _beside(image, sample_weight, "sample_weight")
+    if weights.dtype.kind not in "buif":
+        raise InputError(f"sample_weight: numbers of at least 0 are needed; got {weights.dtype}")
+    weights = weights.astype(np.float64)
+    return weights if counts is None else da.where(counts, weights, 0.0)
+
+
+def _beside(image: da.Array, given: Any, name: str) -> da.Array:
+    if not isinstance(given, da.Array):
+        given = np.asarray(given)
+        if name == "sample_weight" and given.ndim == 0 and given.dtype.kind in "buif":
+            given = np.full(image.shape[:-1], given)
+        given = da.from_array(given, chunks=-1) if given.ndim else da.asarray(given)
+    if given.shape != image.shape[:-1]:
+        raise InputError(
+            f"{name}: one value for each sample is needed, so the shape {image.shape[:-1]}; got {given.shape}"
+        )
+    beside = given.rechunk(image.chunks[:-1])
+    # not given[..., None], which would not be fused with the task that reads the chunk
+    return da.map_blocks(
+        np.expand_dims,
+        beside,
+        axis=-1,
+        new_axis=beside.ndim,
+        chunks=(*beside.chunks, (1,)),
+        meta=np.empty((0,) * image.ndim, beside.dtype),
+    )
+
+
+def several(X: Any) -> bool:
+    """Tell whether these are several images: a list of dask arrays."""
+    return isinstance(X, (list, tuple)) and bool(X) and all(isinstance(one, da.Array) for one in X)
+
+
+def is_lazy(X: Any) -> bool:
+    """Tell whether an array is dask's, or a DataArray of one."""
+    return isinstance(X.data if is_data_array(X) else X, da.Array)
+
+
+def computing(X: Any) -> Any:
+    """Give the context to compute an array in: what is in this process's memory is worked on by its threads."""
+    return nullcontext() if is_lazy(X) or several(X) else dask.config.set(scheduler="threads")

@@ -1,0 +1,100 @@
+"""From images to the samples that a map is trained on: counted colors, or streams of chunks."""
+
+import logging
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+import dask
+import dask.array as da
+
+from dasksom.chunkwise import Keeper, Progress, keep_in_memory
+from dasksom.som.bmu.search import Search
+from dasksom.som.counted_colors.lookup_table import by_cells
+from dasksom.training.color_histogram import ColorTable, count_images
+from dasksom.training.converted_colors import ComparedColors, compared_colors
+from dasksom.training.streaming import Stream, Streams
+from dasksom.training.subsampling import sample_image
+
+logger = logging.getLogger(__name__)
+
+Weighted = tuple[da.Array, da.Array | None]
+"""An image of shape (..., bands), and how much its samples count (..., 1), bool or real; None: all alike."""
+
+
+def sampled(
+    images: Sequence[Weighted], share: float, search: Search, seed: int, progress: Progress | None
+) -> list[Weighted]:
+    """Take a share of the samples of each image into this process; see `sample_image`."""
+    return [
+        sample_image(image, weights, share, seed=seed + number, missing=search.missing, progress=progress)
+        for number, (image, weights) in enumerate(images)
+    ]
+
+
+def counted(
+    images: Sequence[Weighted], search: Search, progress: Progress | None, keeper: Keeper | None
+) -> ColorTable | ComparedColors:
+    """Count the colors of all images together: one pass over each."""
+    table = count_images(images, progress, keeper)
+    logger.info("%d different colors in %d pixels", len(table), table.counts.sum())
+    return table if by_cells(search) else compared_colors(table, search)
+
+
+def streamed(
+    images: Sequence[Weighted],
+    search: Search,
+    cache: str,
+    progress: Progress | None,
+    keeper: Keeper | None,
+    *,
+    here: bool,
+) -> Stream | Streams:
+    """Make streams of all images; what fits the cluster's memory is kept there, as `cache` says."""
+    parts = tuple(
+        Stream(*((image, weights) if here else keep_in_memory(image, weights, cache)), search, progress, here, keeper)
+        for image, weights in images
+    )
+    return parts[0] if len(parts) == 1 else Streams(parts)
+
+
+def samples_of(
+    images: Sequence[Weighted],
+    search: Search,
+    *,
+    count: bool,
+    share: float = 1.0,
+    seed: int = 0,
+    cache: str = "none",
+    progress: Progress | None = None,
+    keeper: Keeper | None = None,
+) -> ColorTable | Stream | Streams:
+    """Make the samples of images ready.
+
+    Parameters
+    ----------
+    images : sequence of (image, weights)
+    search : Search
+    count : bool
+        Whether to count colors (uint8, at most 3 bands, no real weights) instead of streaming chunks.
+    share : float
+        Of the samples that are taken, chosen at random by their places.
+    seed : int
+        Of that choice.
+    cache : str
+        One of ``dasksom.chunkwise.CACHES``.
+    progress : callable, optional
+    keeper : Keeper, optional
+        Keeps passes that are under way, and counted colors; of no use to a share, which is drawn anew.
+
+    Raises
+    ------
+    InputError
+        If there is no sample, or the share does not fit memory.
+    """
+    if share < 1:
+        images = sampled(images, share, search, seed, progress)
+        progress = keeper = None
+    with dask.config.set(scheduler="threads") if share < 1 else nullcontext():
+        if count:
+            return counted(images, search, progress, keeper)
+    return streamed(images, search, cache, progress, keeper, here=share < 1)

@@ -1,0 +1,187 @@
+"""An image as a map is trained on it when each epoch passes over all of its chunks."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.chunkwise import Corner, Keeper, Progress, reduce_chunks
+from dasksom.errors import InputError
+from dasksom.som.batch import BatchSums, weigh
+from dasksom.som.bmu.search import Search
+from dasksom.som.initialization import Moments, merge_moments, moments
+from dasksom.som.lattice import Lattice
+from dasksom.som.neighborhood import Neighborhood
+from dasksom.som.quality import Quality, quality_of
+from dasksom.som.samples import NO_SAMPLES, place_numbers
+from dasksom.som.unit_sums import add_up
+
+
+def _chunk_sums(
+    block: NDArray[Any],
+    corner: Corner,
+    weights: NDArray[Any] | None = None,
+    *,
+    codebook: NDArray[np.float64],
+    neighborhood: Neighborhood,
+    search: Search,
+    utilities: bool,
+) -> BatchSums:
+    samples = search.convert(search.take(block, corner, weights), block.dtype)
+    best, second = search.two_best(samples, codebook) if utilities else (search.best(samples, codebook), None)
+    return weigh(search.gather(samples, codebook, best, second), codebook, neighborhood)
+
+
+def _chunk_quality(
+    block: NDArray[Any],
+    corner: Corner,
+    weights: NDArray[Any] | None = None,
+    *,
+    codebook: NDArray[np.float64],
+    lattice: Lattice,
+    search: Search,
+) -> Quality:
+    samples = search.convert(search.take(block, corner, weights), block.dtype)
+    best, second = search.two_best(samples, codebook)
+    apart = ~lattice.adjacent(best, second)
+    misplaced = float(apart.sum() if samples.weights is None else samples.weights[apart].sum())
+    return quality_of(search.gather(samples, codebook, best), codebook, misplaced)
+
+
+def _chunk_moments(
+    block: NDArray[Any], corner: Corner, weights: NDArray[Any] | None = None, *, search: Search
+) -> Moments:
+    samples = search.convert(search.take(block, corner, weights), block.dtype)
+    return moments(samples.values, samples.weights)
+
+
+Drawn = tuple[NDArray[np.uint64], NDArray[np.float64]]
+"""Some samples and the numbers that decide which are taken, lowest first."""
+
+
+def _chunk_draws(
+    block: NDArray[Any],
+    corner: Corner,
+    weights: NDArray[Any] | None = None,
+    *,
+    leading: tuple[int, ...],
+    units: int,
+    seed: int,
+    search: Search,
+) -> Drawn:
+    whole = replace(search, missing="error" if search.missing == "error" else "exclude")
+    samples = whole.convert(whole.take(block, corner, weights), block.dtype)
+    numbers = place_numbers(block.shape[:-1], corner, leading, seed)
+    if samples.kept is not None:
+        numbers = numbers[samples.kept]
+    lowest = np.argpartition(numbers, units)[:units] if len(numbers) > units else np.arange(len(numbers))
+    return numbers[lowest], np.asarray(samples.values[lowest], np.float64)
+
+
+def _lowest_draws(parts: Sequence[Drawn], units: int) -> Drawn:
+    numbers = np.concatenate([part[0] for part in parts])
+    lowest = np.argsort(numbers, kind="stable")[:units]
+    return numbers[lowest], np.concatenate([part[1] for part in parts])[lowest]
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """All samples of an image: every question about them is one pass over its chunks."""
+
+    image: da.Array
+    """Shape (..., bands), real; the last axis is one chunk."""
+    weights: da.Array | None = None
+    """Shape (..., 1), bool or real, in the image's chunks."""
+    search: Search = field(default_factory=Search)
+    progress: Progress | None = None
+    here: bool = False
+    """Whether the samples are in this process's memory, so that its threads work on them and not a cluster."""
+    keeper: Keeper | None = None
+    """Keeps passes that are under way."""
+
+    def _reduce(self, function: Any, combine: Any, **arguments: Any) -> Any:
+        with dask.config.set(scheduler="threads") if self.here else nullcontext():
+            return reduce_chunks(
+                self.image,
+                function,
+                combine,
+                beside=[self.weights],
+                progress=self.progress,
+                keeper=self.keeper,
+                search=self.search,
+                **arguments,
+            )
+
+    def moments(self) -> Moments:
+        """Take the moments of all samples; their count may be 0."""
+        found: Moments = self._reduce(_chunk_moments, merge_moments)
+        return found
+
+    def lowest(self, units: int, seed: int) -> Drawn:
+        """Give the samples with the lowest random numbers, at most so many, lowest first."""
+
+        def combine(parts: Sequence[Drawn]) -> Drawn:
+            return _lowest_draws(parts, units)
+
+        found: Drawn = self._reduce(_chunk_draws, combine, leading=self.image.shape[:-1], units=units, seed=seed)
+        return found
+
+    def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
+        """Choose samples at random, all in different places where there are enough.
+
+        Which ones depends on their places in the image and the seed, not on the chunks.
+
+        Returns
+        -------
+        ndarray of shape (units, bands), float64
+        """
+        return Streams((self,)).draw(units, seed)
+
+    def batch_sums(
+        self, codebook: NDArray[np.float64], neighborhood: Neighborhood, utilities: bool = False
+    ) -> BatchSums:
+        """Give the whole image's share of the batch update."""
+        total: BatchSums = self._reduce(
+            _chunk_sums, add_up, codebook=codebook, neighborhood=neighborhood, utilities=utilities
+        )
+        return total
+
+    def quality(self, codebook: NDArray[np.float64], lattice: Lattice) -> Quality:
+        """Tell how well a codebook fits all samples, and how well its lattice keeps their order."""
+        total: Quality = self._reduce(_chunk_quality, add_up, codebook=codebook, lattice=lattice)
+        return total
+
+
+@dataclass(frozen=True, eq=False)
+class Streams:
+    """The samples of several images, one after the other."""
+
+    parts: tuple[Stream, ...]
+
+    def moments(self) -> Moments:
+        """Take the moments of all samples."""
+        return merge_moments([part.moments() for part in self.parts])
+
+    def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
+        """Choose samples at random from all images; see `Stream.draw`."""
+        first = int(np.random.default_rng(seed).integers(1 << 63))
+        _, chosen = _lowest_draws([part.lowest(units, first + number) for number, part in enumerate(self.parts)], units)
+        if not len(chosen):
+            raise InputError(NO_SAMPLES)
+        repeated: NDArray[np.float64] = chosen[np.arange(units) % len(chosen)]
+        return repeated
+
+    def batch_sums(
+        self, codebook: NDArray[np.float64], neighborhood: Neighborhood, utilities: bool = False
+    ) -> BatchSums:
+        """Give all images' share of the batch update."""
+        return add_up([part.batch_sums(codebook, neighborhood, utilities) for part in self.parts])
+
+    def quality(self, codebook: NDArray[np.float64], lattice: Lattice) -> Quality:
+        """Tell how well a codebook fits all samples, and how well its lattice keeps their order."""
+        return add_up([part.quality(codebook, lattice) for part in self.parts])

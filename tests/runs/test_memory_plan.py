@@ -1,0 +1,204 @@
+import json
+import re
+import time
+from dataclasses import replace
+
+import dask.array as da
+import numpy as np
+import pytest
+import zarr
+
+from dasksom import BatchSOM
+from dasksom.cluster import ClusterOptions, Workers, connect, count_tasks
+from dasksom.config import RunConfig, load_config
+from dasksom.errors import InputError
+from dasksom.runs import workflows as pipeline
+from dasksom.runs.benchmark_chunk import TASK_SECONDS, Probe, estimate, probe
+from dasksom.runs.dry_run import forecast
+from dasksom.runs.memory_plan import CHUNK_COLORS, TABLE_BYTES, check_fits, describe, plan_run
+
+MIB = 1 << 20
+KEPT = {"cache": "memory"}
+
+
+def image(shape=(4096, 4096, 3), chunk=1024, dtype=np.uint8):
+    return da.zeros(shape, chunks=(chunk, chunk, shape[2]), dtype=dtype)
+
+
+def plan(
+    shape=(4096, 4096, 3), chunk=1024, dtype=np.uint8, grid=(16, 16), there=(1, 1), trains=True, writes=True, **told
+):
+    config = RunConfig.model_validate({"map": {"refine": 0}, **told})
+    som, workers = BatchSOM(*grid), Workers(*there, 0)
+    return plan_run(image(shape, chunk, dtype), som, config, workers, trains=trains, writes=writes)
+
+
+def test_plan__counted_colors_are_read_twice():
+    found = plan()
+    assert found.counted
+    assert (found.train_passes, found.write_passes) == (1, 1)
+    assert found.chunks == 16
+    assert found.tasks == 2 * 17
+    assert found.read_bytes == 2 * 4096 * 4096 * 3
+    assert found.written_bytes == 4096 * 4096 * (2 + 3)  # labels are numbered from 1
+    assert "2 passes over 16 chunks of 1024 x 1024 pixels (3.00 MiB)" in describe(found)
+
+
+def test_plan__a_stream_is_read_once_an_epoch_and_twice():
+    found = plan(dtype=np.float32, grid=(20, 20), output={"image": False})
+    assert not found.counted
+    assert found.train_passes == 21
+    assert found.read_bytes == 22 * 4096 * 4096 * 12
+    assert found.written_bytes == 4096 * 4096 * 2
+    assert plan(dtype=np.float32, input=KEPT).read_bytes == 4096 * 4096 * 12
+
+
+def test_plan__what_is_counted_is_refined_unless_it_is_asked_not_to_be():
+    assert plan().epochs == 20
+    assert plan(map={}).epochs == 20 + 80
+    assert plan(map={}, dtype=np.float32).epochs == 20
+    assert plan(map={"epochs": 3, "refine": 4}, dtype=np.float32).epochs == 7
+
+
+def test_plan__a_trained_map_is_only_applied():
+    found = plan(trains=False)
+    assert (found.train_passes, found.write_passes, found.read_bytes) == (0, 1, 4096 * 4096 * 3)
+    assert plan(writes=False).write_passes == 0
+    assert plan(writes=False).written_bytes == 0
+
+
+def test_plan__finding_what_cannot_be_read_is_a_pass_more():
+    found, plain = plan(input={"on_bad_chunk": "skip"}), plan()
+    assert found.check_passes == 1
+    assert found.tasks == 3 * 17
+    assert found.read_bytes * 2 == plain.read_bytes * 3
+    assert "3 passes over 16 chunks" in describe(found)
+
+
+def test_plan__driver_does_not_grow_with_the_image():
+    large, larger = (plan((side, side, 3), 1024).driver_bytes for side in (32_768, 131_072))
+    assert large == larger < 400 * MIB
+    assert plan((1024, 1024, 3), 1024).driver_bytes < large
+    assert plan((32_768, 32_768, 3), 1024, np.float32).driver_bytes < 150 * MIB
+
+
+def test_plan__memory_is_the_documented_formula():
+    found = plan((4096, 4096, 5), 512, np.uint16, (10, 10), there=(1, 3))
+    pixels = 512 * 512
+    assert found.worker_bytes == 400 * MIB + 20 * 8 * 100 * 7 + 3 * pixels * (3.5 * 10 + 4 * 5 + 20)
+    one, four = plan((512, 512, 3), 512), plan((1024, 1024, 3), 512)
+    assert four.worker_bytes - one.worker_bytes == (8 + 12) * 1024 * 1024  # one chunk is not added up
+    assert plan(chunk=512).worker_bytes - one.worker_bytes == TABLE_BYTES
+    many, pixels = plan((32_768, 32_768, 3), 2048), 2048 * 2048
+    assert many.worker_bytes - one.worker_bytes == (
+        8 * 16 * CHUNK_COLORS + 12 * 2**24 + (pixels - 512 * 512) * (3.5 * 3 + 20)
+    )
+    gray = plan((32_768, 32_768, 1), 2048)
+    assert gray.worker_bytes < 400 * MIB + TABLE_BYTES + pixels * 24
+    assert plan(input=KEPT, there=(4, 1)).worker_bytes - plan(there=(4, 1)).worker_bytes == 4096 * 4096 * 3 // 4
+    assert plan(shape=(8192, 8192, 3)).worker_bytes == plan().worker_bytes  # not of the image's size
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_check_fits__names_a_chunk_size_that_does(dtype):
+    too_large = plan(chunk=4096, dtype=dtype)
+    memory = 800 * MIB
+    with pytest.raises(InputError, match="--chunk-size") as refused:
+        check_fits(too_large, memory)
+    size = int(re.search(r"--chunk-size (\d+)MiB", str(refused.value))[1]) * MIB
+    assert size < too_large.chunk_bytes
+    assert too_large.memory_for(size) <= 0.9 * memory < too_large.memory_for(2 * size)
+    side = int((size / too_large.pixel_bytes) ** 0.5)
+    check_fits(replace(too_large, chunk=(side, side)), memory)
+    check_fits(too_large, int(too_large.worker_bytes / 0.9) + 2)
+    with pytest.raises(InputError, match="before it is paused"):  # where it would wait forever
+        check_fits(too_large, too_large.worker_bytes)
+    check_fits(too_large, 0)  # a worker without a limit
+
+
+def test_check_fits__no_chunk_is_small_enough():
+    with pytest.raises(InputError, match=r"give each worker 7[0-9]{2}MiB or more"):
+        check_fits(plan(), 400 * MIB)
+
+
+def test_estimate__adds_up():
+    found = Probe(read=1.0, count=2.0, epoch=0.5, write=4.0)
+    counted = plan()
+    assert estimate(counted, found, 2) == 16 * (2 * 1 + 2 + 4) / 2 + 20 * 0.5
+    assert estimate(plan(dtype=np.float32), found, 1) == 16 * (22 * 1 + 2 + 20 * 0.5 + 4)
+    assert estimate(counted, Probe(0, 0, 0, 0), 1) == counted.tasks * TASK_SECONDS
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_probe__measures_a_chunk(dtype, photograph):
+    som = BatchSOM(3, 3, epochs=4, random_state=0)
+    found = probe(da.from_array(photograph.astype(dtype), chunks=(200, 300, 3)), som)
+    assert all(0 <= value < 60 for value in (found.read, found.count, found.epoch, found.write))
+    assert found.epoch > 0
+    assert found.write > 0
+    assert not hasattr(som, "weights_")
+
+
+def test_probe__works_on_little_of_many_bands_and_units():
+    begun = time.perf_counter()
+    probe(da.random.default_rng(0).random((256, 256, 200), chunks=-1), BatchSOM(64, 64))
+    assert time.perf_counter() - begun < 30  # all of the chunk would take minutes
+
+
+def test_run__what_cannot_fit_is_refused_before_a_pixel_is_read(tmp_path):
+    array = zarr.create_array(tmp_path / "in.zarr", shape=(8192, 8192, 4), chunks=(4096, 4096, 4), dtype="f4")
+    assert array.nchunks_initialized == 0
+    given = {"map": {"epochs": 1}, "cluster": {"name": "local", "workers": 1, "memory_limit": "1GiB"}}
+    config = load_config(None, {**given, "input": {"fill_missing": True}})
+    with pytest.raises(InputError, match=r"for chunks of 4096 x 4096 pixels \(256.00 MiB decoded\).*of its 1.00 GiB"):
+        forecast(str(tmp_path / "in.zarr"), "out.zarr", config)
+    with pytest.raises(InputError, match="--chunk-size"):
+        pipeline.quantize(str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), config, _Silent())
+    assert [path.name for path in tmp_path.iterdir()] == ["in.zarr"]
+
+
+class _Silent:
+    def plan(self, line):
+        pass
+
+    stage = progress = epoch = lambda *_: None
+
+
+def test_summary__tells_what_was_done(tmp_path, photograph):
+    zarr.create_array(tmp_path / "in.zarr", data=photograph.astype("f4"), chunks=(100, 100, 3))
+    given = {"map": {"epochs": 2}, "cluster": {"name": "threads", "workers": 2}, "input": {"chunk_size": "120KB"}}
+    config = load_config(None, given)
+    summary = pipeline.quantize(str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), config, _Silent())
+    told = json.loads(json.dumps(summary.as_json()))
+    assert told["passes"] == 4
+    assert told["bytes_read"] == 4 * photograph.size * 4
+    stored = sum(path.stat().st_size for path in (tmp_path / "out.zarr").rglob("*") if path.is_file())
+    assert told["bytes_written"] == stored
+    assert told["tasks"] is None
+    assert {"python", "dask", "distributed", "numpy", "dasksom"} <= {*told["versions"]}
+    assert {"train", "write"} == {*told["seconds"]}
+    assert told["plan"].startswith("4 passes over 24 chunks")
+
+
+def test_count_tasks__without_a_cluster():
+    with connect(ClusterOptions("threads"), small=True) as client, count_tasks(client) as counts:
+        pass
+    assert counts.tasks is None
+
+
+def test_count_tasks__retries(client):
+
+    def fail_once(name):
+        from distributed import get_worker
+
+        worker = get_worker()
+        if not hasattr(worker, name):
+            setattr(worker, name, True)
+            raise RuntimeError("once")
+        return 1
+
+    with count_tasks(client) as counts:
+        futures = [client.submit(fail_once, f"failed_{n}", retries=3, pure=False) for n in range(3)]
+        assert client.gather(futures) == [1, 1, 1]
+    assert counts.tasks == 3
+    assert counts.retries >= 3
