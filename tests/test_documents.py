@@ -161,7 +161,9 @@ def test_demo__mosaic(folder):
 
 
 @pytest.mark.slow
-def test_script__demo(tmp_path):
-    done = subprocess.run([PROJECT / "scripts" / "demo", "here"], cwd=tmp_path, capture_output=True, timeout=600)
+@pytest.mark.parametrize("arguments", [[], ["--gigapixel", "--side", "1024"]], ids=" ".join)
+def test_script__demo(tmp_path, arguments):
+    done = subprocess.run([PROJECT / "scripts" / "demo", *arguments], cwd=tmp_path, capture_output=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "here" / "comparison.png").exists()
+    output = "mosaic-1024-som.zarr" if arguments else "comparison.png"
+    assert (tmp_path / "demo-output" / output).exists()
