@@ -26,6 +26,10 @@ FLOOR = {room: -number for number, rooms in enumerate(FLOORS.splitlines()) for r
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
+def _name_in_package(path):
+    return str(path.relative_to(PACKAGE))
+
+
 def _own_imports(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
@@ -47,7 +51,7 @@ def test_every_room_is_on_a_floor_and_newcomers_are_told_of_it():
     assert FLOORS in (PACKAGE.parent / "CONTRIBUTING.md").read_text()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", MODULES, ids=_name_in_package)
 def test_imports_go_downward(path):
     room = _room(path.relative_to(PACKAGE).with_suffix("").parts)
     if room == "__init__":
@@ -57,7 +61,7 @@ def test_imports_go_downward(path):
         assert other == room or FLOOR[other] < FLOOR[room], f"{path.name} imports {imported}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", MODULES, ids=_name_in_package)
 def test_nothing_of_ours_is_imported_inside_a_function(path):
     for function in ast.walk(ast.parse(path.read_text())):
         if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -65,7 +69,7 @@ def test_nothing_of_ours_is_imported_inside_a_function(path):
                 assert not (isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dasksom")), path
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "som").rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", sorted((PACKAGE / "som").rglob("*.py")), ids=_name_in_package)
 def test_the_mathematics_know_neither_dask_nor_files(path):
     names = {
         name.split(".")[0]
