@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dasksom.errors import InputError
-from dasksom.image.photographs import open_photograph
+from dasksom.image.photographs.source import open_photograph
 from dasksom.image.sources.picture import Found
 from dasksom.image.sources.selection import Selection
 from dasksom.image.tiff.source import open_tiff

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.image.photographs import create_jpeg, create_png
+from dasksom.image.photographs.writer import create_jpeg, create_png
 from dasksom.image.sources.picture import Picture
 from dasksom.image.tiff.writer import create_tiff
 from dasksom.image.writers.options import DEFAULTS, OME_CHUNK, TIFF_TILE, Options

@@ -15,7 +15,7 @@ import pytest
 from dasksom.cli import main as command_line
 from dasksom.errors import InputError
 from dasksom.image.mosaics.tiled_source import TiledSource
-from dasksom.image.photographs import PhotographSource
+from dasksom.image.photographs.source import PhotographSource
 from dasksom.image.tiff.source import TiffSource
 from dasksom.image.zarr.source import ZarrSource
 from dasksom.runs import run as runs

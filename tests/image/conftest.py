@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
 
-from dasksom.image import photographs
 from dasksom.image.mosaics import tiled_source as tiles
+from dasksom.image.photographs import source as photographs
 from dasksom.image.tiff import segments as tiff_layout
 from dasksom.image.zarr import ome_writer as ome_results
 from dasksom.image.zarr import source as zarr_files

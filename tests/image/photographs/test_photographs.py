@@ -9,7 +9,8 @@ import tifffile
 from PIL import Image, ImageOps
 
 from dasksom.errors import InputError
-from dasksom.image import Options, create_writer, open_image, open_source, photographs
+from dasksom.image import Options, create_writer, open_image, open_source
+from dasksom.image.photographs import source as photographs
 
 
 @pytest.fixture

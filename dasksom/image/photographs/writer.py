@@ -1,0 +1,147 @@
+"""PNG and JPEG written by the driver: all labels of an image of ordinary size are gathered in memory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin
+
+from dasksom.errors import InputError
+from dasksom.image.photographs.size_limit import MAX_PIXELS
+from dasksom.image.writers.palettes import check_paletted, may_be_paletted
+from dasksom.image.writers.protocol import (
+    Encoded,
+    Output,
+    Run,
+    check_labels,
+    clip_labels,
+    label_table,
+    run_here,
+    with_nodata_row,
+)
+from dasksom.storage.checksum_manifests import Stored
+from dasksom.storage.embedded_checksums import UNSEALED, seal
+
+_MAX_JPEG_SIDE = 65_535
+
+
+@dataclass(frozen=True, eq=False)
+class PhotographWriter:
+    """Gathers all labels on the driver and writes one PNG or JPEG; only for images of ordinary size."""
+
+    output: Output
+    jpeg: bool
+
+    @property
+    def chunk_alignment(self) -> int:
+        """Any image chunk will do."""
+        return 1
+
+    @property
+    def keeps_chunks(self) -> bool:
+        """Labels are gathered in memory."""
+        return False
+
+    def encode(
+        self, labels: NDArray[np.unsignedinteger[Any]], corner: tuple[int, int]
+    ) -> NDArray[np.unsignedinteger[Any]]:
+        """Return the labels, in the smallest dtype; see `Writer`."""
+        check_labels(labels, self.output.units, self.output.nodata)
+        return clip_labels(labels, self.output.units, self._labels_dtype)
+
+    def are_whole(self, stored: Stored) -> bool:
+        """Nothing is on the disk before the end."""
+        return False
+
+    def collect(self, encoded: Encoded, run: Run = run_here) -> None:
+        """Put the chunks together and write the file; see `Writer`."""
+        output = self.output
+        labels = np.zeros((output.height, output.width), self._labels_dtype)
+        for (y, x), (height, width), chunk in encoded:
+            labels[y : y + height, x : x + width] = chunk
+        text = json.dumps({"dasksom": dict(output.metadata)})
+        image, how = self._image(labels)
+        if self.jpeg:
+            # no chroma subsampling: it would blur the few colors that the map has chosen
+            comment = f"{UNSEALED} {text}".encode()[:60_000]
+            image.save(output.path, format="JPEG", quality=95, subsampling=0, comment=comment)
+            seal(Path(output.path))
+            return
+        notes = PngImagePlugin.PngInfo()
+        notes.add_text("dasksom", text)
+        image.save(output.path, format="PNG", pnginfo=notes, **how)
+
+    def _image(self, labels: NDArray[Any]) -> tuple[Image.Image, dict[str, Any]]:
+        """Return the image and how it is saved: in a PNG, pixels without data are transparent."""
+        output = self.output
+        if not self.jpeg and _kind(output) == "palette":
+            image = Image.fromarray(labels)
+            image.putpalette(with_nodata_row(output.palette)[: output.units + output.nodata].tobytes())
+            return image, {"transparency": output.units} if output.nodata else {}
+        table = label_table(output.units) if _kind(output) == "labels" else with_nodata_row(output.palette)
+        colors = _kind(output) == "colors" and not self.jpeg
+        if output.nodata and colors and table.dtype == np.uint8 and output.bands in (1, 3):
+            opaque = np.full_like(table[:, :1], 255)
+            opaque[-1] = 0
+            table = np.append(table, opaque, axis=1)
+        pixels = np.take(table, labels, axis=0, mode="clip")
+        return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels), {}
+
+    @property
+    def _labels_dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
+        smallest: np.dtype[np.unsignedinteger[Any]] = np.min_scalar_type(self.output.units - (not self.output.nodata))
+        return smallest
+
+
+def create_png(output: Output) -> PhotographWriter:
+    """Prepare a PNG: exact colors in 8 bits (1, 3, 4 bands) or 16 bits (1 band), an index into a palette, or labels."""
+    _check_size(output)
+    if _kind(output) == "palette":
+        check_paletted(output)
+        return PhotographWriter(output, jpeg=False)
+    if _kind(output) == "labels":
+        if output.units > np.iinfo(np.uint16).max:
+            raise _unfit(output, "labels in a PNG go to 65535")
+        return PhotographWriter(output, jpeg=False)
+    if (output.palette.dtype.name, output.bands) not in {("uint8", 1), ("uint8", 3), ("uint8", 4), ("uint16", 1)}:
+        raise _unfit(output, "a PNG holds uint8 of 1, 3 or 4 bands, or uint16 of 1 band")
+    return PhotographWriter(output, jpeg=False)
+
+
+def create_jpeg(output: Output) -> PhotographWriter:
+    """Prepare a JPEG, quality 95: colors are close to the palette's, not exact."""
+    _check_size(output)
+    if (output.palette.dtype.name, output.bands) not in {("uint8", 1), ("uint8", 3)}:
+        raise _unfit(output, "a JPEG holds uint8 of 1 or 3 bands")
+    if max(output.height, output.width) > _MAX_JPEG_SIDE:
+        raise InputError(
+            f"{output.path}: {output.height} x {output.width} pixels, a JPEG has at most {_MAX_JPEG_SIDE} a side; "
+            "write .tif or .zarr"
+        )
+    return PhotographWriter(output, jpeg=True)
+
+
+def _kind(output: Output) -> str:
+    """Return what a pixel of a PNG is: "palette", "colors" or "labels"."""
+    if output.options.pixels == "auto":
+        return "palette" if may_be_paletted(output) else "colors"
+    return output.options.pixels
+
+
+def _check_size(output: Output) -> None:
+    if output.height * output.width > MAX_PIXELS:
+        raise InputError(
+            f"{output.path}: {output.height} x {output.width} pixels are too many for this format, "
+            f"which the driver writes as a whole (at most {MAX_PIXELS}); write .tif or .zarr"
+        )
+
+
+def _unfit(output: Output, accepted: str) -> InputError:
+    return InputError(
+        f"{output.path}: cannot hold {output.palette.dtype} of {output.bands} bands: {accepted}; write .tif or .zarr"
+    )
