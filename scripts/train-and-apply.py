@@ -10,7 +10,7 @@ import sys
 import dasksom
 from dasksom.cluster import connect
 from dasksom.config import load_config
-from dasksom.image import create_writer, publish
+from dasksom.image import Output, create_writer, publish
 from dasksom.quantization.write_pass import quantize_into
 
 
@@ -26,13 +26,15 @@ def main(config_path: str, model_path: str, training_image: str, *rest: str) -> 
             image = dasksom.open_image(source)
             with publish(output) as path:  # under its name only when it is whole
                 writer = create_writer(
-                    path,
-                    height=image.shape[0],
-                    width=image.shape[1],
-                    chunks=image.chunksize[:2],
-                    palette=som.codebook_.palette(image.dtype),
-                    metadata={},
-                    nodata=image.dtype.kind == "f",
+                    Output(
+                        path,
+                        height=image.shape[0],
+                        width=image.shape[1],
+                        chunks=image.chunksize[:2],
+                        palette=som.codebook_.palette(image.dtype),
+                        metadata={},
+                        nodata=image.dtype.kind == "f",
+                    )
                 )
                 quantize_into(image, som.labeling_for(image.dtype), writer, measured=False)
             print(output)

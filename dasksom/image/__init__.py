@@ -2,7 +2,7 @@
 
 from dasksom.image.input_folders import check_alike, check_folder, images_in
 from dasksom.image.opening import ALPHA, open_image, open_picture, open_source
-from dasksom.image.read_results import RESULTS, Result, annotate, check_result, open_result, size_on_disk
+from dasksom.image.read_results import RESULTS, QuantizedImage, check_result, open_result
 from dasksom.image.sources.chunk_planning import plan_chunks
 from dasksom.image.sources.fingerprints import fingerprint
 from dasksom.image.sources.picture import Picture
@@ -12,36 +12,35 @@ from dasksom.image.sources.unreadable import Part, Readable, merged, unread_in
 from dasksom.image.verification import verify
 from dasksom.image.write_formats import check_format, chunk_alignment, create_writer, output_suffix
 from dasksom.image.writers.options import Options
-from dasksom.image.writers.protocol import Writer
-from dasksom.image.zarr.target import write_manifest
-from dasksom.storage.checksum_manifests import Sums
-from dasksom.storage.locations import is_remote, read_object, shown
+from dasksom.image.writers.protocol import Output, Writer
+from dasksom.storage.checksum_manifests import Manifest
+from dasksom.storage.local_paths import size_on_disk
+from dasksom.storage.location_checks import read_object
+from dasksom.storage.locations import is_remote, shown
 from dasksom.storage.publish.atomic_publish import check_output, publish
 from dasksom.storage.publish.object_store_publish import (
-    StoreRun,
     locate_output,
     publish_object,
     run_on_store,
     unfinished_run,
 )
-from dasksom.storage.publish.object_store_run import Unfinished
+from dasksom.storage.publish.object_store_run import StoreRun
 from dasksom.storage.publish.run_folder import RunFolder, check_unfinished, run_folder, run_on_disk
 
 __all__ = [
     "ALPHA",
     "RESULTS",
+    "Manifest",
     "Options",
+    "Output",
     "Part",
     "Picture",
+    "QuantizedImage",
     "Readable",
-    "Result",
     "RunFolder",
     "Source",
     "StoreRun",
-    "Sums",
-    "Unfinished",
     "Writer",
-    "annotate",
     "check_alike",
     "check_folder",
     "check_format",
@@ -73,5 +72,4 @@ __all__ = [
     "unfinished_run",
     "unread_in",
     "verify",
-    "write_manifest",
 ]

@@ -19,7 +19,7 @@ from dasksom.image.writers.palettes import display_colors
 from dasksom.storage.local_paths import listed, local_path, match_suffix
 from dasksom.storage.publish.atomic_publish import check_output, publish
 
-Shape = tuple[int, int]
+_Shape = tuple[int, int]
 """Rows and columns of the map."""
 
 MOST_ACT_COLORS = 256
@@ -70,13 +70,13 @@ def write_palette(
         temporary.write_bytes(content)
 
 
-def _gimp(colors: NDArray[np.uint8], shape: Shape) -> bytes:
+def _gimp(colors: NDArray[np.uint8], shape: _Shape) -> bytes:
     lines = ["GIMP Palette", "Name: dasksom", f"Columns: {min(shape[1], 64)}", "#"]
     lines += [f"{r:3d} {g:3d} {b:3d}\tunit {k}" for k, (r, g, b) in enumerate(colors.tolist())]
     return ("\n".join(lines) + "\n").encode()
 
 
-def _adobe(colors: NDArray[np.uint8], shape: Shape) -> bytes:
+def _adobe(colors: NDArray[np.uint8], shape: _Shape) -> bytes:
     """Return 256 colors, how many of them count, and which one is transparent: none (big-endian)."""
     if len(colors) > MOST_ACT_COLORS:
         raise InputError(
@@ -92,7 +92,7 @@ def _labeled(colors: NDArray[np.uint8]) -> list[tuple[int, ...]]:
     return [(0, 0, 0, 0, 0), *((k + 1, *color, 255) for k, color in enumerate(colors.tolist()))]
 
 
-def _qgis(colors: NDArray[np.uint8], shape: Shape) -> bytes:
+def _qgis(colors: NDArray[np.uint8], shape: _Shape) -> bytes:
     lines = [
         f"{value} {r} {g} {b} {alpha} {'no data' if value == 0 else f'unit {value - 1}'}"
         for value, r, g, b, alpha in _labeled(colors)
@@ -100,13 +100,13 @@ def _qgis(colors: NDArray[np.uint8], shape: Shape) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _gdal(colors: NDArray[np.uint8], shape: Shape) -> bytes:
+def _gdal(colors: NDArray[np.uint8], shape: _Shape) -> bytes:
     lines = ["# dasksom: label, red, green, blue, alpha; label = unit + 1, 0 is no data"]
     lines += [" ".join(map(str, row)) for row in _labeled(colors)]
     return ("\n".join(lines) + "\n").encode()
 
 
-def _swatch(colors: NDArray[np.uint8], shape: Shape) -> bytes:
+def _swatch(colors: NDArray[np.uint8], shape: _Shape) -> bytes:
     side = max(1, min(SWATCH_SIDE, LARGEST_SWATCH // max(shape)))
     grid = colors.reshape(*shape, 3).repeat(side, axis=0).repeat(side, axis=1)
     file = io.BytesIO()
@@ -114,7 +114,7 @@ def _swatch(colors: NDArray[np.uint8], shape: Shape) -> bytes:
     return file.getvalue()
 
 
-PALETTE_FILES: dict[str, Callable[[NDArray[np.uint8], Shape], bytes]] = {
+PALETTE_FILES: dict[str, Callable[[NDArray[np.uint8], _Shape], bytes]] = {
     ".act": _adobe,
     ".clr": _qgis,
     ".gpl": _gimp,

@@ -11,7 +11,8 @@ from dasksom.image.sources.selection import Selection
 from dasksom.image.tiff.source import open_tiff
 from dasksom.image.zarr.source import open_zarr
 from dasksom.storage.local_paths import check_readable, listed, match_suffix
-from dasksom.storage.locations import Location, check_reachable
+from dasksom.storage.location_checks import check_reachable
+from dasksom.storage.locations import Location
 from dasksom.storage.zarr_nodes import ZARR_METADATA
 
 Opener = Callable[[Location, Selection], Found]

@@ -27,16 +27,15 @@ from dasksom.image.writers.protocol import JSON, with_nodata_row
 from dasksom.image.zarr.guarded_store import store_of
 from dasksom.storage.local_paths import check_readable, listed, local_path, match_suffix
 from dasksom.storage.locations import Location
-from dasksom.storage.publish.object_store_run import Unfinished
 
-MOST_COLORS, MOST_PALETTE_BYTES = 1 << 16, 1 << 30
+_MOST_COLORS, _MOST_PALETTE_BYTES = 1 << 16, 1 << 30
 """Of a palette that is read: as many as a map may have, and the bytes of a map."""
-CHUNK_BYTES = 4 << 20
+_CHUNK_BYTES = 4 << 20
 """Of a lazy chunk of labels: small, for tiles are looked at here and there."""
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class QuantizedImage:
     """An output of a run, opened."""
 
     path: str
@@ -71,7 +70,7 @@ class Result:
         return self.colors_of(units), units >= 0
 
 
-def open_result(path: str | os.PathLike[str]) -> AbstractContextManager[Result]:
+def open_result(path: str | os.PathLike[str]) -> AbstractContextManager[QuantizedImage]:
     """Open what `quantize` or `apply` wrote: .zarr, .ome.zarr, or a paletted .tif; no pixel is read.
 
     Parameters
@@ -115,7 +114,7 @@ def check_result(path: str | os.PathLike[str], *, dtype: np.dtype[Any], bands: i
 
 
 @contextmanager
-def _open_zarr(path: Path) -> Iterator[Result]:
+def _open_zarr(path: Path) -> Iterator[QuantizedImage]:
     try:
         group = zarr.open_group(store_of(Location(str(path)), None), mode="r")
         about = dict(group.attrs["dasksom"])["metadata"]  # type: ignore[arg-type]
@@ -127,13 +126,13 @@ def _open_zarr(path: Path) -> Iterator[Result]:
         raise InputError(f"{path}: not an output of dasksom with labels and a palette ({error})") from error
     if not isinstance(about, dict) or palette.ndim != 2 or any(level.ndim != 2 for level in levels):
         raise InputError(f"{path}: not an output of dasksom: its labels, palette or attributes have another form")
-    yield Result(str(path), tuple(_lazy(level, path) for level in levels), 1, palette, about)
+    yield QuantizedImage(str(path), tuple(_lazy(level, path) for level in levels), 1, palette, about)
 
 
 def _palette(array: zarr.Array[Any]) -> NDArray[Any]:
-    if array.ndim != 2 or array.shape[0] > MOST_COLORS or array.nbytes > MOST_PALETTE_BYTES:
+    if array.ndim != 2 or array.shape[0] > _MOST_COLORS or array.nbytes > _MOST_PALETTE_BYTES:
         raise InputError(
-            f"{array.path}: a palette is of shape (units, bands), of at most {MOST_COLORS} units; found "
+            f"{array.path}: a palette is of shape (units, bands), of at most {_MOST_COLORS} units; found "
             f"{array.shape} of {array.dtype}"
         )
     return np.asarray(array[...])
@@ -152,7 +151,7 @@ def _array(group: zarr.Group, name: str) -> zarr.Array[Any]:
 
 
 @contextmanager
-def _open_tiff(path: Path) -> Iterator[Result]:
+def _open_tiff(path: Path) -> Iterator[QuantizedImage]:
     with ExitStack() as stack:
         try:
             found = _in_tiff(stack.enter_context(tifffile.TiffFile(path)), path)
@@ -163,7 +162,7 @@ def _open_tiff(path: Path) -> Iterator[Result]:
         yield found
 
 
-def _in_tiff(file: tifffile.TiffFile, path: Path) -> Result:
+def _in_tiff(file: tifffile.TiffFile, path: Path) -> QuantizedImage:
     location = Location(str(path))
     check_chain(location, file)
     check_ome(location, file)
@@ -180,7 +179,7 @@ def _in_tiff(file: tifffile.TiffFile, path: Path) -> Result:
     palette = np.ascontiguousarray((page.colormap[:, :units] >> 8).astype(np.uint8).T)
     series = file.series[0]
     levels = [zarr.open_array(series.aszarr(level=number), mode="r") for number in range(len(series.levels))]
-    return Result(str(path), tuple(_lazy(level, path) for level in levels), 0, palette, about)
+    return QuantizedImage(str(path), tuple(_lazy(level, path) for level in levels), 0, palette, about)
 
 
 def _told(description: str) -> dict[str, Any]:
@@ -224,7 +223,7 @@ class _Labels:
 def _lazy(array: zarr.Array[Any], path: Path) -> da.Array:
     height, width = array.shape
     stored = int(array.chunks[0]), int(array.chunks[1])  # of a shard, a part can be read
-    rows, columns = plan_chunks((height, width, 1), array.dtype.itemsize, stored, chunk_bytes=CHUNK_BYTES)
+    rows, columns = plan_chunks((height, width, 1), array.dtype.itemsize, stored, chunk_bytes=_CHUNK_BYTES)
     return da.from_array(
         _Labels(array, path),
         chunks=(min(rows, height), min(columns, width)),
@@ -235,28 +234,8 @@ def _lazy(array: zarr.Array[Any], path: Path) -> da.Array:
     )
 
 
-RESULTS: dict[str, Callable[[Path], AbstractContextManager[Result]]] = {
+RESULTS: dict[str, Callable[[Path], AbstractContextManager[QuantizedImage]]] = {
     ".tif": _open_tiff,
     ".tiff": _open_tiff,
     ".zarr": _open_zarr,
 }
-
-
-def annotate(path: str | os.PathLike[str] | Unfinished, more: Mapping[str, JSON]) -> None:
-    """Add to what a Zarr output says of its run; other formats are left as they are."""
-    if not isinstance(path, Unfinished) and not local_path(path).is_dir():
-        return
-    store = path.store() if isinstance(path, Unfinished) else local_path(path)
-    group = zarr.open_group(store, mode="r+")
-    own: dict[str, Any] = dict(group.attrs["dasksom"])  # type: ignore[arg-type]
-    group.attrs["dasksom"] = {**own, "metadata": {**own["metadata"], **more}}
-
-
-def size_on_disk(path: str | os.PathLike[str]) -> int | None:
-    """Give the bytes of a file, or of all files in a folder; None where there is nothing under that name."""
-    local = Path(path)
-    if local.is_file():
-        return local.stat().st_size
-    if not local.is_dir():
-        return None
-    return sum((Path(folder) / name).stat().st_size for folder, _, names in os.walk(local) for name in names)

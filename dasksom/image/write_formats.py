@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.photographs.writer import create_jpeg, create_png
-from dasksom.image.sources.picture import Picture
 from dasksom.image.tiff.writer import create_tiff
 from dasksom.image.writers.options import DEFAULTS, OME_CHUNK, TIFF_TILE, Options
-from dasksom.image.writers.protocol import JSON, Output, Writer
-from dasksom.image.zarr.ome_writer import check_ome, create_ome
+from dasksom.image.writers.protocol import Output, Writer
+from dasksom.image.zarr.ome_writer import check_ome_zarr, create_ome_zarr
 from dasksom.image.zarr.writer import check_zarr, create_zarr
 from dasksom.storage.local_paths import listed, local_path, match_suffix
 from dasksom.storage.locations import is_remote, shown
-from dasksom.storage.publish.object_store_run import Unfinished
 
 
 class Format(NamedTuple):
@@ -64,7 +60,7 @@ WRITERS: dict[str, Format] = {
     ".png": Format(create_png, create_png, _any_chunks, _PHOTOGRAPH),
     ".tif": Format(create_tiff, create_tiff, _tiles, _TIFF),
     ".tiff": Format(create_tiff, create_tiff, _tiles, _TIFF),
-    ".ome.zarr": Format(create_ome, check_ome, _shards, _OME),
+    ".ome.zarr": Format(create_ome_zarr, check_ome_zarr, _shards, _OME),
     ".zarr": Format(create_zarr, check_zarr, _stored_chunks, frozenset({"chunk", "codec"}), labels_alone=True),
 }
 
@@ -140,60 +136,12 @@ def check_format(
     form.check(Output(name, height, width, (height, width), palette, {}, with_image, nodata, options))
 
 
-def create_writer(
-    path: str | os.PathLike[str] | Unfinished,
-    *,
-    height: int,
-    width: int,
-    chunks: tuple[int, int],
-    palette: NDArray[Any],
-    metadata: Mapping[str, JSON],
-    with_image: bool = True,
-    nodata: bool = False,
-    options: Options = DEFAULTS,
-    picture: Picture | None = None,
-) -> Writer:
+def create_writer(output: Output) -> Writer:
     """Prepare an output file and return its writer, small enough to travel with every task.
-
-    Parameters
-    ----------
-    path : where to write: what `publish` gave, or a run's place
-    height, width : of the image, in pixels
-    chunks : rows and columns of the image's chunks
-    palette : (units, bands), in the image's dtype
-    metadata : kept in the file where its format has a place for it; anything JSON
-    with_image : also write the rebuilt image, where the format can do without it (Zarr)
-    nodata : labels of `units` or more will come, for pixels without data: label 0 in the file, NaN or 0 in the image
-    options : how it is stored
-    picture : the image that was read: its place on earth, pixel size and no-data value go into formats that have them
 
     Raises
     ------
     InputError
         The format cannot hold this image.
     """
-    unfinished = path if isinstance(path, Unfinished) else None
-    name = path.location.name if isinstance(path, Unfinished) else str(local_path(path).absolute())
-    if palette.ndim != 2 or 0 in palette.shape:
-        raise InputError(f"a palette must be (units, bands), both at least 1, not of shape {palette.shape}")
-    output = Output(
-        path=name,
-        height=height,
-        width=width,
-        chunks=(min(chunks[0], height), min(chunks[1], width)),
-        palette=np.ascontiguousarray(palette, palette.dtype.newbyteorder("=")),
-        metadata=metadata,
-        with_image=with_image,
-        nodata=nodata,
-        options=options,
-        unfinished=unfinished,
-    )
-    if picture is not None:
-        output = replace(
-            output,
-            geo_tags=picture.geo_tags,
-            pixel_size=picture.pixel_size,
-            unit=picture.unit,
-            nodata_value=picture.nodata,
-        )
-    return output_format(name).create(output)
+    return output_format(output.path).create(output)

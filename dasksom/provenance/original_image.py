@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from dasksom.errors import InputError
-from dasksom.image import Picture, Result, open_picture
+from dasksom.image import Picture, QuantizedImage, open_picture
 from dasksom.provenance.run_record import RunRecord
 from dasksom.som.lattice import TOPOLOGIES, Lattice
 
@@ -15,7 +15,7 @@ OPENING = ("component", "series", "level", "select", "axes", "alpha", "nodata", 
 UNKNOWN_LATTICE = "The output does not tell the size of its map, whose units are drawn in one row."
 
 
-def lattice_of_output(result: Result) -> Lattice | None:
+def lattice_of_output(result: QuantizedImage) -> Lattice | None:
     """Give the lattice of the map that an output was made with; None where it does not tell its size."""
     told = result.about.get("parameters", {})
     rows, columns = (told.get(name) if isinstance(told, dict) else None for name in ("rows", "columns"))

@@ -10,9 +10,7 @@ from typing import Any
 
 from dasksom.chunkwise import Keeper, run_tasks
 from dasksom.som.quality import Quality
-
-Stored = tuple[tuple[str, str], ...]
-"""Names of files and their checksums."""
+from dasksom.storage.checksum_manifests import FileSums
 
 KEEP_SECONDS = 2.0
 """How often a record is kept: as much work as is lost at most, and the windows that are under way."""
@@ -27,26 +25,26 @@ class Ledger:
     ----------
     keeper : Keeper, optional
         Without one nothing is kept.
-    note : callable (Stored), optional
+    note : callable (FileSums), optional
         Called with what every window wrote, in row-major order, whichever process it was done in.
     """
 
-    def __init__(self, keeper: Keeper | None = None, note: Callable[[Stored], None] | None = None) -> None:
+    def __init__(self, keeper: Keeper | None = None, note: Callable[[FileSums], None] | None = None) -> None:
         self._keeper, self._note = keeper, note
         self.went_on = False
         """Whether windows of an earlier process were taken up."""
         self._label, self._first, self._kept, self._kept_at = "", 0, 0, time.monotonic()
-        self._stored: Stored = ()
+        self._stored: FileSums = ()
         self._qualities: tuple[Quality | None, ...] = ()
 
-    def go_on(self, label: str, are_whole: Callable[[Stored], bool]) -> list[Quality | None]:
+    def go_on(self, label: str, are_whole: Callable[[FileSums], bool]) -> list[Quality | None]:
         """Take up the windows of an earlier process that still stand; give the quality of each.
 
         Parameters
         ----------
         label : str
             Names the pass; records of another are passed over.
-        are_whole : callable (Stored) -> bool
+        are_whole : callable (FileSums) -> bool
             Tells on a worker whether files are as they were written. Must be picklable.
         """
         self._label = label
@@ -69,7 +67,7 @@ class Ledger:
         self._first = len(qualities)
         return qualities
 
-    def add(self, stored: Stored, quality: Quality | None) -> None:
+    def add(self, stored: FileSums, quality: Quality | None) -> None:
         """Note that a window is done."""
         self.tell(stored)
         self._stored += stored
@@ -88,7 +86,7 @@ class Ledger:
         self._first += len(self._qualities)
         self._stored, self._qualities, self._kept_at = (), (), time.monotonic()
 
-    def tell(self, stored: Stored) -> None:
+    def tell(self, stored: FileSums) -> None:
         """Hand on what was written."""
         if self._note is not None:
             self._note(stored)

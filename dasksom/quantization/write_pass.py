@@ -1,6 +1,6 @@
 """An image labeled and written in one pass, chunk by chunk."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Protocol
@@ -11,43 +11,20 @@ from dask.base import tokenize
 from numpy.typing import NDArray
 
 from dasksom.chunkwise import Corner, Progress, map_chunks, run_tasks
+from dasksom.image.writers.protocol import EncodedChunk, Writer
 from dasksom.quantization.labels import Labeling
-from dasksom.quantization.write_journal import Ledger, Stored
+from dasksom.quantization.write_journal import Ledger
 from dasksom.som.counted_colors.cells import colors_of
 from dasksom.som.counted_colors.counts import count_colors
 from dasksom.som.quality import Quality, quality_of
 from dasksom.som.samples import Samples
 from dasksom.som.unit_sums import add_up
+from dasksom.storage.checksum_manifests import FileSums
 
 Place = tuple[int, int]
 """(y, x) of a chunk's first pixel, or its (height, width)."""
-Encoded = tuple[Place, Place, Any]
-"""Corner and shape of a chunk, and what a sink made of its labels."""
 Look = Callable[[NDArray[Any], NDArray[Any], Place], Any]
 """Takes a chunk, its labels and its corner, and gives what is wanted of it: small."""
-
-
-class LabelSink(Protocol):
-    """What takes the labels of a pass: part of it runs on the workers, part on the driver. Must be picklable."""
-
-    @property
-    def keeps_chunks(self) -> bool:
-        """Whether `encode` leaves every chunk on the disk, and returns names and checksums of its files."""
-
-    def encode(self, labels: NDArray[Any], corner: Place) -> Any:
-        """Take a chunk's labels, shape (rows, columns), on its worker; what this returns goes to `collect`."""
-
-    def are_whole(self, stored: Stored) -> bool:
-        """Tell whether files that `encode` left are as it left them."""
-
-    def collect(
-        self, encoded: Iterable[Encoded], run: Callable[[Callable[[Place], Stored], Sequence[Place]], None]
-    ) -> None:
-        """Take (corner, shape, what `encode` returned) of every chunk, in row-major order, on the driver.
-
-        Chunks that are kept, and were done in an earlier process, are left out. `run` calls a function with each of
-        some places on the workers, and returns when all are done.
-        """
 
 
 class Observer(Protocol):
@@ -68,7 +45,7 @@ class Observer(Protocol):
 class _Labeled:
     """Neighboring chunks of one pass: what the sink made of each, and their quality where it was measured."""
 
-    encoded: tuple[Encoded, ...]
+    encoded: tuple[EncodedChunk, ...]
     quality: Quality | None
     seen: tuple[tuple[Place, Any], ...] = ()
     """Corner of a chunk and what a look at it gave."""
@@ -88,7 +65,7 @@ def _quantize_chunk(
     weights: NDArray[Any] | None = None,
     *,
     labeling: Labeling,
-    sink: LabelSink,
+    sink: Writer,
     through_table: bool,
     measured: bool,
     look: Look | None,
@@ -116,7 +93,7 @@ def _join(parts: Sequence[_Labeled]) -> _Labeled:
 def quantize_into(
     image: da.Array,
     labeling: Labeling,
-    sink: LabelSink,
+    sink: Writer,
     *,
     weights: da.Array | None = None,
     measured: bool = True,
@@ -130,8 +107,7 @@ def quantize_into(
     ----------
     image : dask array of shape (rows, columns, bands), real
     labeling : Labeling
-    sink : LabelSink
-        An image writer.
+    sink : Writer
     weights : dask array of shape (rows, columns, 1), bool or real, optional
     measured : bool
         Whether to count hits and errors on the way; a caller that knows them already saves the time.
@@ -150,7 +126,7 @@ def quantize_into(
         label = tokenize(image.name, image.chunks, labeling.codebook, labeling.dither, measured)
         qualities = ledger.go_on(label, sink.are_whole)
 
-    def encoded() -> Iterator[Encoded]:
+    def encoded() -> Iterator[EncodedChunk]:
         windows = map_chunks(
             image,
             _quantize_chunk,
@@ -173,7 +149,7 @@ def quantize_into(
                 ledger.add(tuple(chain.from_iterable(stored for _, _, stored in window.encoded)), window.quality)
             yield from window.encoded
 
-    def run(function: Callable[[Place], Stored], places: Sequence[Place]) -> None:
+    def run(function: Callable[[Place], FileSums], places: Sequence[Place]) -> None:
         for stored in run_tasks(function, places):
             ledger.tell(stored)
 

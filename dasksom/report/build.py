@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom import show
-from dasksom.image import RESULTS, Result, check_output, open_result, publish, size_on_disk
+from dasksom.image import RESULTS, QuantizedImage, check_output, open_result, publish, size_on_disk
 from dasksom.provenance.original_image import UNKNOWN_LATTICE, Original, lattice_of_output
 from dasksom.provenance.run_record import RunRecord
 from dasksom.quantization.thumbnail import Overview
@@ -108,7 +108,12 @@ def write_report(
 
 
 def _report(
-    result: Result, record: RunRecord, original: Original, whole: bool | None, overview: Overview | None, start: float
+    result: QuantizedImage,
+    record: RunRecord,
+    original: Original,
+    whole: bool | None,
+    overview: Overview | None,
+    start: float,
 ) -> Report:
     som, notes = _stored_map(result, record)
     comparison, before = None, None if original.picture is None else original.picture.pixels
@@ -140,7 +145,7 @@ def _report(
     )
 
 
-def _stored_map(result: Result, record: RunRecord) -> tuple[StoredMap, list[str]]:
+def _stored_map(result: QuantizedImage, record: RunRecord) -> tuple[StoredMap, list[str]]:
     units, notes = len(result.palette), []
     lattice = lattice_of_output(result)
     if lattice is None:
@@ -160,7 +165,7 @@ def _stored_map(result: Result, record: RunRecord) -> tuple[StoredMap, list[str]
 
 
 def _views(
-    result: Result, original: da.Array | None, overview: Overview | None, palette: Palette
+    result: QuantizedImage, original: da.Array | None, overview: Overview | None, palette: Palette
 ) -> Iterator[tuple[View, ...]]:
     """Give pairs of views: all of the image, made small, and a part of it at full resolution."""
     height, width = result.shape
@@ -214,7 +219,7 @@ def _maps(som: StoredMap) -> Iterator[Figure]:
         yield Figure(title, caption, inline_svg(partial(plot, som), title, name))
 
 
-def _rows(som: StoredMap, palette: Palette, result: Result) -> tuple[Row, ...]:
+def _rows(som: StoredMap, palette: Palette, result: QuantizedImage) -> tuple[Row, ...]:
     """Give the colors, the most frequent first."""
     hits, columns = som.quality_.hits, som.weights_.shape[1]
     total, colors = max(float(hits.sum()), 1.0), palette.colors(result.palette)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from dask.utils import format_bytes
 
-from dasksom.image import Part, Result
+from dasksom.image import Part, QuantizedImage
 from dasksom.provenance.run_record import RunRecord
 from dasksom.report.html import Fact, Row
 from dasksom.report.image_metrics import Comparison
@@ -17,7 +17,7 @@ MOST_PARTS = 20
 """Parts that could not be read, of which the places are told."""
 
 
-def how_compared(comparison: Comparison, result: Result) -> str:
+def how_compared(comparison: Comparison, result: QuantizedImage) -> str:
     """Say which pixels were compared with the original, and by what."""
     height, width = result.shape
     what = (
@@ -33,7 +33,7 @@ def how_compared(comparison: Comparison, result: Result) -> str:
     return what + scale + none + " Hits, errors and shares of the palette are of all pixels."
 
 
-def how_shown(palette: Palette, result: Result) -> str:
+def how_shown(palette: Palette, result: QuantizedImage) -> str:
     """Say how vectors that are no sRGB became colors."""
     count, kind = result.palette.shape[1], result.palette.dtype
     what = f"{count} bands of {kind}" if count > 1 else f"one band of {kind}"
@@ -72,13 +72,13 @@ def _compared_facts(comparison: Comparison | None) -> Iterator[Fact]:
 
 
 def headline(
-    result: Result, record: RunRecord, comparison: Comparison | None, sizes: Sequence[int | None]
+    result: QuantizedImage, record: RunRecord, comparison: Comparison | None, sizes: Sequence[int | None]
 ) -> Iterator[Fact]:
     """Give the numbers to read first.
 
     Parameters
     ----------
-    result : Result
+    result : QuantizedImage
     record : RunRecord
     comparison : Comparison, optional
     sizes : (int or None, int or None)
@@ -109,7 +109,11 @@ def _rate(record: RunRecord, pixels: int) -> str:
 
 
 def facts(
-    result: Result, record: RunRecord, comparison: Comparison | None, sizes: Sequence[int | None], seconds: float
+    result: QuantizedImage,
+    record: RunRecord,
+    comparison: Comparison | None,
+    sizes: Sequence[int | None],
+    seconds: float,
 ) -> dict[str, tuple[Fact, ...]]:
     """Give everything that ran, by heading; parameters as for `headline`, and the seconds that the report took."""
     before, after = (None if size is None else format_bytes(size) for size in sizes)

@@ -12,7 +12,7 @@ import dask.array as da
 import numpy as np
 
 from dasksom.estimator import BatchSOM
-from dasksom.image import create_writer
+from dasksom.image import Output, create_writer
 from dasksom.quantization.write_pass import quantize_into
 from dasksom.runs.memory_plan import Plan
 
@@ -72,14 +72,16 @@ def _timed(work: Callable[[], Result]) -> tuple[Result, float]:
 def _write(array: da.Array, som: BatchSOM, suffix: str, with_image: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         writer = create_writer(
-            Path(folder) / f"probe{suffix}",
-            height=array.shape[0],
-            width=array.shape[1],
-            chunks=array.chunksize[:2],
-            palette=som.codebook_.palette(array.dtype),
-            metadata={},
-            with_image=with_image,
-            nodata=array.dtype.kind == "f",
+            Output(
+                Path(folder) / f"probe{suffix}",
+                height=array.shape[0],
+                width=array.shape[1],
+                chunks=array.chunksize[:2],
+                palette=som.codebook_.palette(array.dtype),
+                metadata={},
+                with_image=with_image,
+                nodata=array.dtype.kind == "f",
+            )
         )
         quantize_into(array, som.labeling_for(array.dtype), writer, measured=False)
 

@@ -93,12 +93,3 @@ def _storage(source: str, output: str, config: RunConfig) -> dict[str, Any]:
         return config.output.storage
     same = urlsplit(source).scheme.lower() == urlsplit(output).scheme.lower()
     return config.input.storage if same else {}
-
-
-def stored_bytes(output: str) -> int | None:
-    """Give the bytes of an output as it is stored; None on a remote store."""
-    if is_remote(output):
-        return None
-    path = Path(output)
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(one.stat().st_size for one in files if one.is_file())

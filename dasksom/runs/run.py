@@ -15,7 +15,7 @@ from dasksom.chunkwise import Keeper, keep_in_memory, workers
 from dasksom.cluster import connect, count_tasks
 from dasksom.config import OutputSection, RunConfig
 from dasksom.estimator import BatchSOM
-from dasksom.image import Part, Picture, Sums, Unfinished, annotate, create_writer, shown, write_manifest
+from dasksom.image import Manifest, Output, Part, Picture, StoreRun, Writer, create_writer, shown
 from dasksom.provenance.run_record import RunRecord, cluster_of
 from dasksom.quantization.thumbnail import Overview
 from dasksom.quantization.write_journal import Ledger
@@ -212,11 +212,11 @@ class Run:
                 checkpoint=self.keeper,
             )
 
-    def write(self, som: BatchSOM, place: Path | Unfinished, output: OutputSection, sums: Sums) -> None:
-        """Label every pixel and write the image in the map's colors; note the sums of the files."""
+    def write(self, som: BatchSOM, place: Path | StoreRun, output: OutputSection, sums: Manifest) -> Writer:
+        """Label every pixel and write the image in the map's colors; add the checksums of the files to the manifest."""
         height, width, bands = self.image.shape
         codebook = som.codebook_
-        writer = create_writer(
+        described = Output(
             place,
             height=height,
             width=width,
@@ -226,8 +226,8 @@ class Run:
             with_image=output.image,
             nodata=self.picture.has_gaps,
             options=output.options(),
-            picture=self.picture,
         )
+        writer = create_writer(described.placed_as(self.picture))
         self.summary.units, self.summary.color_space = som.units, som.color_space
         labeling = som.labeling_for(self.image.dtype).dithering(output.dither, self.image)
         # a dithered image has other errors than the palette that training measured
@@ -247,14 +247,15 @@ class Run:
             )
         self.summary.quality = quality or self.summary.quality
         self.summary.overview = None if ledger.went_on else overview  # which has not seen all chunks
+        return writer
 
-    def end(self, som: BatchSOM, place: Path | Unfinished, client: Any, sums: Sums) -> None:
-        """Say of the run what is known only now, also in outputs that can still take it; write the sums."""
+    def end(self, som: BatchSOM, writer: Writer, client: Any, sums: Manifest) -> None:
+        """Complete the run record, add it to the output if its format allows, and write the checksum manifest."""
         record = self.record.trained(som.history_, self.summary.quality)
         known = {"seconds": self.summary.seconds, "cluster": cluster_of(client)}
         self.summary.record = record.model_copy(update=known)
-        annotate(place, {"run": self.summary.record.whole()})
-        write_manifest(place, sums)
+        writer.annotate({"run": self.summary.record.whole()})
+        writer.write_manifest(sums)
 
 
 def _may_be_kept(image: da.Array, som: BatchSOM, config: RunConfig) -> bool:

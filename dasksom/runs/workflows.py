@@ -9,12 +9,12 @@ import dask.array as da
 from dasksom.config import RunConfig
 from dasksom.errors import InputError
 from dasksom.estimator import BatchSOM
-from dasksom.image import RunFolder, Sums, check_alike, check_result, images_in, shown, unfinished_run
+from dasksom.image import Manifest, RunFolder, check_alike, check_result, images_in, shown, size_on_disk, unfinished_run
 from dasksom.image.write_formats import WRITERS
 from dasksom.models import codebook_at, from_codebook
 from dasksom.quantization.labels import check_dither
 from dasksom.runs.input_image import most_chunk_bytes, open_for, open_source
-from dasksom.runs.output_location import check_output_format, hold_model, hold_output, stored_bytes
+from dasksom.runs.output_location import check_output_format, hold_model, hold_output
 from dasksom.runs.resume import begin, begun, check_unchanged, config_of, has_written, how_of, trouble_in_words
 from dasksom.runs.run import Run, Summary, Watcher, untrained
 
@@ -57,7 +57,7 @@ def quantize(
         gaps = picture.has_gaps or config.input.skips
         check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + gaps)
     how = how_of("quantize", [source], model, config, most_chunk_bytes(config))
-    with trouble_in_words(output), holding as work, Sums() as sums:
+    with trouble_in_words(output), holding as work, Manifest() as sums:
         keeper = begin(work, how, [picture], None if codebook is None else codebook.weights)
         run = Run(source, picture, output, config, watcher, keeper)
         # the cluster stops before the output is published, or swept away: no task writes any more then
@@ -68,10 +68,10 @@ def quantize(
                 run.train(som, config)
             if not has_written(work):
                 work.clear_place()
-            run.write(som, work.place, config.output, sums)
-            run.end(som, work.place, client, sums)
+            writer = run.write(som, work.place, config.output, sums)
+            run.end(som, writer, client, sums)
         check_unchanged(work, [source], [open_for(output, source, config)])
-    run.summary.bytes_written = stored_bytes(output)
+    run.summary.bytes_written = size_on_disk(output)
     return run.summary
 
 
@@ -132,7 +132,7 @@ def train(sources: Sequence[str], model: str, config: RunConfig, watcher: Watche
         if isinstance(work, RunFolder):
             check_unchanged(work, found, [open_source(source, config) for source in found])
         som.save(work.place if isinstance(work, RunFolder) else work)
-    run.summary.bytes_written = stored_bytes(model)
+    run.summary.bytes_written = size_on_disk(model)
     return run.summary
 
 

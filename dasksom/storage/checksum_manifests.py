@@ -21,7 +21,7 @@ from zarr.storage import WrapperStore
 
 MANIFEST = "palette/SHA256SUMS"
 """The file of sums in a Zarr: beside an array's chunks, for of other files in a group zarr warns whoever lists it."""
-Stored = tuple[tuple[str, str], ...]
+FileSums = tuple[tuple[str, str], ...]
 """Names of files, relative to the output, and their SHA-256 in hexadecimal."""
 
 _REMEMBERED = 1 << 16
@@ -55,7 +55,7 @@ class SummingStore(WrapperStore[Any]):
         return self._sums[key]
 
 
-def written_chunks(array: zarr.Array[Any], region: tuple[slice, ...]) -> Stored:
+def written_chunks(array: zarr.Array[Any], region: tuple[slice, ...]) -> FileSums:
     """Return names and sums of the files of an array that a region was just written to."""
     stored = array.shards or array.chunks
     along = [range(part.start // length, ceil(part.stop / length)) for part, length in zip(region, stored, strict=True)]
@@ -67,19 +67,19 @@ def written_chunks(array: zarr.Array[Any], region: tuple[slice, ...]) -> Stored:
 # ------------------------------------------------------------------------------------------------------- files of sums
 
 
-class Sums:
+class Manifest:
     """The sums of an output, gathered on the driver; on a disk, for there may be millions."""
 
     def __init__(self) -> None:
         self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
 
-    def __enter__(self) -> Sums:
+    def __enter__(self) -> Manifest:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def add(self, stored: Stored) -> None:
+    def add(self, stored: FileSums) -> None:
         """Note the sums of some files."""
         for name, digest in stored:
             self._file.write(f"{digest}  {name}\n".encode())
@@ -103,7 +103,7 @@ def read_manifest(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
         yield name, digest
 
 
-def files_are_whole(folder: Path, stored: Stored) -> bool:
+def files_are_whole(folder: Path, stored: FileSums) -> bool:
     """Tell whether files of a folder are there as they were written."""
     return all((folder / name).is_file() and sum_of_file(folder / name) == digest for name, digest in stored)
 

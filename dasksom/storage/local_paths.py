@@ -12,8 +12,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from dasksom.errors import InputError
 
-Stamp = tuple[int, int]
-"""Size in bytes and time of last change in nanoseconds: together with the path they name a version of a file."""
+Stamp = tuple[int, int | str]
+"""Size in bytes, and modification time in ns or a store's ETag: with the path they identify a version of a file."""
 
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 _T = TypeVar("_T")
@@ -38,7 +38,7 @@ def local_path(path: str | os.PathLike[str]) -> Path:
         raise InputError(f"{text}: {error}; write the folder out instead of ~") from error
 
 
-def scratch_beside(path: str | os.PathLike[str]) -> Path:
+def parts_folder(path: str | os.PathLike[str]) -> Path:
     """Return the folder where parts of an output may lie until they are joined; `publish` deletes it."""
     beside = Path(path)
     return beside.with_name(f"{beside.name}.parts")
@@ -84,3 +84,13 @@ def check_readable(path: Path) -> bool:
     if stat.S_ISREG(mode) and path.stat().st_size == 0:
         raise InputError(f"{path}: is empty (0 bytes); was it copied completely?")
     return stat.S_ISDIR(mode)
+
+
+def size_on_disk(path: str | os.PathLike[str]) -> int | None:
+    """Return the bytes of a file, or of all files in a folder; None where neither is on this disk."""
+    local = Path(path)
+    if local.is_file():
+        return local.stat().st_size
+    if not local.is_dir():
+        return None
+    return sum((Path(folder) / name).lstat().st_size for folder, _, names in os.walk(local) for name in names)

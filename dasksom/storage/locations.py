@@ -22,10 +22,7 @@ import fsspec
 
 from dasksom.errors import InputError
 from dasksom.redaction import HIDDEN, redact
-from dasksom.storage.local_paths import local_path, stamp_of
-
-Stamp = tuple[int, int | str]
-"""Size in bytes and time of last change (or what the store says of it): with the path they name a version of a file."""
+from dasksom.storage.local_paths import Stamp, local_path, stamp_of
 
 Member = tuple[str, Stamp | None]
 """Name of a file, and what names its version; None where there is none."""
@@ -289,54 +286,3 @@ def _texts(value: Any) -> Sequence[str]:
     if isinstance(value, list):
         return [text for part in value for text in _texts(part)]
     return [value] if isinstance(value, str) else []
-
-
-def check_reachable(location: Location) -> None:
-    """Refuse a remote file that is not there or may not be read.
-
-    Raises
-    ------
-    InputError
-    """
-    try:
-        size, _ = location.stamp()
-        if size and len(location.read(0, 1)) > 1:
-            raise OSError("the server gives whole files alone, no parts of them (it does not heed Range)")
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise location.refusal("there is no such file, or no such server; check the URL") from None
-    except PermissionError:
-        raise location.refusal(
-            "no permission to read it; give credentials as the store's own tools take them (environment, profile), "
-            "or in input.storage of a configuration file"
-        ) from None
-    except Exception as error:
-        raise location.refusal(f"cannot be reached: {error}; check the URL and input.storage") from None
-    if size == 0:
-        raise location.refusal("is empty (0 bytes); was it copied completely?")
-
-
-def read_object(url: str, storage: Mapping[str, Any] | None, most: int) -> tuple[str, bytes]:
-    """Return the name and content of a small remote file of at most so many bytes; InputError if that cannot be."""
-    location = locate(url, storage)
-    check_reachable(location)
-    size = location.stamp()[0]
-    if size > most:
-        raise location.refusal(f"has {size} bytes; at most {most} are expected of such a file")
-    try:
-        return location.name, location.read(0, size)
-    except Exception as error:
-        raise location.refusal(f"cannot be read: {error}") from None
-
-
-def check_unchanged(location: Location, stamp: Stamp) -> None:
-    """Raise if a file is not the one that was planned for: its tiles would be looked for in the wrong places.
-
-    Only the size is compared: copies of one file on several nodes' own disks may carry different times.
-    """
-    size = location.stamp()[0]
-    if size != stamp[0]:
-        raise InputError(
-            f"{location}: has {size} bytes, but had {stamp[0]} when it was opened; leave it alone while a run reads it"
-        )

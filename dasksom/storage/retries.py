@@ -1,4 +1,4 @@
-"""Reads that fail for a moment: tried again, later each time, and counted."""
+"""Retry reads after transient errors, with backoff, and count the retries."""
 
 import errno
 import random
@@ -9,12 +9,12 @@ from typing import TypeVar
 
 from dasksom.errors import InputError
 
-Found = TypeVar("Found")
+_T = TypeVar("_T")
 
 DELAYS = (0.5, 1.0, 2.0, 4.0)
-"""Seconds before each new try, more or less: workers that failed together should not come back together."""
-_LASTING = (InputError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, MemoryError)
-_PASSING = {
+"""Seconds before each retry, with jitter: workers that failed together should not retry together."""
+_PERMANENT = (InputError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, MemoryError)
+_TRANSIENT = {
     getattr(errno, name)
     for name in (
         *("EAGAIN", "EBUSY", "EINTR", "EIO", "ESTALE", "ETIMEDOUT", "EPIPE"),
@@ -22,24 +22,24 @@ _PASSING = {
     )
     if hasattr(errno, name)
 }
-_OF_NETWORKS = ("aiohttp", "aiobotocore", "botocore", "urllib3", "requests")
-"""Packages whose own errors are of connections, where they tell no status."""
+_NETWORK_PACKAGES = ("aiohttp", "aiobotocore", "botocore", "urllib3", "requests")
+"""Packages whose errors without a status code concern connections."""
 _TRY_LATER = (408, 425, 429)
 
-_here = threading.local()
+_thread = threading.local()
 
 
-class GaveUpError(Exception):
-    """A read that failed each time that it was tried."""
+class RetriesExhaustedError(Exception):
+    """A read that failed on every attempt."""
 
 
-def is_passing(error: BaseException) -> bool:
-    """Tell whether an error may be gone a moment later: a network's or a busy store's, but not that of damaged data.
+def is_transient(error: BaseException) -> bool:
+    """Return whether an error may disappear: one of a network or a busy store, but not of damaged data.
 
-    >>> is_passing(ConnectionResetError()), is_passing(FileNotFoundError()), is_passing(ValueError())
+    >>> is_transient(ConnectionResetError()), is_transient(FileNotFoundError()), is_transient(ValueError())
     (True, False, False)
     """
-    if isinstance(error, _LASTING):
+    if isinstance(error, _PERMANENT):
         return False
     status = getattr(error, "status", None)
     if isinstance(status, int) and status:
@@ -47,36 +47,36 @@ def is_passing(error: BaseException) -> bool:
     if isinstance(error, (TimeoutError, ConnectionError)):
         return True
     if isinstance(error, OSError) and error.errno is not None:
-        return error.errno in _PASSING
-    return type(error).__module__.partition(".")[0] in _OF_NETWORKS
+        return error.errno in _TRANSIENT
+    return type(error).__module__.partition(".")[0] in _NETWORK_PACKAGES
 
 
-def patiently(read: Callable[[], Found]) -> Found:
-    """Read, again and again if it fails in a way that may pass; other errors are raised at once.
+def retry(read: Callable[[], _T]) -> _T:
+    """Call a function and retry it after transient errors; other errors are raised at once.
 
     Raises
     ------
-    GaveUpError
-        If it failed to the last.
+    RetriesExhaustedError
+        If every attempt failed.
     """
     for delay in DELAYS:
         try:
             return read()
         except Exception as error:
-            if not is_passing(error):
+            if not is_transient(error):
                 raise
-            _here.retries = getattr(_here, "retries", 0) + 1
+            _thread.retries = getattr(_thread, "retries", 0) + 1
         time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311 - nothing secret, and no result depends on it
     try:
         return read()
     except Exception as error:
-        if not is_passing(error):
+        if not is_transient(error):
             raise
-        raise GaveUpError(f"{error or type(error).__name__} (tried {len(DELAYS) + 1} times)") from error
+        raise RetriesExhaustedError(f"{error or type(error).__name__} (tried {len(DELAYS) + 1} times)") from error
 
 
 def take_retries() -> int:
-    """Give how often reads were tried again in this thread since this was last asked."""
-    found = getattr(_here, "retries", 0)
-    _here.retries = 0
-    return int(found)
+    """Return the number of retries in this thread since the last call, and reset it."""
+    retries = int(getattr(_thread, "retries", 0))
+    _thread.retries = 0
+    return retries

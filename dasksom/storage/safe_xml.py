@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 from dasksom.errors import InputError
 
-MOST_BYTES = 64 << 20
+MOST_XML_BYTES = 64 << 20
 
 
 class _NoEntities(ElementTree.TreeBuilder):
@@ -25,8 +25,8 @@ def xml_tree(content: str | bytes) -> ElementTree.Element:
     InputError
         It declares entities, is too large, or is no XML.
     """
-    if len(content) > MOST_BYTES:
-        raise InputError(f"{len(content)} bytes of XML; at most {MOST_BYTES} are read")
+    if len(content) > MOST_XML_BYTES:
+        raise InputError(f"{len(content)} bytes of XML; at most {MOST_XML_BYTES} are read")
     try:
         return ElementTree.fromstring(content, ElementTree.XMLParser(target=_NoEntities()))  # noqa: S314 - see above
     except InputError:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dasksom.storage.locations import Location, Stamp
+from dasksom.storage.local_paths import Stamp
+from dasksom.storage.locations import Location
 
 ZARR_METADATA = ("zarr.json", ".zarray", ".zgroup")
 """A directory that holds one of these is a Zarr node."""

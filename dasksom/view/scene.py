@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.image import Picture, Result, open_picture
+from dasksom.image import Picture, QuantizedImage, open_picture
 from dasksom.provenance.original_image import CHUNK_BYTES, UNKNOWN_LATTICE, Original, lattice_of_output
 from dasksom.provenance.run_record import RunRecord
 from dasksom.show.colors import Palette, hexadecimal
@@ -34,7 +34,7 @@ PERCENTILES = (0.5, 99.5)
 class Scene:
     """Everything that the server of a viewer answers from."""
 
-    result: Result
+    result: QuantizedImage
     lattice: Lattice
     shades: Palette
     """How vectors, of the palette and of the original, become colors."""
@@ -50,12 +50,12 @@ class Scene:
     """Reads overviews."""
 
     @classmethod
-    def of(cls, result: Result, given: str | None) -> "Scene":
+    def of(cls, result: QuantizedImage, given: str | None) -> "Scene":
         """Put together what there is.
 
         Parameters
         ----------
-        result : Result
+        result : QuantizedImage
             It stays open as long as the scene is used.
         given : str, optional
             The image that it was made of; by default the one that it names.
@@ -135,7 +135,7 @@ def _plain(values: NDArray[Any]) -> list[float | None]:
     return [float(value) if np.isfinite(value) else None for value in np.asarray(values).astype(np.float64)]
 
 
-def _original_levels(original: Original, result: Result, insist: bool) -> list[Level]:
+def _original_levels(original: Original, result: QuantizedImage, insist: bool) -> list[Level]:
     picture = original.picture
     if picture is None:
         return []
@@ -171,7 +171,7 @@ def _arrays(picture: Picture) -> tuple[da.Array, ...]:
     return (picture.pixels,) if picture.mask is None else (picture.pixels, picture.mask)
 
 
-def _shades(result: Result, levels: list[Level]) -> Palette:
+def _shades(result: QuantizedImage, levels: list[Level]) -> Palette:
     """Choose how to show vectors: as the report does, but where they are stretched, by percentiles of the original."""
     shades = Palette.of(result.palette)
     as_they_are = set(shades.low) == {0.0} and set(shades.high) <= {1.0, 255.0}
@@ -200,7 +200,9 @@ def _shares(record: RunRecord, units: int) -> NDArray[np.float64] | None:
     return np.array(quality.hits) / sum(quality.hits)
 
 
-def _about(result: Result, lattice: Lattice, shades: Palette, shares: NDArray[np.float64] | None) -> dict[str, Any]:
+def _about(
+    result: QuantizedImage, lattice: Lattice, shades: Palette, shares: NDArray[np.float64] | None
+) -> dict[str, Any]:
     height, width = result.shape
     steps = 0
     while max(height, width) > TILE << steps:

@@ -29,7 +29,7 @@ from dasksom import BatchSOM, open_image
 from dasksom.chunkwise import reduce_chunks
 from dasksom.cluster import ClusterOptions, Workers, connect, count_tasks
 from dasksom.config import RunConfig, load_config
-from dasksom.image import create_writer
+from dasksom.image import Output, create_writer
 from dasksom.quantization.write_pass import quantize_into
 from dasksom.runs import run as runs
 from dasksom.runs import workflows as pipeline
@@ -290,14 +290,16 @@ def limit(folder: Path, times: int = 20, memory: str = "512MiB") -> list[BareRow
             start = time.perf_counter()
             som = BatchSOM(8, 8, epochs=1, cache="none", random_state=0).fit(image)
             writer = create_writer(
-                folder / "limit-som.zarr",
-                height=image.shape[0],
-                width=image.shape[1],
-                chunks=image.chunksize[:2],
-                palette=som.codebook_.palette(image.dtype),
-                metadata={},
-                with_image=False,
-                nodata=True,
+                Output(
+                    folder / "limit-som.zarr",
+                    height=image.shape[0],
+                    width=image.shape[1],
+                    chunks=image.chunksize[:2],
+                    palette=som.codebook_.palette(image.dtype),
+                    metadata={},
+                    with_image=False,
+                    nodata=True,
+                )
             )
             quantize_into(image, som.labeling_for(image.dtype), writer, measured=False)
             seconds = time.perf_counter() - start

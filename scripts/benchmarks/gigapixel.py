@@ -17,7 +17,7 @@ from dasksom import BatchSOM, open_image
 from dasksom.chunkwise import keep_in_memory
 from dasksom.cluster import ClusterOptions, local
 from dasksom.demo.synthetic_mosaic import mosaic_array, write_mosaic
-from dasksom.image import create_writer
+from dasksom.image import Output, create_writer
 from dasksom.quantization.write_pass import quantize_into
 
 
@@ -60,13 +60,15 @@ def fit_and_label(path: Path, output: Path, cache: str, times: dict[str, list[fl
     fitted = time.perf_counter()
     height, width, _ = image.shape
     writer = create_writer(
-        output,
-        height=height,
-        width=width,
-        chunks=image.chunksize[:2],
-        palette=som.codebook_.palette(image.dtype),
-        metadata={},
-        with_image=False,
+        Output(
+            output,
+            height=height,
+            width=width,
+            chunks=image.chunksize[:2],
+            palette=som.codebook_.palette(image.dtype),
+            metadata={},
+            with_image=False,
+        )
     )
     quantize_into(image, som.labeling_for(image.dtype), writer, measured=False)
     times.setdefault("fit", []).append(fitted - start)

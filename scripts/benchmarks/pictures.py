@@ -14,7 +14,7 @@ from benchmarks.measuring import GRID, Row, Sizes, cluster, peak_memory, shown, 
 from dasksom import BatchSOM, open_image
 from dasksom.cluster import ClusterOptions, local
 from dasksom.demo.synthetic_mosaic import write_mosaic
-from dasksom.image import Options, chunk_alignment, create_writer
+from dasksom.image import Options, Output, chunk_alignment, create_writer
 from dasksom.quantization.write_pass import quantize_into
 
 
@@ -41,13 +41,15 @@ def write_as(path: Path, output: Path, som: BatchSOM, options: Options) -> None:
     shutil.rmtree(output, ignore_errors=True)
     image = open_image(path, align=chunk_alignment(output, options))
     writer = create_writer(
-        output,
-        height=image.shape[0],
-        width=image.shape[1],
-        chunks=image.chunksize[:2],
-        palette=som.codebook_.palette(image.dtype),
-        metadata={},
-        options=options,
+        Output(
+            output,
+            height=image.shape[0],
+            width=image.shape[1],
+            chunks=image.chunksize[:2],
+            palette=som.codebook_.palette(image.dtype),
+            metadata={},
+            options=options,
+        )
     )
     quantize_into(image, som.labeling_for(image.dtype), writer, measured=False)
 

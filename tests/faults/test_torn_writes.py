@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dasksom.image import Options, create_writer
+from dasksom.image import Options, Output, create_writer
 from dasksom.quantization.write_journal import Ledger
 from dasksom.som.map_state import MapState
 from dasksom.storage.records import RecordFolder
@@ -67,13 +67,15 @@ def test_chunks__none_of_a_ledger_is_torn_in_a_hundred_kills(tmp_path):
         suffix = (".tif", ".zarr", ".ome.zarr")[kill % 3]
         place = tmp_path / f"output-{kill}{suffix}"
         writer = create_writer(
-            place,
-            height=64 * SIDE,
-            width=SIDE,
-            chunks=(SIDE, SIDE),
-            palette=palette,
-            metadata={},
-            options=Options(chunk=SIDE),
+            Output(
+                place,
+                height=64 * SIDE,
+                width=SIDE,
+                chunks=(SIDE, SIDE),
+                palette=palette,
+                metadata={},
+                options=Options(chunk=SIDE),
+            )
         )
         kept = Checkpoint(tmp_path / f"records-{kill}")
 

@@ -6,17 +6,20 @@ import tifffile
 import zarr
 
 from dasksom.errors import InputError
-from dasksom.image import Options, annotate, check_result, create_writer, open_result, size_on_disk
+from dasksom.image import Options, Output, check_result, create_writer, open_result, size_on_disk
 
 ABOUT = {"parameters": {"rows": 3, "columns": 4}}
 
 
 def write(path, labels, palette, about=ABOUT, **how):
     height, width = labels.shape
-    writer = create_writer(path, height=height, width=width, chunks=(512, 512), palette=palette, metadata=about, **how)
+    writer = create_writer(
+        Output(path, height=height, width=width, chunks=(512, 512), palette=palette, metadata=about, **how)
+    )
     corners = [(y, x) for y in range(0, height, 512) for x in range(0, width, 512)]
     parts = [(at, labels[at[0] : at[0] + 512, at[1] : at[1] + 512]) for at in corners]
     writer.collect((at, part.shape, writer.encode(part, at)) for at, part in parts)
+    return writer
 
 
 @pytest.fixture
@@ -144,17 +147,17 @@ def test_check__tells_before_writing(name, dtype, bands, units, fits):
 
 
 def test_annotate__adds_to_what_is_said(tmp_path, labels, palette):
-    write(tmp_path / "a.zarr", labels, palette, nodata=True)
-    annotate(tmp_path / "a.zarr", {"run": {"seconds": 3}})
+    write(tmp_path / "a.zarr", labels, palette, nodata=True).annotate({"run": {"seconds": 3}})
     with open_result(tmp_path / "a.zarr") as result:
         assert result.about == {**ABOUT, "run": {"seconds": 3}}
     assert zarr.open_group(tmp_path / "a.zarr").attrs["dasksom"]["units"] == 12
 
 
-def test_annotate__leaves_files_alone(tmp_path):
-    (tmp_path / "a.tif").write_bytes(b"x")
-    annotate(tmp_path / "a.tif", {"run": {}})
-    assert (tmp_path / "a.tif").read_bytes() == b"x"
+def test_annotate__does_not_change_single_files(tmp_path, labels, palette):
+    writer = write(tmp_path / "a.tif", labels, palette, nodata=True)
+    before = (tmp_path / "a.tif").read_bytes()
+    writer.annotate({"run": {}})
+    assert (tmp_path / "a.tif").read_bytes() == before
 
 
 def test_size__of_a_file_and_of_all_in_a_folder(tmp_path):

@@ -4,14 +4,15 @@ import pickle
 
 import numpy as np
 
-from dasksom.image import create_writer
+from dasksom.image import Output, create_writer
 
 
-def write(path, labels, palette, chunks, **kwargs):
+def write(path, labels, palette, chunks, *, picture=None, **kwargs):
     """Write labels chunk by chunk as a run does, last chunk first; return the writer."""
     height, width = labels.shape
     kwargs.setdefault("metadata", {"epochs": 3})
-    writer = create_writer(path, height=height, width=width, chunks=chunks, palette=palette, **kwargs)
+    output = Output(path, height=height, width=width, chunks=chunks, palette=palette, **kwargs)
+    writer = create_writer(output if picture is None else output.placed_as(picture))
     writer = pickle.loads(pickle.dumps(writer))
     corners = [(y, x) for y in range(0, height, chunks[0]) for x in range(0, width, chunks[1])]
     parts = {c: labels[c[0] : c[0] + chunks[0], c[1] : c[1] + chunks[1]] for c in corners}

@@ -5,7 +5,7 @@ import tifffile
 import zarr
 
 from dasksom import BatchSOM
-from dasksom.image import Options, create_writer
+from dasksom.image import Options, Output, create_writer
 from dasksom.quantization.labels import Labeling, labels_of
 from dasksom.quantization.write_pass import quantize_into
 
@@ -106,13 +106,15 @@ def test_quantize_into__pyramids_on_a_cluster(photograph, client, tmp_path, name
     som = BatchSOM(4, 4, epochs=2).fit(photograph)
     expected = som.predict(photograph)
     writer = create_writer(
-        tmp_path / name,
-        height=400,
-        width=600,
-        chunks=(128, 128),
-        palette=som.codebook_.palette(image.dtype),
-        metadata={},
-        options=Options(chunk=64),
+        Output(
+            tmp_path / name,
+            height=400,
+            width=600,
+            chunks=(128, 128),
+            palette=som.codebook_.palette(image.dtype),
+            metadata={},
+            options=Options(chunk=64),
+        )
     )
     quantize_into(image, som.labeling_for(image.dtype), writer)
     for level in range(4):

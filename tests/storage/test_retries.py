@@ -4,7 +4,7 @@ import pytest
 
 from dasksom.errors import InputError
 from dasksom.storage import retries as patience
-from dasksom.storage.retries import GaveUpError, is_passing, patiently, take_retries
+from dasksom.storage.retries import RetriesExhaustedError, is_transient, retry, take_retries
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ class _StatusError(Exception):
 )
 def test_patiently__what_may_pass_is_tried_again_and_counted(error):
     read = _Flaky(error, error)
-    assert patiently(read) == "read"
+    assert retry(read) == "read"
     assert read.calls == 3
     assert take_retries() == 2
     assert take_retries() == 0
@@ -56,21 +56,21 @@ def test_patiently__what_may_pass_is_tried_again_and_counted(error):
 def test_patiently__what_lasts_is_told_at_once(error):
     read = _Flaky(error)
     with pytest.raises(type(error)):
-        patiently(read)
+        retry(read)
     assert read.calls == 1
     assert take_retries() == 0
 
 
 def test_patiently__what_does_not_pass_is_told_in_the_end():
     read = _Flaky(*(ConnectionError("away") for _ in range(9)))
-    with pytest.raises(GaveUpError, match=r"away \(tried 4 times\)"):
-        patiently(read)
+    with pytest.raises(RetriesExhaustedError, match=r"away \(tried 4 times\)"):
+        retry(read)
     assert read.calls == 4
 
 
 def test_is_passing__errors_of_networks():
     aiohttp = pytest.importorskip("aiohttp")
-    assert is_passing(aiohttp.ServerDisconnectedError())
-    assert is_passing(aiohttp.ClientPayloadError())
+    assert is_transient(aiohttp.ServerDisconnectedError())
+    assert is_transient(aiohttp.ClientPayloadError())
     botocore = pytest.importorskip("botocore.exceptions")
-    assert is_passing(botocore.ReadTimeoutError(endpoint_url="s3"))
+    assert is_transient(botocore.ReadTimeoutError(endpoint_url="s3"))

@@ -390,7 +390,7 @@ def test_overview__is_shown_as_it_grows(browser, viewer, folder, monkeypatch):
         time.sleep(0.25)
         fill(survey, down, across)
 
-    monkeypatch.setattr(results, "CHUNK_BYTES", 1 << 14)
+    monkeypatch.setattr(results, "_CHUNK_BYTES", 1 << 14)
     monkeypatch.setattr(layers, "MOST_BYTES", 1 << 15)
     monkeypatch.setattr(layers, "CORNER", 1)
     monkeypatch.setattr(Survey, "_fill", slow)

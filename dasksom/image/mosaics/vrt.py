@@ -15,7 +15,7 @@ from dasksom.image.sources.protocol import Tag
 from dasksom.image.sources.selection import Selection
 from dasksom.image.tiff.tags import tags_of_epsg
 from dasksom.storage.locations import Location
-from dasksom.storage.safe_xml import MOST_BYTES, xml_tree
+from dasksom.storage.safe_xml import MOST_XML_BYTES, xml_tree
 
 _WAY_OUT = "make a file of it first (GDAL: gdal_translate -co TILED=YES IN.vrt OUT.tif)"
 _LONGEST = 1 << 48
@@ -80,8 +80,8 @@ def _with_bands(tile: Tile, bands: tuple[tuple[int, int], ...]) -> Tile:
 
 def _root(location: Location) -> ElementTree.Element:
     size = int(location.stamp()[0])
-    if size > MOST_BYTES:
-        raise InputError(f"{location}: {size} bytes; a .vrt has at most {MOST_BYTES}")
+    if size > MOST_XML_BYTES:
+        raise InputError(f"{location}: {size} bytes; a .vrt has at most {MOST_XML_BYTES}")
     try:
         root = xml_tree(location.local.read_bytes())
     except InputError as error:

@@ -20,8 +20,10 @@ from dasksom.image.photographs.size_limit import MAX_PIXELS
 from dasksom.image.sources.picture import Found
 from dasksom.image.sources.protocol import Region
 from dasksom.image.sources.selection import Selection
-from dasksom.storage.locations import Location, Member, Stamp, check_unchanged
-from dasksom.storage.retries import patiently
+from dasksom.storage.local_paths import Stamp
+from dasksom.storage.location_checks import check_size_unchanged
+from dasksom.storage.locations import Location, Member
+from dasksom.storage.retries import retry
 
 _CONVERSION = (
     "import pyvips; pyvips.Image.new_from_file({!r}, access='sequential').tiffsave({!r}, "
@@ -122,13 +124,13 @@ def open_photograph(location: Location, selection: Selection) -> Found:
 @lru_cache(maxsize=1)
 def _decoded(location: Location, stamp: Stamp, mode: str, turned: bool) -> NDArray[Any]:
     def decode() -> NDArray[Any]:
-        check_unchanged(location, stamp)
+        check_size_unchanged(location, stamp)
         with _opened(location) as image:
             upright = ImageOps.exif_transpose(image) if turned else image
             return np.asarray(upright if upright.mode == mode else upright.convert(mode))
 
     try:
-        pixels = patiently(decode)
+        pixels = retry(decode)
     except (InputError, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins and remote stores each raise their own

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,23 +16,24 @@ from dasksom.errors import InputError
 from dasksom.image.photographs.size_limit import MAX_PIXELS
 from dasksom.image.writers.palettes import check_paletted, may_be_paletted
 from dasksom.image.writers.protocol import (
-    Encoded,
+    EncodedChunk,
     Output,
-    Run,
+    RunTasks,
+    Writer,
     check_labels,
     clip_labels,
     label_table,
-    run_here,
+    run_tasks_here,
     with_nodata_row,
 )
-from dasksom.storage.checksum_manifests import Stored
+from dasksom.storage.checksum_manifests import FileSums
 from dasksom.storage.embedded_checksums import UNSEALED, seal
 
 _MAX_JPEG_SIDE = 65_535
 
 
 @dataclass(frozen=True, eq=False)
-class PhotographWriter:
+class PhotographWriter(Writer):
     """Gathers all labels on the driver and writes one PNG or JPEG; only for images of ordinary size."""
 
     output: Output
@@ -54,11 +56,11 @@ class PhotographWriter:
         check_labels(labels, self.output.units, self.output.nodata)
         return clip_labels(labels, self.output.units, self._labels_dtype)
 
-    def are_whole(self, stored: Stored) -> bool:
+    def are_whole(self, stored: FileSums) -> bool:
         """Nothing is on the disk before the end."""
         return False
 
-    def collect(self, encoded: Encoded, run: Run = run_here) -> None:
+    def collect(self, encoded: Iterable[EncodedChunk], run: RunTasks = run_tasks_here) -> None:
         """Put the chunks together and write the file; see `Writer`."""
         output = self.output
         labels = np.zeros((output.height, output.width), self._labels_dtype)

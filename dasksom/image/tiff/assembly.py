@@ -21,7 +21,7 @@ import tifffile
 from dasksom.image.tiff.pixel_kinds import Pixels
 from dasksom.image.writers.codecs import TIFF, codec_named
 from dasksom.image.writers.protocol import Output
-from dasksom.image.writers.pyramid import Pyramid, Size
+from dasksom.image.writers.pyramid import PyramidPlan, Size
 from dasksom.storage.embedded_checksums import UNSEALED, seal
 
 _GDAL_NODATA = 42113
@@ -34,7 +34,7 @@ _CENTIMETERS = {"nanometer": 1e-7, "micrometer": 1e-4, "millimeter": 0.1, "centi
 def assemble(
     output: Output,
     pixels: Pixels,
-    pyramid: Pyramid,
+    pyramid: PyramidPlan,
     tile: int,
     layout: str,
     piece_path: Callable[[int, Size], Path],
@@ -69,7 +69,7 @@ def assemble(
 
 
 def _append(
-    file: Any, pyramid: Pyramid, level: int, tile: int, piece_path: Callable[[int, Size], Path]
+    file: Any, pyramid: PyramidPlan, level: int, tile: int, piece_path: Callable[[int, Size], Path]
 ) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]:
     """Append a level's tiles, piece by piece; return where each tile lies and its bytes, in the image's order."""
     height, width = pyramid.levels[level].size
@@ -92,7 +92,7 @@ def _append(
     return offsets.reshape(-1), counts.reshape(-1)
 
 
-def _write_directories(output: Output, pixels: Pixels, pyramid: Pyramid, tile: int, layout: str) -> None:
+def _write_directories(output: Output, pixels: Pixels, pyramid: PyramidPlan, tile: int, layout: str) -> None:
     common = {
         "dtype": pixels.dtype,
         "tile": (tile, tile),

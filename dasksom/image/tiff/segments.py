@@ -36,8 +36,10 @@ from dasksom.image.tiff.pages import (
     mask_page,
 )
 from dasksom.image.tiff.tags import TiffFacts, crs_name, read_facts
-from dasksom.storage.locations import Location, Stamp, check_unchanged
-from dasksom.storage.retries import patiently
+from dasksom.storage.local_paths import Stamp
+from dasksom.storage.location_checks import check_size_unchanged
+from dasksom.storage.locations import Location
+from dasksom.storage.retries import retry
 
 Band = tuple[int, int]
 """Where a band is: number of the page, and of the sample in it."""
@@ -256,14 +258,14 @@ def tiff_layout(location: Location, stamp: Stamp, part: Part) -> TiffLayout:
 
 @lru_cache(maxsize=8)
 def _layout(location: Location, stamp: Stamp, part: Part) -> TiffLayout:
-    patiently(lambda: check_unchanged(location, stamp))
+    retry(lambda: check_size_unchanged(location, stamp))
 
     def parse() -> TiffLayout:
         with _opened(location) as tiff:
             return _parsed(location, tiff, part)
 
     try:
-        return patiently(parse)
+        return retry(parse)
     except InputError:
         raise
     except Exception as error:  # tifffile lets struct.error, IndexError and others through for damaged headers

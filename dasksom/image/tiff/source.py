@@ -17,8 +17,9 @@ from dasksom.image.sources.protocol import Region, shown_region
 from dasksom.image.sources.selection import Selection, View, plan_view
 from dasksom.image.tiff.pages import Part, check_segments
 from dasksom.image.tiff.segments import Band, TiffLayout, tiff_layout, whole_image
-from dasksom.storage.locations import Location, Member, Stamp
-from dasksom.storage.retries import patiently
+from dasksom.storage.local_paths import Stamp
+from dasksom.storage.locations import Location, Member
+from dasksom.storage.retries import retry
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class TiffSource:
     def __getitem__(self, region: Region) -> NDArray[Any]:
         """Read a region; see `Source`."""
         try:
-            return patiently(lambda: self._read(region))
+            return retry(lambda: self._read(region))
         except (InputError, MemoryError):
             raise
         except Exception as error:  # stores raise their own

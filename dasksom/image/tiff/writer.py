@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,17 +24,26 @@ from dasksom.image.tiff.pixel_kinds import Pixels, pixels_of
 from dasksom.image.writers.codecs import TIFF, codec_named
 from dasksom.image.writers.options import TIFF_TILE
 from dasksom.image.writers.planes import interleave
-from dasksom.image.writers.protocol import Encoded, Output, Run, check_aligned, check_labels, pixel_bytes, run_here
-from dasksom.image.writers.pyramid import Pyramid, Size, Stage, plan_pyramid
-from dasksom.storage.checksum_manifests import Stored, files_are_whole
-from dasksom.storage.local_paths import scratch_beside
+from dasksom.image.writers.protocol import (
+    EncodedChunk,
+    Output,
+    RunTasks,
+    Writer,
+    check_aligned,
+    check_labels,
+    pixel_bytes,
+    run_tasks_here,
+)
+from dasksom.image.writers.pyramid import PyramidPlan, Size, Stage, plan_pyramid
+from dasksom.storage.checksum_manifests import FileSums, files_are_whole
+from dasksom.storage.local_paths import parts_folder
 
 FLAT_TILES = 2
 """Images of at most so many tiles a side have no coarser levels unless asked."""
 
 
 @dataclass(frozen=True, eq=False)
-class TiffWriter:
+class TiffWriter(Writer):
     """Workers compress tiles into files beside the output; the driver joins them.
 
     The files stay until the output is published: so whatever kills the driver, no tile is made twice.
@@ -42,7 +51,7 @@ class TiffWriter:
 
     output: Output
     pixels: Pixels
-    pyramid: Pyramid
+    pyramid: PyramidPlan
     tile: int
     layout: str
 
@@ -56,18 +65,18 @@ class TiffWriter:
         """Every chunk's tiles are on the disk when its task ends."""
         return True
 
-    def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: Size) -> Stored:
+    def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: Size) -> FileSums:
         """Compress a chunk's tiles and those of the levels that come of it; see `Writer`."""
         check_labels(labels, self.output.units, self.output.nodata)
         planes = self.pixels.of_labels(labels)
         stored = self._write(0, corner, planes)
         return stored + self._write_coarser(self.pyramid.stages[0], corner, planes)
 
-    def are_whole(self, stored: Stored) -> bool:
+    def are_whole(self, stored: FileSums) -> bool:
         """Tell whether files are as they were written; see `Writer`."""
-        return files_are_whole(scratch_beside(self.output.path), stored)
+        return files_are_whole(parts_folder(self.output.path), stored)
 
-    def collect(self, encoded: Encoded, run: Run = run_here) -> None:
+    def collect(self, encoded: Iterable[EncodedChunk], run: RunTasks = run_tasks_here) -> None:
         """Have the levels made that no chunk could make alone, and join all tiles to one file; see `Writer`."""
         for _ in encoded:
             pass
@@ -75,21 +84,21 @@ class TiffWriter:
             run(partial(self.make_levels, stage=stage), self.pyramid.corners(stage))
         assemble(self.output, self.pixels, self.pyramid, self.tile, self.layout, self._piece_path)
 
-    def make_levels(self, corner: Size, stage: Stage) -> Stored:
+    def make_levels(self, corner: Size, stage: Stage) -> FileSums:
         """Read one block of a stage's first level and write what comes of it."""
         return self._write_coarser(stage, corner, self._read(stage.first, corner, stage.block))
 
-    def _write_coarser(self, stage: Stage, corner: Size, planes: NDArray[Any]) -> Stored:
-        stored: Stored = ()
+    def _write_coarser(self, stage: Stage, corner: Size, planes: NDArray[Any]) -> FileSums:
+        stored: FileSums = ()
         for level in range(stage.first + 1, stage.last + 1):
             planes, corner = self.pixels.halve(planes), (corner[0] // 2, corner[1] // 2)
             stored += self._write(level, corner, planes)
         return stored
 
     def _piece_path(self, level: int, corner: Size) -> Path:
-        return scratch_beside(self.output.path) / f"{level}-{corner[0]}-{corner[1]}"
+        return parts_folder(self.output.path) / f"{level}-{corner[0]}-{corner[1]}"
 
-    def _write(self, level: int, corner: Size, planes: NDArray[Any]) -> Stored:
+    def _write(self, level: int, corner: Size, planes: NDArray[Any]) -> FileSums:
         piece = self.pyramid.levels[level].piece
         if corner[0] % piece[0] or corner[1] % piece[1]:
             raise RuntimeError(f"internal error: a chunk at {corner} of level {level} is no whole piece of {piece}")

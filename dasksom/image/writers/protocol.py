@@ -1,55 +1,59 @@
-"""What a source of pixels and a writer of results must be able to do; each file format implements one or both."""
+"""The protocol of image writers, and the record of what is to be written."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.sources.picture import Picture
 from dasksom.image.sources.protocol import Tag
 from dasksom.image.writers.options import DEFAULTS, Options
-from dasksom.storage.checksum_manifests import Stored
-from dasksom.storage.publish.object_store_run import Unfinished
+from dasksom.storage.checksum_manifests import FileSums, Manifest
+from dasksom.storage.local_paths import local_path
+from dasksom.storage.publish.object_store_run import StoreRun
 
-Target = str | Unfinished
-"""Where a Zarr is written: a temporary local path, or a place on an object store."""
+Target = str | StoreRun
+"""Where a Zarr is written: a temporary local path, or a run on an object store."""
 
 JSON = Any
 """What ``json.dumps`` accepts."""
 
+Corner = tuple[int, int]
+"""y and x of the first pixel of a chunk or block."""
 
-Run = Callable[[Callable[[tuple[int, int]], Stored], Sequence[tuple[int, int]]], None]
-"""Calls a function with each of some places, on the cluster or here, in any order; notes the sums of the files that it
-wrote, and returns when all are done."""
+RunTasks = Callable[[Callable[[Corner], FileSums], Sequence[Corner]], None]
+"""Calls a function with each of some corners, on the cluster or here, in any order; records the checksums of the files
+that it wrote, and returns when all calls are done."""
+
+EncodedChunk = tuple[Corner, tuple[int, int], Any]
+"""Corner (y, x), (height, width) and what `Writer.encode` returned for one chunk."""
 
 
-def run_here(function: Callable[[tuple[int, int]], Stored], places: Sequence[tuple[int, int]]) -> None:
-    """Call a function with each of some places, in this process."""
-    for place in places:
-        function(place)
-
-
-Encoded = Iterable[tuple[tuple[int, int], tuple[int, int], Any]]
-"""(corner (y, x), (height, width), payload) of every chunk, in row-major order."""
+def run_tasks_here(function: Callable[[Corner], FileSums], corners: Sequence[Corner]) -> None:
+    """Call a function with each of some corners, in this process."""
+    for corner in corners:
+        function(corner)
 
 
 class Writer(Protocol):
-    """Turns the labels of chunks into a file: `encode` runs on workers, `collect` on the driver."""
+    """Turns the labels of chunks into a file: `encode` runs on workers, all else on the driver. Picklable."""
 
     @property
     def chunk_alignment(self) -> int:
-        """Rows and columns of the image's chunks must be multiples of it, the end of the image aside."""
+        """Rows and columns of the image's chunks must be multiples of it, except at the image's end."""
 
     @property
     def keeps_chunks(self) -> bool:
-        """Whether a chunk that was encoded is on the disk, or the store, and outlives this process."""
+        """Whether an encoded chunk is stored when `encode` returns, and outlives this process."""
 
-    def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: tuple[int, int]) -> Any:
-        """Work on one image chunk, on a worker; doing it twice does no harm.
+    def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: Corner) -> Any:
+        """Encode one chunk, on a worker; idempotent.
 
         Parameters
         ----------
@@ -58,57 +62,91 @@ class Writer(Protocol):
 
         Returns
         -------
-        What `collect` needs of this chunk, small and picklable; names and sums of the files that were written
-        (`Stored`) where chunks are kept.
+        What `collect` needs of this chunk, small and picklable; where chunks are kept, names and checksums of the
+        files that were written (`FileSums`).
         """
 
-    def are_whole(self, stored: Stored) -> bool:
-        """Tell whether files that `encode` wrote are there as it wrote them: called on a worker."""
+    def are_whole(self, stored: FileSums) -> bool:
+        """Return, on a worker, whether files that `encode` wrote still match their checksums."""
 
-    def collect(self, encoded: Encoded, run: Run = run_here) -> None:
-        """Take what every chunk's `encode` returned, lazily and in row-major order, and finish the file.
+    def collect(self, encoded: Iterable[EncodedChunk], run: RunTasks = run_tasks_here) -> None:
+        """Take what `encode` returned for every chunk, lazily and in row-major order, and complete the file.
 
-        What is then left to do for many parts of the image is given to `run`.
+        Chunks that are kept, and were written by an earlier process, are left out. Work that is left for many regions
+        of the image is given to `run`.
         """
+
+    def annotate(self, more: Mapping[str, JSON]) -> None:
+        """Add to the metadata of a completed output, where its format allows."""
+        return
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Write the checksums of all files into a completed output; single files hold their own already.
+
+        Parameters
+        ----------
+        manifest : checksums of its chunks
+        """
+        return
 
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """What is to be written, whatever the format."""
+    """Everything about an image to write, whatever the format."""
 
-    path: str
-    """Where: the temporary path that `publish` gave; or what to call a place on an object store."""
+    place: str | os.PathLike[str] | StoreRun
+    """Where: the temporary path that `publish` returned, or a run on an object store."""
     height: int
     """Pixels."""
     width: int
     """Pixels."""
     chunks: tuple[int, int]
-    """Rows and columns of the image's chunks, as they will come to `Writer.encode`."""
+    """Rows and columns of the image's chunks, as `Writer.encode` gets them."""
     palette: NDArray[Any]
     """(units, bands) in the image's dtype."""
     metadata: Mapping[str, JSON]
-    """Written into the file where the format has a place for it."""
-    with_image: bool
-    """Write the rebuilt image, where the format can also do without."""
-    nodata: bool
-    """Some labels may be `units` or more: pixels without data."""
+    """Written into the file where its format has a place for it."""
+    with_image: bool = True
+    """Write the rebuilt image too, where the format can do without it (Zarr)."""
+    nodata: bool = False
+    """Some labels may be `units` or more, for pixels without data: label 0 in the file, NaN or 0 in the image."""
     options: Options = DEFAULTS
     """How it is stored."""
     geo_tags: tuple[Tag, ...] = ()
-    """GeoTIFF tags that place the image on earth."""
+    """GeoTIFF tags that georeference the image."""
     pixel_size: tuple[float, float] | None = None
     """Height and width of a pixel, in `unit`."""
     unit: str | None = None
     nodata_value: float | None = None
-    """What stands for "no data" in the file that was read."""
+    """The no-data value of the file that was read."""
 
-    unfinished: Unfinished | None = None
-    """The place on an object store, where that is where a Zarr is written."""
+    def __post_init__(self) -> None:
+        if self.palette.ndim != 2 or 0 in self.palette.shape:
+            raise InputError(f"a palette must be (units, bands), both at least 1, not of shape {self.palette.shape}")
+        native = np.ascontiguousarray(self.palette, self.palette.dtype.newbyteorder("="))
+        chunks = min(self.chunks[0], self.height), min(self.chunks[1], self.width)
+        for name, value in (("palette", native), ("chunks", chunks)):
+            object.__setattr__(self, name, value)
+
+    def placed_as(self, picture: Picture) -> Output:
+        """Return this output with the georeference, pixel size and no-data value of the image that was read."""
+        return replace(
+            self,
+            geo_tags=picture.geo_tags,
+            pixel_size=picture.pixel_size,
+            unit=picture.unit,
+            nodata_value=picture.nodata,
+        )
+
+    @property
+    def path(self) -> str:
+        """Absolute path, or the URL on an object store without secrets."""
+        return self.place.final.name if isinstance(self.place, StoreRun) else str(local_path(self.place).absolute())
 
     @property
     def target(self) -> Target:
         """Where a Zarr is written."""
-        return self.unfinished or self.path
+        return self.place if isinstance(self.place, StoreRun) else self.path
 
     @property
     def units(self) -> int:

@@ -17,7 +17,7 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Level:
+class LevelPlan:
     """One level."""
 
     size: Size
@@ -41,10 +41,10 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Pyramid:
+class PyramidPlan:
     """All levels, finest first; the first stage starts from the image's chunks and writes level 0 too."""
 
-    levels: tuple[Level, ...]
+    levels: tuple[LevelPlan, ...]
     stages: tuple[Stage, ...]
 
     def corners(self, stage: Stage) -> list[Size]:
@@ -59,7 +59,7 @@ class Pyramid:
             yield corner, (min(piece[0], size[0] - corner[0]), min(piece[1], size[1] - corner[1]))
 
 
-def plan_pyramid(size: Size, chunks: Size, tile: int, *, least: int, levels: int | None = None) -> Pyramid:
+def plan_pyramid(size: Size, chunks: Size, tile: int, *, least: int, levels: int | None = None) -> PyramidPlan:
     """Plan the levels of an image down to one that fits a tile.
 
     Parameters
@@ -95,7 +95,7 @@ def plan_pyramid(size: Size, chunks: Size, tile: int, *, least: int, levels: int
             made.append(found)
         stages.append(Stage(first, len(made) - 1, block))
         if max(made[-1].size) <= tile or len(made) == levels:
-            return Pyramid(tuple(made), tuple(stages))
+            return PyramidPlan(tuple(made), tuple(stages))
         block = side, side
 
 
@@ -106,12 +106,12 @@ def _side(chunks: Size, side: int) -> int:
     return side
 
 
-def _level(size: Size, base: Size, block: Size, tiles: tuple[int, ...], steps: int = 0) -> Level | None:
+def _level(size: Size, base: Size, block: Size, tiles: tuple[int, ...], steps: int = 0) -> LevelPlan | None:
     """Return a level that is made from blocks of a level of size `base`; None where no piece of a block is whole."""
     down, across = (_stored(size[axis], base[axis], block[axis], tiles, steps) for axis in (0, 1))
     if down is None or across is None:
         return None
-    return Level(size, (down[0], across[0]), (down[1], across[1]))
+    return LevelPlan(size, (down[0], across[0]), (down[1], across[1]))
 
 
 def _stored(length: int, base: int, block: int, tiles: tuple[int, ...], steps: int) -> tuple[int, int] | None:

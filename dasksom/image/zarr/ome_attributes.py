@@ -8,7 +8,7 @@ import numpy as np
 
 from dasksom.image.writers.palettes import display_colors
 from dasksom.image.writers.protocol import Output
-from dasksom.image.writers.pyramid import Pyramid
+from dasksom.image.writers.pyramid import PyramidPlan
 
 _RGB = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
 
@@ -18,7 +18,7 @@ def _versioned(version: str, content: dict[str, Any]) -> dict[str, Any]:
     return {"ome": {"version": version, **content}} if version != "0.4" else content
 
 
-def image_attributes(output: Output, pyramid: Pyramid) -> dict[str, Any]:
+def image_attributes(output: Output, pyramid: PyramidPlan) -> dict[str, Any]:
     """Return the attributes of the image's group."""
     version = output.options.ome_version
     content = {"multiscales": [_multiscale(output, pyramid, "image", ("c", "y", "x"), "mean")]}
@@ -37,7 +37,7 @@ def labels_attributes(version: str) -> dict[str, Any]:
     return _versioned(version, {"labels": ["som"]})
 
 
-def label_attributes(output: Output, pyramid: Pyramid) -> dict[str, Any]:
+def label_attributes(output: Output, pyramid: PyramidPlan) -> dict[str, Any]:
     """Return the attributes of the labels: label k + 1 has the color of row k of the palette, 0 is no data."""
     version = output.options.ome_version
     shown = display_colors(output.palette).tolist()
@@ -53,7 +53,9 @@ def label_attributes(output: Output, pyramid: Pyramid) -> dict[str, Any]:
     }
 
 
-def _multiscale(output: Output, pyramid: Pyramid, name: str, axes: tuple[str, ...], reduction: str) -> dict[str, Any]:
+def _multiscale(
+    output: Output, pyramid: PyramidPlan, name: str, axes: tuple[str, ...], reduction: str
+) -> dict[str, Any]:
     height, width = output.pixel_size or (1.0, 1.0)
     datasets = []
     for number in range(len(pyramid.levels)):

@@ -13,7 +13,7 @@ _OLD_AXES = ("t", "c", "z", "y", "x")
 
 
 @dataclass(frozen=True)
-class Pyramid:
+class Multiscale:
     """One image of an OME-Zarr group, from full resolution down."""
 
     levels: tuple[str, ...]
@@ -42,7 +42,7 @@ def ome_attributes(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     return inner if isinstance(inner, Mapping) else attributes
 
 
-def pyramid_of(named: str, attributes: Mapping[str, Any]) -> Pyramid | None:
+def pyramid_of(named: str, attributes: Mapping[str, Any]) -> Multiscale | None:
     """Read the image that a group's attributes describe; None where they describe none.
 
     Raises
@@ -62,7 +62,7 @@ def pyramid_of(named: str, attributes: Mapping[str, Any]) -> Pyramid | None:
             own = _scale(level.get("coordinateTransformations"), len(axes))
             both = own and tuple(a * b for a, b in zip(own, whole or (1.0,) * len(axes), strict=True))
             scales.append(both)
-        found = Pyramid(
+        found = Multiscale(
             levels=tuple(str(level["path"]) for level in image["datasets"]),
             axes=tuple(name for name, _ in axes),
             scales=tuple(scales),

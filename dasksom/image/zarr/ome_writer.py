@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -17,35 +17,34 @@ from dasksom.image.writers.codecs import ZARR_2, ZARR_3, codec_named
 from dasksom.image.writers.options import OME_CHUNK
 from dasksom.image.writers.planes import halve_mean, halve_nearest, look_up
 from dasksom.image.writers.protocol import (
-    Encoded,
+    EncodedChunk,
     Output,
-    Run,
+    RunTasks,
     Target,
     check_aligned,
     check_labels,
     label_table,
     pixel_bytes,
-    run_here,
+    run_tasks_here,
     with_nodata_row,
 )
-from dasksom.image.writers.pyramid import Pyramid, Size, Stage, plan_pyramid
+from dasksom.image.writers.pyramid import PyramidPlan, Size, Stage, plan_pyramid
 from dasksom.image.zarr.ome_attributes import image_attributes, label_attributes, labels_attributes
-from dasksom.image.zarr.target import PALETTE, are_whole, put_all, version_of, writable
+from dasksom.image.zarr.target import PALETTE_ARRAY, TargetWriter, put_all, version_of, writable
 from dasksom.image.zarr.writer import EVERY_CHUNK, array_to_write
-from dasksom.storage.checksum_manifests import Stored, written_chunks
+from dasksom.storage.checksum_manifests import FileSums, written_chunks
 
 LABELS = "labels/som"
 
 
 @dataclass(frozen=True)
-class OmeWriter:
+class OmeWriter(TargetWriter):
     """Writes each chunk's labels and colors, and their coarser levels, on the worker that made them.
 
     Every call writes whole chunks or shards and no other call touches them, so calls need no locks and may be repeated.
     """
 
-    target: Target
-    pyramid: Pyramid
+    pyramid: PyramidPlan
     units: int
     nodata: bool
     alignment: int
@@ -55,12 +54,7 @@ class OmeWriter:
         """One shard, or one chunk."""
         return self.alignment
 
-    @property
-    def keeps_chunks(self) -> bool:
-        """Every chunk is on the disk when its task ends."""
-        return True
-
-    def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: Size) -> Stored:
+    def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: Size) -> FileSums:
         """Write one chunk and what comes of it in coarser levels; see `Writer`."""
         check_labels(labels, self.units, self.nodata)
         target = self._target()
@@ -68,18 +62,14 @@ class OmeWriter:
         stored = self._write(target, 0, corner, numbers, colors)
         return stored + self._write_coarser(target, self.pyramid.stages[0], corner, numbers, colors)
 
-    def are_whole(self, stored: Stored) -> bool:
-        """Tell whether files are as they were written; see `Writer`."""
-        return are_whole(self.target, stored)
-
-    def collect(self, encoded: Encoded, run: Run = run_here) -> None:
+    def collect(self, encoded: Iterable[EncodedChunk], run: RunTasks = run_tasks_here) -> None:
         """Wait for every chunk, then have the coarser levels made that no chunk could make alone."""
         for _ in encoded:
             pass
         for stage in self.pyramid.stages[1:]:
             run(partial(self.make_levels, stage=stage), self.pyramid.corners(stage))
 
-    def make_levels(self, corner: Size, stage: Stage) -> Stored:
+    def make_levels(self, corner: Size, stage: Stage) -> FileSums:
         """Read one block of a stage's first level and write what comes of it."""
         target = self._target()
         rows, columns = (slice(start, start + size) for start, size in zip(corner, stage.block, strict=True))
@@ -89,8 +79,8 @@ class OmeWriter:
 
     def _write_coarser(
         self, target: _Target, stage: Stage, corner: Size, numbers: NDArray[Any], colors: NDArray[Any]
-    ) -> Stored:
-        stored: Stored = ()
+    ) -> FileSums:
+        stored: FileSums = ()
         for level in range(stage.first + 1, stage.last + 1):
             present = _present(numbers, colors) if self.nodata else None
             colors = halve_mean(colors, present, fill=target.colors[-1, 0])
@@ -99,7 +89,9 @@ class OmeWriter:
             stored += self._write(target, level, corner, numbers, colors)
         return stored
 
-    def _write(self, target: _Target, level: int, corner: Size, numbers: NDArray[Any], colors: NDArray[Any]) -> Stored:
+    def _write(
+        self, target: _Target, level: int, corner: Size, numbers: NDArray[Any], colors: NDArray[Any]
+    ) -> FileSums:
         planned = self.pyramid.levels[level]
         for start, size, piece, end in zip(corner, numbers.shape, planned.piece, planned.size, strict=True):
             # zarr would read, change and write back what is not written as a whole: two tasks that do so at once lose
@@ -145,13 +137,13 @@ class _Target:
 def _target(place: Target, levels: int, version: Hashable) -> _Target:
     group = zarr.open_group(writable(place), mode="r+")
     # the palette is read back from the output: it can be megabytes, and would else travel with every task
-    palette = np.asarray(array_to_write(group, PALETTE)[...])
+    palette = np.asarray(array_to_write(group, PALETTE_ARRAY)[...])
     labels = [array_to_write(group, f"{LABELS}/{level}") for level in range(levels)]
     image = [array_to_write(group, str(level)) for level in range(levels)]
     return _Target(labels, image, label_table(len(palette)), with_nodata_row(palette))
 
 
-def check_ome(output: Output) -> None:
+def check_ome_zarr(output: Output) -> None:
     """Refuse options that do not fit together; OME-Zarr holds every image."""
     old = output.options.ome_version == "0.4"
     if old and output.options.shard:
@@ -161,14 +153,14 @@ def check_ome(output: Output) -> None:
     codec_named(output.options.codec, ZARR_2 if old else ZARR_3)
 
 
-def create_ome(output: Output) -> OmeWriter:
+def create_ome_zarr(output: Output) -> OmeWriter:
     """Create the groups, empty arrays, metadata and the palette; chunks that are there already stay.
 
     Arrays `0`, `1`, ... (c, y, x) in the image's dtype, each level the mean of the one before; `labels/som/0`, ... (y,
     x), the smallest unsigned dtype that holds `units`: row of the palette + 1, 0 where there is no data, each level
     every second row and column of the one before; `palette` (units, bands).
     """
-    check_ome(output)
+    check_ome_zarr(output)
     options = output.options
     chunk = options.chunk_side(OME_CHUNK, pixel_bytes(output))
     alignment = options.shard or chunk
@@ -186,7 +178,7 @@ def create_ome(output: Output) -> OmeWriter:
     return OmeWriter(output.target, pyramid, output.units, output.nodata, alignment)
 
 
-def _create_arrays(output: Output, pyramid: Pyramid, store: MemoryStore) -> None:
+def _create_arrays(output: Output, pyramid: PyramidPlan, store: MemoryStore) -> None:
     version = output.options.ome_version
     root = zarr.create_group(
         store,
@@ -202,12 +194,12 @@ def _create_arrays(output: Output, pyramid: Pyramid, store: MemoryStore) -> None
     names: dict[str, Any] = {} if version == "0.4" else {"dimension_names": ("units", "bands")}
     about: dict[str, Any] = {"dasksom": {"meaning": "row k is the color of label k + 1"}}
     root.create_array(
-        PALETTE, data=output.palette, chunks=output.palette.shape, attributes=about, config=EVERY_CHUNK, **names
+        PALETTE_ARRAY, data=output.palette, chunks=output.palette.shape, attributes=about, config=EVERY_CHUNK, **names
     )
 
 
 def _create_level(
-    group: zarr.Group, number: int, output: Output, pyramid: Pyramid, bands: int | None, dtype: np.dtype[Any]
+    group: zarr.Group, number: int, output: Output, pyramid: PyramidPlan, bands: int | None, dtype: np.dtype[Any]
 ) -> None:
     level, options = pyramid.levels[number], output.options
     chunks = tuple(min(side, length) for side, length in zip(level.chunk, level.size, strict=True))

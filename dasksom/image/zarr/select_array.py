@@ -9,11 +9,11 @@ import zarr
 from dasksom.errors import InputError
 from dasksom.image.sources.selection import Selection
 from dasksom.image.zarr.guarded_store import attributes_of, open_node
-from dasksom.image.zarr.ome_metadata import Pyramid, ome_attributes, pyramid_of
+from dasksom.image.zarr.ome_metadata import Multiscale, ome_attributes, pyramid_of
 from dasksom.storage.locations import Location
 
 
-def choose_array(location: Location, selection: Selection) -> tuple[str, Pyramid | None, int]:
+def choose_array(location: Location, selection: Selection) -> tuple[str, Multiscale | None, int]:
     """Return the component that is the image ("" where the path itself is an array), its pyramid, and the level."""
     node, base = open_node(location, ""), ""
     if selection.component is not None:

@@ -23,10 +23,11 @@ from dasksom.image.sources.picture import Found
 from dasksom.image.sources.protocol import Region, cuts, shown_region
 from dasksom.image.sources.selection import Selection, View, plan_view
 from dasksom.image.zarr.guarded_store import MissingChunkError, WholeStore, attributes_of, open_array, store_of
-from dasksom.image.zarr.ome_metadata import Pyramid
+from dasksom.image.zarr.ome_metadata import Multiscale
 from dasksom.image.zarr.select_array import choose_array
-from dasksom.storage.locations import Location, Member, Stamp
-from dasksom.storage.retries import GaveUpError, patiently
+from dasksom.storage.local_paths import Stamp
+from dasksom.storage.locations import Location, Member
+from dasksom.storage.retries import RetriesExhaustedError, retry
 from dasksom.storage.zarr_nodes import ALL_METADATA, ZARR_METADATA, is_zarr, metadata_stamp
 
 _MOST_CHUNKS_LOOKED_FOR = 200_000
@@ -79,13 +80,17 @@ class ZarrSource:
     def __getitem__(self, region: Region) -> NDArray[Any]:
         """Read a region; see `Source`."""
         try:
-            found = patiently(lambda: self._read(region))
+            found = retry(lambda: self._read(region))
         except (InputError, MemoryError):
             raise
         except Exception as error:  # zarr, numcodecs and the file system each raise their own
-            found_at = None if isinstance(error, GaveUpError) else self._first_unread(region)
+            found_at = None if isinstance(error, RetriesExhaustedError) else self._first_unread(region)
             where, cause = found_at or (shown_region(region), error)
-            damaged = "" if isinstance(cause, (MissingChunkError, GaveUpError)) else "; the store is damaged or gone"
+            damaged = (
+                ""
+                if isinstance(cause, (MissingChunkError, RetriesExhaustedError))
+                else "; the store is damaged or gone"
+            )
             raise self.location.below(self.component).refusal(
                 f"{where} cannot be read: {cause}{damaged}"
             ) from self.location.cause(error)
@@ -235,7 +240,7 @@ def _array(location: Location, component: str, stamp: Stamp, fill_missing: bool)
     return zarr.open_array(store if fill_missing else WholeStore(store), path=component, mode="r")
 
 
-def _axes(named: str, array: zarr.Array[Any], pyramid: Pyramid | None, selection: Selection) -> tuple[str, ...]:
+def _axes(named: str, array: zarr.Array[Any], pyramid: Multiscale | None, selection: Selection) -> tuple[str, ...]:
     """Return the names of an array's axes, from where they are told: OME, Zarr 3, xarray; or else a guess."""
     if pyramid is not None:
         if len(pyramid.axes) != array.ndim:
@@ -260,7 +265,7 @@ def _nodata(attributes: Mapping[str, Any]) -> float | None:
 
 
 def _about(
-    location: Location, array: zarr.Array[Any], axes: tuple[str, ...], pyramid: Pyramid | None, level: int
+    location: Location, array: zarr.Array[Any], axes: tuple[str, ...], pyramid: Multiscale | None, level: int
 ) -> dict[str, str]:
     kind = f"Zarr {array.metadata.zarr_format}" if pyramid is None else f"OME-Zarr {pyramid.version}"
     told = {"format": kind}

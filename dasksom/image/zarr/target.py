@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import zarr
 from zarr.storage import LocalStore
 
-from dasksom.image.writers.protocol import Target
-from dasksom.storage.checksum_manifests import MANIFEST, Stored, SummingStore, Sums, files_are_whole
+from dasksom.image.writers.protocol import JSON, Target, Writer
+from dasksom.storage.checksum_manifests import MANIFEST, FileSums, Manifest, SummingStore, files_are_whole
 from dasksom.storage.locations import Location, file_system
 from dasksom.storage.publish.object_store_checks import unwritable
-from dasksom.storage.publish.object_store_run import Unfinished
+from dasksom.storage.publish.object_store_run import StoreRun
 from dasksom.storage.zarr_nodes import ALL_METADATA, metadata_stamp
 
-PALETTE = "palette"
+PALETTE_ARRAY = "palette"
 """Name of the array of a Zarr output that holds the map's colors."""
 
 
@@ -26,22 +28,9 @@ def writable(target: Target) -> Any:
     return SummingStore(LocalStore(target) if isinstance(target, str) else target.store())
 
 
-def are_whole(target: Target, stored: Stored) -> bool:
-    """Tell whether files of a Zarr are there as they were written."""
-    if isinstance(target, str):
-        return files_are_whole(Path(target), stored)
-    system, path = file_system(target.location)
-    try:
-        return all(hashlib.sha256(system.cat_file(f"{path}/{key}")).hexdigest() == digest for key, digest in stored)
-    except FileNotFoundError:
-        return False
-    except Exception as error:
-        raise unwritable(target.location, error) from None
-
-
 def put_all(target: Target, contents: Mapping[str, bytes]) -> None:
     """Write small files of a Zarr by their keys, each in one step."""
-    if isinstance(target, Unfinished):
+    if isinstance(target, StoreRun):
         target.put(contents)
         return
     for key, content in contents.items():
@@ -57,31 +46,52 @@ def version_of(target: Target) -> Hashable:
     return metadata_stamp(Location(target)) if isinstance(target, str) else target.token
 
 
-def write_manifest(place: Path | Unfinished, sums: Sums) -> None:
-    """Write the sums of all files of a Zarr into it; files of other formats hold theirs already.
+@dataclass(frozen=True)
+class TargetWriter(Writer):
+    """Base of the writers of Zarrs, whose chunks are stored by the tasks that make them."""
 
-    Parameters
-    ----------
-    place : the output, all of it written
-    sums : those of its chunks
-    """
-    if isinstance(place, Path) and not place.is_dir():
-        return
-    target = str(place) if isinstance(place, Path) else place
-    for key, content in sorted(_small_files(target).items()):
-        sums.add(((key, hashlib.sha256(content).hexdigest()),))
-    put_all(target, {MANIFEST: sums.content()})
+    target: Target
+
+    @property
+    def keeps_chunks(self) -> bool:
+        """Every chunk is stored when its task ends."""
+        return True
+
+    def are_whole(self, stored: FileSums) -> bool:
+        """Return whether files match their checksums; see `Writer`."""
+        if isinstance(self.target, str):
+            return files_are_whole(Path(self.target), stored)
+        system, path = file_system(self.target.final)
+        try:
+            return all(hashlib.sha256(system.cat_file(f"{path}/{key}")).hexdigest() == digest for key, digest in stored)
+        except FileNotFoundError:
+            return False
+        except Exception as error:
+            raise unwritable(self.target.final, error) from None
+
+    def annotate(self, more: Mapping[str, JSON]) -> None:
+        """Add to the metadata in the attributes of the root group; see `Writer`."""
+        store = self.target if isinstance(self.target, str) else self.target.store()
+        group = zarr.open_group(store, mode="r+")
+        own: dict[str, Any] = dict(group.attrs["dasksom"])  # type: ignore[arg-type]
+        group.attrs["dasksom"] = {**own, "metadata": {**own["metadata"], **more}}
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Write the checksums of all files into the Zarr; see `Writer`."""
+        for key, content in sorted(_small_files(self.target).items()):
+            manifest.add(((key, hashlib.sha256(content).hexdigest()),))
+        put_all(self.target, {MANIFEST: manifest.content()})
 
 
 def _small_files(target: Target) -> dict[str, bytes]:
     """Return what writers wrote at once, by key: all metadata, and the palette."""
-    if isinstance(target, Unfinished):
-        system, path = file_system(target.location)
-        palette = system.find(f"{path}/{PALETTE}")
+    if isinstance(target, StoreRun):
+        system, path = file_system(target.final)
+        palette = system.find(f"{path}/{PALETTE_ARRAY}")
         found = {name.removeprefix(f"{path}/"): system.cat_file(name) for name in palette}
         found.pop(MANIFEST, None)
         return {**found, **target.metadata()}
     root = Path(target)
-    palette = (path for path in (root / PALETTE).rglob("*") if path.is_file() and path != root / MANIFEST)
+    palette = (path for path in (root / PALETTE_ARRAY).rglob("*") if path.is_file() and path != root / MANIFEST)
     metadata = (path for name in ALL_METADATA for path in root.rglob(name))
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in (*palette, *metadata)}

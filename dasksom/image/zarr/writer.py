@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
@@ -15,17 +15,17 @@ from zarr.storage import MemoryStore
 
 from dasksom.image.writers.codecs import ZARR_3, codec_named
 from dasksom.image.writers.protocol import (
-    Encoded,
+    EncodedChunk,
     Output,
-    Run,
+    RunTasks,
     Target,
     check_aligned,
     check_labels,
-    run_here,
+    run_tasks_here,
     with_nodata_row,
 )
-from dasksom.image.zarr.target import PALETTE, are_whole, put_all, version_of, writable
-from dasksom.storage.checksum_manifests import Stored, written_chunks
+from dasksom.image.zarr.target import PALETTE_ARRAY, TargetWriter, put_all, version_of, writable
+from dasksom.storage.checksum_manifests import FileSums, written_chunks
 
 FORMAT_VERSION = 1
 """Of the groups that this module writes; raised when older readers would misread them."""
@@ -39,13 +39,12 @@ _SMALLEST_STORED = 256
 
 
 @dataclass(frozen=True)
-class ZarrWriter:
+class ZarrWriter(TargetWriter):
     """Writes each chunk's labels and rebuilt pixels on the worker that made them; the driver gathers nothing.
 
     Every call writes whole storage chunks and no other call touches them, so calls need no locks and may be repeated.
     """
 
-    target: Target
     height: int
     width: int
     stored: tuple[int, int]
@@ -58,12 +57,7 @@ class ZarrWriter:
         """Any image chunk will do: storage chunks were chosen to divide it."""
         return 1
 
-    @property
-    def keeps_chunks(self) -> bool:
-        """Every chunk is on the disk when its task ends."""
-        return True
-
-    def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: tuple[int, int]) -> Stored:
+    def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: tuple[int, int]) -> FileSums:
         """Write one chunk; see `Writer`."""
         check_labels(labels, self.units, self.nodata)
         self._check_whole(labels.shape, corner)
@@ -80,11 +74,7 @@ class ZarrWriter:
         target.image[rows, columns] = np.take(target.colors, labels, axis=0, mode="clip")
         return stored + written_chunks(target.image, (rows, columns, slice(0, target.colors.shape[1])))
 
-    def are_whole(self, stored: Stored) -> bool:
-        """Tell whether files are as they were written; see `Writer`."""
-        return are_whole(self.target, stored)
-
-    def collect(self, encoded: Encoded, run: Run = run_here) -> None:
+    def collect(self, encoded: Iterable[EncodedChunk], run: RunTasks = run_tasks_here) -> None:
         """Wait for every chunk; each has written itself."""
         for _ in encoded:
             pass
@@ -119,7 +109,7 @@ class _Target:
 def _target(place: Target, with_image: bool, version: Hashable) -> _Target:
     # the palette is read back from the output: it can be megabytes, and would else travel with every task
     group = zarr.open_group(writable(place), mode="r+")
-    labels, palette = array_to_write(group, "labels"), np.asarray(array_to_write(group, PALETTE)[...])
+    labels, palette = array_to_write(group, "labels"), np.asarray(array_to_write(group, PALETTE_ARRAY)[...])
     numbers = np.append(np.arange(1, len(palette) + 1), 0).astype(labels.dtype)
     return _Target(labels, array_to_write(group, "image") if with_image else None, numbers, with_nodata_row(palette))
 
@@ -177,7 +167,7 @@ def _create_arrays(output: Output, size: tuple[int, int], stored: tuple[int, int
             **fast,
         )
     palette = group.create_array(
-        PALETTE,
+        PALETTE_ARRAY,
         shape=output.palette.shape,
         chunks=output.palette.shape,
         dtype=output.palette.dtype,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dasksom.errors import InputError
-from dasksom.storage.local_paths import listed, local_path, scratch_beside
+from dasksom.storage.local_paths import listed, local_path, parts_folder
 from dasksom.storage.locations import is_remote
 from dasksom.storage.zarr_nodes import is_zarr
 
@@ -89,7 +89,7 @@ def publish(final_path: str | os.PathLike[str], *, overwrite: bool = False) -> I
         remove(temporary)
         raise
     finally:
-        remove(scratch_beside(temporary))
+        remove(parts_folder(temporary))
 
 
 def _rename(temporary: Path, final: Path, overwrite: bool) -> None:

@@ -10,7 +10,6 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -19,9 +18,9 @@ from dasksom.errors import InputError
 from dasksom.storage.local_paths import listed, local_path
 from dasksom.storage.locations import Location, is_remote, locate, shown
 from dasksom.storage.publish.object_store_checks import check_free, check_writable
-from dasksom.storage.publish.object_store_run import BEAT_SECONDS, Unfinished, unfinished_at
+from dasksom.storage.publish.object_store_run import BEAT_SECONDS, StoreRun, unfinished_at
 from dasksom.storage.publish.run_folder import RunFolder, run_folder
-from dasksom.storage.records import RecordObjects, is_worth_keeping, tell_how_to_go_on, told_of
+from dasksom.storage.records import is_worth_keeping, tell_how_to_go_on, told_of
 
 WRITABLE = ("s3", "gs", "abfs")
 """Schemes of stores that are written to."""
@@ -97,10 +96,10 @@ def run_on_store(location: Location, *, overwrite: bool, resume: bool) -> Iterat
     if not resume:
         check_free(location, overwrite)
     check_writable(location)
-    unfinished = found if resume and found is not None else Unfinished(location, secrets.token_hex(8), overwrite)
+    unfinished = found if resume and found is not None else StoreRun(location, secrets.token_hex(8), overwrite)
     with _beating(unfinished):
         try:
-            yield StoreRun(unfinished)
+            yield unfinished
             unfinished.finish()
         except BaseException as error:
             if is_worth_keeping(unfinished.records):
@@ -108,27 +107,6 @@ def run_on_store(location: Location, *, overwrite: bool, resume: bool) -> Iterat
             else:
                 unfinished.sweep()
             raise
-
-
-@dataclass(frozen=True)
-class StoreRun:
-    """A run on an object store."""
-
-    place: Unfinished
-
-    @property
-    def final(self) -> Location:
-        """Where the output will lie."""
-        return self.place.location
-
-    @property
-    def records(self) -> RecordObjects:
-        """What the run goes on from."""
-        return self.place.records
-
-    def clear_place(self) -> None:
-        """Delete an older output, and what was written of the new one."""
-        self.place.clear_place()
 
 
 def unfinished_run(output: str, storage: Mapping[str, Any], suffixes: tuple[str, ...]) -> RunFolder | StoreRun:
@@ -144,7 +122,7 @@ def unfinished_run(output: str, storage: Mapping[str, Any], suffixes: tuple[str,
         unfinished = unfinished_at(location, overwrite=False)
         if unfinished is None:
             raise location.refusal("no run was begun there, or its output is whole; there is nothing to go on with")
-        return StoreRun(unfinished)
+        return unfinished
     final = local_path(output).absolute()
     if not final.name.lower().endswith(suffixes):
         raise InputError(f"{final}: no output of a run has such a name; they end in {listed(suffixes)}")
@@ -156,7 +134,7 @@ def unfinished_run(output: str, storage: Mapping[str, Any], suffixes: tuple[str,
 
 
 @contextmanager
-def _beating(unfinished: Unfinished) -> Iterator[None]:
+def _beating(unfinished: StoreRun) -> Iterator[None]:
     """Show that the run goes on, for other machines cannot see its process."""
     ended = threading.Event()
 

@@ -34,10 +34,11 @@ _SWEEP_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Unfinished:
+class StoreRun:
     """An output that is being written to an object store; small and picklable, workers write through it."""
 
-    location: Location
+    final: Location
+    """Where the output will be."""
     token: str
     """Names this run's metadata, so that no other run's is taken for it."""
     overwrite: bool
@@ -45,15 +46,20 @@ class Unfinished:
     @property
     def folder(self) -> Location:
         """Where metadata lies until the output is whole."""
-        return self.location.below(UNFINISHED + self.token)
+        return self.final.below(UNFINISHED + self.token)
 
     def store(self) -> Any:
         """Return the output as a store that zarr writes to."""
         try:
-            store = FsspecStore.from_url(self.location.path, storage_options=self.location.storage_options())
+            store = FsspecStore.from_url(self.final.path, storage_options=self.final.storage_options())
         except Exception as error:
-            raise unwritable(self.location, error) from None
+            raise unwritable(self.final, error) from None
         return _HeldBack(store, self)
+
+    @property
+    def place(self) -> StoreRun:
+        """What a writer writes to."""
+        return self
 
     @property
     def records(self) -> RecordObjects:
@@ -82,21 +88,21 @@ class Unfinished:
 
     def clear_place(self) -> None:
         """Delete an older output, which cannot be opened any more then, and what was written of the new one."""
-        check_free(self.location, self.overwrite, own=self.folder)
+        check_free(self.final, self.overwrite, own=self.folder)
         _, path = file_system(self.folder)
         try:
-            delete_below(self.location, but=(f"{path}/{_RECORDS}/", f"{path}/{_OWNER}"))
+            delete_below(self.final, but=(f"{path}/{_RECORDS}/", f"{path}/{_OWNER}"))
         except Exception as error:
-            raise unwritable(self.location, error) from None
+            raise unwritable(self.final, error) from None
 
     def put(self, contents: Mapping[str, bytes]) -> None:
         """Write small objects by their keys in the output; metadata goes where it lies until the output is whole."""
-        system, path = file_system(self.location)
+        system, path = file_system(self.final)
         try:
             for key, content in contents.items():
                 system.pipe_file(f"{path}/{self.placed(key)}", content)
         except Exception as error:
-            raise unwritable(self.location, error) from None
+            raise unwritable(self.final, error) from None
 
     def placed(self, key: str) -> str:
         """Return where a key of the output lies now."""
@@ -113,7 +119,7 @@ class Unfinished:
 
     def finish(self) -> None:
         """Bring the metadata to its place, the root's last."""
-        system, final = file_system(self.location)
+        system, final = file_system(self.final)
         try:
             contents = self.metadata()
             if not any(key in ZARR_METADATA for key in contents):
@@ -122,54 +128,54 @@ class Unfinished:
                 system.pipe_file(f"{final}/{key}", content)
             system.rm(file_system(self.folder)[1], recursive=True)
         except Exception as error:
-            raise unwritable(self.location, error) from None
+            raise unwritable(self.final, error) from None
 
     def sweep(self) -> None:
         """Delete what was written, but no older output; tasks under way may still be writing for a moment."""
         deadline, seen_empty = time.monotonic() + _SWEEP_SECONDS, 0
         while time.monotonic() < deadline:
             try:
-                place = self.folder if self._has_older() else self.location
+                place = self.folder if self._has_older() else self.final
                 seen_empty = 0 if delete_below(place) else seen_empty + 1
             except Exception as error:
-                logger.warning("%s", self.location.refusal(f"cannot be deleted: {error}"))
+                logger.warning("%s", self.final.refusal(f"cannot be deleted: {error}"))
             if seen_empty == 2:
                 return
             time.sleep(0.5)
-        logger.warning("%s: what an unfinished run wrote is left there; delete it", self.location)
+        logger.warning("%s: what an unfinished run wrote is left there; delete it", self.final)
 
     def _has_older(self) -> bool:
-        system, path = file_system(self.location)
+        system, path = file_system(self.final)
         return any(system.exists(f"{path}/{name}") for name in ZARR_METADATA)
 
 
 class _HeldBack(WrapperStore[Any]):
     """A store that keeps all metadata in another folder, and whose errors tell no secrets."""
 
-    def __init__(self, store: Any, unfinished: Unfinished) -> None:
+    def __init__(self, store: Any, run: StoreRun) -> None:
         super().__init__(store)
-        self._unfinished = unfinished
+        self._run = run
 
     def _with_store(self, store: Any) -> _HeldBack:
-        return _HeldBack(store, self._unfinished)
+        return _HeldBack(store, self._run)
 
     async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
         try:
-            return await self._store.get(self._unfinished.placed(key), *args, **kwargs)
+            return await self._store.get(self._run.placed(key), *args, **kwargs)
         except Exception as error:
-            raise unwritable(self._unfinished.location, error) from None
+            raise unwritable(self._run.final, error) from None
 
     async def exists(self, key: str) -> bool:
         try:
-            return bool(await self._store.exists(self._unfinished.placed(key)))
+            return bool(await self._store.exists(self._run.placed(key)))
         except Exception as error:
-            raise unwritable(self._unfinished.location, error) from None
+            raise unwritable(self._run.final, error) from None
 
     async def set(self, key: str, value: Any) -> None:
         try:
-            await self._store.set(self._unfinished.placed(key), value)
+            await self._store.set(self._run.placed(key), value)
         except Exception as error:
-            raise unwritable(self._unfinished.location, error) from None
+            raise unwritable(self._run.final, error) from None
 
     async def set_if_not_exists(self, key: str, value: Any) -> None:
         if not await self.exists(key):
@@ -185,7 +191,7 @@ def _root_last(key: str) -> tuple[bool, bool, str]:
     return "/" not in key, key in ZARR_METADATA, key
 
 
-def unfinished_at(location: Location, overwrite: bool) -> Unfinished | None:
+def unfinished_at(location: Location, overwrite: bool) -> StoreRun | None:
     """Return the unfinished output at a location, if there is one."""
     system, path = file_system(location)
     try:
@@ -196,4 +202,4 @@ def unfinished_at(location: Location, overwrite: bool) -> Unfinished | None:
     except Exception as error:
         raise unwritable(location, error) from None
     tokens = [name.removeprefix(UNFINISHED) for name in names if name.startswith(UNFINISHED)]
-    return Unfinished(location, tokens[0], overwrite) if tokens else None
+    return StoreRun(location, tokens[0], overwrite) if tokens else None

@@ -18,7 +18,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from dasksom.errors import InputError
-from dasksom.storage.local_paths import scratch_beside
+from dasksom.storage.local_paths import parts_folder
 from dasksom.storage.publish.atomic_publish import check_replaceable, flush, remove
 from dasksom.storage.records import RecordFolder, is_worth_keeping, owner, tell_how_to_go_on, told_of
 
@@ -90,7 +90,7 @@ class RunFolder:
     def clear_place(self) -> None:
         """Delete what was written of the output."""
         remove(self.place)
-        remove(scratch_beside(self.place))
+        remove(parts_folder(self.place))
 
     def restore(self) -> None:
         """Give an older output that was about to be replaced its place back, if that is free."""

@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image, ImageOps
 
 from dasksom.errors import InputError
-from dasksom.image import Options, create_writer, open_image, open_source
+from dasksom.image import Options, Output, create_writer, open_image, open_source
 from dasksom.image.photographs import source as photographs
 
 
@@ -167,7 +167,7 @@ def test_limit__large_is_read_without_a_warning_and_too_large_refused(tmp_path, 
 def _write(path, labels, palette, chunks=(40, 64), **kwargs):
     height, width = labels.shape
     writer = create_writer(
-        path, height=height, width=width, chunks=chunks, palette=palette, metadata={"a": 1}, **kwargs
+        Output(path, height=height, width=width, chunks=chunks, palette=palette, metadata={"a": 1}, **kwargs)
     )
     writer = pickle.loads(pickle.dumps(writer))
     corners = [(y, x) for y in range(0, height, chunks[0]) for x in range(0, width, chunks[1])]
@@ -224,13 +224,15 @@ def test_writes__what_was_asked_for(tmp_path, random, pixels, units, mode):
 def test_refused__palettes_that_are_too_large(tmp_path):
     with pytest.raises(InputError, match=r"a palette holds 256 colors .* these are 300 colors of 3 bands"):
         create_writer(
-            tmp_path / "a.png",
-            height=9,
-            width=9,
-            chunks=(9, 9),
-            palette=np.zeros((300, 3), np.uint8),
-            metadata={},
-            options=Options(pixels="palette"),
+            Output(
+                tmp_path / "a.png",
+                height=9,
+                width=9,
+                chunks=(9, 9),
+                palette=np.zeros((300, 3), np.uint8),
+                metadata={},
+                options=Options(pixels="palette"),
+            )
         )
 
 
@@ -261,12 +263,14 @@ def test_writes__jpeg_close_to_the_palette(tmp_path, random, bands):
 def test_writes__refused(tmp_path, name, size, dtype, bands, message):
     with pytest.raises(InputError, match=message):
         create_writer(
-            tmp_path / name,
-            height=size[0],
-            width=size[1],
-            chunks=(10, 10),
-            palette=np.zeros((4, bands), dtype),
-            metadata={},
+            Output(
+                tmp_path / name,
+                height=size[0],
+                width=size[1],
+                chunks=(10, 10),
+                palette=np.zeros((4, bands), dtype),
+                metadata={},
+            )
         )
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from dasksom import InputError, open_image, open_picture
 from dasksom.cli.main import cli
-from dasksom.image import create_writer, open_source, publish
+from dasksom.image import Output, create_writer, open_source, publish
 from dasksom.image.tiff.segments import tiff_layout
 
 WAYS = {
@@ -162,7 +162,7 @@ def test_own_outputs__come_back(tmp_path, random):
     labels = random.integers(0, 38, (2100, 1500), np.uint8)  # 37: no data
     how = {"height": 2100, "width": 1500, "chunks": (1024, 1024), "palette": palette, "metadata": {}, "nodata": True}
     with publish(tmp_path / "a.tif") as path:
-        writer = create_writer(path, **how)
+        writer = create_writer(Output(path, **how))
         corners = [(y, x) for y in (0, 1024, 2048) for x in (0, 1024)]
         parts = [labels[y : y + 1024, x : x + 1024] for y, x in corners]
         encoded = [writer.encode(part, corner) for part, corner in zip(parts, corners, strict=True)]

@@ -10,14 +10,14 @@ from PIL import Image
 from rio_cogeo import cog_validate
 
 from dasksom.errors import InputError
-from dasksom.image import Options, Picture, check_format, create_writer, open_image, publish
+from dasksom.image import Options, Output, Picture, check_format, create_writer, open_image, publish
 from tests.image.writes import halved_colors, halved_labels, write
 
 
 def _write(path, labels, palette, chunks=(512, 1024), **kwargs):
     height, width = labels.shape
     writer = create_writer(
-        path, height=height, width=width, chunks=chunks, palette=palette, metadata={"epochs": 3}, **kwargs
+        Output(path, height=height, width=width, chunks=chunks, palette=palette, metadata={"epochs": 3}, **kwargs)
     )
     writer = pickle.loads(pickle.dumps(writer))
     corners = [(y, x) for y in range(0, height, chunks[0]) for x in range(0, width, chunks[1])]
@@ -83,10 +83,19 @@ def test_writes__pixels_without_data(tmp_path, random, units, paletted):
 def test_writes__misaligned_chunks_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"chunks of 500 rows .* multiples of 512; .*align=512"):
         create_writer(
-            tmp_path / "a.tif", height=1000, width=512, chunks=(500, 512), palette=np.zeros((4, 3), "u1"), metadata={}
+            Output(
+                tmp_path / "a.tif",
+                height=1000,
+                width=512,
+                chunks=(500, 512),
+                palette=np.zeros((4, 3), "u1"),
+                metadata={},
+            )
         )
     writer = create_writer(
-        tmp_path / "a.tif", height=1000, width=512, chunks=(512, 512), palette=np.zeros((4, 3), "u1"), metadata={}
+        Output(
+            tmp_path / "a.tif", height=1000, width=512, chunks=(512, 512), palette=np.zeros((4, 3), "u1"), metadata={}
+        )
     )
     with pytest.raises(RuntimeError, match="internal error"):
         writer.encode(np.zeros((100, 100), np.uint8), (100, 0))
@@ -266,7 +275,7 @@ def test_refused__palettes_that_are_too_large(tmp_path):
 def test_writes__no_pixel_through_the_driver(tmp_path, scene):
     labels, palette = scene
     writer = create_writer(
-        tmp_path / "a.tif", height=301, width=423, chunks=(512, 512), palette=palette, metadata={}, nodata=True
+        Output(tmp_path / "a.tif", height=301, width=423, chunks=(512, 512), palette=palette, metadata={}, nodata=True)
     )
     stored = writer.encode(labels, (0, 0))
     assert [name for name, _ in stored] == ["0-0-0"]
@@ -280,7 +289,7 @@ def test_failed_run__leaves_nothing_behind(tmp_path, scene):
     def fail():
         with publish(tmp_path / "a.tif") as temporary:
             writer = create_writer(
-                temporary, height=301, width=423, chunks=(512, 512), palette=palette, metadata={}, nodata=True
+                Output(temporary, height=301, width=423, chunks=(512, 512), palette=palette, metadata={}, nodata=True)
             )
             writer.encode(labels, (0, 0))
             assert list(tmp_path.iterdir())

@@ -7,7 +7,7 @@ import zarr
 from ome_zarr_models import v04, v05
 
 from dasksom.errors import InputError
-from dasksom.image import Options, Picture, check_format, create_writer
+from dasksom.image import Options, Output, Picture, check_format, create_writer
 from tests.image.writes import halved_colors, halved_labels, write
 
 
@@ -162,13 +162,15 @@ def test_refused__pieces_of_chunks(tmp_path, scene):
     with pytest.raises(InputError, match=r"chunks of 192 rows .* only multiples of 128"):
         write(tmp_path / "a.ome.zarr", labels, palette, (192, 128), options=Options(chunk=64, shard=128))
     writer = create_writer(
-        tmp_path / "b.ome.zarr",
-        height=301,
-        width=423,
-        chunks=(128, 128),
-        palette=palette,
-        metadata={},
-        options=Options(chunk=64),
+        Output(
+            tmp_path / "b.ome.zarr",
+            height=301,
+            width=423,
+            chunks=(128, 128),
+            palette=palette,
+            metadata={},
+            options=Options(chunk=64),
+        )
     )
     with pytest.raises(RuntimeError, match="internal error"):
         writer.encode(labels[:100, :100], (0, 0))

@@ -7,14 +7,14 @@ import pytest
 import xarray
 import zarr
 
-from dasksom.image import Options, create_writer, open_image
+from dasksom.image import Options, Output, create_writer, open_image
 from dasksom.image.zarr.writer import _stored
 
 
 def _writer(path, labels, palette, chunks, **kwargs):
     height, width = labels.shape
     return create_writer(
-        path, height=height, width=width, chunks=chunks, palette=palette, metadata={"epochs": [1, 2]}, **kwargs
+        Output(path, height=height, width=width, chunks=chunks, palette=palette, metadata={"epochs": [1, 2]}, **kwargs)
     )
 
 

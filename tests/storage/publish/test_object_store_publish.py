@@ -16,12 +16,12 @@ from dasksom import open_image
 from dasksom.chunkwise import reduction as reducing
 from dasksom.cli.main import cli
 from dasksom.errors import InputError
-from dasksom.image import create_writer
+from dasksom.image import Output, create_writer
 from dasksom.quantization import write_journal as ledger
 from dasksom.storage.locations import locate
 from dasksom.storage.publish import object_store_run as unfinished
 from dasksom.storage.publish.object_store_publish import locate_output, run_on_store
-from dasksom.storage.publish.object_store_run import Unfinished
+from dasksom.storage.publish.object_store_run import StoreRun
 from dasksom.training import checkpoint
 from tests.image.conftest import SECRET
 
@@ -188,8 +188,8 @@ def test_failing_run__leaves_nothing(s3, run, photo, keys, tmp_path, two_workers
     if before:
         run("apply", tmp_path / "map.npz", photo, "s3://images/out.zarr")
     written = []
-    sweep = Unfinished.sweep
-    monkeypatch.setattr(Unfinished, "sweep", lambda self: (written.extend(keys("out.zarr")), sweep(self)))
+    sweep = StoreRun.sweep
+    monkeypatch.setattr(StoreRun, "sweep", lambda self: (written.extend(keys("out.zarr")), sweep(self)))
     caplog.set_level(logging.DEBUG, "dasksom")
     options = ["--cluster", two_workers.scheduler.address, "--chunk-size", "12KiB", *["--overwrite"][:before]]
     output = "s3://images/out.zarr"
@@ -215,7 +215,7 @@ def _begun(location, overwrite=False):
 
 def _write(place):
     writer = create_writer(
-        place, height=8, width=8, chunks=(8, 8), palette=np.arange(6, dtype=np.uint8).reshape(2, 3), metadata={}
+        Output(place, height=8, width=8, chunks=(8, 8), palette=np.arange(6, dtype=np.uint8).reshape(2, 3), metadata={})
     )
     pickle.loads(pickle.dumps(writer)).encode(np.ones((8, 8), np.uint8), (0, 0))
     return writer
@@ -270,7 +270,7 @@ def test_publish__failure_deletes_chunks_and_metadata(s3, keys, error):
 
 def test_publish__after_a_killed_run_takes_overwrite(s3, keys):
     location = locate("s3://images/a.zarr", s3[0])
-    _write(Unfinished(location, "killed", False))
+    _write(StoreRun(location, "killed", False))
     left = keys()
     with (
         pytest.raises(InputError, match=r"holds an unfinished output, of a run that was killed.*dasksom resume"),
@@ -286,7 +286,7 @@ def test_publish__after_a_killed_run_takes_overwrite(s3, keys):
 def test_errors_of_a_store__tell_no_secrets(s3):
     for endpoint in (f"http://reader:{SECRET}@127.0.0.1:9/", s3[0]["endpoint_url"]):
         storage = {**s3[0], "endpoint_url": endpoint, "config_kwargs": {"retries": {"max_attempts": 0}}}
-        place = Unfinished(locate("s3://no-such-bucket/a.zarr", storage), "x", False)
+        place = StoreRun(locate("s3://no-such-bucket/a.zarr", storage), "x", False)
         for attempt in (place.clear_place, lambda: zarr.create_group(place.store())):  # noqa: B023
             with pytest.raises(InputError, match=r"^s3://no-such-bucket/a\.zarr: cannot be written to") as caught:
                 attempt()
@@ -390,7 +390,7 @@ def test_resume__goes_on_from_what_is_on_the_store(s3, run, keys, tmp_path, monk
 
 
 def test_resume__not_while_another_process_has_it(s3, run, photo, keys, monkeypatch):
-    place = Unfinished(locate("s3://images/a.zarr", s3[0]), "other", False)
+    place = StoreRun(locate("s3://images/a.zarr", s3[0]), "other", False)
     elsewhere = {"process": 1, "host": "elsewhere", "started": "then", "beat": time.time()}
     place.folder.below("owner.json").write(json.dumps(elsewhere).encode())
     for command in (["quantize", photo, "s3://images/a.zarr", *GRID, "--overwrite"],):
