@@ -197,7 +197,7 @@ def test_http__tiff_and_zarr(tmp_path, pixels, server):
     if parts:
         assert np.array_equal(open_image(f"{url}/a.tif", chunk_bytes=64 * 64 * 6).compute(), pixels)
     else:
-        with pytest.raises(InputError, match=r"a\.tif: cannot be reached: the server gives whole files alone"):
+        with pytest.raises(InputError, match=r"a\.tif: cannot be reached: the server only sends complete files"):
             open_image(f"{url}/a.tif")
     with pytest.raises(InputError, match=r"b\.tif: there is no such file"):
         open_image(f"{url}/b.tif?token=abcdef")

@@ -24,18 +24,18 @@ Target = str | StoreRun
 JSON = Any
 """What ``json.dumps`` accepts."""
 
-Corner = tuple[int, int]
+Origin = tuple[int, int]
 """y and x of the first pixel of a chunk or block."""
 
-RunTasks = Callable[[Callable[[Corner], FileSums], Sequence[Corner]], None]
+RunTasks = Callable[[Callable[[Origin], FileSums], Sequence[Origin]], None]
 """Calls a function with each of some corners, on the cluster or here, in any order; records the checksums of the files
 that it wrote, and returns when all calls are done."""
 
-EncodedChunk = tuple[Corner, tuple[int, int], Any]
-"""Corner (y, x), (height, width) and what `Writer.encode` returned for one chunk."""
+EncodedChunk = tuple[Origin, tuple[int, int], Any]
+"""Origin (y, x), (height, width) and what `Writer.encode` returned for one chunk."""
 
 
-def run_tasks_here(function: Callable[[Corner], FileSums], corners: Sequence[Corner]) -> None:
+def run_tasks_here(function: Callable[[Origin], FileSums], corners: Sequence[Origin]) -> None:
     """Call a function with each of some corners, in this process."""
     for corner in corners:
         function(corner)
@@ -52,7 +52,7 @@ class Writer(Protocol):
     def keeps_chunks(self) -> bool:
         """Whether an encoded chunk is stored when `encode` returns, and outlives this process."""
 
-    def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: Corner) -> Any:
+    def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: Origin) -> Any:
         """Encode one chunk, on a worker; idempotent.
 
         Parameters
