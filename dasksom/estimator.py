@@ -17,6 +17,7 @@ from dasksom._version import __version__
 from dasksom.chunkwise import Keeper, Progress
 from dasksom.errors import InputError
 from dasksom.image.palette_files import write_palette
+from dasksom.model_files import save_codebook
 from dasksom.quantization.labels import Labeling, distances_to, labels_of, rebuild
 from dasksom.som.bmu.search import Search
 from dasksom.som.codebook import Codebook
@@ -408,7 +409,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def save(self, path: str | Path) -> None:
         """Write the trained map as .npz, without pickle, and with a checksum that ``dasksom verify`` looks at."""
-        self.codebook_.save(path)
+        save_codebook(self.codebook_, path)
 
     def save_palette(self, path: str | Path, *, bands: Sequence[int] | None = None, overwrite: bool = False) -> None:
         """Write the map's colors as .gpl (GIMP), .act (Adobe), .clr (QGIS), .txt (GDAL) or .png (a swatch).

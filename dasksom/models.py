@@ -8,7 +8,8 @@ from typing import Any
 from dasksom.errors import InputError
 from dasksom.estimator import BatchSOM
 from dasksom.image import is_remote, read_object
-from dasksom.som.codebook import MOST_BYTES, Codebook, load_codebook, read_codebook
+from dasksom.model_files import MOST_MODEL_BYTES, load_codebook, read_codebook
+from dasksom.som.codebook import Codebook
 
 
 def codebook_at(path: str | Path, storage: Mapping[str, Any] | None = None) -> Codebook:
@@ -21,7 +22,7 @@ def codebook_at(path: str | Path, storage: Mapping[str, Any] | None = None) -> C
     """
     if not is_remote(path):
         return load_codebook(path)
-    name, content = read_object(str(path), storage, MOST_BYTES)
+    name, content = read_object(str(path), storage, MOST_MODEL_BYTES)
     return read_codebook(BytesIO(content), name)
 
 

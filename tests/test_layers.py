@@ -17,7 +17,7 @@ models, report, view
 estimator
 quantization, training
 config, minisom
-chunkwise, provenance, show
+chunkwise, model_files, provenance, show
 cluster, image, som
 storage
 __init__, _version, errors, redaction
@@ -83,6 +83,7 @@ def test_the_mathematics_know_neither_dask_nor_files(path):
         )
     }
     assert not names & {"dask", "distributed", "zarr", "tifffile", "PIL", "skimage"}
+    assert {_room(name.split(".")[1:]) for name in _own_imports(path)} <= {"som", "errors"}
 
 
 def test_importing_dasksom_is_light():
