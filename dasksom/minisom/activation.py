@@ -17,7 +17,7 @@ from dasksom.som.numba_kernel import kernel
 
 Distance = Callable[[Any, Any], Any]
 
-LANES = 16
+VECTOR_UNITS = 16
 """Units are filled up to a multiple of this, what a vector loop takes at once: nothing is left for a slow one."""
 LINE = 64
 """Bytes of a cache line. Rows of a codebook start on one, or half of the vector loads would touch two."""
@@ -25,7 +25,7 @@ TINY = 1e-8
 """Keeps the cosine distance of a vector of zeros defined."""
 SAME_ROOT = 8
 """Two numbers with one square root in float64 are fewer than this many numbers apart."""
-BLOCK = 64
+_BLOCK = 64
 """Units among which the first of the least distance is looked for together."""
 HIGHEST = np.iinfo(np.int64).max
 
@@ -149,8 +149,8 @@ def lowest(metric: int, distances: Any) -> int:
         least = min(least, bits[k] ^ ((bits[k] >> 63) & HIGHEST))
     near = min(least, HIGHEST - SAME_ROOT) + SAME_ROOT if metric == EUCLIDEAN else least
     first = 0
-    for begin in range(0, len(bits), BLOCK):
-        block, found = bits[begin : begin + BLOCK], 0
+    for begin in range(0, len(bits), _BLOCK):
+        block, found = bits[begin : begin + _BLOCK], 0
         for k in range(len(block)):
             found += block[k] ^ ((block[k] >> 63) & HIGHEST) <= near
         if found > 0:
@@ -190,7 +190,7 @@ def _distances(metric: int, samples: Any, by_band: Any, out: Any) -> None:
 def to_bands(codebook: NDArray[Any]) -> NDArray[np.float64]:
     """Arrange a codebook of shape (units, bands) as the kernels take it: a float64 copy by band, filled up with 0."""
     units, bands = codebook.shape
-    room = -(-units // LANES) * LANES
+    room = -(-units // VECTOR_UNITS) * VECTOR_UNITS
     memory = np.zeros(bands * room + LINE // 8)
     start = -memory.ctypes.data % LINE // 8
     by_band = memory[start : start + bands * room].reshape(bands, room)

@@ -7,54 +7,25 @@
 [[0.8, 0.55, 0.22, 0.03]]
 """
 
-import operator
 import sys
 import time
-import warnings
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from numbers import Real
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dasksom.errors import InputError
-from dasksom.minisom.activation import (
-    DISTANCES,
-    Distance,
-    chebyshev_distance,
-    cosine_distance,
-    euclidean_distance,
-    euclidean_distances,
-    find_winners,
-    from_bands,
-    manhattan_distance,
-    to_bands,
-)
-from dasksom.minisom.lattice import ROW_HEIGHT, neighbor_distances, places
-from dasksom.minisom.neighborhood import NEIGHBORHOODS, Neighborhood
-from dasksom.minisom.online_training import (
-    LEARNING_RATE_DECAYS,
-    SIGMA_DECAYS,
-    Decay,
-    Pace,
-    add_up,
-    asymptotic_decay,
-    distortion,
-    inverse_decay_to_one,
-    inverse_decay_to_zero,
-    learn,
-    linear_decay_to_one,
-    linear_decay_to_zero,
-    spread,
-)
+from dasksom.minisom.activation import from_bands, to_bands
+from dasksom.minisom.decays import decayed
+from dasksom.minisom.evaluation import EvaluatedMap
+from dasksom.minisom.neighborhood import OnlineNeighborhood
+from dasksom.minisom.online_map import Position
+from dasksom.minisom.online_training import Pace, add_samples, learn, spread
+from dasksom.minisom.parameter_checks import at_least_one, checked_fixed_points, warn
 from dasksom.minisom.tables import TILE_NUMBERS, Rows, as_sample
-from dasksom.som.bmu.nearest import nearest_units, two_nearest_units
 
-Position = tuple[int, int]
-Weights = NDArray[Any]
 Pieces = Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]
 """Of a training: how far the decays are, and the samples' numbers, for some iterations at a time."""
 
@@ -67,7 +38,7 @@ def fast_norm(x: NDArray[Any]) -> Any:
     return np.sqrt(np.dot(x, x.T))
 
 
-class MiniSom:
+class MiniSom(EvaluatedMap):
     """A self-organizing map with the interface of MiniSom 2.3.6, trained by compiled loops.
 
     Parameters
@@ -125,111 +96,6 @@ class MiniSom:
     The weights are ``som._weights``, shape (x, y, input_len): there to be read, replaced, or changed in place.
     """
 
-    Y_HEX_CONV_FACTOR = ROW_HEIGHT
-
-    def __init__(
-        self,
-        x: int,
-        y: int,
-        input_len: int,
-        sigma: float = 1,
-        learning_rate: float = 0.5,
-        decay_function: str | Decay = "asymptotic_decay",
-        neighborhood_function: str = "gaussian",
-        topology: str = "rectangular",
-        activation_distance: str | Distance = "euclidean",
-        random_seed: int | None = None,
-        sigma_decay_function: str = "asymptotic_decay",
-    ) -> None:
-        x, y = _at_least_one("x", x), _at_least_one("y", y)
-        self._input_len = _at_least_one("input_len", input_len)
-        self._sigma, self._learning_rate = _finite("sigma", sigma), _finite("learning_rate", learning_rate)
-        _choose("topology", topology, ("rectangular", "hexagonal"))
-        self.topology = topology
-        _choose("neighborhood_function", neighborhood_function, NEIGHBORHOODS)
-        self.neighborhood: Callable[[Any, Any], NDArray[np.float64]] = self._named(
-            "neighborhood_function", neighborhood_function, NEIGHBORHOODS
-        )
-        self._learning_rate_decay_function: Decay = self._named("decay_function", decay_function, LEARNING_RATE_DECAYS)
-        _choose("sigma_decay_function", sigma_decay_function, SIGMA_DECAYS)
-        self._sigma_decay_function: Decay = self._named("sigma_decay_function", sigma_decay_function, SIGMA_DECAYS)
-        self._activation_distance: Distance = self._named(
-            "activation_distance", activation_distance, DISTANCES, "_distance"
-        )
-        for message in _doubts(x, y, sigma, neighborhood_function, topology):
-            _warn(message)
-
-        self._random_generator = np.random.RandomState(random_seed)
-        self._weights: Weights = self._random_generator.rand(x, y, self._input_len) * 2 - 1
-        self._weights /= np.linalg.norm(self._weights, axis=-1, keepdims=True)
-        self._activation_map: NDArray[Any] = np.zeros((x, y))
-        self._neigx, self._neigy = np.arange(x), np.arange(y)
-        self._xx, self._yy = places(x, y, topology == "hexagonal")
-
-    def _named(self, parameter: str, given: Any, choices: Mapping[str, Any], suffix: str = "") -> Any:
-        """Give the method of that name, or the callable that was given in its place."""
-        if callable(given):
-            return given
-        _choose(parameter, given, choices)
-        return getattr(self, f"_{given}{suffix}")
-
-    # Under MiniSom's names, for code that calls or overrides them.
-    _asymptotic_decay = staticmethod(asymptotic_decay)
-    _linear_decay_to_zero = staticmethod(linear_decay_to_zero)
-    _inverse_decay_to_zero = staticmethod(inverse_decay_to_zero)
-    _linear_decay_to_one = staticmethod(linear_decay_to_one)
-    _inverse_decay_to_one = staticmethod(inverse_decay_to_one)
-    _euclidean_distance = staticmethod(euclidean_distance)
-    _cosine_distance = staticmethod(cosine_distance)
-    _manhattan_distance = staticmethod(manhattan_distance)
-    _chebyshev_distance = staticmethod(chebyshev_distance)
-
-    def _gaussian(self, c: Position, sigma: float) -> NDArray[np.float64]:
-        return self._compiled("gaussian")(c, sigma)
-
-    def _mexican_hat(self, c: Position, sigma: float) -> NDArray[np.float64]:
-        return self._compiled("mexican_hat")(c, sigma)
-
-    def _bubble(self, c: Position, sigma: float) -> NDArray[np.float64]:
-        return self._compiled("bubble")(c, sigma)
-
-    def _triangle(self, c: Position, sigma: float) -> NDArray[np.float64]:
-        return self._compiled("triangle")(c, sigma)
-
-    def _compiled(self, kind: str) -> Neighborhood:
-        return Neighborhood(kind, len(self._neigx), len(self._neigy), self.topology == "hexagonal")
-
-    def get_weights(self) -> Weights:
-        """Give the weights themselves, not a copy: shape (x, y, input_len)."""
-        return self._weights
-
-    def get_euclidean_coordinates(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give the places of the units in the plane.
-
-        Returns
-        -------
-        xx, yy : ndarray of shape (x, y), float64
-            In lattice units; unit (i, j) sits at ``(xx[i, j], yy[i, j])``.
-        """
-        return self._xx.T, self._yy.T
-
-    def convert_map_to_euclidean(self, xy: Position) -> tuple[Any, Any]:
-        """Give the place in the plane of the unit at position ``xy``, in lattice units."""
-        return self._xx.T[xy], self._yy.T[xy]
-
-    def activate(self, x: ArrayLike) -> NDArray[Any]:
-        """Give every unit's distance from a sample: shape (x, y)."""
-        self._activate(x)
-        return self._activation_map
-
-    def _activate(self, x: ArrayLike) -> None:
-        self._activation_map = self._activation_distance(as_sample(x), self._weights)
-
-    def winner(self, x: ArrayLike) -> Position:
-        """Give the position (i, j) of the unit nearest to a sample; ties go to the first."""
-        self._activate(x)
-        return cast("Position", np.unravel_index(self._activation_map.argmin(), self._activation_map.shape))
-
     def update(self, x: ArrayLike, win: Position, t: int, max_iteration: int) -> None:
         """Move the weights toward one sample.
 
@@ -262,7 +128,7 @@ class MiniSom:
             raise InputError("the samples have 1 feature; principal components need at least 2")
         rows = self._rows(data)
         if 1 in self._weights.shape[:2]:
-            _warn("PCA initialization is not appropriate for a map with a side of 1")
+            warn("PCA initialization is not appropriate for a map with a side of 1")
         mean, covariance = rows.moments()
         variances, vectors = np.linalg.eigh(covariance)
         first, second = vectors[:, np.argsort(variances)[::-1][:2]].T
@@ -301,9 +167,9 @@ class MiniSom:
         TypeError
             If a fixed point's number is not an int.
         """
-        total = _at_least_one("num_iteration", num_iteration)
+        total = at_least_one("num_iteration", num_iteration)
         rows = self._rows(data)
-        forced = self._checked_fixed_points(fixed_points or {}, len(rows))
+        forced = checked_fixed_points(fixed_points or {}, len(rows), self._weights.shape[:2])
         order = np.arange(len(rows) if use_epochs else total) % len(rows) if random_order else None
         if order is not None:
             self._random_generator.shuffle(order)
@@ -329,7 +195,7 @@ class MiniSom:
         pieces: Pieces,
         total: int,
         forced: Mapping[int, Position],
-        neighborhood: Neighborhood,
+        neighborhood: OnlineNeighborhood,
         metric: str,
     ) -> None:
         weights = self._weights
@@ -374,7 +240,7 @@ class MiniSom:
         verbose : bool
             Whether to print progress, and the quantization error at the end.
         """
-        total = _at_least_one("num_iteration", num_iteration)
+        total = at_least_one("num_iteration", num_iteration)
         rows = self._rows(data)
         weights = self._learnable()
         x, y, bands = weights.shape
@@ -382,7 +248,7 @@ class MiniSom:
             rates, sigmas = self._paces(piece, total)
             hits, sums = np.zeros(x * y), np.zeros((x * y, bands))
             for tile in rows.tiles():
-                add_up(tile, self._winners(tile), hits, sums)
+                add_samples(tile, self._winners(tile), hits, sums)
             numerator, denominator = self._spread(hits, sums, float(sigmas[0]))
             reached = denominator > 0
             means = (numerator[reached] / denominator[reached, None]).astype(weights.dtype, copy=False)
@@ -401,213 +267,12 @@ class MiniSom:
             denominator += shares * hits[unit]
         return numerator, denominator
 
-    def quantization(self, data: Any) -> NDArray[Any]:
-        """Give each sample its nearest unit's vector: shape (n, input_len)."""
-        units = self._codebook()
-        nearest = [nearest_units(t, units, precision="float64") for t in self._rows(data).tiles()]
-        quantized: NDArray[Any] = units[np.concatenate(nearest)]
-        return quantized
-
-    def quantization_error(self, data: Any) -> float:
-        """Give the mean euclidean distance of samples from their nearest units."""
-        rows = self._rows(data)
-        away = (np.linalg.norm(tile - self.quantization(tile), axis=1).sum() for tile in rows.tiles())
-        return float(sum(away) / len(rows))
-
-    def distortion_measure(self, data: Any) -> float:
-        """Give the sum, over samples and units, of the neighborhood times the euclidean distance."""
-        total = 0.0
-        for tile in self._rows(data).tiles():
-            winners = self._winners(tile)
-            if self._neighborhood:
-                total += distortion(tile, winners, self._codebook(), self._neighborhood, self._sigma)
-                continue
-            for sample, unit in zip(tile, winners, strict=True):
-                shares = self.neighborhood(self._position(unit), self._sigma)
-                total += float((shares * np.linalg.norm(sample - self._weights, axis=2)).sum())
-        return total
-
-    def topographic_error(self, data: Any) -> float:
-        """Give the share of samples whose two nearest units are not neighbors on the map.
-
-        0 is a map that keeps its order everywhere. NaN, with a warning, for a map of one unit.
-        """
-        rows, units = self._rows(data), self._codebook()
-        if len(units) == 1:
-            _warn("the topographic error is not defined for a map of one unit")
-            return float("nan")
-        xx, yy = (along.ravel() for along in self.get_euclidean_coordinates())
-        errors = 0
-        for tile in rows.tiles():
-            first, second = two_nearest_units(tile, units, precision="float64")
-            away = np.hypot(xx[first] - xx[second], yy[first] - yy[second])
-            errors += int((~np.isclose(away, 1) if self.topology == "hexagonal" else away > 1.5).sum())
-        return errors / len(rows)
-
-    def activation_response(self, data: Any) -> NDArray[np.float64]:
-        """Count how many samples each unit wins: shape (x, y), float64."""
-        counts = np.zeros(self._weights[..., 0].size)
-        for tile in self._rows(data).tiles():
-            counts += np.bincount(self._winners(tile), minlength=len(counts))
-        return counts.reshape(self._weights.shape[:2])
-
-    def win_map(self, data: Any, return_indices: bool = False) -> defaultdict[Position, list[Any]]:
-        """Give the samples that each unit wins, or their numbers: lists by position, of units that win any."""
-        members: defaultdict[Position, list[Any]] = defaultdict(list)
-        for number, position in enumerate(self._positions(data)):
-            members[position].append(number if return_indices else data[number])
-        return members
-
-    def labels_map(self, data: Any, labels: Any) -> defaultdict[Position, Any]:
-        """Count the labels of the samples that each unit wins.
-
-        Parameters
-        ----------
-        data : array or sequence of shape (n, input_len)
-        labels : sequence of n hashable values
-
-        Returns
-        -------
-        defaultdict of (int, int) to collections.Counter
-            Of units that win any.
-        """
-        positions = self._positions(data)
-        if len(positions) != len(labels):
-            raise InputError(f"{len(positions)} samples and {len(labels)} labels; there must be as many of both")
-        counts: defaultdict[Position, Any] = defaultdict(list)
-        for position, label in zip(positions, labels, strict=True):
-            counts.setdefault(position, Counter())[label] += 1
-        return counts
-
-    def distance_map(self, scaling: str = "sum") -> NDArray[np.float64]:
-        """Give how far each unit is from its neighbors, as a share of the largest such number: the U-matrix.
-
-        Parameters
-        ----------
-        scaling : {"sum", "mean"}
-            Whether distances to neighbors are summed or averaged. They are euclidean.
-
-        Returns
-        -------
-        ndarray of shape (x, y), float64
-        """
-        _choose("scaling", scaling, ("sum", "mean"))
-        weights = np.asarray(self._weights, np.float64).reshape(*self._activation_map.shape, -1)
-        distances, neighbors = neighbor_distances(weights, self.topology == "hexagonal")
-        if scaling == "mean":
-            distances /= np.maximum(neighbors, 1)
-        return distances / (distances.max() or 1.0)
-
-    def _distance_from_weights(self, data: Any) -> NDArray[np.float64]:
-        """Give the euclidean distance of every sample from every unit: shape (n, x * y)."""
-        return np.concatenate([euclidean_distances(t, self._codebook()) for t in self._rows(data).tiles()])
-
-    def _check_input_len(self, data: Any) -> None:
-        self._rows(data)
-
-    def _rows(self, data: Any) -> Rows:
-        return Rows(data, self._input_len)
-
-    def _checked_fixed_points(self, fixed_points: Mapping[int, Position], samples: int) -> dict[int, Position]:
-        x, y = self._weights.shape[:2]
-        for number, (i, j) in fixed_points.items():
-            if not isinstance(number, (int, np.integer)):
-                raise TypeError(f"fixed_points: {number!r} is no number of a sample; numbers of samples are integers")
-            if not 0 <= number < samples:
-                raise InputError(f"fixed_points: there is no sample {number}; they are numbered 0 to {samples - 1}")
-            if not (0 <= i < x and 0 <= j < y):
-                raise InputError(f"fixed_points: there is no unit {(i, j)}; the map is {x} x {y}, counted from (0, 0)")
-        return {int(number): (operator.index(i), operator.index(j)) for number, (i, j) in fixed_points.items()}
-
-    @property
-    def _metric(self) -> str | None:
-        """Name of the distance in the kernels; None for one that is not ours."""
-        return next((name for name, known in DISTANCES.items() if known is self._activation_distance), None)
-
-    @property
-    def _neighborhood(self) -> Neighborhood | None:
-        """The neighborhood as the kernels take it; None for one that is not ours."""
-        kinds = (kind for kind in NEIGHBORHOODS if self.neighborhood == getattr(self, f"_{kind}"))
-        kind = next((kind for kind in kinds if self._is_ours(f"_{kind}")), None)
-        return self._compiled(kind) if kind else None
-
-    def _is_ours(self, *names: str) -> bool:
-        """Tell whether neither a subclass nor an instance has its own methods of these names."""
-        return all(getattr(getattr(self, name), "__func__", None) is getattr(MiniSom, name) for name in names)
-
     def _paces(self, steps: NDArray[np.int64], total: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Give learning rate and sigma after these steps."""
         return (
-            _decayed(self._learning_rate_decay_function, self._learning_rate, steps, total),
-            _decayed(self._sigma_decay_function, self._sigma, steps, total),
+            decayed(self._learning_rate_decay_function, self._learning_rate, steps, total),
+            decayed(self._sigma_decay_function, self._sigma, steps, total),
         )
-
-    def _winners(self, samples: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Give the number of each sample's winner, shape (n,): (i, j) is i * y + j."""
-        if self._metric and self._is_ours("winner", "_activate"):
-            return find_winners(samples, self._codebook(), self._metric)
-        shape = self._weights.shape[:2]
-        return np.array([np.ravel_multi_index(self.winner(sample), shape) for sample in samples], np.int64)
-
-    def _position(self, unit: int) -> Position:
-        i, j = divmod(int(unit), self._weights.shape[1])
-        return i, j
-
-    def _positions(self, data: Any) -> list[Position]:
-        tiles = self._rows(data).tiles()
-        return [self._position(unit) for tile in tiles for unit in self._winners(tile).tolist()]
-
-    def _codebook(self) -> NDArray[Any]:
-        """Give the weights by unit: shape (x * y, input_len)."""
-        weights = np.asarray(self._weights)
-        shape = (len(self._neigx), len(self._neigy), self._input_len)
-        if weights.shape != shape:
-            raise InputError(f"the weights have the shape {weights.shape}; this map needs {shape}")
-        return weights.reshape(-1, self._input_len)
-
-    def _learnable(self) -> Weights:
-        """Give the weights, to be changed in place; those that cannot hold fractions are replaced."""
-        self._codebook()
-        if not isinstance(self._weights, np.ndarray) or self._weights.dtype.kind != "f":
-            self._weights = np.array(self._weights, np.float64)
-        return self._weights
-
-
-def _at_least_one(name: str, value: Any) -> int:
-    number = operator.index(value)
-    if number < 1:
-        raise InputError(f"{name} is {value!r}; an integer of at least 1 is needed")
-    return number
-
-
-def _choose(name: str, given: Any, choices: Collection[str]) -> None:
-    if not isinstance(given, str) or given not in choices:
-        raise InputError(f"{name} {given!r} is not supported; there are {', '.join(map(repr, choices))}")
-
-
-def _finite(name: str, value: Any) -> Any:
-    if not isinstance(value, Real) or not np.isfinite(float(value)):
-        raise InputError(f"{name} is {value!r}; a finite number is needed")
-    return value
-
-
-def _doubts(x: int, y: int, sigma: float, neighborhood: str, topology: str) -> Iterator[str]:
-    if sigma > np.hypot(x, y):
-        yield f"sigma {sigma} might be too high for a map of {x} x {y}: it is longer than the diagonal"
-    if neighborhood == "triangle" and topology == "hexagonal":
-        yield "the triangle neighborhood does not take the hexagonal topology into account"
-    if neighborhood in ("triangle", "bubble") and (sigma % 1 != 0 or sigma < 1):
-        yield f"sigma should be an integer of at least 1 for the {neighborhood} neighborhood; it is {sigma}"
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, UserWarning, stacklevel=3)
-
-
-def _decayed(decay: Decay, value: float, steps: NDArray[np.int64], total: int) -> NDArray[np.float64]:
-    if decay in (*LEARNING_RATE_DECAYS.values(), *SIGMA_DECAYS.values()):
-        return np.asarray(decay(float(value), steps, total), np.float64)
-    return np.array([decay(value, step, total) for step in steps.tolist()], np.float64)
 
 
 def _pieces(total: int, most: int, verbose: bool) -> Iterator[NDArray[np.int64]]:

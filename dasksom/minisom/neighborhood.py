@@ -4,7 +4,7 @@ A neighborhood is a sum of products of one factor per axis. Factors depend on ho
 axis, so each iteration needs one exponential per row and per column; NumPy computes them beforehand, for many
 iterations at a time, which also gives them NumPy's bits.
 
-To add a neighborhood: write its function of (dx, dy, sigma) and add its line to ``NEIGHBORHOODS``.
+To add a neighborhood: write its function of (dx, dy, sigma) and add its line to ``ONLINE_NEIGHBORHOODS``.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.minisom.activation import LANES
+from dasksom.minisom.activation import VECTOR_UNITS
 from dasksom.minisom.lattice import ROW_HEIGHT
 from dasksom.som.numba_kernel import kernel
 
@@ -27,33 +27,33 @@ def _bell(offset: Any, sigma: Any) -> Any:
     return np.exp(exponents, out=exponents)
 
 
-def gaussian(dx: Any, dy: Any, sigma: Any) -> list[tuple[Any, Any]]:
+def gaussian_factors(dx: Any, dy: Any, sigma: Any) -> list[tuple[Any, Any]]:
     """``exp(-(dx**2 + dy**2) / (2 sigma**2))``."""
     return [(_bell(dx, sigma), _bell(dy, sigma))]
 
 
-def mexican_hat(dx: Any, dy: Any, sigma: Any) -> list[tuple[Any, Any]]:
+def mexican_hat_factors(dx: Any, dy: Any, sigma: Any) -> list[tuple[Any, Any]]:
     """``exp(-p / d) (1 - 2 p / d)`` with ``p = dx**2 + dy**2`` and ``d = 2 sigma**2``: below 0 farther out."""
-    bell_x, bell_y = gaussian(dx, dy, sigma)[0]
+    bell_x, bell_y = gaussian_factors(dx, dy, sigma)[0]
     scale = 2 / np.maximum(2 * sigma * sigma, 1e-290)
     return [(bell_x * (1 - scale * dx * dx), bell_y), (bell_x, bell_y * (-scale * dy * dy))]
 
 
-def bubble(dx: Any, dy: Any, sigma: Any) -> list[tuple[Any, Any]]:
+def bubble_factors(dx: Any, dy: Any, sigma: Any) -> list[tuple[Any, Any]]:
     """1 where both dx and dy are closer than sigma, else 0."""
     return [(1.0 * (np.abs(dx) < sigma), 1.0 * (np.abs(dy) < sigma))]
 
 
-def triangle(dx: Any, dy: Any, sigma: Any) -> list[tuple[Any, Any]]:
+def triangle_factors(dx: Any, dy: Any, sigma: Any) -> list[tuple[Any, Any]]:
     """``max(0, sigma - |dx|) max(0, sigma - |dy|)``: not 1 but ``sigma**2`` at the winner, as in MiniSom."""
     return [(np.maximum(sigma - np.abs(dx), 0.0), np.maximum(sigma - np.abs(dy), 0.0))]
 
 
-NEIGHBORHOODS: dict[str, Factors] = {
-    "gaussian": gaussian,
-    "mexican_hat": mexican_hat,
-    "bubble": bubble,
-    "triangle": triangle,
+ONLINE_NEIGHBORHOODS: dict[str, Factors] = {
+    "gaussian": gaussian_factors,
+    "mexican_hat": mexican_hat_factors,
+    "bubble": bubble_factors,
+    "triangle": triangle_factors,
 }
 """Name to factors: takes offsets along the axes and sigma, in lattice units; gives pairs (factor of dx, factor of dy)
 whose products are summed. Even functions: offsets may come without their signs."""
@@ -62,11 +62,11 @@ BY_INDEX = ("bubble", "triangle")
 
 
 @dataclass(frozen=True)
-class Neighborhood:
+class OnlineNeighborhood:
     """How much of what the winner learns the other units of a map learn too; `online_lattice` tells where they sit."""
 
     kind: str
-    """A name in ``NEIGHBORHOODS``."""
+    """A name in ``ONLINE_NEIGHBORHOODS``."""
     x: int
     y: int
     hexagonal: bool = False
@@ -93,7 +93,7 @@ class Neighborhood:
         """
         dx = np.arange(2 * self.x) / 2 if self._by_place else np.arange(self.x) * 1.0
         dy = np.arange(self.y) * (ROW_HEIGHT if self._by_place else 1.0)
-        pairs = NEIGHBORHOODS[self.kind](dx, dy, sigmas[:, None])
+        pairs = ONLINE_NEIGHBORHOODS[self.kind](dx, dy, sigmas[:, None])
         return np.stack([pair[0] for pair in pairs], axis=1), np.stack([pair[1] for pair in pairs], axis=1)
 
     def __call__(self, winner: tuple[int, int], sigma: float) -> NDArray[np.float64]:
@@ -129,7 +129,7 @@ def write_shares(
     Returns
     -------
     first, last : int
-        Where these units are: multiples of ``LANES``, the last excluded. What is no such unit in between gets 0.
+        Where these units are: multiples of ``VECTOR_UNITS``, the last excluded. What is no such unit in between gets 0.
     """
     y = len(shift)
     at_x, at_y = winner // y, winner % y
@@ -138,7 +138,7 @@ def write_shares(
     other = 0 if step == 1 else (1 if moved == 1 else -1)  # how far rows that are shifted otherwise are off
     reach = _reach(along_x, x, least)
     begin, end = max(at_x - reach, 0), min(at_x + reach + 1, x)
-    first, last = begin * y // LANES * LANES, (end * y + LANES - 1) // LANES * LANES
+    first, last = begin * y // VECTOR_UNITS * VECTOR_UNITS, (end * y + VECTOR_UNITS - 1) // VECTOR_UNITS * VECTOR_UNITS
     for k in range(first, begin * y):
         shares[k] = 0.0
     for k in range(end * y, last):

@@ -3,12 +3,8 @@
 At iteration t a sample x pulls every unit k toward itself: ``w_k += eta_t h(k, winner, sigma_t) (x - w_k)``. The
 learning rate eta and the radius sigma decay; one compiled loop runs the whole sequence. How fast that is on a large map
 is how fast a codebook is read twice and written once from the second-level cache.
-
-To add a decay: write its function of (value, t, iterations) and add its line to ``LEARNING_RATE_DECAYS`` or
-``SIGMA_DECAYS``.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,52 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.minisom.activation import CODES, EUCLIDEAN, from_bands, lowest, measure_units, to_bands
-from dasksom.minisom.neighborhood import Neighborhood, write_shares
+from dasksom.minisom.neighborhood import OnlineNeighborhood, write_shares
 from dasksom.som.numba_kernel import kernel
 
-Decay = Callable[[Any, Any, Any], Any]
-
-NEGLIGIBLE = 2.0**-80
+_NEGLIGIBLE = 2.0**-80
 """A smaller share of a sample's distance is lost in a weight's rounding: rows of units that get no more are skipped."""
-
-
-def asymptotic_decay(value: Any, t: Any, iterations: Any) -> Any:
-    """Fall to a third."""
-    return value / (1 + t / (iterations / 2))
-
-
-def linear_decay_to_zero(value: Any, t: Any, iterations: Any) -> Any:
-    """Fall to 0 by the same amount each iteration."""
-    return value * (1 - t / iterations)
-
-
-def inverse_decay_to_zero(value: Any, t: Any, iterations: Any) -> Any:
-    """Fall to about a hundredth, fast at first."""
-    scale = iterations / 100.0
-    return value * scale / (scale + t)
-
-
-def linear_decay_to_one(value: Any, t: Any, iterations: Any) -> Any:
-    """Go to 1 by the same amount each iteration."""
-    return value + (t * (1 - value) / iterations)
-
-
-def inverse_decay_to_one(value: Any, t: Any, iterations: Any) -> Any:
-    """Go to 1, fast at first."""
-    return value / (1 + t * ((value - 1) / iterations))
-
-
-LEARNING_RATE_DECAYS: dict[str, Decay] = {
-    "inverse_decay_to_zero": inverse_decay_to_zero,
-    "linear_decay_to_zero": linear_decay_to_zero,
-    "asymptotic_decay": asymptotic_decay,
-}
-SIGMA_DECAYS: dict[str, Decay] = {
-    "inverse_decay_to_one": inverse_decay_to_one,
-    "linear_decay_to_one": linear_decay_to_one,
-    "asymptotic_decay": asymptotic_decay,
-}
-"""Name to decay: takes the value at the start, iterations done (a number or an array) and iterations in all."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +61,7 @@ def _learn(
             measure_units(metric, samples[i], by_band, x * len(shift), distances)
             winner = lowest(metric, distances)
         t = step[i]
-        first, last = write_shares(along_x[t], along_y[t], shift, x, winner, rates[t], NEGLIGIBLE, columns, shares)
+        first, last = write_shares(along_x[t], along_y[t], shift, x, winner, rates[t], _NEGLIGIBLE, columns, shares)
         _pull(samples[i], by_band, first, last, shares)
 
 
@@ -115,7 +70,7 @@ def learn(
     samples: NDArray[np.float64],
     forced: NDArray[np.int64],
     pace: Pace,
-    neighborhood: Neighborhood,
+    neighborhood: OnlineNeighborhood,
     metric: str,
 ) -> None:
     """Learn one sample after the other.
@@ -128,7 +83,7 @@ def learn(
     forced : ndarray of shape (iterations,), int64
         The unit that wins a sample, or -1 for the nearest one.
     pace : Pace
-    neighborhood : Neighborhood
+    neighborhood : OnlineNeighborhood
     metric : str
         A name in `dasksom.minisom.activation.DISTANCES`.
     """
@@ -138,16 +93,18 @@ def learn(
 
 
 @kernel
-def _add_up(samples: Any, winners: Any, hits: Any, sums: Any) -> None:
+def _add_samples(samples: Any, winners: Any, hits: Any, sums: Any) -> None:
     for i in range(len(samples)):
         hits[winners[i]] += 1
         for band in range(samples.shape[1]):
             sums[winners[i], band] += samples[i, band]
 
 
-def add_up(samples: NDArray[np.float64], winners: NDArray[np.int64], hits: NDArray[Any], sums: NDArray[Any]) -> None:
+def add_samples(
+    samples: NDArray[np.float64], winners: NDArray[np.int64], hits: NDArray[Any], sums: NDArray[Any]
+) -> None:
     """Add samples to the hits, shape (units,), and the sums, shape (units, bands), of their winners, in place."""
-    _add_up(samples, winners, hits, sums)
+    _add_samples(samples, winners, hits, sums)
 
 
 @kernel
@@ -164,7 +121,7 @@ def _spread(hits: Any, sums: Any, along_x: Any, along_y: Any, shift: Any, x: int
 
 
 def spread(
-    hits: NDArray[np.float64], sums: NDArray[np.float64], neighborhood: Neighborhood, sigma: float
+    hits: NDArray[np.float64], sums: NDArray[np.float64], neighborhood: OnlineNeighborhood, sigma: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Weight what each unit won by the neighborhood: once per unit, as the sum over its samples is linear.
 
@@ -173,7 +130,7 @@ def spread(
     hits : ndarray of shape (units,), float64
     sums : ndarray of shape (units, bands), float64
         Number and sum of the samples that each unit won.
-    neighborhood : Neighborhood
+    neighborhood : OnlineNeighborhood
     sigma : float
         Radius, in lattice units.
 
@@ -205,7 +162,7 @@ def distortion(
     samples: NDArray[np.float64],
     winners: NDArray[np.int64],
     codebook: NDArray[Any],
-    neighborhood: Neighborhood,
+    neighborhood: OnlineNeighborhood,
     sigma: float,
 ) -> float:
     """Sum the euclidean distances of samples from all units, each times the unit's share.
@@ -215,7 +172,7 @@ def distortion(
     samples : ndarray of shape (n, bands), float64, C-contiguous
     winners : ndarray of shape (n,), int64
     codebook : ndarray of shape (units, bands), real
-    neighborhood : Neighborhood
+    neighborhood : OnlineNeighborhood
     sigma : float
         Radius, in lattice units.
     """

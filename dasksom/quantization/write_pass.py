@@ -14,7 +14,7 @@ from dasksom.chunkwise import Corner, Progress, map_chunks, run_tasks
 from dasksom.image.writers.protocol import EncodedChunk, Writer
 from dasksom.quantization.labels import Labeling
 from dasksom.quantization.write_journal import Ledger
-from dasksom.som.counted_colors.cells import colors_of
+from dasksom.som.counted_colors.cells import colors_from_numbers
 from dasksom.som.counted_colors.counts import count_colors
 from dasksom.som.quality import Quality, quality_of
 from dasksom.som.samples import Samples
@@ -54,7 +54,7 @@ class _Labeled:
 def _by_color(samples: Samples, labeling: Labeling) -> tuple[Samples, NDArray[Any]]:
     """Give each color once, weighted by how many samples have it, and its label: there are fewer to measure."""
     numbers, counts = count_colors(samples.values)
-    colors = colors_of(numbers, samples.values.shape[1])
+    colors = colors_from_numbers(numbers, samples.values.shape[1])
     best, _ = labeling.labels(colors, (0, 0), None, through_table=True)
     return Samples(colors, counts.astype(np.float64), None), best
 

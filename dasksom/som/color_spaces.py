@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-BLOCK = 1 << 14
+_BLOCK = 1 << 14
 """Colors that are converted together: what is in between stays in the cache, which is five times as fast."""
 
 # CIE 1931 2 degree observer, D65, as scikit-image has them
@@ -102,8 +102,8 @@ def to_space(values: NDArray[Any], space: str, scale: float) -> NDArray[Any]:
     if known is None:
         return values
     found = np.empty(values.shape)
-    for start in range(0, len(values), BLOCK):
-        part = slice(start, start + BLOCK)
+    for start in range(0, len(values), _BLOCK):
+        part = slice(start, start + _BLOCK)
         found[part] = known.of_rgb(np.asarray(values[part], np.float64) / scale)
     return found
 

@@ -17,7 +17,7 @@ from dasksom.som.numba_kernel import kernel
 DITHERS = ("none", "bayer")
 DITHERED_BANDS = (1, 3)
 """Bands of images that have colors to dither."""
-SIDE = 8
+_SIDE = 8
 
 
 def bayer_thresholds() -> NDArray[np.float64]:
@@ -28,9 +28,9 @@ def bayer_thresholds() -> NDArray[np.float64]:
            [ 16.5, -15.5]])
     """
     order = np.zeros((1, 1))
-    while len(order) < SIDE:
+    while len(order) < _SIDE:
         order = np.block([[4 * order, 4 * order + 2], [4 * order + 3, 4 * order + 1]])
-    return np.asarray((order + 0.5) / SIDE**2 - 0.5)
+    return np.asarray((order + 0.5) / _SIDE**2 - 0.5)
 
 
 def color_spacing(codebook: NDArray[np.float64]) -> float:
@@ -91,9 +91,9 @@ def dithered(block: NDArray[Any], corner: tuple[int, ...], offsets: NDArray[Any]
 def _add(block: Any, top: int, left: int, offsets: Any, low: Any, high: Any, out: Any) -> None:
     rows, columns, bands = block.shape
     for y in range(rows):
-        line = offsets[(top + y) % SIDE]
+        line = offsets[(top + y) % _SIDE]
         for x in range(columns):
-            at = line[(left + x) % SIDE]
+            at = line[(left + x) % _SIDE]
             for band in range(bands):
                 moved = block[y, x, band] + at
                 if moved < low:  # false for NaN, which stays what it is

@@ -37,7 +37,7 @@ def epanechnikov(distance: NDArray[np.float64], sigma: float) -> NDArray[np.floa
     return np.maximum(0.0, 1.0 - (distance / sigma) ** 2)
 
 
-class Shape(NamedTuple):
+class NeighborhoodShape(NamedTuple):
     """What a neighborhood looks like."""
 
     profile: Profile
@@ -47,11 +47,11 @@ class Shape(NamedTuple):
     two small products; else it is the profile of the lattice distance."""
 
 
-NEIGHBORHOODS: dict[str, Shape] = {
-    "gaussian": Shape(gaussian, by_axis=True),
-    "bubble": Shape(bubble, by_axis=True),
-    "triangle": Shape(triangle, by_axis=True),
-    "epanechnikov": Shape(epanechnikov, by_axis=False),
+NEIGHBORHOODS: dict[str, NeighborhoodShape] = {
+    "gaussian": NeighborhoodShape(gaussian, by_axis=True),
+    "bubble": NeighborhoodShape(bubble, by_axis=True),
+    "triangle": NeighborhoodShape(triangle, by_axis=True),
+    "epanechnikov": NeighborhoodShape(epanechnikov, by_axis=False),
 }
 
 

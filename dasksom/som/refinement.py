@@ -34,7 +34,7 @@ MOST_ARRANGED = 1024
 """Larger maps are left in the order that they have: finding a better one takes a time that grows as units cubed."""
 
 
-def refinement(units: int, epochs: int) -> tuple[Step, ...]:
+def refinement_steps(units: int, epochs: int) -> tuple[Step, ...]:
     """Plan the epochs of a refinement.
 
     Parameters

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dasksom.som.numba_kernel import kernel
 from dasksom.som.samples import Samples
 
-BLOCK = 1 << 14
+_BLOCK = 1 << 14
 """Samples converted to float64 together; sums are added up per block, then block after block."""
 
 T = TypeVar("T")
@@ -120,8 +120,8 @@ def gather(
     units, bands = codebook.shape
     codebook = np.ascontiguousarray(codebook, np.float64)
     total: UnitSums | None = None
-    for start in range(0, max(len(samples), 1), BLOCK):
-        part = slice(start, start + BLOCK)
+    for start in range(0, max(len(samples), 1), _BLOCK):
+        part = slice(start, start + _BLOCK)
         sums, hits, errors = np.zeros((units, bands)), np.zeros(units), np.zeros(units)
         counts = np.zeros((units, bands)) if missing else None
         gains = None if second is None else np.zeros(units)

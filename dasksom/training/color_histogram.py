@@ -21,7 +21,7 @@ from dasksom.chunkwise import Corner, Keeper, Progress, reduce_chunks
 from dasksom.errors import InputError
 from dasksom.som.batch import BatchSums, weigh
 from dasksom.som.counted_colors.bmu_search import match_colors, match_two_colors
-from dasksom.som.counted_colors.cells import Cells, are_colors, colors_of, into_cells, split_by_cells
+from dasksom.som.counted_colors.cells import Cells, are_colors, colors_from_numbers, into_cells, split_by_cells
 from dasksom.som.counted_colors.counts import ColorCounts, count_colors, merge_counts
 from dasksom.som.counted_colors.unit_sums import ColorSums, gather_colors
 from dasksom.som.initialization import Moments, moments, sample_positions
@@ -63,7 +63,7 @@ class ColorTable:
 
     def moments(self) -> Moments:
         """Give the moments of all pixels."""
-        return moments(colors_of(self.numbers, self.bands), self.counts)
+        return moments(colors_from_numbers(self.numbers, self.bands), self.counts)
 
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
         """Choose pixels at random, all different where there are enough.
@@ -74,7 +74,7 @@ class ColorTable:
         """
         up_to = np.cumsum(self.counts)
         chosen = np.searchsorted(up_to, sample_positions(int(up_to[-1]), units, seed), side="right")
-        return colors_of(self.numbers[chosen], self.bands).astype(np.float64)
+        return colors_from_numbers(self.numbers[chosen], self.bands).astype(np.float64)
 
     def unit_sums(
         self, codebook: NDArray[np.float64], *, utilities: bool = False, lattice: Lattice | None = None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dasksom.som.bmu.search import Search
 from dasksom.som.color_spaces import scale_of, to_space
-from dasksom.som.counted_colors.cells import colors_of
+from dasksom.som.counted_colors.cells import colors_from_numbers
 from dasksom.training.color_histogram import ColorTable
 from dasksom.training.streaming import Stream
 
@@ -37,7 +37,7 @@ class ComparedColors(Stream):
 
 def compared_colors(table: ColorTable, search: Search) -> ComparedColors:
     """Convert the colors of a table; distances are compared in float64, as befits exact counts."""
-    values = to_space(colors_of(table.numbers, table.bands), search.color_space, _SCALE).astype(np.float64)
+    values = to_space(colors_from_numbers(table.numbers, table.bands), search.color_space, _SCALE).astype(np.float64)
     return ComparedColors(
         da.from_array(values, chunks=(COLORS_A_TASK, -1), name=False),
         da.from_array(table.counts[:, None].astype(np.float64), chunks=(COLORS_A_TASK, 1), name=False),

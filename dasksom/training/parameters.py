@@ -13,7 +13,7 @@ from dasksom.som.color_spaces import COLOR_SPACES
 from dasksom.som.initialization import INITIALIZATIONS
 from dasksom.som.lattice import TOPOLOGIES, Lattice
 from dasksom.som.neighborhood import NEIGHBORHOODS
-from dasksom.som.refinement import EMPTY_UNITS, refinement
+from dasksom.som.refinement import EMPTY_UNITS, refinement_steps
 from dasksom.som.samples import MISSING
 from dasksom.som.schedule import DECAYS, Step, radii
 
@@ -93,7 +93,7 @@ def check_parameters(given: Mapping[str, Any]) -> tuple[Step, ...]:
     _check("random_state", seed, "None or an int of at least 0", seed is None or _is_int(seed, 0))
     first, last = _radius_range(given["sigma"], lattice_of(given), LAST_SIGMA if not given["refine"] else ORDERED_SIGMA)
     sigmas = radii(first, last, given["epochs"], given["decay"])
-    return (*(Step(sigma) for sigma in sigmas), *refinement(units, given["refine"]))
+    return (*(Step(sigma) for sigma in sigmas), *refinement_steps(units, given["refine"]))
 
 
 def lattice_of(given: Mapping[str, Any]) -> Lattice:

@@ -6,8 +6,8 @@ import pytest
 from dasksom.minisom.activation import (
     CODES,
     DISTANCES,
-    LANES,
     LINE,
+    VECTOR_UNITS,
     euclidean_distances,
     find_winners,
     from_bands,
@@ -16,7 +16,7 @@ from dasksom.minisom.activation import (
 )
 
 
-@pytest.mark.parametrize("units", [1, LANES - 1, LANES, LANES + 1])
+@pytest.mark.parametrize("units", [1, VECTOR_UNITS - 1, VECTOR_UNITS, VECTOR_UNITS + 1])
 def test_to_bands__is_undone(units):
     codebook = np.random.default_rng(0).random((units, 3))
     assert np.array_equal(from_bands(to_bands(codebook), units), codebook)

@@ -14,8 +14,8 @@ import dasksom.minisom
 from dasksom.errors import InputError
 from dasksom.minisom import MiniSom
 from dasksom.minisom.activation import DISTANCES
-from dasksom.minisom.neighborhood import NEIGHBORHOODS
-from dasksom.minisom.online_training import LEARNING_RATE_DECAYS, SIGMA_DECAYS
+from dasksom.minisom.decays import LEARNING_RATE_DECAYS, SIGMA_DECAYS
+from dasksom.minisom.neighborhood import ONLINE_NEIGHBORHOODS
 
 minisom = pytest.importorskip("minisom")
 RIGHT_DISTANCES = [name for name in DISTANCES if name != "chebyshev"]
@@ -49,7 +49,7 @@ def maps(samples):
 
 
 @pytest.mark.parametrize("topology", ["rectangular", "hexagonal"])
-@pytest.mark.parametrize("neighborhood", NEIGHBORHOODS)
+@pytest.mark.parametrize("neighborhood", ONLINE_NEIGHBORHOODS)
 @pytest.mark.parametrize("distance", RIGHT_DISTANCES)
 @pytest.mark.filterwarnings("ignore:triangle|the triangle")
 def test_train__gives_minisoms_weights(samples, topology, neighborhood, distance):
@@ -110,7 +110,7 @@ def test_train_batch_offline__gives_minisoms_weights(samples, topology, neighbor
 @pytest.mark.filterwarnings("ignore:triangle|the triangle")
 def test_training__every_combination_of_options_gives_minisoms_weights(samples):
     options = {
-        "neighborhood_function": NEIGHBORHOODS,
+        "neighborhood_function": ONLINE_NEIGHBORHOODS,
         "topology": ("rectangular", "hexagonal"),
         "activation_distance": RIGHT_DISTANCES,
         "decay_function": LEARNING_RATE_DECAYS,

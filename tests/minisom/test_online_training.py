@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from dasksom.minisom.activation import from_bands, to_bands
-from dasksom.minisom.neighborhood import NEIGHBORHOODS, Neighborhood
-from dasksom.minisom.online_training import LEARNING_RATE_DECAYS, SIGMA_DECAYS, Pace, add_up, distortion, learn, spread
+from dasksom.minisom.decays import LEARNING_RATE_DECAYS, SIGMA_DECAYS
+from dasksom.minisom.neighborhood import ONLINE_NEIGHBORHOODS, OnlineNeighborhood
+from dasksom.minisom.online_training import Pace, add_samples, distortion, learn, spread
 from tests.reference import online_shares as shares
 
 
@@ -17,12 +18,12 @@ def test_decay__starts_at_its_value_and_takes_many_steps_at_once(decay):
     assert together.tolist() == [decay(3.0, t, 10) for t in range(10)]
 
 
-@pytest.mark.parametrize("kind", NEIGHBORHOODS)
+@pytest.mark.parametrize("kind", ONLINE_NEIGHBORHOODS)
 @pytest.mark.parametrize("hexagonal", [False, True])
 @pytest.mark.parametrize("shape", [(3, 4), (9, 8), (2, 70)])
 def test_learn__is_the_update_rule_one_sample_and_one_unit_at_a_time(kind, hexagonal, shape):
     draw = np.random.default_rng(2)
-    neighborhood = Neighborhood(kind, *shape, hexagonal)
+    neighborhood = OnlineNeighborhood(kind, *shape, hexagonal)
     samples, codebook = draw.random((30, 5)), draw.random((shape[0] * shape[1], 5))
     forced, rates, sigmas = np.full(30, -1), np.linspace(0.3, 0.1, 10), np.linspace(2.5, 0.4, 10)
     forced[7] = 3
@@ -35,24 +36,24 @@ def test_learn__is_the_update_rule_one_sample_and_one_unit_at_a_time(kind, hexag
     assert np.allclose(from_bands(by_band, len(codebook)), codebook, rtol=1e-10)
 
 
-@pytest.mark.parametrize("kind", NEIGHBORHOODS)
+@pytest.mark.parametrize("kind", ONLINE_NEIGHBORHOODS)
 @pytest.mark.parametrize("hexagonal", [False, True])
 def test_spread__weights_units_as_it_would_their_samples(kind, hexagonal):
     draw = np.random.default_rng(3)
-    neighborhood = Neighborhood(kind, 9, 8, hexagonal)
+    neighborhood = OnlineNeighborhood(kind, 9, 8, hexagonal)
     samples, winners = draw.random((40, 3)), draw.integers(0, 72, 40)
     hits, sums = np.zeros(72), np.zeros((72, 3))
-    add_up(samples, winners, hits, sums)
+    add_samples(samples, winners, hits, sums)
     numerator, denominator = spread(hits, sums, neighborhood, 2.5)
     weights = np.array([np.ravel(shares(neighborhood, divmod(int(winner), 8), 2.5)) for winner in winners])
     assert np.allclose(denominator, weights.sum(axis=0))
     assert np.allclose(numerator, weights.T @ samples)
 
 
-@pytest.mark.parametrize("kind", NEIGHBORHOODS)
+@pytest.mark.parametrize("kind", ONLINE_NEIGHBORHOODS)
 def test_distortion__is_a_sum_over_samples_and_units(kind):
     draw = np.random.default_rng(4)
-    neighborhood = Neighborhood(kind, 3, 4)
+    neighborhood = OnlineNeighborhood(kind, 3, 4)
     samples, winners, codebook = draw.random((10, 2)), draw.integers(0, 12, 10), draw.random((12, 2))
     expected = sum(
         (np.ravel(shares(neighborhood, divmod(int(winner), 4), 2)) * np.linalg.norm(x - codebook, axis=1)).sum()

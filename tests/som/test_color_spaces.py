@@ -27,7 +27,7 @@ def test_lab__equals_scikit_images():
     assert np.allclose(to_space(rgb, "lab", 1.0), rgb2lab(rgb), atol=1e-6)
 
 
-@pytest.mark.parametrize("n", [0, 1, color_spaces.BLOCK, 2 * color_spaces.BLOCK + 1])
+@pytest.mark.parametrize("n", [0, 1, color_spaces._BLOCK, 2 * color_spaces._BLOCK + 1])
 def test_to_space__of_any_number_of_colors(n):
     rgb = np.random.default_rng(0).integers(0, 256, (n, 3), np.uint8)
     assert np.allclose(to_space(rgb, "lab", 255), rgb2lab(rgb / 255), atol=1e-6)

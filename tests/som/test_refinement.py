@@ -3,7 +3,7 @@ import pytest
 
 from dasksom.som.bmu.nearest import nearest_units, two_nearest_units
 from dasksom.som.quality import quality_of
-from dasksom.som.refinement import MOST_ARRANGED, arrange, beside_the_worst, refinement, without_the_idlest
+from dasksom.som.refinement import MOST_ARRANGED, arrange, beside_the_worst, refinement_steps, without_the_idlest
 from dasksom.som.samples import Samples
 from dasksom.som.unit_sums import gather
 
@@ -16,7 +16,7 @@ def seen(samples, codebook):
 @pytest.mark.parametrize("units", [2, 9, 256])
 @pytest.mark.parametrize("epochs", [0, 5, 11, 12, 80, 81])
 def test_refinement__adds_and_removes_in_turns_and_ends_at_rest(units, epochs):
-    steps = refinement(units, epochs)
+    steps = refinement_steps(units, epochs)
     assert len(steps) == epochs
     assert all(step.sigma == 0 for step in steps)
     changes = [step for step in steps if step.added or step.removed]
@@ -29,7 +29,7 @@ def test_refinement__adds_and_removes_in_turns_and_ends_at_rest(units, epochs):
 
 
 def test_refinement__of_one_unit_moves_nothing():
-    assert not any(step.added or step.removed for step in refinement(1, 80))
+    assert not any(step.added or step.removed for step in refinement_steps(1, 80))
 
 
 def test_beside_the_worst__near_the_units_with_the_most_error():
@@ -85,7 +85,7 @@ def test_a_breath_gets_out_of_a_local_minimum():
     centers = np.array([[0.0, 0], [10, 0], [100, 0], [110, 0]])
     samples = (centers[:, None] + draw.normal(0, 0.5, (4, 50, 2))).reshape(-1, 2)
     start = codebook = np.array([[-0.3, 0], [0.3, 0], [10, 0], [105, 0]])
-    for step in refinement(4, 18):
+    for step in refinement_steps(4, 18):
         sums = seen(samples, codebook)
         codebook = sums.sums / sums.counts
         if step.added:

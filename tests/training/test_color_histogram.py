@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dasksom.som.bmu.nearest import nearest_units, two_nearest_units
-from dasksom.som.counted_colors.cells import colors_of
+from dasksom.som.counted_colors.cells import colors_from_numbers
 from dasksom.som.initialization import moments
 from dasksom.som.lattice import Lattice
 from dasksom.som.samples import Samples
@@ -17,7 +17,7 @@ def test_count_image__equals_unique(photograph, bands):
     image = photograph[..., :bands]
     table = count_image(da.from_array(image, chunks=(130, 170, bands)))
     expected, times = np.unique(image.reshape(-1, bands), axis=0, return_counts=True)
-    got = dict(zip(map(tuple, colors_of(table.numbers, bands).tolist()), table.counts.tolist(), strict=True))
+    got = dict(zip(map(tuple, colors_from_numbers(table.numbers, bands).tolist()), table.counts.tolist(), strict=True))
     assert got == dict(zip(map(tuple, expected.tolist()), times.tolist(), strict=True))
 
 

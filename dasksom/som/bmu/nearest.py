@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from dasksom.som.bmu.llvm_kernels import EXPANDED, group_size, ranker, to_unit_length
 from dasksom.som.bmu.metrics import METRICS
-from dasksom.som.bmu.pruned_search import Cells, arrange_cells, break_even, search_in_cells
+from dasksom.som.bmu.pruned_search import UnitCells, arrange_cells, break_even, search_in_cells
 
 PRECISIONS = ("float32", "float64")
 """What distances may be computed in."""
-BLOCK = 1 << 18
+_BLOCK = 1 << 18
 """Values of samples converted together, where they must be."""
 CELLS_BLOCK = 1 << 21
 """The same for samples that are sorted by cells, whose neighbors must be many."""
@@ -99,7 +99,7 @@ def _converted(samples: NDArray[Any], unit_length: bool) -> tuple[NDArray[Any], 
     return block, zero
 
 
-def _worthwhile_cells(samples: NDArray[Any], search: _Search, count: int, unit_length: bool) -> Cells | None:
+def _worthwhile_cells(samples: NDArray[Any], search: _Search, count: int, unit_length: bool) -> UnitCells | None:
     """Arrange a codebook in cells if that makes the search faster, as some of the samples show; labels are the same."""
     most = break_even(len(samples), samples.shape[1], count)
     if most < 0.1:
@@ -126,7 +126,7 @@ def _rank_units(
     search = _arrange(units, handicap, np.dtype(precision), expanded)
     rank = ranker(EXPANDED if expanded else metric, missing, ranks)
     cells = _worthwhile_cells(samples, search, count, unit_length) if expanded and ranks == 1 else None
-    rows = max(1, (BLOCK if cells is None else CELLS_BLOCK) // bands)
+    rows = max(1, (_BLOCK if cells is None else CELLS_BLOCK) // bands)
     for begin in range(0, len(samples), rows):
         block, zero = _converted(samples[begin : begin + rows], unit_length)
         if cells is None:

@@ -299,7 +299,7 @@ def _search_cells(
 
 
 @dataclass(frozen=True)
-class Cells:
+class UnitCells:
     """A codebook in cells, as the kernel wants it; vectors are in groups, as those of the search through all units."""
 
     units: NDArray[np.int64]
@@ -325,7 +325,7 @@ def _in_groups(vectors: NDArray[Any], start: NDArray[Any]) -> tuple[NDArray[np.f
     return np.ascontiguousarray(groups.transpose(0, 2, 1)), begin.reshape(-1, size)
 
 
-def arrange_cells(panels: NDArray[np.float32], start: NDArray[np.float32], count: int) -> Cells:
+def arrange_cells(panels: NDArray[np.float32], start: NDArray[np.float32], count: int) -> UnitCells:
     """Sort the first `count` units of a codebook, that was arranged for the search through all of them, into cells."""
     bands = panels.shape[1]
     units = -panels.transpose(0, 2, 1).reshape(-1, bands)[:count].astype(np.float64)
@@ -337,7 +337,7 @@ def arrange_cells(panels: NDArray[np.float32], start: NDArray[np.float32], count
     offsets = (planes[:, :1] * planes).sum(axis=2)
     offsets[:, 0] /= 2
     rounding = (16 * bands + 64) * 2.0**-24  # several times what the sums behind a bound can be off
-    return Cells(
+    return UnitCells(
         order,
         *_in_groups(units[order], start.reshape(-1)[order]),
         centers=_in_groups(planes[:, 0], offsets[:, 0]),
@@ -358,7 +358,7 @@ def break_even(samples: int, bands: int, units: int) -> float:
 
 
 def search_in_cells(
-    samples: NDArray[Any], center: NDArray[np.float64], scale: float, cells: Cells
+    samples: NDArray[Any], center: NDArray[np.float64], scale: float, cells: UnitCells
 ) -> tuple[NDArray[np.uint32], float]:
     """Find the nearest unit of each sample; tell which share of the cells was searched for that.
 

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 BITS_IN_CELL = 3
 CELL_SIDE = 1 << BITS_IN_CELL
-MOST_BANDS = 3
+_MOST_BANDS = 3
 BITS_OF_CELL = 8 - BITS_IN_CELL
 """Of each band."""
 
 
 def are_colors(dtype: np.dtype[Any], bands: int) -> bool:
     """Tell whether samples of a type and so many bands can be numbered: uint8, 1 to 3 bands."""
-    return bool(dtype == np.uint8 and 1 <= bands <= MOST_BANDS)
+    return bool(dtype == np.uint8 and 1 <= bands <= _MOST_BANDS)
 
 
 def color_numbers(bands: int) -> NDArray[np.uint32]:
@@ -41,7 +41,7 @@ def color_numbers(bands: int) -> NDArray[np.uint32]:
     return table
 
 
-def colors_of(numbers: NDArray[np.uint32], bands: int) -> NDArray[np.uint8]:
+def colors_from_numbers(numbers: NDArray[np.uint32], bands: int) -> NDArray[np.uint8]:
     """Turn color numbers back into colors, shape (n, bands)."""
     colors = np.empty((len(numbers), bands), np.uint8)
     for band in range(bands):

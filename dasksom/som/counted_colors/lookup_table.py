@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from dasksom.som.bmu.search import Search
 from dasksom.som.counted_colors.bmu_search import match_colors
-from dasksom.som.counted_colors.cells import color_numbers, colors_of, into_cells
+from dasksom.som.counted_colors.cells import color_numbers, colors_from_numbers, into_cells
 from dasksom.som.counted_colors.counts import count_colors
 from dasksom.som.numba_kernel import kernel
 from dasksom.som.samples import Samples
 
-BLOCK = 1 << 18
+_BLOCK = 1 << 18
 """Colors that are searched together where no cells help."""
 
 
@@ -50,9 +50,9 @@ def _add_unknown(table: _Table, samples: NDArray[np.uint8], codebook: NDArray[np
     """Search the units of colors that were not met before."""
     numbers, _ = count_colors(samples)
     numbers = numbers[~table.known[numbers]]  # type: ignore[index]
-    for start in range(0, len(numbers), BLOCK):
-        new = numbers[start : start + BLOCK]
-        colors = colors_of(new, samples.shape[1])
+    for start in range(0, len(numbers), _BLOCK):
+        new = numbers[start : start + _BLOCK]
+        colors = colors_from_numbers(new, samples.shape[1])
         table.labels[new] = search.best(search.convert(Samples(colors, None, None), colors.dtype), codebook)
         table.known[new] = True  # type: ignore[index]
 

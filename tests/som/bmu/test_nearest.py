@@ -117,7 +117,7 @@ def test_a_label_depends_on_its_sample_alone(monkeypatch, precision, n, bands):
         np.testing.assert_array_equal(nearest_units(samples[start:stop], codebook, precision=precision), part[0])
     order = random.permutation(n)
     np.testing.assert_array_equal(nearest_units(samples[order], codebook, precision=precision), first[order])
-    monkeypatch.setattr(nearest, "BLOCK", 37 * bands)
+    monkeypatch.setattr(nearest, "_BLOCK", 37 * bands)
     np.testing.assert_array_equal(nearest_units(samples, codebook, precision=precision), first)
     with ThreadPoolExecutor(4) as threads:
         pieces = (samples[i : i + 99] for i in range(0, n, 99))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dasksom.som.counted_colors import counts as color_counts
-from dasksom.som.counted_colors.cells import colors_of
+from dasksom.som.counted_colors.cells import colors_from_numbers
 
 
 @pytest.mark.parametrize("few", [0, color_counts.FEW], ids=["counters", "sorting"])
@@ -13,8 +13,8 @@ def test_count_colors__equals_unique(photograph, bands, few, monkeypatch):
     for _ in range(2):  # the second time with the counter that the first left behind
         numbers, counts = color_counts.count_colors(samples)
         expected, times = np.unique(samples, axis=0, return_counts=True)
-        order = np.lexsort(colors_of(numbers, bands).T[::-1])
-        assert np.array_equal(colors_of(numbers, bands)[order], expected)
+        order = np.lexsort(colors_from_numbers(numbers, bands).T[::-1])
+        assert np.array_equal(colors_from_numbers(numbers, bands)[order], expected)
         assert np.array_equal(counts[order], times)
         assert (np.diff(numbers.astype(np.int64)) > 0).all()
 
@@ -51,7 +51,7 @@ def test_count_colors__beyond_16_bits(few, repeats, monkeypatch):
     monkeypatch.setattr(color_counts, "FEW", few)
     samples = np.repeat(np.array([[9, 9, 9], [200, 3, 77], [0, 0, 0]], np.uint8), [repeats, 5, 1], axis=0)
     numbers, counts = color_counts.count_colors(samples)
-    found = dict(zip(map(tuple, colors_of(numbers, 3).tolist()), counts.tolist(), strict=True))
+    found = dict(zip(map(tuple, colors_from_numbers(numbers, 3).tolist()), counts.tolist(), strict=True))
     assert found == {(9, 9, 9): repeats, (200, 3, 77): 5, (0, 0, 0): 1}
     assert (np.diff(numbers.astype(np.int64)) > 0).all()
 
@@ -68,5 +68,5 @@ def test_count_colors__an_interrupted_count_does_not_reach_the_next(monkeypatch)
         with pytest.raises(KeyboardInterrupt):
             color_counts.count_colors(first)
     numbers, counts = color_counts.count_colors(second)
-    assert colors_of(numbers, 3).tolist() == [[9, 9, 9]]
+    assert colors_from_numbers(numbers, 3).tolist() == [[9, 9, 9]]
     assert counts.tolist() == [500]

@@ -41,7 +41,7 @@ def test_look_up_labels__in_a_color_space(pixels):
 
 
 def test_look_up_labels__knows_colors_of_earlier_chunks_and_meets_new_ones(pixels, monkeypatch):
-    monkeypatch.setattr(color_labels, "BLOCK", 1000)
+    monkeypatch.setattr(color_labels, "_BLOCK", 1000)
     search = Search("manhattan", "float64")
     codebook = np.random.default_rng(1).uniform(0, 255, (300, 3))
     expected = search.best(Samples(pixels, None, None), codebook)
