@@ -5,7 +5,7 @@ import pytest
 from dasksom.som.bmu.search import Search
 from dasksom.som.lattice import Lattice
 from dasksom.som.map_state import MapState
-from dasksom.som.refinement import refinement
+from dasksom.som.refinement import refinement_steps
 from dasksom.som.schedule import Step
 from dasksom.training.color_histogram import count_image
 from dasksom.training.epochs import Training, train
@@ -73,7 +73,7 @@ def test_train__bits_do_not_depend_on_the_scheduler(patch, start, client):
 
 def test_train__goes_on_from_any_state_with_the_same_bits(patch, start):
     table, states = count_image(da.from_array(patch)), []
-    steps = (*STEPS, *refinement(6, 18))
+    steps = (*STEPS, *refinement_steps(6, 18))
     whole = train(MapState(start, start), steps, table, HOW, on_state=states.append)
     assert len(states) == len(steps) == 22
     assert any(len(state.codebook) > 6 for state in states)
