@@ -81,3 +81,18 @@ def browser(tmp_path_factory):
     driver = browsing.start(tmp_path_factory.mktemp("chromium"))
     yield driver
     driver.quit()
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """An S3 of one bucket, `images`, on this machine: the options of fsspec, and a client."""
+    from tests.object_store import serve_s3
+
+    with serve_s3() as store:
+        yield store
+
+
+@pytest.fixture
+def random():
+    """A seeded generator of random numbers."""
+    return np.random.default_rng(0)

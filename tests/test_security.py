@@ -135,7 +135,7 @@ def test_vrt__outside_its_folder_if_the_user_says_so(tmp_path, patch):
 
 LIMITED = """
 import resource, sys
-import dasksom, dasksom.loading, dasksom.image.reading
+import dasksom, dasksom.models, dasksom.image.opening
 pages = int(open("/proc/self/statm").read().split()[0])
 limit = pages * resource.getpagesize() + (300 << 20)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -18,7 +18,7 @@ from dasksom import BatchSOM, InputError, open_image, open_picture
 from dasksom.cli.main import cli
 from dasksom.image import open_source
 from dasksom.storage.locations import Location, locate
-from tests.image.conftest import SECRET
+from tests.object_store import SECRET
 
 
 @pytest.fixture(scope="module")

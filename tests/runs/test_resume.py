@@ -249,7 +249,7 @@ def test_apply_to_all__goes_on_within_an_image(image, tmp_path):
 HOLDS = """
 import sys
 from pathlib import Path
-from dasksom.image.run_folders import run_on_disk
+from dasksom.storage.publish.run_folder import run_on_disk
 
 with run_on_disk(Path(sys.argv[1]), overwrite=False, resume=False):
     print("held", flush=True)

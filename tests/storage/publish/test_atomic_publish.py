@@ -1,13 +1,18 @@
 import os
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
 import zarr
 
 from dasksom.errors import InputError
-from dasksom.image import check_output, publish, run_on_disk
+from dasksom.image import check_output as _check_output
+from dasksom.image import publish, run_on_disk
+from dasksom.image.write_formats import WRITERS
 from dasksom.storage.publish import atomic_publish as publishing
+
+check_output = partial(_check_output, suffixes=tuple(WRITERS))
 
 
 def _make_zarr(path, value):

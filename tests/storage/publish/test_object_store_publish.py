@@ -23,7 +23,7 @@ from dasksom.storage.publish import object_store_run as unfinished
 from dasksom.storage.publish.object_store_publish import locate_output, run_on_store
 from dasksom.storage.publish.object_store_run import StoreRun
 from dasksom.training import checkpoint
-from tests.image.conftest import SECRET
+from tests.object_store import SECRET
 
 GRID = ["--grid", "2x3", "--epochs", "2"]
 
