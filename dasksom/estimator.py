@@ -15,6 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from dasksom._version import __version__
 from dasksom.chunkwise import Keeper, Progress
+from dasksom.config.map_parameters import parameter_section
 from dasksom.errors import InputError
 from dasksom.image.palette_files import write_palette
 from dasksom.model_files import save_codebook
@@ -31,7 +32,7 @@ from dasksom.training.checkpoint import STATE, Checkpoint, Throttled
 from dasksom.training.color_histogram import has_color_table
 from dasksom.training.epochs import OnEpoch, Training, train
 from dasksom.training.input_arrays import as_image, as_weights, computing, is_lazy, several
-from dasksom.training.parameters import check_parameters, lattice_of
+from dasksom.training.parameter_checks import check_parameters, lattice_from
 from dasksom.training.sources import Weighted, samples_of
 
 
@@ -42,61 +43,7 @@ class NotTrainedError(InputError, NotFittedError):  # type: ignore[misc]
 class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """A batch self-organizing map trained on every pixel of an image (or row of a table) of any size.
 
-    Parameters
-    ----------
-    rows, columns : int
-        Size of the lattice; rows x columns is the number of colors in the palette, at most 65,536.
-    epochs : int
-        Times that every pixel is presented, at least 1.
-    topology : {"rectangular", "hexagonal"}
-        Whether a unit has 8 neighbors, or 6 all at the same distance (every second row is shifted by half a unit).
-    toroidal : bool
-        Whether the map has no edge: its last row is next to its first one, and its columns likewise.
-    neighborhood : {"gaussian", "bubble", "triangle", "epanechnikov"}
-        How much a unit's neighbors learn with it.
-    sigma : (float, float), optional
-        Radius of the neighborhood in the first and in the last epoch, in lattice units. By default from half the longer
-        side of the lattice (a quarter on a torus) to 0.1, or to 0.5 where a refinement follows. A last radius of 0.5 or
-        more keeps neighbors alike; toward 0 the error of the palette is less (at 0 an epoch is a step of k-means).
-    refine : int
-        Epochs after those, at sigma 0, in which units that do little move to where the error is; 80 take the error of a
-        palette below that of k-means. The units are then put back into the order of the map, as far as it goes.
-    decay : {"exponential", "linear", "inverse", "asymptotic"} or callable (first, last, progress) -> float
-        How the radius goes from first to last while progress goes from 0 to 1.
-    init : {"pca", "sample", "random"} or array of shape (rows, columns, bands)
-        Codebook to start from: spread over the plane of the two principal components, seeded pixels, seeded random
-        numbers with the mean and deviation of the pixels, or the one given.
-    metric : {"euclidean", "cosine", "manhattan", "chebyshev"}
-        How best-matching units are chosen. Units become weighted means of samples, and errors are Euclidean, whatever
-        it is.
-    color_space : {"rgb", "lab", "oklab"}
-        Space in which colors are compared and averaged: the image's own numbers, CIE L*a*b* or Oklab. The others are
-        for sRGB images of three bands, of integers or of floats from 0 to 1. Errors are then of that space.
-    empty_units : {"keep", "reseed"}
-        What becomes of a unit after an epoch in which no sample chose it, nor any unit near it: it keeps its vector, or
-        moves beside the unit with the most error.
-    sample : float
-        Share of the samples that the map is trained on, above 0, up to 1, for a quick look: chosen at random by their
-        places, whatever the chunks, in one pass, and kept in this process's memory.
-    precision : {"float32", "float64"}
-        Of the distances that "stream" compares; sums are float64 either way, and 8-bit colors are always exact.
-    missing : {"exclude", "bands", "error"}
-        What becomes of samples with NaN: left out, compared and averaged by the bands that they have, or an error.
-    tol : float
-        Training stops early after an epoch that moved the units, in the root mean square, by no more than this share of
-        the samples' standard deviation. 0 never stops.
-    warm_start : bool
-        Whether `fit` goes on from the map that it made before, at its place in the schedule: with more `epochs` after
-        `set_params`, or after an early stop.
-    method : {"auto", "colors", "stream"}
-        "colors" reads the image once, counts its colors and trains on the counts, exactly (uint8, at most 3 bands);
-        "stream" reads it once per epoch (any real type, any number of bands). "auto" takes "colors" where it can.
-    cache : {"auto", "memory", "none"}
-        Whether "stream" holds the image in the cluster's memory between epochs; "auto" does where it fits with room to
-        spare.
-    random_state : int, optional
-        Seed of ``init="sample"`` and ``init="random"``, which differ from fit to fit without one; of where units move,
-        and of `sample`, which are always seeded.
+    {parameters}
 
     Attributes
     ----------
@@ -541,7 +488,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         return np.asarray(self.weights_, np.float64).reshape(-1, self.weights_.shape[-1])
 
     def _lattice(self) -> Lattice:
-        return lattice_of(self.get_params(deep=False))
+        return lattice_from(self.get_params(deep=False))
 
     def _search(self) -> Search:
         return Search(self.metric, self.precision, self.missing, self.color_space)
@@ -556,3 +503,6 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         if given.shape != (self.rows, self.columns, bands):
             raise InputError(f"init: an array of shape {(self.rows, self.columns, bands)} is needed; got {given.shape}")
         return Codebook(given).units
+
+
+BatchSOM.__doc__ = (BatchSOM.__doc__ or "").replace("{parameters}", parameter_section())

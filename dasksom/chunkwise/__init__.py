@@ -11,12 +11,11 @@ inside a window is computed on the cluster; its result comes to the driver, alwa
 
 from dasksom.chunkwise.chunk_grid import Corner, Steps, chunk_count, chunk_steps, corner_of
 from dasksom.chunkwise.mapping import Progress, map_chunks, run_tasks
-from dasksom.chunkwise.memory import CACHES, keep_in_memory, workers
+from dasksom.chunkwise.memory import keep_in_memory, workers
 from dasksom.chunkwise.reduction import Keeper, reduce_chunks
 from dasksom.chunkwise.reduction_tree import FAN_IN, pass_tasks
 
 __all__ = [
-    "CACHES",
     "FAN_IN",
     "Corner",
     "Keeper",

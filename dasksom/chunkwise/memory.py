@@ -8,7 +8,6 @@ from dask.system import CPU_COUNT
 from dasksom.chunkwise.submission import current_client
 from dasksom.cluster import OURS, Workers
 
-CACHES = ("auto", "memory", "none")
 HEADROOM = 0.25
 """Part of a worker's memory that stays free for the work when an image is kept in the rest."""
 

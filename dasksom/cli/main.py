@@ -84,6 +84,8 @@ def main() -> None:
     try:
         code = cli(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
+    except click.BadParameter as error:
+        _fail(error, 2, error.format_message())
     except click.ClickException as error:
         error.show()
         sys.exit(2)

@@ -7,6 +7,7 @@ import click
 
 from dasksom.cluster import ALLOCATIONS, CLUSTERS
 from dasksom.config import RunConfig, load_config
+from dasksom.config.map_parameters import OPTIONS, Parameter
 from dasksom.errors import InputError
 
 TLS = {"ca": "--tls-ca-file", "cert": "--tls-cert", "key": "--tls-key"}
@@ -22,61 +23,19 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return add
 
 
-map_options = _options(
-    click.option(
-        "--grid", metavar="ROWSxCOLUMNS", help="Size of the map: as many colors as ROWS x COLUMNS.  [default: 16x16]"
-    ),
-    click.option("--epochs", type=int, metavar="N", help="Times that every pixel is presented.  [default: 20]"),
-    click.option(
-        "--sigma",
-        nargs=2,
-        type=float,
-        metavar="FIRST LAST",
-        help="Radius of the neighborhood, in lattice units.  [default: half a side, 0.1; 0.5 before a refinement]",
-    ),
-    click.option(
-        "--refine",
-        type=int,
-        metavar="N",
-        help="Epochs after those in which units move to where the error is; 0 keeps the order of the map.  "
-        "[default: 80 for 8-bit colors, else 0]",
-    ),
-    click.option(
-        "--color-space",
-        metavar="NAME",
-        help="Space in which colors are compared: rgb (the image's numbers), lab or oklab.  [default: rgb]",
-    ),
-    click.option(
-        "--metric",
-        metavar="NAME",
-        help="How far a pixel is from a unit: euclidean, cosine, manhattan or chebyshev.  [default: euclidean]",
-    ),
-    click.option(
-        "--topology", metavar="NAME", help="rectangular (8 neighbors) or hexagonal (6).  [default: rectangular]"
-    ),
-    click.option(
-        "--toroidal", is_flag=True, default=None, help="Let the map have no edge: last row next to the first."
-    ),
-    click.option(
-        "--neighborhood",
-        metavar="NAME",
-        help="How much neighbors learn: gaussian, bubble, triangle or epanechnikov.  [default: gaussian]",
-    ),
-    click.option(
-        "--decay",
-        metavar="NAME",
-        help="How sigma shrinks: exponential, inverse, linear or asymptotic.  [default: exponential]",
-    ),
-    click.option(
-        "--sample",
-        type=float,
-        metavar="SHARE",
-        help="Train on this share of the pixels, such as 0.01, for a quick look.  [default: 1, all of them]",
-    ),
-    click.option("--init", metavar="NAME", help="Colors to start from: pca, sample or random.  [default: pca]"),
-    click.option("--method", metavar="NAME", help="How the image is read: auto, colors or stream.  [default: auto]"),
-    click.option("--seed", type=int, metavar="N", help="Seed of --init sample or random.  [default: 0]"),
-)
+def _map_option(parameter: Parameter) -> Callable[[Any], Any]:
+    """Make the option of one parameter of the map."""
+    default = parameter.run_default
+    name, text = f"--{parameter.option.replace('_', '-')}", f"{parameter.help}  [default: {parameter.default_text}]"
+    if isinstance(default, bool):
+        return click.option(name, parameter.option, is_flag=True, default=None, help=parameter.help)
+    if parameter.choices:
+        return click.option(name, parameter.option, type=click.Choice(parameter.choices), help=text)
+    count, metavar = len(parameter.metavar.split()), parameter.metavar
+    return click.option(name, parameter.option, type=parameter.value, nargs=count, metavar=metavar, help=text)
+
+
+map_options = _options(*map(_map_option, OPTIONS))
 part_options = _options(
     click.option("--component", metavar="NAME", help="Array or image inside a Zarr group."),
     click.option("--series", type=int, metavar="N", help="Number of the image in a file of several."),

@@ -5,51 +5,56 @@ from dataclasses import fields
 from typing import Any
 
 from dask.utils import parse_bytes
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from dasksom.chunkwise import CACHES
 from dasksom.cluster import ClusterOptions, TlsFiles
+from dasksom.config.map_parameters import CACHES, GRID, OPTIONS
 from dasksom.image import ALPHA, parse_select
 from dasksom.image.writers.options import Options
 from dasksom.som.dithering import DITHERS
 
 ON_BAD_CHUNK = ("stop", "skip")
 """What becomes of chunks that cannot be read."""
+_OPTIONS = {parameter.option: parameter for parameter in OPTIONS}
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class MapSection(_Section):
-    """The map and its training; `BatchSOM` explains each."""
+def _default(option: str) -> Any:
+    return _OPTIONS[option].run_default
 
-    grid: tuple[int, int] = (16, 16)
-    epochs: int = 20
-    topology: str = "rectangular"
-    toroidal: bool = False
-    neighborhood: str = "gaussian"
-    sigma: tuple[float, float] | None = None
-    refine: int | None = None
+
+class MapSection(_Section):
+    """The map and its training; `dasksom.config.map_parameters` declares each."""
+
+    grid: tuple[int, int] = _default("grid")
+    epochs: int = _default("epochs")
+    topology: str = _default("topology")
+    toroidal: bool = _default("toroidal")
+    neighborhood: str = _default("neighborhood")
+    sigma: tuple[float, float] | None = _default("sigma")
+    refine: int | None = _default("refine")
     """None: 80 where the colors of the image are counted, so that epochs cost next to nothing, else 0."""
-    decay: str = "exponential"
-    init: str = "pca"
-    metric: str = "euclidean"
-    color_space: str = "rgb"
-    empty_units: str = "keep"
-    sample: float = 1.0
-    precision: str = "float32"
-    missing: str = "exclude"
-    tol: float = 0.0
-    method: str = "auto"
-    seed: int | None = 0
+    decay: str = _default("decay")
+    init: str = _default("init")
+    metric: str = _default("metric")
+    color_space: str = _default("color_space")
+    empty_units: str = _default("empty_units")
+    sample: float = _default("sample")
+    precision: str = _default("precision")
+    missing: str = _default("missing")
+    tol: float = _default("tol")
+    method: str = _default("method")
+    seed: int | None = _default("seed")
 
     @field_validator("grid", mode="before")
     @classmethod
     def _rows_by_columns(cls, value: Any) -> Any:
         match = re.fullmatch(r"\s*(\d+)\s*[xX]\s*(\d+)\s*", value) if isinstance(value, str) else None
         if match is None and not isinstance(value, list | tuple):
-            raise ValueError(f"{value!r} is not ROWSxCOLUMNS, such as 16x16")
+            raise ValueError(f"{value!r} is not {GRID.allowed}")
         return tuple(int(side) for side in match.groups()) if match else value
 
     @field_validator("grid")
@@ -59,11 +64,12 @@ class MapSection(_Section):
             raise ValueError(f"{value[0]}x{value[1]} has no units; at least 1x1 is needed")
         return value
 
-    @field_validator("seed")
+    @field_validator("*")
     @classmethod
-    def _is_seed(cls, value: int | None) -> int | None:
-        if value is not None and value < 0:
-            raise ValueError(f"{value} is no seed; a whole number of at least 0 is needed, or null for a random one")
+    def _is_accepted(cls, value: Any, field: ValidationInfo) -> Any:
+        parameter = _OPTIONS[str(field.field_name)]
+        if value != parameter.run_default and not parameter.accepts(value):
+            raise ValueError(f"must be {parameter.allowed.replace('None', 'null')}; got {value!r}")
         return value
 
 

@@ -17,9 +17,6 @@ from scipy.spatial.distance import cdist
 from dasksom.som.quality import Quality
 from dasksom.som.schedule import Step
 
-EMPTY_UNITS = ("keep", "reseed")
-"""What becomes of a unit that no sample chose, nor any unit near it: it keeps its vector, or goes to where the most
-error is."""
 CYCLE = 6
 """Epochs from one growth to the next."""
 REMOVED_AFTER = 3

@@ -45,7 +45,7 @@ class Training:
     """Training stops after an epoch that moved the units, in the root mean square, by no more than this share of the
     samples' standard deviation, if units neither come nor go later; 0 stops never."""
     empty_units: str = "keep"
-    """One of ``EMPTY_UNITS``."""
+    """One of ``dasksom.config.map_parameters.EMPTY_UNITS``."""
     seed: int = 0
     """Of where units are added."""
 

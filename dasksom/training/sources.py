@@ -81,7 +81,7 @@ def samples_of(
     seed : int
         Of that choice.
     cache : str
-        One of ``dasksom.chunkwise.CACHES``.
+        One of ``dasksom.config.map_parameters.CACHES``.
     progress : callable, optional
     keeper : Keeper, optional
         Keeps passes that are under way, and counted colors; of no use to a share, which is drawn anew.

@@ -201,7 +201,7 @@ BAD = [
     (["quantize", "photo.png", "out.png", "--grid", "3by3"], "3by3"),
     (["quantize", "photo.png", "out.png", "--grid", "0x3"], "map.grid: 0x3 has no units"),
     (["quantize", "photo.png", "out.png", "--grid", "999x999"], "65536"),
-    (["quantize", "photo.png", "out.png", "--epochs", "0"], "'epochs'"),
+    (["quantize", "photo.png", "out.png", "--epochs", "0"], "map.epochs: must be an int from 1"),
     (["quantize", "photo.png", "out.png", "--sigma", "1", "2"], "first >= last"),
     (["quantize", "photo.png", "out.png", "--decay", "sudden"], "'exponential', 'linear'"),
     (["quantize", "photo.png", "out.png", "--init", "zero"], "'pca', 'sample'"),

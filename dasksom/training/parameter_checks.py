@@ -1,0 +1,73 @@
+"""Checks of the parameters of a map, one by one and against each other, and the epochs that they ask for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dasksom.config.map_parameters import MOST_UNITS, PARAMETERS
+from dasksom.errors import InputError
+from dasksom.som.lattice import Lattice
+from dasksom.som.refinement import refinement_steps
+from dasksom.som.schedule import Step, radii
+
+MOST_SIDE = 1 << 12
+"""Upper limit of a side, in units: the neighborhood along it is a matrix of its square, 128 MiB."""
+LAST_SIGMA = 0.1
+"""Default radius of the last epoch, in lattice units: nothing reaches a neighbor, units end on their own colors."""
+ORDERED_SIGMA = 0.5
+"""The same where a refinement follows, which needs an ordered map to go by."""
+
+
+def check_parameters(given: Mapping[str, Any]) -> tuple[Step, ...]:
+    """Check the parameters of a `BatchSOM`, by name, and plan its epochs.
+
+    Raises
+    ------
+    InputError
+        Naming the parameter, the accepted values, and the value given.
+    """
+    if given["neighborhood"] == "mexican_hat":
+        raise InputError(
+            "neighborhood='mexican_hat': some of its weights are negative, so that the weighted mean which a batch "
+            "update is may divide by zero; it is for training sample by sample (dasksom.minisom.MiniSom.train)"
+        )
+    for parameter in PARAMETERS:
+        value = given[parameter.name]
+        if not parameter.accepts(value):
+            raise InputError(
+                f"The {parameter.name!r} parameter of BatchSOM must be {parameter.allowed}. Got {value!r} instead."
+            )
+    _check_lattice(given)
+    if given["missing"] == "bands" and given["metric"] == "cosine":
+        raise InputError(
+            "metric='cosine' compares complete vectors; with missing='bands' use 'euclidean', 'manhattan' or "
+            "'chebyshev'"
+        )
+    if given["color_space"] != "rgb" and given["missing"] == "bands":
+        raise InputError(
+            f"color_space={given['color_space']!r} mixes the bands; with missing='bands' use color_space='rgb'"
+        )
+    if given["sigma"] is not None:
+        first, last = (float(radius) for radius in given["sigma"])
+    else:
+        last = ORDERED_SIGMA if given["refine"] else LAST_SIGMA
+        first = max(lattice_from(given).default_radius, last)
+    sigmas = radii(first, last, given["epochs"], given["decay"])
+    return (*(Step(sigma) for sigma in sigmas), *refinement_steps(given["rows"] * given["columns"], given["refine"]))
+
+
+def _check_lattice(given: Mapping[str, Any]) -> None:
+    units, longer = given["rows"] * given["columns"], max(given["rows"], given["columns"])
+    if units > MOST_UNITS:
+        raise InputError(f"rows x columns = {units} units; at most {MOST_UNITS} are possible")
+    if longer > MOST_SIDE:
+        raise InputError(f"a side of {longer} units; at most {MOST_SIDE} are possible")
+    if given["topology"] == "hexagonal" and given["toroidal"] and given["rows"] % 2:
+        raise InputError(
+            f"rows={given['rows']}: a hexagonal map that is toroidal needs an even number of rows, so that the last "
+            "row fits the first"
+        )
+
+
+def lattice_from(given: Mapping[str, Any]) -> Lattice:
+    """Make the lattice of the parameters."""
+    return Lattice(given["rows"], given["columns"], given["topology"], bool(given["toroidal"]))
