@@ -5,10 +5,15 @@ import numpy as np
 import pytest
 import zarr
 from ome_zarr_models import v04, v05
+from ome_zarr_models.v04.labels import Labels
+from pydantic_zarr import v2
 
 from dasksom.errors import InputError
 from dasksom.image import Options, Output, Picture, check_format, create_writer
 from tests.image.writes import halved_colors, halved_labels, write
+
+# ome-zarr-models 1.6 imports names for type checkers only; pydantic from 2.14 on needs them
+Labels.model_rebuild(_types_namespace=vars(v2))
 
 
 @pytest.fixture
