@@ -24,7 +24,8 @@ from PIL import Image
 from zarr.codecs import BloscCodec, ZstdCodec
 
 from dasksom.errors import InputError
-from dasksom.image.sources.protocol import Region
+from dasksom.image.sources.numpy_indexing import NumpyIndexing
+from dasksom.image.sources.protocol import Window
 from dasksom.storage.locations import Member
 from dasksom.storage.publish.atomic_publish import publish
 
@@ -59,7 +60,7 @@ _WINDOW = 32
 
 
 @dataclass(frozen=True)
-class MosaicSource:
+class MosaicSource(NumpyIndexing):
     """The mosaic as a source of pixels: each tile depends on the seed, its row and its column, and nothing else."""
 
     side: int
@@ -69,11 +70,6 @@ class MosaicSource:
     def shape(self) -> tuple[int, int, int]:
         """Side, side, 3."""
         return self.side, self.side, 3
-
-    @property
-    def ndim(self) -> int:
-        """Always 3."""
-        return 3
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -94,9 +90,9 @@ class MosaicSource:
         """Tell nothing: it is read from no file."""
         return iter(())
 
-    def __getitem__(self, region: Region) -> NDArray[np.uint8]:
-        """Make a region; see `Source`."""
-        rows, columns = range(self.side)[region[0]], range(self.side)[region[1]]
+    def read(self, window: Window) -> NDArray[np.uint8]:
+        """Make a window; see `Source`."""
+        rows, columns = range(self.side)[window[0]], range(self.side)[window[1]]
         out = np.empty((len(rows), len(columns), 3), np.uint8)
         touched = (range(part.start // TILE, -(-part.stop // TILE)) for part in (rows, columns))
         for i, j in product(*touched):
@@ -104,7 +100,7 @@ class MosaicSource:
             bottom, right = min((i + 1) * TILE, rows.stop), min((j + 1) * TILE, columns.stop)
             part = _tile(self.seed, i, j)[top - i * TILE : bottom - i * TILE, left - j * TILE : right - j * TILE]
             out[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start] = part
-        return np.ascontiguousarray(out[:, :, region[2]])
+        return np.ascontiguousarray(out[:, :, window[2]])
 
 
 def mosaic_array(side: int = 32768, chunk: int = 2048, seed: int = 0) -> da.Array:

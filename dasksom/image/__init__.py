@@ -1,14 +1,15 @@
 """Images on disk as lazy dask arrays, and labels and palettes as image files; knows nothing of maps."""
 
 from dasksom.image.input_folders import check_alike, check_folder, images_in
-from dasksom.image.opening import ALPHA, open_image, open_picture, open_source
+from dasksom.image.opening import open_image, open_picture, open_pixels
+from dasksom.image.read_options import ALPHA, ReadOptions
 from dasksom.image.read_results import RESULTS, QuantizedImage, check_result, open_result
 from dasksom.image.sources.chunk_planning import plan_chunks
 from dasksom.image.sources.fingerprints import fingerprint
-from dasksom.image.sources.picture import Picture
-from dasksom.image.sources.protocol import Source
+from dasksom.image.sources.picture import Picture, Rectangle
+from dasksom.image.sources.protocol import Readable, Source
 from dasksom.image.sources.selection import parse_select
-from dasksom.image.sources.unreadable import Part, Readable, merged, unread_in
+from dasksom.image.sources.unreadable import merged, unread_in
 from dasksom.image.verification import verify
 from dasksom.image.write_formats import check_format, chunk_alignment, create_writer, output_suffix
 from dasksom.image.writers.options import Options
@@ -33,10 +34,11 @@ __all__ = [
     "Manifest",
     "Options",
     "Output",
-    "Part",
     "Picture",
     "QuantizedImage",
+    "ReadOptions",
     "Readable",
+    "Rectangle",
     "RunFolder",
     "Source",
     "StoreRun",
@@ -56,8 +58,8 @@ __all__ = [
     "merged",
     "open_image",
     "open_picture",
+    "open_pixels",
     "open_result",
-    "open_source",
     "output_suffix",
     "parse_select",
     "plan_chunks",

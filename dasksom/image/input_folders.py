@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 
 from dasksom.errors import InputError
-from dasksom.image.opening import open_source
-from dasksom.image.read_formats import READERS
+from dasksom.image.opening import open_pixels
+from dasksom.image.read_formats import FILE_OPENERS
 from dasksom.image.sources.picture import Picture
 from dasksom.storage.local_paths import local_path
 from dasksom.storage.locations import is_remote, shown
@@ -34,10 +34,10 @@ def images_in(path: str | os.PathLike[str]) -> list[str]:
     found = sorted(
         str(one)
         for one in folder.iterdir()
-        if not one.name.startswith(".") and (is_zarr(one) if one.is_dir() else one.suffix.lower() in READERS)
+        if not one.name.startswith(".") and (is_zarr(one) if one.is_dir() else one.suffix.lower() in FILE_OPENERS)
     )
     try:
-        open_source(folder)  # tiles that make one image
+        open_pixels(folder)  # tiles that make one image
     except InputError:
         return found or [os.fspath(path)]
     return [os.fspath(path)]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from dasksom.errors import InputError
 from dasksom.image.photographs.source import open_photograph
-from dasksom.image.sources.picture import Found
+from dasksom.image.sources.picture import OpenedImage
 from dasksom.image.sources.selection import Selection
 from dasksom.image.tiff.source import open_tiff
 from dasksom.image.zarr.source import open_zarr
@@ -15,10 +15,10 @@ from dasksom.storage.location_checks import check_reachable
 from dasksom.storage.locations import Location
 from dasksom.storage.zarr_nodes import ZARR_METADATA
 
-Opener = Callable[[Location, Selection], Found]
+Opener = Callable[[Location, Selection], OpenedImage]
 
 # A format to read: one line here, one file beside this one. Openers read headers, never pixels.
-READERS: dict[str, Opener] = {
+FILE_OPENERS: dict[str, Opener] = {
     ".jpeg": open_photograph,
     ".jpg": open_photograph,
     ".png": open_photograph,
@@ -45,7 +45,7 @@ def is_remote_zarr(location: Location) -> bool:
     return location.file_name.endswith(".zarr") or any(location.below(name).exists() for name in ZARR_METADATA)
 
 
-def open_file(location: Location, selection: Selection) -> Found:
+def open_file(location: Location, selection: Selection) -> OpenedImage:
     """Open an image file, or a Zarr directory; read headers, never pixels.
 
     Raises
@@ -53,7 +53,7 @@ def open_file(location: Location, selection: Selection) -> Found:
     InputError
         Whatever makes it unusable.
     """
-    known = match_suffix(location.file_name, READERS)
+    known = match_suffix(location.file_name, FILE_OPENERS)
     if location.remote:
         if known is open_zarr or (known is None and is_remote_zarr(location)):
             return open_zarr(location, selection)
@@ -70,5 +70,5 @@ def _sniffed(location: Location) -> Opener:
         if start.startswith(magic):
             return opener
     raise InputError(
-        f"{location}: not an image that is known here, by suffix or content; accepted are {listed(READERS)}, .vrt"
+        f"{location}: not an image that is known here, by suffix or content; accepted are {listed(FILE_OPENERS)}, .vrt"
     )

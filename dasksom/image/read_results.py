@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.sources.chunk_planning import plan_chunks
-from dasksom.image.tiff.pages import check_chain, check_ome
+from dasksom.image.tiff.pages import check_chain, check_ome_xml
 from dasksom.image.writers.protocol import JSON, with_nodata_row
 from dasksom.image.zarr.guarded_store import store_of
 from dasksom.storage.local_paths import check_readable, listed, local_path, match_suffix
@@ -165,7 +165,7 @@ def _open_tiff(path: Path) -> Iterator[QuantizedImage]:
 def _in_tiff(file: tifffile.TiffFile, path: Path) -> QuantizedImage:
     location = Location(str(path))
     check_chain(location, file)
-    check_ome(location, file)
+    check_ome_xml(location, file)
     page = file.pages[0]
     about = _told(page.description)
     told = about.get("parameters", {})

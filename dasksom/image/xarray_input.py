@@ -6,13 +6,13 @@ from typing import Any
 
 import dask.array as da
 import numpy as np
+from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.image.sources.chunk_planning import plan_chunks
 from dasksom.image.sources.dtypes_and_axes import check_dtype, check_not_empty, guess_axes
-from dasksom.image.sources.picture import Picture
+from dasksom.image.sources.picture import Header
 from dasksom.image.sources.protocol import Tag
-from dasksom.image.sources.selection import COLUMNS, ROWS, Selection, plan_view
+from dasksom.image.sources.selection import COLUMNS, ROWS, Selection, plan_axes
 from dasksom.image.tiff.tags import crs_name, tags_of_epsg
 
 
@@ -21,8 +21,8 @@ def is_data_array(image: Any) -> bool:
     return all(hasattr(image, name) for name in ("dims", "coords", "attrs", "transpose", "data"))
 
 
-def data_array_picture(image: Any, selection: Selection, chunk_bytes: int, align: int) -> Picture:
-    """Return a DataArray as a picture: bands last, its chunks kept where they can be.
+def open_data_array(image: Any, selection: Selection) -> tuple[str, Header, da.Array | NDArray[Any]]:
+    """Open a DataArray: its name, what it declares, and its lazy pixels, bands last, in the chunks that they have.
 
     Raises
     ------
@@ -35,27 +35,18 @@ def data_array_picture(image: Any, selection: Selection, chunk_bytes: int, align
     dtype = check_dtype(named, image.dtype)
     known = {name.lower() for name in dims} & {*ROWS} and {name.lower() for name in dims} & {*COLUMNS}
     axes = dims if known or selection.axes is not None else guess_axes(named, image.shape)
-    view = plan_view(named, axes, image.shape, selection)
-    data: Any = image.data
-    lazy = isinstance(data, da.Array)
-    whole = tuple(slice(0, length) for length in view.shape)
-    index = view.index((whole[0], whole[1], whole[2]))
-    found = data
-    for axis in reversed(range(len(index))):  # one axis after another: lists and numbers together mean something else
-        found = found[(slice(None),) * axis + (index[axis],)]
-    pixels: Any = view.upright(found)
-    rows, columns = plan_chunks(view.shape, dtype.itemsize, _stored(pixels, lazy), chunk_bytes=chunk_bytes, align=align)
-    chunks = min(rows, view.shape[0]), min(columns, view.shape[1]), view.shape[2]
-    pixels = pixels.rechunk(chunks) if lazy else da.from_array(np.ascontiguousarray(pixels), chunks=chunks)
+    layout = plan_axes(named, axes, image.shape, selection)
+    stored: Any = image.data
+    for axis, part in reversed(list(enumerate(layout.index([slice(0, length) for length in layout.shape])))):
+        # one axis after another: lists and numbers together mean something else
+        stored = stored[(slice(None),) * axis + (part,)]
+    upright: Any = layout.upright(stored)
+    pixels = upright if isinstance(upright, da.Array) else np.ascontiguousarray(upright)
     tags = _geo_tags(image)
     about = {"format": "DataArray", "axes": ", ".join(f"{dim} {n}" for dim, n in zip(dims, image.shape, strict=True))}
     if crs := crs_name(tags):
         about["place on earth"] = crs
-    return Picture(pixels.astype(dtype), nodata=_nodata(image), geo_tags=tags, about=about)
-
-
-def _stored(pixels: Any, lazy: bool) -> tuple[int, int]:
-    return (pixels.chunks[0][0], pixels.chunks[1][0]) if lazy else pixels.shape[:2]
+    return named, Header(nodata=_nodata(image), geo_tags=tags, about=about), pixels.astype(dtype, copy=False)
 
 
 def _nodata(image: Any) -> float | None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from dask.utils import format_bytes
 
-from dasksom.image import Part, QuantizedImage
+from dasksom.image import QuantizedImage, Rectangle
 from dasksom.provenance.run_record import RunRecord
 from dasksom.report.html import Fact, Row
 from dasksom.report.image_metrics import Comparison
@@ -46,7 +46,7 @@ def how_shown(palette: Palette, result: QuantizedImage) -> str:
     return f"Colors here are a view of {what}: {shown}, from {palette.low.min():.6g} to {palette.high.max():.6g}."
 
 
-def how_unread(parts: Sequence[Part]) -> str:
+def how_unread(parts: Sequence[Rectangle]) -> str:
     """Say which pixels could not be read, so that they are without data: the first parts by rows and columns."""
     pixels = sum((bottom - top) * (right - left) for top, bottom, left, right in parts)
     ranges = [f"rows {top}:{bottom}, columns {left}:{right}" for top, bottom, left, right in parts[:MOST_PARTS]]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dasksom.chunkwise import Corner, Progress, reduce_chunks
 from dasksom.errors import InputError
-from dasksom.image import Part, Picture, Readable, merged, unread_in
+from dasksom.image import Picture, Readable, Rectangle, merged, unread_in
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ MOST_TOLD = 20
 class Unread:
     """What cannot be read of an image."""
 
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Rectangle, ...] = ()
     """Neighbors joined, in row-major order."""
     messages: tuple[str, ...] = ()
     """Why, of the first stored chunks."""

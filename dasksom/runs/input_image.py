@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dask.utils import parse_bytes
 
 from dasksom.config import RunConfig
-from dasksom.image import Part, Picture, chunk_alignment, open_picture
+from dasksom.image import Picture, Rectangle, chunk_alignment, open_picture
 
 CHUNK_BYTES = 64 << 20
 """Largest decoded chunk where memory allows."""
@@ -25,7 +25,7 @@ def most_chunk_bytes(config: RunConfig) -> int:
     return min(CHUNK_BYTES, int(parse_bytes(config.cluster.memory_limit)) // CHUNKS_PER_WORKER)
 
 
-def open_source(source: str, config: RunConfig, unread: Sequence[Part] = (), align: int = 1) -> Picture:
+def open_source(source: str, config: RunConfig, unread: Sequence[Rectangle] = (), align: int = 1) -> Picture:
     """Open an image as the configuration says.
 
     Parameters
@@ -33,7 +33,7 @@ def open_source(source: str, config: RunConfig, unread: Sequence[Part] = (), ali
     source : str
         A path or URL.
     config : RunConfig
-    unread : sequence of Part
+    unread : sequence of Rectangle
         What cannot be read, and is left out.
     align : int
         Rows and columns of chunks are multiples of it.
@@ -42,7 +42,7 @@ def open_source(source: str, config: RunConfig, unread: Sequence[Part] = (), ali
     return open_picture(source, chunk_bytes=most_chunk_bytes(config), align=align, **how)
 
 
-def open_for(output: str, source: str, config: RunConfig, unread: Sequence[Part] = ()) -> Picture:
+def open_for(output: str, source: str, config: RunConfig, unread: Sequence[Rectangle] = ()) -> Picture:
     """Open an image in chunks that an output can be written in; without parts that cannot be read."""
     pixels = open_source(source, config).pixels
     # chunks are planned anew, now that it is known how wide the pixels are

@@ -15,7 +15,7 @@ from dasksom.chunkwise import Keeper, keep_in_memory, workers
 from dasksom.cluster import connect, count_tasks
 from dasksom.config import OutputSection, RunConfig
 from dasksom.estimator import BatchSOM
-from dasksom.image import Manifest, Output, Part, Picture, StoreRun, Writer, create_writer, shown
+from dasksom.image import Manifest, Output, Picture, Rectangle, StoreRun, Writer, create_writer, shown
 from dasksom.provenance.run_record import RunRecord, cluster_of
 from dasksom.quantization.thumbnail import Overview
 from dasksom.quantization.write_journal import Ledger
@@ -69,7 +69,7 @@ class Summary:
     """Time of each stage."""
     record: RunRecord = field(default_factory=RunRecord)
     """What the run tells of itself."""
-    not_read: tuple[Part, ...] = ()
+    not_read: tuple[Rectangle, ...] = ()
     """Parts of the image that could not be read: first and last row, first and last column."""
     overview: Overview | None = None
     """A small view of the image and its labels, where a report is made of the run."""
@@ -166,7 +166,7 @@ class Run:
                 yield client
         self.summary = replace(self.summary, **asdict(counts))
 
-    def readable(self, picture: Picture, again: Callable[[Sequence[Part]], Picture]) -> Picture:
+    def readable(self, picture: Picture, again: Callable[[Sequence[Rectangle]], Picture]) -> Picture:
         """Have every chunk of a picture read once, and open it again without those that cannot be."""
         name = f"{UNREAD}-{self._checked}"
         self._checked += 1
@@ -179,7 +179,7 @@ class Run:
         self.summary.not_read += parts
         return again(parts)
 
-    def leave_out_unread(self, again: Callable[[Sequence[Part]], Picture]) -> None:
+    def leave_out_unread(self, again: Callable[[Sequence[Rectangle]], Picture]) -> None:
         """Leave out of the run's own image what cannot be read."""
         self.picture = self.readable(self.picture, again)
         self.image, self.mask = self.picture.pixels, self.picture.mask

@@ -7,7 +7,7 @@ import tifffile
 from PIL import Image
 
 from dasksom.errors import InputError
-from dasksom.image import open_image, open_source
+from dasksom.image import ReadOptions, fingerprint, open_image, open_picture, open_pixels
 from dasksom.image.opening import READERS
 
 
@@ -113,6 +113,42 @@ def test_chunks__misaligned_with_storage_read_right(tmp_path, random, align):
 
 def test_source__region_is_what_the_image_shows(tmp_path, pixels):
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    source = open_source(tmp_path / "a.png")
+    source = open_pixels(tmp_path / "a.png")
     assert (source.shape, source.ndim, source.dtype, source.storage_chunks) == ((60, 50, 3), 3, np.uint8, (60, 50))
     assert np.array_equal(open_image(tmp_path / "a.png")[5:9, 7:11, 1].compute(), pixels[5:9, 7:11, 1])
+
+
+def test_in_chunks__is_what_opening_in_these_chunks_gives(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (600, 300, 4), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    Image.fromarray(pixels[:, :, 0]).save(tmp_path / "mask.png")
+    picture = open_picture(tmp_path / "a.png", mask=tmp_path / "mask.png", nodata=7)
+    regions = ((0, 50, 10, 30),)
+    again = picture.in_chunks(chunk_bytes=300_000, align=16, unread=regions)
+    anew = open_picture(
+        tmp_path / "a.png", mask=tmp_path / "mask.png", nodata=7, chunk_bytes=300_000, align=16, unread=regions
+    )
+    assert again.pixels.chunks == anew.pixels.chunks != picture.pixels.chunks
+    assert again.pixels.name == anew.pixels.name
+    assert again.mask.name == anew.mask.name
+    assert again.about == anew.about
+    assert fingerprint(picture.in_chunks(chunk_bytes=300_000)) == fingerprint(picture)
+    np.testing.assert_array_equal(again.mask.compute(), anew.mask.compute())
+
+
+def test_in_chunks__opens_no_file(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((64, 64, 3), np.uint8))
+    picture = open_picture(tmp_path / "a.tif")
+    (tmp_path / "a.tif").unlink()
+    assert picture.in_chunks(chunk_bytes=3000, align=16).pixels.chunks[0] == (16, 16, 16, 16)
+
+
+def test_options__in_one_record_or_by_name(tmp_path):
+    Image.fromarray(np.zeros((4, 4, 4), np.uint8)).save(tmp_path / "a.png")
+    options = ReadOptions(alpha="drop")
+    assert open_image(tmp_path / "a.png", options).shape == (4, 4, 3)
+    assert open_image(tmp_path / "a.png", options, alpha="band").shape == (4, 4, 4)
+    with pytest.raises(TypeError, match="colour"):
+        open_image(tmp_path / "a.png", colour=1)
+    with pytest.raises(InputError, match="one of mask, drop, band"):
+        ReadOptions(alpha="x")

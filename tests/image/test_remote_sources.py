@@ -16,7 +16,7 @@ from PIL import Image
 
 from dasksom import BatchSOM, InputError, open_image, open_picture
 from dasksom.cli.main import cli
-from dasksom.image import open_source
+from dasksom.image import open_pixels
 from dasksom.storage.locations import Location, locate
 from tests.object_store import SECRET
 
@@ -94,7 +94,7 @@ def test_s3__missing_chunk(s3, bucket, pixels):
 def test_secrets__are_shown_nowhere(bucket, caplog):
     caplog.set_level(logging.DEBUG, "dasksom")
     image = open_image("s3://images/tiles.tif", storage=bucket)
-    source = open_source("s3://images/tiles.tif", storage=bucket)
+    source = open_pixels("s3://images/tiles.tif", storage=bucket)
     assert np.array_equal(pickle.loads(pickle.dumps(source))[0:9, 0:9, 0:3], source[0:9, 0:9, 0:3])
     shown = [repr(source), str(source.location), repr(source.location), repr(image), str(list(image.dask.keys()))]
     shown += [str(source.identity), caplog.text, repr(dict(image.dask))]

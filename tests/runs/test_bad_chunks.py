@@ -14,7 +14,7 @@ from PIL import Image
 from dasksom import InputError, open_image, open_picture
 from dasksom.cli.main import cli
 from dasksom.image import merged
-from dasksom.image.sources.unreadable import WithoutParts
+from dasksom.image.sources.unreadable import WithoutRegions
 from dasksom.runs.bad_chunks import MOST_TOLD, find_unread
 
 HEIGHT, WIDTH, SIDE = 300, 420, 64
@@ -327,7 +327,7 @@ def test_source_without_parts__is_small_and_many_parts_travel_apart(tmp_path, pi
     path = _zarr(tmp_path, pixels)
     few, many = (tuple((i, i + 1, 0, 2) for i in range(0, 2 * count, 2)) for count in (3, 100))
     source = open_picture(path, unread=few).sources[0]
-    assert isinstance(source, WithoutParts)
+    assert isinstance(source, WithoutRegions)
     assert np.array_equal(pickle.loads(pickle.dumps(source))[0:300, 0:420, 0:3], source[0:300, 0:420, 0:3])
     for parts in (few, many):
         image = open_picture(path, unread=parts, chunk_bytes=3 * 128 * 128).pixels

@@ -8,9 +8,9 @@ from itertools import accumulate, pairwise, product
 from pathlib import Path
 
 from dasksom.errors import InputError
-from dasksom.image.mosaics.tiled_source import Tile, Tiling, headers, open_tiles, tile_found
-from dasksom.image.read_formats import READERS
-from dasksom.image.sources.picture import Found
+from dasksom.image.mosaics.tiled_source import PlacedTile, Tiling, headers, open_tiles, tile_found
+from dasksom.image.read_formats import FILE_OPENERS
+from dasksom.image.sources.picture import OpenedImage
 from dasksom.image.sources.protocol import Source
 from dasksom.image.sources.selection import Selection
 from dasksom.storage.local_paths import stamp_of
@@ -28,13 +28,13 @@ def tile_names(folder: Path) -> list[Path]:
     """Return the image files of a folder, of the suffix that most have."""
     suffixes: dict[str, list[Path]] = {}
     for path in folder.iterdir():
-        if path.suffix.lower() in READERS and not path.name.startswith(".") and path.is_file():
+        if path.suffix.lower() in FILE_OPENERS and not path.name.startswith(".") and path.is_file():
             suffixes.setdefault(path.suffix.lower(), []).append(path)
     most: list[Path] = max(suffixes.values(), key=len, default=[])
     return sorted(most)
 
 
-def open_tile_folder(location: Location, selection: Selection) -> Found:
+def open_tile_folder(location: Location, selection: Selection) -> OpenedImage:
     """Open a folder of tiles; reads the header of each."""
     names = tile_names(location.local)
     grid = _grid(location, names)
@@ -63,7 +63,7 @@ def parse_folder(location: Location) -> Tiling:
             )
     tops, lefts = list(accumulate(heights, initial=0)), list(accumulate(widths, initial=0))
     tiles = tuple(
-        Tile(Location(str(path)), tops[i], lefts[j], heights[i], widths[j])
+        PlacedTile(Location(str(path)), tops[i], lefts[j], heights[i], widths[j])
         for i, row in enumerate(grid)
         for j, path in enumerate(row)
     )

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.read_formats import open_file
-from dasksom.image.sources.picture import Found
-from dasksom.image.sources.protocol import Region, Tag, shown_region
+from dasksom.image.sources.numpy_indexing import NumpyIndexing
+from dasksom.image.sources.picture import OpenedImage
+from dasksom.image.sources.protocol import Tag, Window, shown_window
 from dasksom.image.sources.selection import Selection
 from dasksom.storage.locations import Location, Member
 
@@ -25,7 +26,7 @@ _HEADERS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
-class Tile:
+class PlacedTile:
     """A rectangle of one file, which is a rectangle of the whole image."""
 
     location: Location
@@ -49,7 +50,7 @@ class Tiling:
 
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
-    tiles: tuple[Tile, ...]
+    tiles: tuple[PlacedTile, ...]
     fill: float = 0
     """Value of what no tile covers."""
     nodata: float | None = None
@@ -60,8 +61,8 @@ class Tiling:
     def _bounds(self) -> NDArray[np.int64]:
         return np.array([(t.y, t.y + t.height, t.x, t.x + t.width) for t in self.tiles], np.int64).reshape(-1, 4)
 
-    def touching(self, rows: range, columns: range) -> Iterator[Tile]:
-        """Yield the tiles that have pixels in a region."""
+    def touching(self, rows: range, columns: range) -> Iterator[PlacedTile]:
+        """Yield the tiles that have pixels in a window."""
         top, bottom, left, right = self._bounds.T
         hits = (top < rows.stop) & (bottom > rows.start) & (left < columns.stop) & (right > columns.start)
         return (self.tiles[number] for number in np.flatnonzero(hits))
@@ -82,7 +83,7 @@ Parser = Callable[[Location], Tiling]
 
 
 @dataclass(frozen=True)
-class TiledSource:
+class TiledSource(NumpyIndexing):
     """Many files read as one image: each process finds out once where they lie."""
 
     location: Location
@@ -93,11 +94,6 @@ class TiledSource:
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     storage_chunks: tuple[int, int]
-
-    @property
-    def ndim(self) -> int:
-        """Always 3."""
-        return 3
 
     @property
     def identity(self) -> tuple[Any, ...]:
@@ -115,16 +111,16 @@ class TiledSource:
             except InputError:  # it may be left out
                 yield location.member()
 
-    def __getitem__(self, region: Region) -> NDArray[Any]:
-        """Read a region; see `Source`."""
+    def read(self, window: Window) -> NDArray[Any]:
+        """Read a window; see `Source`."""
         try:
-            return self._read(region)
+            return self._read(window)
         except InputError as error:
-            raise InputError(f"{self.location}: {shown_region(region)}: {error}") from error.__cause__
+            raise InputError(f"{self.location}: {shown_window(window)}: {error}") from error.__cause__
 
-    def _read(self, region: Region) -> NDArray[Any]:
+    def _read(self, window: Window) -> NDArray[Any]:
         tiling = tiling_of(self.parse, self.location, self.stamp)
-        rows, columns, bands = (range(length)[part] for part, length in zip(region, self.shape, strict=True))
+        rows, columns, bands = (range(length)[part] for part, length in zip(window, self.shape, strict=True))
         out = np.full((len(rows), len(columns), len(bands)), tiling.fill, self.dtype)
         for tile in tiling.touching(rows, columns):
             top, bottom = max(rows.start, tile.y), min(rows.stop, tile.y + tile.height)
@@ -134,7 +130,7 @@ class TiledSource:
                 slice(left - tile.x + tile.left, right - tile.x + tile.left),
             )
             source = tile_found(tile.location, self.fill_missing, self.lenient).source
-            pixels = source[(*inside, slice(0, source.shape[2]))]
+            pixels = source.read((*inside, slice(0, source.shape[2])))
             target = out[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start]
             for band, stored in tile.bands or [(band, band) for band in range(self.shape[2])]:
                 if band not in bands:
@@ -159,15 +155,15 @@ def _tiling(parse: Parser, location: Location, stamp: tuple[Any, ...]) -> Tiling
 
 
 @lru_cache(maxsize=1 << 14)
-def tile_found(location: Location, fill_missing: bool, lenient: bool) -> Found:
+def tile_found(location: Location, fill_missing: bool, lenient: bool) -> OpenedImage:
     """Open a tile, once per process."""
     return open_file(location, Selection(fill_missing=fill_missing, lenient=lenient))
 
 
-def headers(locations: list[Location], fill_missing: bool, lenient: bool) -> dict[Location, Found]:
+def headers(locations: list[Location], fill_missing: bool, lenient: bool) -> dict[Location, OpenedImage]:
     """Open files side by side; if lenient, those that cannot be opened are left out."""
 
-    def opened(location: Location) -> Found | None:
+    def opened(location: Location) -> OpenedImage | None:
         try:
             return tile_found(location, fill_missing, lenient)
         except InputError:
@@ -195,7 +191,7 @@ def _check_inside(location: Location, tiling: Tiling) -> None:
 
 def open_tiles(
     location: Location, stamp: tuple[Any, ...], parse: Parser, selection: Selection, about: dict[str, str]
-) -> Found:
+) -> OpenedImage:
     """Open an image of many files; reads the header of each.
 
     Raises
@@ -249,4 +245,4 @@ def open_tiles(
         storage_chunks=(min(first.storage_chunks[0], tiling.shape[0]), min(first.storage_chunks[1], tiling.shape[1])),
     )
     about = {**about, "tiles": str(len(names))}
-    return Found(source, nodata=tiling.nodata, alpha=tiling.alpha, geo_tags=tiling.geo_tags, about=about)
+    return OpenedImage(source=source, nodata=tiling.nodata, alpha=tiling.alpha, geo_tags=tiling.geo_tags, about=about)

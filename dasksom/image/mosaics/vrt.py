@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from dasksom.errors import InputError
-from dasksom.image.mosaics.tiled_source import Tile, Tiling, open_tiles
-from dasksom.image.sources.picture import Found
+from dasksom.image.mosaics.tiled_source import PlacedTile, Tiling, open_tiles
+from dasksom.image.sources.picture import OpenedImage
 from dasksom.image.sources.protocol import Tag
 from dasksom.image.sources.selection import Selection
 from dasksom.image.tiff.tags import tags_of_epsg
@@ -29,7 +29,7 @@ _PLAIN = {"SourceFilename", "SourceBand", "SourceProperties", "SrcRect", "DstRec
 """What a source may tell without its pixels being changed."""
 
 
-def open_vrt(location: Location, selection: Selection) -> Found:
+def open_vrt(location: Location, selection: Selection) -> OpenedImage:
     """Open a virtual mosaic of plain rectangles; reads the header of each file."""
     if location.remote:
         raise InputError(f"{location}: a .vrt is read from a disk alone, and so are its files; copy them to one")
@@ -52,7 +52,7 @@ def parse_vrt(location: Location) -> Tiling:
     told = nodata.pop()
     fill = None if told is None else _number(location, told)
     shape = _whole(location, root.get("rasterYSize")), _whole(location, root.get("rasterXSize")), len(bands)
-    tiles: dict[Tile, list[tuple[int, int]]] = {}
+    tiles: dict[PlacedTile, list[tuple[int, int]]] = {}
     for number, band in enumerate(bands):
         if band.get("subClass"):
             raise InputError(f"{location}: bands of subClass {band.get('subClass')} are not read; {_WAY_OUT}")
@@ -74,8 +74,8 @@ def parse_vrt(location: Location) -> Tiling:
     )
 
 
-def _with_bands(tile: Tile, bands: tuple[tuple[int, int], ...]) -> Tile:
-    return Tile(tile.location, tile.y, tile.x, tile.height, tile.width, tile.top, tile.left, bands, tile.nodata)
+def _with_bands(tile: PlacedTile, bands: tuple[tuple[int, int], ...]) -> PlacedTile:
+    return PlacedTile(tile.location, tile.y, tile.x, tile.height, tile.width, tile.top, tile.left, bands, tile.nodata)
 
 
 def _root(location: Location) -> ElementTree.Element:
@@ -91,7 +91,7 @@ def _root(location: Location) -> ElementTree.Element:
     return root
 
 
-def _tile(location: Location, node: ElementTree.Element) -> tuple[Tile, int]:
+def _tile(location: Location, node: ElementTree.Element) -> tuple[PlacedTile, int]:
     """Return the rectangle that a source is, and its band in its file (from 0)."""
     name = node.find("SourceFilename")
     extra = {child.tag for child in node} - _PLAIN
@@ -110,7 +110,7 @@ def _tile(location: Location, node: ElementTree.Element) -> tuple[Tile, int]:
     stored = node.findtext("SourceBand", "1")
     if not stored.isdigit() or stored == "0":
         raise InputError(f"{location}: the source {text} takes its band {stored!r}; {_WAY_OUT}")
-    tile = Tile(
+    tile = PlacedTile(
         Location(str(path.absolute())), laid[1], laid[0], height, width, top, left, (),
         None if nodata is None else _number(location, nodata),
     )  # fmt: skip

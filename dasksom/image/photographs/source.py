@@ -17,8 +17,9 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from dasksom.errors import InputError
 from dasksom.image.photographs.size_limit import MAX_PIXELS
-from dasksom.image.sources.picture import Found
-from dasksom.image.sources.protocol import Region
+from dasksom.image.sources.numpy_indexing import NumpyIndexing
+from dasksom.image.sources.picture import OpenedImage
+from dasksom.image.sources.protocol import Window
 from dasksom.image.sources.selection import Selection
 from dasksom.storage.local_paths import Stamp
 from dasksom.storage.location_checks import check_size_unchanged
@@ -56,7 +57,7 @@ _QUARTER_TURN = 5
 
 
 @dataclass(frozen=True)
-class PhotographSource:
+class PhotographSource(NumpyIndexing):
     """One PNG, JPEG or WebP: no part of it can be decoded alone, so each process decodes it once and keeps it.
 
     Rows and columns are those of the upright photograph: the EXIF orientation is applied.
@@ -69,11 +70,6 @@ class PhotographSource:
     """Whether the camera was not held upright, and the file tells so."""
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
-
-    @property
-    def ndim(self) -> int:
-        """Always 3."""
-        return 3
 
     @property
     def storage_chunks(self) -> tuple[int, int]:
@@ -89,15 +85,15 @@ class PhotographSource:
         """Tell the photograph."""
         yield self.location.member()
 
-    def __getitem__(self, region: Region) -> NDArray[Any]:
-        """Read a region; see `Source`."""
+    def read(self, window: Window) -> NDArray[Any]:
+        """Read a window; see `Source`."""
         with _decoding:
             whole = _decoded(self.location, self.stamp, self.mode, self.turned)
         # a copy, never a view: what is written into a chunk must not reach the kept photograph
-        return np.array(whole[region], order="C")
+        return np.array(whole[window], order="C")
 
 
-def open_photograph(location: Location, selection: Selection) -> Found:
+def open_photograph(location: Location, selection: Selection) -> OpenedImage:
     """Open a photograph; only its header is read."""
     for name, given in (("component", selection.component), ("series", selection.series), ("level", selection.level)):
         if given:
@@ -118,7 +114,7 @@ def open_photograph(location: Location, selection: Selection) -> Found:
         shape = (image.width, image.height, bands) if turned else (image.height, image.width, bands)
         about = {"format": str(image.format), "colors": image.mode}
     source = PhotographSource(location, location.stamp(), mode, orientation != 1, shape, np.dtype(dtype))
-    return Found(source, alpha=_ALPHA.get(mode), about=about)
+    return OpenedImage(source=source, alpha=_ALPHA.get(mode), about=about)
 
 
 @lru_cache(maxsize=1)

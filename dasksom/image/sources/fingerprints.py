@@ -6,7 +6,8 @@ import hashlib
 import json
 
 from dasksom.image.sources.picture import Picture
-from dasksom.image.sources.unreadable import Readable, WithoutParts
+from dasksom.image.sources.protocol import Readable
+from dasksom.image.sources.unreadable import WithoutRegions
 
 
 def fingerprint(image: Picture | Readable) -> str:
@@ -31,7 +32,7 @@ def fingerprint(image: Picture | Readable) -> str:
         names = [array.name for array in (image.pixels, image.mask) if array is not None]
     digest = hashlib.sha256(json.dumps(names).encode())
     for source in sources:
-        own = source.source if isinstance(source, WithoutParts) else source
+        own = source.source if isinstance(source, WithoutRegions) else source
         digest.update(repr(own.identity).encode())
         for name, stamp in own.members():
             digest.update(f"{name}\0{stamp}\n".encode())

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.image.sources.protocol import Source
+from dasksom.image.sources.numpy_indexing import NumpyIndexing
+from dasksom.image.sources.protocol import Source, Window
 from dasksom.storage.locations import Member
 
 
@@ -80,7 +81,7 @@ def _has_data(block: NDArray[Any], value: Any, everywhere: bool) -> NDArray[np.b
 
 
 @dataclass(frozen=True)
-class MaskSource:
+class MaskSource(NumpyIndexing):
     """An image whose pixels are not 0 where those of another one count; of the same size or of a lower resolution."""
 
     source: Source
@@ -90,11 +91,6 @@ class MaskSource:
     """How many of its rows and columns lie in one of the mask, where that is a whole number."""
     bands: int
     """Bands that are looked at: those that are not alpha."""
-
-    @property
-    def ndim(self) -> int:
-        """Always 2."""
-        return 2
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -110,12 +106,12 @@ class MaskSource:
         """Tell those of the mask."""
         return self.source.members()
 
-    def __getitem__(self, region: tuple[slice, slice]) -> NDArray[np.bool_]:
-        """Read a region, nearest pixel of the mask for each of the other image's."""
-        rows, columns = (self._places(axis, part) for axis, part in enumerate(region[:2]))
+    def read(self, window: Window) -> NDArray[np.bool_]:
+        """Read a window: for each pixel of the image, the nearest one of the mask."""
+        rows, columns = (self._places(axis, part) for axis, part in enumerate(window))
         read = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-        counts = (self.source[(*read, slice(0, self.bands))] != 0).any(axis=2)
-        found: NDArray[np.bool_] = counts[np.ix_(rows - rows[0], columns - columns[0])]
+        valid = (self.source.read((*read, slice(0, self.bands))) != 0).any(axis=2)
+        found: NDArray[np.bool_] = valid[np.ix_(rows - rows[0], columns - columns[0])]
         return found
 
     def _places(self, axis: int, part: slice) -> NDArray[np.int64]:

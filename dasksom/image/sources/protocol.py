@@ -1,4 +1,4 @@
-"""What a source of pixels must do."""
+"""The protocol of pixel sources, and the windows that they are read by."""
 
 from __future__ import annotations
 
@@ -13,54 +13,64 @@ from dasksom.storage.locations import Member
 Tag = tuple[int, int, int, Any, bool]
 """One TIFF tag as tifffile's `extratags` take it: code, data type, count, value, whether it is written once."""
 
+Window = tuple[slice, ...]
+"""One slice per axis: start and stop within the array, no step. Rows, columns and, for images, bands."""
 
-Region = tuple[slice, slice, slice]
-"""Rows, columns and bands of an image; no steps."""
 
-
-def shown_region(region: Sequence[slice | range]) -> str:
-    """Name the rows and columns of a region, for messages."""
-    return f"pixels [{', '.join(f'{part.start}:{part.stop}' for part in region[:2])}]"
+def shown_window(window: Sequence[slice | range]) -> str:
+    """Name the rows and columns of a window, for messages."""
+    return f"pixels [{', '.join(f'{part.start}:{part.stop}' for part in window[:2])}]"
 
 
 def cuts(span: range, step: int) -> Iterator[slice]:
     """Cut a span of rows or columns at the multiples of a step."""
-    at = span.start
-    while at < span.stop:
-        end = min(span.stop, (at // step + 1) * step)
-        yield slice(at, end)
-        at = end
+    start = span.start
+    while start < span.stop:
+        stop = min(span.stop, (start // step + 1) * step)
+        yield slice(start, stop)
+        start = stop
 
 
-class Source(Protocol):
-    """Pixels of one image in a file, read region by region.
+class Readable(Protocol):
+    """Pixels (height, width, bands) or a mask (height, width), read window by window.
 
-    A source is small and picklable: it holds a path, never an open file. What it opens, it opens on first use and once
-    per process. ``__getitem__`` is called from many threads at once.
+    A source is small and picklable: it holds a path, never an open file. It opens files on first use, once per process.
+    `read` is called from many threads at once.
     """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the image, or of its mask."""
+
+    @property
+    def ndim(self) -> int:
+        """3 for images, 2 for masks."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels that are read, in this machine's byte order."""
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """Name of this version of the file: equal for equal files, different once the file has changed."""
+
+    def members(self) -> Iterator[Member]:
+        """List the files that are read, each with its current version."""
+
+    def read(self, window: Window) -> NDArray[Any]:
+        """Read a window; C-contiguous. InputError if the file cannot be read there."""
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        """Read as NumPy arrays are indexed; see `NumpyIndexing`."""
+
+
+class Source(Readable, Protocol):
+    """Pixels of one image in a file."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Height, width, bands."""
 
     @property
-    def ndim(self) -> int:
-        """Always 3."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of what is read, in this machine's byte order."""
-
-    @property
     def storage_chunks(self) -> tuple[int, int]:
         """Rows and columns of what is decoded at once: Zarr chunk or shard, TIFF tile or strip, whole photograph."""
-
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        """What names this version of this file: equal for equal files, different once the file has changed."""
-
-    def members(self) -> Iterator[Member]:
-        """Tell the files that it is read from, each with its version as it is now."""
-
-    def __getitem__(self, region: Region) -> NDArray[Any]:
-        """Read a region, shape (rows, columns, bands), C-contiguous; InputError if the file cannot be read there."""

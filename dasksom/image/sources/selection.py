@@ -91,7 +91,7 @@ def _picks(axis: str, what: Any) -> Picks:
 
 
 @dataclass(frozen=True)
-class View:
+class AxisLayout:
     """How an image lies in a stored array."""
 
     roles: tuple[str | int, ...]
@@ -101,13 +101,13 @@ class View:
     shape: tuple[int, int, int]
     """Height, width, bands of the image."""
 
-    def index(self, region: tuple[slice, slice, slice]) -> tuple[slice | int | list[int], ...]:
+    def index(self, window: Sequence[slice]) -> tuple[slice | int | list[int], ...]:
         """Give what to read of the stored array, one entry for each of its axes."""
-        places = self.bands[region[2]]
+        places = self.bands[window[2]]
         first, step = places[0], (places[1] - places[0] if len(places) > 1 else 1)
         plain = step > 0 and places == tuple(range(first, first + step * len(places), step))
         bands: slice | list[int] = slice(first, places[-1] + 1, step) if plain else list(places)
-        taken: dict[str, slice | list[int]] = {"y": region[0], "x": region[1], "c": bands}
+        taken: dict[str, slice | list[int]] = {"y": window[0], "x": window[1], "c": bands}
         return tuple(taken[role] if isinstance(role, str) else role for role in self.roles)
 
     def upright(self, found: NDArray[Any]) -> NDArray[Any]:
@@ -118,7 +118,7 @@ class View:
         return found.transpose([order.index(role) for role in ("y", "x", "c")])
 
 
-def plan_view(named: str, axes: Sequence[str], shape: Sequence[int], selection: Selection) -> View:
+def plan_axes(named: str, axes: Sequence[str], shape: Sequence[int], selection: Selection) -> AxisLayout:
     """Tell how an image lies in a stored array.
 
     Parameters
@@ -154,7 +154,7 @@ def plan_view(named: str, axes: Sequence[str], shape: Sequence[int], selection: 
         else:
             roles.append(_one_place(named, axis, told, picks, shown, bands is not None))
     places = _places(named, bands, told[bands], picks.get(bands, slice(None))) if bands is not None else (0,)
-    return View(tuple(roles), places, (told[y], told[x], len(places)))
+    return AxisLayout(tuple(roles), places, (told[y], told[x], len(places)))
 
 
 def _renamed(named: str, axes: list[str], shape: Sequence[int], given: str | None) -> list[str]:

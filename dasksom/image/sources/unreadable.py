@@ -6,65 +6,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
-from typing import Any, Protocol
+from typing import Any
 
-import dask.array as da
 import numpy as np
-from dask.base import tokenize
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.sources.numpy_indexing import NumpyIndexing
+from dasksom.image.sources.picture import Rectangle
+from dasksom.image.sources.protocol import Readable, Window
 from dasksom.storage.locations import Member
-
-Part = tuple[int, int, int, int]
-"""First and last row, first and last column of a rectangle, in pixels; the last ones are outside."""
-
-MOST_INLINE = 64
-"""Parts that travel inside each task; more are a result of their own, sent to each worker once."""
-
-
-class Readable(Protocol):
-    """Pixels, (height, width, bands), or a mask, (height, width), read region by region; see `Source`."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of the image, or of its mask."""
-
-    @property
-    def ndim(self) -> int:
-        """3 or 2."""
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of what is read."""
-
-    @property
-    def identity(self) -> tuple[Any, ...]:
-        """What names this version."""
-
-    def members(self) -> Iterator[Member]:
-        """Tell the files that it is read from."""
-
-    def __getitem__(self, region: Any) -> NDArray[Any]:
-        """Read a region; InputError if that cannot be."""
 
 
 @dataclass(frozen=True)
-class WithoutParts:
+class WithoutRegions(NumpyIndexing):
     """A source of which some parts are never read: 0 is there."""
 
     source: Readable
-    unread: tuple[Part, ...]
+    unread: tuple[Rectangle, ...]
 
     @property
     def shape(self) -> tuple[int, ...]:
         """That of the source."""
         return self.source.shape
-
-    @property
-    def ndim(self) -> int:
-        """That of the source."""
-        return self.source.ndim
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -80,31 +44,25 @@ class WithoutParts:
         """Tell those of the source."""
         return self.source.members()
 
-    def __getitem__(self, region: Any) -> NDArray[Any]:
-        """Read a region around the parts."""
-        rows, columns = (range(length)[part] for length, part in zip(self.shape, region[:2], strict=False))
+    def read(self, window: Window) -> NDArray[Any]:
+        """Read a window around the regions."""
+        rows, columns = (range(part.start, part.stop) for part in window[:2])
         inside = parts_in(self.unread, rows, columns)
         if not inside:
-            return self.source[region]
-        rest = tuple(range(length)[part] for length, part in zip(self.shape[2:], region[2:], strict=True))
-        out = np.zeros((len(rows), len(columns), *map(len, rest)), self.dtype)
+            return self.source.read(window)
+        out = np.zeros([part.stop - part.start for part in window], self.dtype)
         for top, bottom, left, right in _around(inside, rows, columns):
-            found = self.source[(slice(top, bottom), slice(left, right), *region[2:])]
-            out[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start] = found
+            pixels = self.source.read((slice(top, bottom), slice(left, right), *window[2:]))
+            out[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start] = pixels
         return out
 
 
 @dataclass(frozen=True)
-class Rest:
+class ReadableMask(NumpyIndexing):
     """Where an image is read: True outside of some parts."""
 
     shape: tuple[int, int]
-    unread: tuple[Part, ...]
-
-    @property
-    def ndim(self) -> int:
-        """Always 2."""
-        return 2
+    unread: tuple[Rectangle, ...]
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -120,16 +78,16 @@ class Rest:
         """Tell nothing: it is read from no file."""
         return iter(())
 
-    def __getitem__(self, region: tuple[slice, slice]) -> NDArray[np.bool_]:
-        """Give a region."""
-        rows, columns = (range(length)[part] for length, part in zip(self.shape, region, strict=True))
+    def read(self, window: Window) -> NDArray[np.bool_]:
+        """Make a window."""
+        rows, columns = (range(part.start, part.stop) for part in window)
         out = np.ones((len(rows), len(columns)), np.bool_)
         for top, bottom, left, right in parts_in(self.unread, rows, columns):
             out[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start] = False
         return out
 
 
-def parts_in(parts: Sequence[Part], rows: range, columns: range) -> list[Part]:
+def parts_in(parts: Sequence[Rectangle], rows: range, columns: range) -> list[Rectangle]:
     """Give what of some parts lies in a region."""
     cut = (
         (max(top, rows.start), min(bottom, rows.stop), max(left, columns.start), min(right, columns.stop))
@@ -138,7 +96,7 @@ def parts_in(parts: Sequence[Part], rows: range, columns: range) -> list[Part]:
     return [part for part in cut if part[0] < part[1] and part[2] < part[3]]
 
 
-def _around(parts: Sequence[Part], rows: range, columns: range) -> Iterator[Part]:
+def _around(parts: Sequence[Rectangle], rows: range, columns: range) -> Iterator[Rectangle]:
     """Yield rectangles that make up a region without some parts that lie in it."""
     edges = sorted({rows.start, rows.stop, *(edge for part in parts for edge in part[:2])})
     for top, bottom in pairwise(edges):
@@ -153,7 +111,7 @@ def _around(parts: Sequence[Part], rows: range, columns: range) -> Iterator[Part
 
 def unread_in(
     sources: Sequence[Readable], rows: range, columns: range, stored: tuple[int, int]
-) -> Iterator[tuple[Part, str]]:
+) -> Iterator[tuple[Rectangle, str]]:
     """Find what of a region cannot be read: halve it until what fails is one stored chunk, or the part of it inside.
 
     Parameters
@@ -166,10 +124,10 @@ def unread_in(
     ------
     part, message : in row-major order within each half
     """
-    region = slice(rows.start, rows.stop), slice(columns.start, columns.stop)
+    window = slice(rows.start, rows.stop), slice(columns.start, columns.stop)
     try:
         for source in sources:
-            source[(*region, *(slice(0, length) for length in source.shape[2:]))]
+            source.read((*window, *(slice(0, length) for length in source.shape[2:])))
     except InputError as error:
         spans = [
             (part.start // step, ceil(part.stop / step)) for part, step in zip((rows, columns), stored, strict=True)
@@ -188,16 +146,16 @@ def unread_in(
             yield from unread_in(sources, *half, stored)
 
 
-def merged(parts: Sequence[Part]) -> tuple[Part, ...]:
+def merged(parts: Sequence[Rectangle]) -> tuple[Rectangle, ...]:
     """Join rectangles that are neighbors: those side by side, then those below one another; in row-major order."""
-    beside: list[Part] = []
+    beside: list[Rectangle] = []
     for part in sorted(parts):
         last = beside[-1] if beside else None
         if last is not None and last[:2] == part[:2] and last[3] == part[2]:
             beside[-1] = (*last[:3], part[3])
         else:
             beside.append(part)
-    below: list[Part] = []
+    below: list[Rectangle] = []
     for part in sorted(beside, key=lambda one: (one[2], one[3], one[0])):
         last = below[-1] if below else None
         if last is not None and last[2:] == part[2:] and last[1] == part[0]:
@@ -205,18 +163,3 @@ def merged(parts: Sequence[Part]) -> tuple[Part, ...]:
         else:
             below.append(part)
     return tuple(sorted(below))
-
-
-def lazy(source: Readable, chunks: Any, name: str) -> da.Array:
-    """Make a lazy array of a source, one task a chunk."""
-    parts = source.unread if isinstance(source, (WithoutParts, Rest)) else ()
-    return da.from_array(
-        source,
-        chunks=chunks,
-        name=f"{name}-{tokenize(source.identity, chunks)}",
-        meta=np.empty((0,) * source.ndim, source.dtype),
-        # one task per chunk that holds its own small source, and a plain call to it
-        asarray=False,
-        inline_array=len(parts) <= MOST_INLINE,
-        lock=False,
-    )

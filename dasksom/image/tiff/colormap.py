@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError
 from dasksom.storage.locations import Location
 
-PALETTE = 3
+PHOTOMETRIC_PALETTE = 3
 """Photometric interpretation of indices into a palette."""
 _SHORT = 256
 """Color maps whose values are all less hold 8-bit colors, as some old programs write them (and libtiff reads them)."""
@@ -37,7 +37,7 @@ def palette_table(location: Location, page: Any, full: Any, nodata: float | None
     InputError
         There is no palette, or one of another length than there are indices.
     """
-    if page.photometric is None or int(page.photometric) != PALETTE:
+    if page.photometric is None or int(page.photometric) != PHOTOMETRIC_PALETTE:
         return None
     found = page.colormap if page.colormap is not None else full.colormap
     indices = 1 << int(page.bitspersample) if page.samplesperpixel == 1 else 0
@@ -57,13 +57,13 @@ def palette_table(location: Location, page: Any, full: Any, nodata: float | None
     return np.append(table, opacity, axis=1)
 
 
-def colors_of(indices: NDArray[np.unsignedinteger[Any]], table: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+def look_up_colors(indices: NDArray[np.unsignedinteger[Any]], table: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
     """Write the colors of indices (height, width) into `out` (height, width, bands of the table)."""
-    _colors_of(indices, np.ascontiguousarray(table), out)
+    _look_up_colors(indices, np.ascontiguousarray(table), out)
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _colors_of(indices: Any, table: Any, out: Any) -> None:
+def _look_up_colors(indices: Any, table: Any, out: Any) -> None:
     height, width = indices.shape
     for y in range(height):
         for x in range(width):

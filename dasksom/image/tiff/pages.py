@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError
 from dasksom.image.sources.chunk_planning import MAX_STORAGE_CHUNK_BYTES
 from dasksom.image.sources.dtypes_and_axes import check_dtype, check_not_empty
-from dasksom.image.tiff.colormap import PALETTE
+from dasksom.image.tiff.colormap import PHOTOMETRIC_PALETTE
 from dasksom.storage.locations import Location
 from dasksom.storage.safe_xml import xml_tree
 
-_PHOTOMETRIC = {1: "MINISBLACK", 2: "RGB", PALETTE: "PALETTE", 6: "YCBCR"}
+_PHOTOMETRIC = {1: "MINISBLACK", 2: "RGB", PHOTOMETRIC_PALETTE: "PHOTOMETRIC_PALETTE", 6: "YCBCR"}
 _TO_RGB = "convert it to RGB first (ImageMagick: convert IN -type TrueColor OUT.tif; or Pillow's image.convert('RGB'))"
 _WAY_OUT = {5: f"its colors are CMYK: {_TO_RGB}"}
 _JPEG = {6, 7, 34892, 33007}
@@ -32,7 +32,7 @@ _MOST_LISTED = 20
 
 
 @dataclass(frozen=True)
-class Part:
+class TiffLevel:
     """One level of one image of a TIFF."""
 
     series: int | None = None
@@ -111,7 +111,7 @@ def check_chain(location: Location, tiff: Any) -> None:
         offset = int.from_bytes(told, "little" if form.byteorder == "<" else "big")
 
 
-def check_ome(location: Location, tiff: Any) -> None:
+def check_ome_xml(location: Location, tiff: Any) -> None:
     """Refuse OME-XML that would have tifffile unfold entities, or look for pixels outside the folder of the file.
 
     Raises
@@ -139,7 +139,7 @@ def images_of(tiff: Any) -> list[Any]:
     return [series for series in with_pages if not _is_mask(series.keyframe)] or with_pages
 
 
-def level_of(location: Location, images: Sequence[Any], part: Part) -> tuple[int, Any]:
+def level_of(location: Location, images: Sequence[Any], part: TiffLevel) -> tuple[int, Any]:
     """Choose an image and a level of it.
 
     Returns
@@ -203,7 +203,7 @@ def find_pages(location: Location, tiff: Any, level: Any, mask: bool) -> TiffPag
 
 
 def _choose(location: Location, images: Sequence[Any], number: int | None) -> int:
-    shown = described(images)
+    shown = list_images(images)
     if not images:
         raise InputError(f"{location}: holds no image; is it cut short?")
     if number is not None:
@@ -217,7 +217,7 @@ def _choose(location: Location, images: Sequence[Any], number: int | None) -> in
     return 0
 
 
-def described(images: Sequence[Any]) -> str:
+def list_images(images: Sequence[Any]) -> str:
     """List images for a person: number, name, axes and size."""
     more = [f"and {len(images) - _MOST_LISTED} more"] if len(images) > _MOST_LISTED else []
     return "; ".join([f"{n} {_described(series)}" for n, series in enumerate(images[:_MOST_LISTED])] + more)

@@ -22,17 +22,17 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.sources.masks import holds
-from dasksom.image.sources.protocol import shown_region
-from dasksom.image.tiff.colormap import colors_of, palette_table
+from dasksom.image.sources.protocol import shown_window
+from dasksom.image.tiff.colormap import look_up_colors, palette_table
 from dasksom.image.tiff.pages import (
-    Part,
+    TiffLevel,
     TiffPages,
     check_chain,
-    check_ome,
-    described,
+    check_ome_xml,
     find_pages,
     images_of,
     level_of,
+    list_images,
     mask_page,
 )
 from dasksom.image.tiff.tags import TiffFacts, crs_name, read_facts
@@ -98,7 +98,7 @@ class TiffLayout:
             members = list(group)
             table = self.palette[:, [sample for _, (_, sample) in members]]
             indices = self._stored(rows, columns, ((page, 0),), fill_missing)[:, :, 0]
-            colors_of(indices, table, out[:, :, members[0][0] : members[-1][0] + 1])
+            look_up_colors(indices, table, out[:, :, members[0][0] : members[-1][0] + 1])
         return out
 
     def _stored(self, rows: range, columns: range, bands: tuple[Band, ...], fill_missing: bool) -> NDArray[Any]:
@@ -181,7 +181,7 @@ class TiffLayout:
         rows = slice(i * height, min((i + 1) * height, self.pages.height))
         columns = slice(j * width, min((j + 1) * width, self.pages.width))
         of = f" of page {page}" if len(self.pages.pages) > 1 else ""
-        return f"{self._file(page)}: tile or strip {index}{of}, {shown_region((rows, columns))},"
+        return f"{self._file(page)}: tile or strip {index}{of}, {shown_window((rows, columns))},"
 
     def _read_rows(self, rows: range, columns: range, bands: tuple[Band, ...], out: NDArray[Any]) -> None:
         """Read rows that lie in the file as they are; all samples of a pixel together, or plane by plane."""
@@ -214,7 +214,7 @@ class TiffLayout:
                 f"{self._file(band[0])}: page {band[0]} has no pixels; the file is cut short: copy it again"
             )
         cut_short = InputError(
-            f"{self._file(band[0])}: ends inside {shown_region((rows, columns))}; it is cut short: copy it again"
+            f"{self._file(band[0])}: ends inside {shown_window((rows, columns))}; it is cut short: copy it again"
         )
         if self.location.remote:
             read = self.location.read_parts((at, part.nbytes) for at, part in zip(offsets, parts, strict=True))
@@ -250,14 +250,14 @@ def _as_slice(wanted: list[int]) -> slice | list[int]:
 _reading = Lock()
 
 
-def tiff_layout(location: Location, stamp: Stamp, part: Part) -> TiffLayout:
+def tiff_layout(location: Location, stamp: Stamp, part: TiffLevel) -> TiffLayout:
     """Return the layout of a TIFF, read once per process and version of the file; InputError if it is none of ours."""
     with _reading:  # or two threads would both parse 10^5 tile offsets
         return _layout(location, stamp, part)
 
 
 @lru_cache(maxsize=8)
-def _layout(location: Location, stamp: Stamp, part: Part) -> TiffLayout:
+def _layout(location: Location, stamp: Stamp, part: TiffLevel) -> TiffLayout:
     retry(lambda: check_size_unchanged(location, stamp))
 
     def parse() -> TiffLayout:
@@ -284,9 +284,9 @@ def _opened(location: Location) -> Iterator[Any]:
             yield tiff
 
 
-def _parsed(location: Location, tiff: Any, part: Part) -> TiffLayout:
+def _parsed(location: Location, tiff: Any, part: TiffLevel) -> TiffLayout:
     check_chain(location, tiff)
-    check_ome(location, tiff)
+    check_ome_xml(location, tiff)
     images = images_of(tiff)
     number, level = level_of(location, images, part)
     full = images[number].levels[0].keyframe
@@ -295,7 +295,7 @@ def _parsed(location: Location, tiff: Any, part: Part) -> TiffLayout:
     about = {"format": "BigTIFF" if tiff.is_bigtiff else "TIFF"}
     about["axes"] = ", ".join(f"{axis} {length}" for axis, length in zip(pages.axes, pages.shape, strict=True))
     if len(images) > 1:
-        about["images"] = f"number {number} of {described(images)}"
+        about["images"] = f"number {number} of {list_images(images)}"
     if len(images[number].levels) > 1:
         about["level"] = f"{part.level} of 0 to {len(images[number].levels) - 1}"
     if crs := crs_name(facts.geo_tags):
@@ -313,7 +313,7 @@ def _parsed(location: Location, tiff: Any, part: Part) -> TiffLayout:
 
 
 def whole_image(
-    location: Location, stamp: Stamp, part: Part, bands: tuple[Band, ...], fill_missing: bool
+    location: Location, stamp: Stamp, part: TiffLevel, bands: tuple[Band, ...], fill_missing: bool
 ) -> NDArray[Any]:
     """Return all pixels of a TIFF that is one compressed strip: kept, because any part costs as much as the whole."""
     layout = tiff_layout(location, stamp, part)

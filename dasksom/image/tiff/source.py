@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.sources.masks import holds
-from dasksom.image.sources.picture import Found
-from dasksom.image.sources.protocol import Region, shown_region
-from dasksom.image.sources.selection import Selection, View, plan_view
-from dasksom.image.tiff.pages import Part, check_segments
+from dasksom.image.sources.numpy_indexing import NumpyIndexing
+from dasksom.image.sources.picture import OpenedImage
+from dasksom.image.sources.protocol import Window, shown_window
+from dasksom.image.sources.selection import AxisLayout, Selection, plan_axes
+from dasksom.image.tiff.pages import TiffLevel, check_segments
 from dasksom.image.tiff.segments import Band, TiffLayout, tiff_layout, whole_image
 from dasksom.storage.local_paths import Stamp
 from dasksom.storage.locations import Location, Member
@@ -23,13 +24,13 @@ from dasksom.storage.retries import retry
 
 
 @dataclass(frozen=True)
-class TiffSource:
-    """One image of a TIFF at one level, of which a region decodes the tiles that it touches."""
+class TiffSource(NumpyIndexing):
+    """One image of a TIFF at one level, of which a window decodes the tiles that it touches."""
 
     location: Location
     stamp: Stamp
-    part: Part
-    view: View
+    part: TiffLevel
+    view: AxisLayout
     dtype: np.dtype[Any]
     storage_chunks: tuple[int, int]
     fill_missing: bool
@@ -38,11 +39,6 @@ class TiffSource:
     def shape(self) -> tuple[int, int, int]:
         """Height, width, bands."""
         return self.view.shape
-
-    @property
-    def ndim(self) -> int:
-        """Always 3."""
-        return 3
 
     @property
     def identity(self) -> tuple[Any, ...]:
@@ -57,39 +53,39 @@ class TiffSource:
             files |= set(tiff_layout(self.location, self.stamp, self.part).pages.files)
         return (file.member() for file in sorted(files, key=str))
 
-    def __getitem__(self, region: Region) -> NDArray[Any]:
-        """Read a region; see `Source`."""
+    def read(self, window: Window) -> NDArray[Any]:
+        """Read a window; see `Source`."""
         try:
-            return retry(lambda: self._read(region))
+            return retry(lambda: self._read(window))
         except (InputError, MemoryError):
             raise
         except Exception as error:  # stores raise their own
             raise self.location.refusal(
-                f"{shown_region(region)} cannot be read any more: {error}"
+                f"{shown_window(window)} cannot be read any more: {error}"
             ) from self.location.cause(error)
 
-    def _read(self, region: Region) -> NDArray[Any]:
+    def _read(self, window: Window) -> NDArray[Any]:
         layout = tiff_layout(self.location, self.stamp, self.part)
         bands = _bands(self.view, layout)
         if self.storage_chunks == self.shape[:2]:
-            return np.array(self._whole(bands)[region], order="C")
-        rows, columns = (range(n)[part] for n, part in zip(self.shape, region[:2], strict=False))
-        return layout.read(rows, columns, bands[region[2]], self.fill_missing)
+            return np.array(self._whole(bands)[window], order="C")
+        rows, columns = (range(n)[part] for n, part in zip(self.shape, window[:2], strict=False))
+        return layout.read(rows, columns, bands[window[2]], self.fill_missing)
 
     def _whole(self, bands: tuple[Band, ...]) -> NDArray[Any]:
         return whole_image(self.location, self.stamp, self.part, bands, self.fill_missing)
 
 
-def open_tiff(location: Location, selection: Selection) -> Found:
+def open_tiff(location: Location, selection: Selection) -> OpenedImage:
     """Open one image of a TIFF, gray, RGB, paletted or plain bands; read its header only."""
     if selection.component is not None:
         raise InputError(
             f"{location}: component={selection.component!r} (--component) is for Zarr groups; leave it out for a TIFF"
         )
     stamp = location.stamp()
-    part = Part(selection.series, selection.level or 0)
+    part = TiffLevel(selection.series, selection.level or 0)
     layout = tiff_layout(location, stamp, part)
-    view = plan_view(str(location), layout.axes, layout.shape, _with_colors(selection, layout))
+    view = plan_axes(str(location), layout.axes, layout.shape, _with_colors(selection, layout))
     _check_axes(location, layout, view)
     bands, facts, palette = _bands(view, layout), layout.facts, layout.palette
     # tiles that a file without a no-data value lacks leave a choice
@@ -98,12 +94,12 @@ def open_tiff(location: Location, selection: Selection) -> Found:
         check_segments(location, layout.pages, {page for page, _ in bands}, int(stamp[0]), may_miss)
     source = TiffSource(location, stamp, part, view, layout.dtype, layout.storage_chunks, may_miss)
     opacity = facts.alpha if palette is None else len("RGB")
-    return Found(
-        source,
+    return OpenedImage(
+        source=source,
         nodata=facts.nodata if palette is None else None,
         alpha=next((n for n, (_, sample) in enumerate(bands) if sample == opacity), None),
         alpha_is_nodata=palette is not None,
-        mask=_mask(source, selection.lenient) if layout.masked else None,
+        masks={"mask of the file": _mask(source, selection.lenient)} if layout.masked else {},
         geo_tags=facts.geo_tags,
         pixel_size=facts.pixel_size,
         unit=facts.unit,
@@ -124,11 +120,11 @@ def _mask(source: TiffSource, lenient: bool) -> TiffSource:
     layout = tiff_layout(source.location, source.stamp, part)
     if not lenient:
         check_segments(source.location, layout.pages, {0}, int(source.stamp[0]), fill_missing=True)
-    view = View(("y", "x"), (0,), (*source.shape[:2], 1))
+    view = AxisLayout(("y", "x"), (0,), (*source.shape[:2], 1))
     return TiffSource(source.location, source.stamp, part, view, layout.pages.dtype, layout.storage_chunks, True)
 
 
-def _check_axes(location: Location, layout: TiffLayout, view: View) -> None:
+def _check_axes(location: Location, layout: TiffLayout, view: AxisLayout) -> None:
     """Refuse other names for axes that lie within a page: tiles have rows and columns whatever they are called."""
     leading, within = layout.pages.leading, layout.pages.axes[layout.pages.leading :]
     fits = all(view.roles[leading + within.index(axis)] == axis for axis in "yx")
@@ -136,7 +132,7 @@ def _check_axes(location: Location, layout: TiffLayout, view: View) -> None:
         raise InputError(f"{location}: --axes: rows and columns of a TIFF are those of its pages: ...{within}")
 
 
-def _bands(view: View, layout: TiffLayout) -> tuple[Band, ...]:
+def _bands(view: AxisLayout, layout: TiffLayout) -> tuple[Band, ...]:
     """Return where each band of an image is: page and sample; of a palette, color for sample."""
     pages, found = layout.pages, []
     for place in view.bands:

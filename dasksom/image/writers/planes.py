@@ -29,7 +29,7 @@ def look_up(labels: NDArray[np.unsignedinteger[Any]], table: NDArray[Any]) -> ND
 
 
 def _copyable(array: NDArray[Any]) -> NDArray[Any]:
-    """View an array as one that compiled loops can copy: Numba has no float16."""
+    """AxisLayout an array as one that compiled loops can copy: Numba has no float16."""
     return array.view(np.uint16) if array.dtype == np.float16 else array
 
 

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError
 from dasksom.image.sources.chunk_planning import MAX_CHUNKS
 from dasksom.image.sources.dtypes_and_axes import check_dtype, check_not_empty, guess_axes
-from dasksom.image.sources.picture import Found
-from dasksom.image.sources.protocol import Region, cuts, shown_region
-from dasksom.image.sources.selection import Selection, View, plan_view
+from dasksom.image.sources.numpy_indexing import NumpyIndexing
+from dasksom.image.sources.picture import OpenedImage
+from dasksom.image.sources.protocol import Window, cuts, shown_window
+from dasksom.image.sources.selection import AxisLayout, Selection, plan_axes
 from dasksom.image.zarr.guarded_store import MissingChunkError, WholeStore, attributes_of, open_array, store_of
 from dasksom.image.zarr.ome_metadata import Multiscale
 from dasksom.image.zarr.select_array import choose_array
@@ -39,17 +40,17 @@ _SMALL_BYTES = 4 << 30
 
 
 @dataclass(frozen=True)
-class ZarrSource:
+class ZarrSource(NumpyIndexing):
     """One array of a Zarr store, read lazily.
 
-    A region is one call into zarr, which reads and decodes the storage chunks in it side by side on its own threads.
+    A window is one call into zarr, which reads and decodes the storage chunks in it side by side on its own threads.
     Storage chunk by storage chunk is slower in a dask worker (measured, blosc-lz4 and zstd).
     """
 
     location: Location
     component: str
     stamp: Stamp
-    view: View
+    view: AxisLayout
     dtype: np.dtype[Any]
     storage_chunks: tuple[int, int]
     fill_missing: bool
@@ -58,11 +59,6 @@ class ZarrSource:
     def shape(self) -> tuple[int, int, int]:
         """Height, width, bands."""
         return self.view.shape
-
-    @property
-    def ndim(self) -> int:
-        """Always 3."""
-        return 3
 
     @property
     def identity(self) -> tuple[Any, ...]:
@@ -77,15 +73,15 @@ class ZarrSource:
         most = _MOST_ASKED_FOR if node.lists_nothing else _MOST_CHUNKS_LOOKED_FOR
         yield from node.members(map(array.metadata.encode_chunk_key, _some(_chunks_along(array, self.view), most)))
 
-    def __getitem__(self, region: Region) -> NDArray[Any]:
-        """Read a region; see `Source`."""
+    def read(self, window: Window) -> NDArray[Any]:
+        """Read a window; see `Source`."""
         try:
-            found = retry(lambda: self._read(region))
+            found = retry(lambda: self._read(window))
         except (InputError, MemoryError):
             raise
         except Exception as error:  # zarr, numcodecs and the file system each raise their own
-            found_at = None if isinstance(error, RetriesExhaustedError) else self._first_unread(region)
-            where, cause = found_at or (shown_region(region), error)
+            found_at = None if isinstance(error, RetriesExhaustedError) else self._first_unread(window)
+            where, cause = found_at or (shown_window(window), error)
             damaged = (
                 ""
                 if isinstance(cause, (MissingChunkError, RetriesExhaustedError))
@@ -96,17 +92,17 @@ class ZarrSource:
             ) from self.location.cause(error)
         return np.ascontiguousarray(self.view.upright(found), dtype=self.dtype)
 
-    def _read(self, region: Region) -> NDArray[Any]:
+    def _read(self, window: Window) -> NDArray[Any]:
         array = _array(self.location, self.component, self.stamp, self.fill_missing)
-        index: Any = self.view.index(region)
+        index: Any = self.view.index(window)
         plain = not any(isinstance(part, list) for part in index)
         return np.asarray(array[index] if plain else array.oindex[index])
 
-    def _first_unread(self, region: Region) -> tuple[str, Exception] | None:
-        """Name the first chunk of a region that cannot be read, by reading one after the other; None if all can be."""
+    def _first_unread(self, window: Window) -> tuple[str, Exception] | None:
+        """Name the first chunk of a window that cannot be read, by reading one after the other; None if all can be."""
         array = _array(self.location, self.component, self.stamp, self.fill_missing)
         files = array.shards or array.chunks
-        rows, columns, bands = (range(n)[part] for n, part in zip(self.shape, region, strict=True))
+        rows, columns, bands = (range(n)[part] for n, part in zip(self.shape, window, strict=True))
         sides = [array.chunks[self.view.roles.index(role)] for role in "yx"]
         across = array.chunks[self.view.roles.index("c")] if "c" in self.view.roles else 1
         groups = [list(group) for _, group in groupby(bands, lambda band: self.view.bands[band] // across)]
@@ -120,11 +116,11 @@ class ZarrSource:
                 first = {"y": top.start, "x": left.start, "c": self.view.bands[group[0]]}
                 at = [first[role] if isinstance(role, str) else role for role in self.view.roles]
                 key = array.metadata.encode_chunk_key(tuple(i // n for i, n in zip(at, files, strict=True)))
-                return f"the {'shard' if array.shards else 'chunk'} {key}, {shown_region(piece)},", error
+                return f"the {'shard' if array.shards else 'chunk'} {key}, {shown_window(piece)},", error
         return None
 
 
-def open_zarr(location: Location, selection: Selection) -> Found:
+def open_zarr(location: Location, selection: Selection) -> OpenedImage:
     """Open an array, the array of a group that is the image, or a level of an OME-Zarr image; read metadata only."""
     if not location.remote:
         if not location.local.is_dir():
@@ -140,7 +136,7 @@ def open_zarr(location: Location, selection: Selection) -> Found:
     check_not_empty(named, array.shape)
     dtype = array.dtype if selection.bools and array.dtype == np.bool_ else check_dtype(named, array.dtype)
     axes = _axes(named, array, pyramid, selection)
-    view = plan_view(named, axes, array.shape, selection)
+    view = plan_axes(named, axes, array.shape, selection)
     # chunks of NaN hold no data, so nothing is lost with one that was never written
     fill_missing = selection.fill_missing or (array.fill_value is not None and array.fill_value != array.fill_value)
     _check_count(named, array.shards or array.chunks, view)
@@ -159,10 +155,10 @@ def open_zarr(location: Location, selection: Selection) -> Found:
         fill_missing=fill_missing,
     )
     about = _about(location, array, axes, pyramid, level)
-    return Found(source, nodata=_nodata(attributes_of(array)), pixel_size=size, unit=unit, about=about)
+    return OpenedImage(source=source, nodata=_nodata(attributes_of(array)), pixel_size=size, unit=unit, about=about)
 
 
-def _check_count(named: str, stored: Sequence[int], view: View) -> None:
+def _check_count(named: str, stored: Sequence[int], view: AxisLayout) -> None:
     """Refuse an image in so many files that the lists of them alone would fill a worker."""
     count = prod(len(_touched(role, length, view)) for role, length in zip(view.roles, stored, strict=True))
     if count > MAX_CHUNKS:
@@ -172,7 +168,7 @@ def _check_count(named: str, stored: Sequence[int], view: View) -> None:
         )
 
 
-def _check_chunks(location: Location, array: zarr.Array[Any], view: View) -> None:
+def _check_chunks(location: Location, array: zarr.Array[Any], view: AxisLayout) -> None:
     """Refuse an array on a disk that lacks chunks; of arrays of very many chunks only reading tells."""
     along = _chunks_along(array, view)
     count = prod(len(part) for part in along)
@@ -198,7 +194,7 @@ def _check_chunks(location: Location, array: zarr.Array[Any], view: View) -> Non
         )
 
 
-def _touched(role: str | int, length: int, view: View) -> Sequence[int]:
+def _touched(role: str | int, length: int, view: AxisLayout) -> Sequence[int]:
     """Return the numbers of the stored chunks along an axis that hold some of the image."""
     if isinstance(role, int):
         return (role // length,)
@@ -216,7 +212,7 @@ def _size_of(path: Path) -> int | None:
     return found.st_size if S_ISREG(found.st_mode) else None
 
 
-def _chunks_along(array: zarr.Array[Any], view: View) -> list[Sequence[int]]:
+def _chunks_along(array: zarr.Array[Any], view: AxisLayout) -> list[Sequence[int]]:
     """Return the numbers of the chunks, or shards, that an image takes along each stored axis."""
     stored = array.shards or array.chunks
     return [_touched(role, length, view) for role, length in zip(view.roles, stored, strict=True)]

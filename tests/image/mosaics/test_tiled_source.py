@@ -10,7 +10,7 @@ from PIL import Image
 from rasterio.transform import from_origin
 
 from dasksom import InputError, open_image, open_picture
-from dasksom.image import open_source
+from dasksom.image import open_pixels
 
 ROWS, COLUMNS = [0, 40, 80, 101], [0, 30, 60, 90, 97]
 
@@ -46,7 +46,7 @@ def test_folder__by_the_numbers_in_the_names(tmp_path, pixels, name):
     image = open_image(folder, chunk_bytes=50 * 50 * 3)
     assert image.npartitions > 3
     assert np.array_equal(image.compute(), pixels)
-    source = open_source(folder)
+    source = open_pixels(folder)
     assert len(pickle.dumps(source)) < 1000
     assert np.array_equal(pickle.loads(pickle.dumps(source))[33:85, 20:95, 1:3], pixels[33:85, 20:95, 1:3])
 

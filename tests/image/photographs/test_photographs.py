@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image, ImageOps
 
 from dasksom.errors import InputError
-from dasksom.image import Options, Output, create_writer, open_image, open_source
+from dasksom.image import Options, Output, create_writer, open_image, open_pixels
 from dasksom.image.photographs import source as photographs
 
 
@@ -87,7 +87,7 @@ def test_reads__header_first_and_pixels_once(tmp_path, pixels):
 
 def test_source__pickles_threads_and_keeps_its_pixels(tmp_path, pixels):
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    source = open_source(tmp_path / "a.png")
+    source = open_pixels(tmp_path / "a.png")
     region = source[3:20, 5:30, 0:3]
     assert region.flags.c_contiguous
     region[...] = 0

@@ -10,7 +10,7 @@ import zarr
 from PIL import Image
 
 from dasksom import open_picture
-from dasksom.image import fingerprint, open_source
+from dasksom.image import fingerprint, open_pixels
 from dasksom.image.mosaics import tiled_source as tiles
 from dasksom.image.zarr import source as zarr_files
 
@@ -161,7 +161,7 @@ def test_fingerprint__without_parts_is_that_of_the_image(tmp_path, pixels):
 
 def test_fingerprint__of_more_chunks_than_are_looked_at(tmp_path, pixels, monkeypatch):
     path, _ = _zarr(tmp_path, pixels)
-    every, source = _of(path), open_source(path)
+    every, source = _of(path), open_pixels(path)
     monkeypatch.setattr(zarr_files, "_MOST_CHUNKS_LOOKED_FOR", 20)
     members = [name for name, _ in source.members()]
     assert len(members) == len(set(members)) <= 25
@@ -175,7 +175,7 @@ def test_fingerprint__of_more_chunks_than_are_looked_at(tmp_path, pixels, monkey
 def test_fingerprint__of_a_thousand_chunks_is_quick(tmp_path):
     path = tmp_path / "a.zarr"
     zarr.create_array(path, data=np.ones((320, 320), np.uint8), chunks=(10, 10))
-    source = open_source(path)
+    source = open_pixels(path)
     fingerprint(source)
     took = []
     for _ in range(5):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dasksom.errors import InputError
-from dasksom.image.sources.selection import Selection, parse_select, plan_view
+from dasksom.image.sources.selection import Selection, parse_select, plan_axes
 
 
 def test_select__as_people_write_it():
@@ -40,7 +40,7 @@ def test_select__refused(given):
 )
 def test_view__reads_what_the_axes_say(axes, shape, select, expected):
     stored = np.arange(np.prod(shape)).reshape(shape)
-    view = plan_view("a", tuple(axes), shape, Selection(select=parse_select(select)))
+    view = plan_axes("a", tuple(axes), shape, Selection(select=parse_select(select)))
     wanted = expected(stored)
     assert view.shape == wanted.shape
     for bands in (slice(0, view.shape[2]), slice(view.shape[2] - 1, view.shape[2])):
@@ -75,4 +75,4 @@ def test_view__reads_what_the_axes_say(axes, shape, select, expected):
 )
 def test_view__refused(axes, shape, options, message):
     with pytest.raises(InputError, match=message):
-        plan_view("a", tuple(axes), shape, Selection(select=parse_select(options.get("select"))))
+        plan_axes("a", tuple(axes), shape, Selection(select=parse_select(options.get("select"))))

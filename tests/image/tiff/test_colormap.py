@@ -6,7 +6,7 @@ from PIL import Image
 
 from dasksom import InputError, open_image, open_picture
 from dasksom.cli.main import cli
-from dasksom.image import Output, create_writer, open_source, publish
+from dasksom.image import Output, create_writer, open_pixels, publish
 from dasksom.image.tiff.segments import tiff_layout
 
 WAYS = {
@@ -41,13 +41,13 @@ def test_reads__indices_as_their_colors(tmp_path, indices, palette, way):
     assert (image.shape, image.dtype) == ((301, 222, 3), np.uint8)
     assert image.npartitions > 1
     assert np.array_equal(image.compute(), palette[indices])
-    region = open_source(path)[17:203, 33:120, 1:3]
+    region = open_pixels(path)[17:203, 33:120, 1:3]
     assert region.flags.c_contiguous
     assert np.array_equal(region, palette[indices][17:203, 33:120, 1:3])
 
 
 def test_reads__only_the_tiles_that_a_region_touches(tmp_path, indices, palette):
-    source = open_source(_save(tmp_path / "a.tif", indices, palette, **WAYS["deflate tiles"]))
+    source = open_pixels(_save(tmp_path / "a.tif", indices, palette, **WAYS["deflate tiles"]))
     decoded = []
     layout = tiff_layout(source.location, source.stamp, source.part)
     real = layout.decode

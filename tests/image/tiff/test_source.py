@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from dasksom.errors import InputError
-from dasksom.image import open_image, open_source
+from dasksom.image import open_image, open_pixels
 from dasksom.image.tiff.segments import _layout, tiff_layout
 
 
@@ -43,7 +43,7 @@ def test_reads__every_way(tmp_path, pixels, way, dtype):
     assert image.dtype.isnative
     assert np.array_equal(image.compute(), tifffile.imread(path))
     assert np.array_equal(image.compute(), stored)
-    region = open_source(path)[17:203, 33:120, 1:3]
+    region = open_pixels(path)[17:203, 33:120, 1:3]
     assert region.flags.c_contiguous
     assert np.array_equal(region, stored[17:203, 33:120, 1:3])
 
@@ -103,7 +103,7 @@ def test_reads__first_series_at_full_resolution(tmp_path, pixels):
 def test_reads__decodes_only_what_a_region_touches(tmp_path, pixels, monkeypatch):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, pixels, photometric="rgb", tile=(64, 32), compression="zlib")
-    source = open_source(path)
+    source = open_pixels(path)
     decoded = []
     layout = tiff_layout(source.location, source.stamp, source.part)
     real = layout.decode
@@ -114,7 +114,7 @@ def test_reads__decodes_only_what_a_region_touches(tmp_path, pixels, monkeypatch
 
 def test_source__pickles_small(tmp_path, pixels):
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", tile=(64, 32))
-    source = open_source(tmp_path / "a.tif")
+    source = open_pixels(tmp_path / "a.tif")
     source[0:5, 0:5, 0:3]
     sent = pickle.dumps(source)
     assert len(sent) < 1000
@@ -124,7 +124,7 @@ def test_source__pickles_small(tmp_path, pixels):
 @pytest.mark.parametrize("way", ["raw strips of 7", "deflate tiles", "one deflate strip"])
 def test_source__many_threads(tmp_path, pixels, way):
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", **WAYS[way])
-    source = open_source(tmp_path / "a.tif")
+    source = open_pixels(tmp_path / "a.tif")
     start = threading.Barrier(8)
 
     def read(number):
@@ -140,7 +140,7 @@ def test_source__many_threads(tmp_path, pixels, way):
 
 def test_source__kept_pixels_cannot_be_changed_by_a_reader(tmp_path, pixels):
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", **WAYS["one deflate strip"])
-    source = open_source(tmp_path / "a.tif")
+    source = open_pixels(tmp_path / "a.tif")
     source[0:301, 0:222, 0:3][...] = 0
     assert np.array_equal(source[0:301, 0:222, 0:3], pixels)
 

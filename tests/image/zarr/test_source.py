@@ -8,7 +8,7 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from dasksom.errors import InputError
-from dasksom.image import open_image, open_source
+from dasksom.image import open_image, open_pixels
 from dasksom.storage.zarr_nodes import is_zarr
 
 
@@ -39,7 +39,7 @@ def test_reads__two_axes_as_one_band(tmp_path, pixels):
 
 def test_reads__shard_is_the_storage_chunk(tmp_path, pixels):
     path = _store(tmp_path / "a.zarr", pixels, chunks=(16, 16, 3), shards=(128, 64, 3))
-    assert open_source(path).storage_chunks == (128, 64)
+    assert open_pixels(path).storage_chunks == (128, 64)
     image = open_image(path, chunk_bytes=128 * 64 * 3)
     assert image.chunksize == (128, 64, 3)
     assert np.array_equal(image.compute(), pixels)
@@ -55,7 +55,7 @@ def test_reads__bands_stored_apart_become_one_chunk(tmp_path, pixels):
 def test_reads__any_byte_order_as_native_contiguous(tmp_path, pixels, dtype, order):
     path = _store(tmp_path / "a.zarr", pixels.astype(dtype), chunks=(64, 50, 3), zarr_format=2, order=order)
     image = open_image(path)
-    block = open_source(path)[3:70, 5:60, 0:3]
+    block = open_pixels(path)[3:70, 5:60, 0:3]
     assert image.dtype == np.dtype(dtype).newbyteorder("=") == block.dtype
     assert block.flags.c_contiguous
     assert block.dtype.isnative
@@ -83,7 +83,7 @@ def test_image__name_follows_the_file(tmp_path, pixels):
 
 
 def test_source__pickles_small(tmp_path, pixels):
-    source = open_source(_store(tmp_path / "a.zarr", pixels, chunks=(64, 50, 3)))
+    source = open_pixels(_store(tmp_path / "a.zarr", pixels, chunks=(64, 50, 3)))
     source[0:5, 0:5, 0:3]  # opens the array, which must not travel
     sent = pickle.dumps(source)
     assert len(sent) < 1000
@@ -91,7 +91,7 @@ def test_source__pickles_small(tmp_path, pixels):
 
 
 def test_source__many_threads(tmp_path, pixels):
-    source = open_source(_store(tmp_path / "a.zarr", pixels, chunks=(64, 50, 3)))
+    source = open_pixels(_store(tmp_path / "a.zarr", pixels, chunks=(64, 50, 3)))
     with ThreadPoolExecutor(8) as pool:
         starts = range(0, 200, 2)
         read = pool.map(lambda y: source[y : y + 50, 10:120, 0:3], starts)

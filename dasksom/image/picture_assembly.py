@@ -1,0 +1,175 @@
+"""Make the lazy pixels and the mask of an opened image, in any chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import isnan
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.errors import InputError
+from dasksom.image.sources.chunk_planning import plan_chunks
+from dasksom.image.sources.lazy_array import lazy_array
+from dasksom.image.sources.masks import MaskSource, alpha_mask, holds, nodata_mask, without_band
+from dasksom.image.sources.picture import Chunking, Header, Picture, Rectangle
+from dasksom.image.sources.protocol import Readable, Source
+from dasksom.image.sources.unreadable import ReadableMask, WithoutRegions
+
+_NODATA = "no-data value"
+"""Origin of a mask, for a person."""
+
+
+@dataclass(frozen=True, eq=False)
+class PictureParts:
+    """What a picture is made of, once headers have been read."""
+
+    named: str
+    header: Header
+    pixels: Source | da.Array | NDArray[Any]
+    """Shape (height, width, bands); arrays in the chunks that they came in."""
+    alpha: str | None = None
+    nodata: float | str | None = None
+    """Both as given; see `ReadOptions`."""
+    masks: Mapping[str, MaskSource] = field(default_factory=dict)
+    """The file's own masks, by name."""
+    given: MaskSource | da.Array | None = None
+    """The mask that was given."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the image as it is stored: height, width, bands."""
+        height, width, bands = self.pixels.shape
+        return height, width, bands
+
+    def cut(self, chunking: Chunking) -> Picture:
+        """Make the picture in chunks.
+
+        Raises
+        ------
+        InputError
+            It cannot be cut so, or the no-data value or mask does not fit it.
+        """
+        header, unread = self.header, chunking.unread
+        picture = Picture(
+            self._lazy_pixels(chunking),
+            None,
+            header.nodata,
+            header.geo_tags,
+            header.pixel_size,
+            header.unit,
+            header.about,
+            band_names=header.band_names,
+            cut=self.cut,
+        )
+        if not isinstance(self.pixels, (da.Array, np.ndarray)):
+            sources = (_without(self.pixels, unread),)
+            picture = replace(picture, sources=sources, stored=self.pixels.storage_chunks)
+        for name, mask in self.masks.items():
+            picture = _mask_by_source(picture, mask, unread, name)
+        picture = self._apply_alpha(picture)
+        picture = _apply_nodata(picture, self.nodata)
+        if isinstance(self.given, MaskSource):
+            picture = _mask_by_source(picture, self.given, unread, "mask given")
+        elif self.given is not None:
+            picture = _masked(picture, self.given.rechunk(picture.pixels.chunks[:2]), "mask given")
+        if unread:
+            readable = ReadableMask(picture.pixels.shape[:2], tuple(unread))
+            picture = _masked(
+                picture, lazy_array(readable, picture.pixels.chunks[:2], "read"), "parts that can be read"
+            )
+        return picture
+
+    def _lazy_pixels(self, chunking: Chunking) -> da.Array:
+        pixels = self.pixels
+        if isinstance(pixels, da.Array):
+            stored = int(pixels.chunks[0][0]), int(pixels.chunks[1][0])
+        else:
+            stored = self.shape[:2] if isinstance(pixels, np.ndarray) else pixels.storage_chunks
+        try:
+            rows, columns = plan_chunks(
+                self.shape, pixels.dtype.itemsize, stored, chunk_bytes=chunking.chunk_bytes, align=chunking.align
+            )
+        except InputError as error:
+            raise InputError(f"{self.named}: {error}") from error
+        chunks = min(rows, self.shape[0]), min(columns, self.shape[1]), self.shape[2]
+        if isinstance(pixels, da.Array):
+            return pixels.rechunk(chunks)
+        if isinstance(pixels, np.ndarray):
+            return da.from_array(pixels, chunks=chunks)
+        return lazy_array(_without(pixels, chunking.unread), chunks, "image")
+
+    def _apply_alpha(self, picture: Picture) -> Picture:
+        """Apply the `alpha` option; if the file names no alpha band, only when the option was given."""
+        band, bands, wanted, origin = self.header.alpha, self.shape[2], self.alpha, "alpha"
+        if self.header.alpha_is_nodata and band is not None:
+            # like the no-data value that it is, it gives way to another one
+            wanted, origin = "drop" if self.nodata is not None else wanted, _NODATA
+        if band is None and wanted is not None and bands in (2, 4):
+            band = bands - 1
+        if band is None or wanted == "band" or bands == 1:
+            return picture
+        names = tuple(name for number, name in enumerate(picture.band_names) if number != band)
+        colors = replace(picture, pixels=without_band(picture.pixels, band), band_names=names)
+        return colors if wanted == "drop" else _masked(colors, alpha_mask(picture.pixels, band), origin)
+
+
+def check_mask_array(mask: Any, size: tuple[int, int]) -> da.Array:
+    """Return a mask that was given as an array as a lazy one.
+
+    Raises
+    ------
+    InputError
+        It is not of bool, or has another shape than the image.
+    """
+    array = mask if isinstance(mask, da.Array) else da.from_array(np.asarray(mask), chunks=-1)
+    if array.dtype != np.bool_ or array.shape != size:
+        raise InputError(
+            f"mask: an array of bool and shape {size} is needed, True where a pixel holds data; got {array.dtype} of "
+            f"{array.shape}. Give a mask of lower resolution as an image file"
+        )
+    return array
+
+
+def _without(source: Any, unread: Sequence[Rectangle]) -> Any:
+    return WithoutRegions(source, tuple(unread)) if unread else source
+
+
+def _masked(picture: Picture, mask: da.Array, origin: str) -> Picture:
+    """Add a mask to those that there are."""
+    both = mask if picture.mask is None else picture.mask & mask
+    before = picture.about.get("mask")
+    return replace(picture, mask=both, about={**picture.about, "mask": f"{before}, {origin}" if before else origin})
+
+
+def _mask_by_source(picture: Picture, mask: MaskSource, unread: Sequence[Rectangle], origin: str) -> Picture:
+    source: Readable = _without(mask, unread)
+    array = lazy_array(source, picture.pixels.chunks[:2], "mask")
+    return _masked(replace(picture, sources=(*picture.sources, source)), array, origin)
+
+
+def _apply_nodata(picture: Picture, given: float | str | None) -> Picture:
+    if given is None and picture.nodata is None:
+        return picture
+    if isinstance(given, str) and given.strip().lower() == "none":
+        return replace(picture, nodata=None)
+    if given is None:
+        value = float(picture.nodata) if picture.nodata is not None and isnan(picture.nodata) else picture.nodata
+        if value is None or not holds(picture.pixels.dtype, value):
+            about = {**picture.about, "no data": f"{value}, which {picture.pixels.dtype} cannot hold: all pixels count"}
+            return replace(picture, nodata=None, about=about)
+    else:
+        value = _number(given)
+    mask = nodata_mask(picture.pixels, value)
+    picture = replace(picture, nodata=value, about={**picture.about, "no data": f"{value:g}"})
+    return picture if mask is None else _masked(picture, mask, _NODATA)
+
+
+def _number(given: float | str) -> float:
+    try:
+        return int(given) if isinstance(given, str) and given.strip().lstrip("+-").isdigit() else float(given)
+    except (TypeError, ValueError):
+        raise InputError(f"nodata={given!r}: a number, nan or none is accepted") from None

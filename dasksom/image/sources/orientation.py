@@ -1,0 +1,86 @@
+"""Images whose rows and columns are stored mirrored or turned (TIFF and EXIF orientation), read upright."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.image.sources.numpy_indexing import NumpyIndexing
+from dasksom.image.sources.protocol import Source, Window
+from dasksom.storage.locations import Member
+
+UPRIGHT = 1
+"""Orientation of an image whose first row is the top and whose first column is the left."""
+# orientation -> (rows and columns are exchanged; then rows are mirrored, columns are mirrored)
+_TRANSFORMS = {
+    1: (False, False, False),
+    2: (False, False, True),
+    3: (False, True, True),
+    4: (False, True, False),
+    5: (True, False, False),
+    6: (True, False, True),
+    7: (True, True, True),
+    8: (True, True, False),
+}
+
+
+def orientation_of(value: Any) -> int:
+    """Return an orientation tag's value from 1 to 8; 1 where it is none of these, as other readers do."""
+    return int(value) if isinstance(value, (int, np.integer)) and int(value) in _TRANSFORMS else UPRIGHT
+
+
+def is_turned(orientation: int) -> bool:
+    """Return whether rows and columns are exchanged."""
+    return _TRANSFORMS[orientation][0]
+
+
+@dataclass(frozen=True)
+class UprightSource(NumpyIndexing):
+    """A source as its orientation tag wants it to be displayed."""
+
+    source: Source
+    orientation: int
+    """2 to 8, as in TIFF 6.0 and EXIF."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width, bands of the upright image."""
+        height, width, bands = self.source.shape
+        return (width, height, bands) if is_turned(self.orientation) else (height, width, bands)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the source."""
+        return self.source.dtype
+
+    @property
+    def storage_chunks(self) -> tuple[int, int]:
+        """Of the source, turned; mirrored chunks begin at the other end, so a few are decoded twice."""
+        rows, columns = self.source.storage_chunks
+        return (columns, rows) if is_turned(self.orientation) else (rows, columns)
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """Of the source, with the orientation."""
+        return "upright", self.orientation, self.source.identity
+
+    def members(self) -> Iterator[Member]:
+        """List the files of the source."""
+        return self.source.members()
+
+    def read(self, window: Window) -> NDArray[Any]:
+        """Read a window of the upright image; see `Source`."""
+        turned, *mirrored = _TRANSFORMS[self.orientation]
+        spans = [
+            slice(length - span.stop, length - span.start) if mirror else span
+            for span, length, mirror in zip(window[:2], self.shape[:2], mirrored, strict=True)
+        ]
+        stored = (spans[1], spans[0]) if turned else (spans[0], spans[1])
+        found = self.source.read((*stored, window[2]))
+        if turned:
+            found = found.transpose(1, 0, 2)
+        return np.ascontiguousarray(found[:: -1 if mirrored[0] else 1, :: -1 if mirrored[1] else 1])
