@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import zarr
 from ome_zarr_models import v04, v05
+from ome_zarr_models.v04.image import Image
+from ome_zarr_models.v04.image_label import ImageLabel
 from ome_zarr_models.v04.labels import Labels
 from pydantic_zarr import v2
 
@@ -13,7 +15,8 @@ from dasksom.image import Options, Output, Picture, check_format, create_writer
 from tests.image.writes import halved_colors, halved_labels, write
 
 # ome-zarr-models 1.6 imports names for type checkers only; pydantic from 2.14 on needs them
-Labels.model_rebuild(_types_namespace=vars(v2))
+for model in (Image, ImageLabel, Labels):
+    model.model_rebuild(_types_namespace=vars(v2))
 
 
 @pytest.fixture
