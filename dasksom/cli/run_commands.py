@@ -19,7 +19,7 @@ from dasksom.errors import DasksomError, InputError
 from dasksom.image import check_output, images_in
 from dasksom.redaction import printable
 from dasksom.report.build import check_report, report_path, write_report
-from dasksom.report.facts import how_unread
+from dasksom.report.tables import how_unread
 from dasksom.runs import workflows as pipeline
 from dasksom.runs.apply_many import apply_to_all
 from dasksom.runs.benchmark_chunk import TASK_SECONDS, estimate

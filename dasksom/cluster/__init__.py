@@ -14,13 +14,13 @@ import psutil
 from dask.utils import parse_bytes
 
 from dasksom.cluster.allocation import ALLOCATIONS, take_role
-from dasksom.cluster.counting import count_tasks, tell_retries
-from dasksom.cluster.joining import existing
+from dasksom.cluster.task_counts import count_tasks, tell_retries
+from dasksom.cluster.existing import existing
 from dasksom.cluster.kinds import KINDS, job_script, start
-from dasksom.cluster.local import local, threads
+from dasksom.cluster.this_machine import local, threads
 from dasksom.cluster.options import ClusterOptions, TlsFiles, Workers, check_place, check_values, scheduler_address
-from dasksom.cluster.suspicion import OURS
-from dasksom.cluster.watching import Watch, can_be_asked
+from dasksom.cluster.death_blame import OURS
+from dasksom.cluster.supervision import Watch, can_be_asked
 from dasksom.errors import InputError
 
 __all__ = [

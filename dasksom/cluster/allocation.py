@@ -14,9 +14,9 @@ from typing import Any
 
 import dask
 
-from dasksom.cluster.joining import security
+from dasksom.cluster.existing import security
 from dasksom.cluster.kinds import Kind, load_class
-from dasksom.cluster.local import LOOPBACK
+from dasksom.cluster.this_machine import LOOPBACK
 from dasksom.cluster.options import ClusterOptions
 from dasksom.errors import InputError
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import dask
 
 from dasksom.cluster import watching
-from dasksom.cluster.joining import check_encrypted, get_ready, security
-from dasksom.cluster.local import LOOPBACK
+from dasksom.cluster.existing import check_encrypted, get_ready, security
+from dasksom.cluster.this_machine import LOOPBACK
 from dasksom.cluster.options import ClusterOptions, TlsFiles
-from dasksom.cluster.watching import Terms, looked_after, quiet
+from dasksom.cluster.supervision import Terms, looked_after, quiet
 from dasksom.errors import DasksomError, InputError
 from dasksom.redaction import HIDDEN, redact, secrets_in
 

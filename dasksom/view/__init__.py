@@ -1,5 +1,5 @@
 """A local page to look at an output and its original in a browser: deep zoom, both side by side, and the map."""
 
-from dasksom.view.serving import view
+from dasksom.view.server import view
 
 __all__ = ["view"]

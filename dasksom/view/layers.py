@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dasksom.view.cache import Block, BlockCache
 from dasksom.view.levels import Level
-from dasksom.view.survey import Survey
+from dasksom.view.overview import Survey
 
 TILE = 256
 MOST_BYTES = 48 << 20

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from dasksom.cluster.local import _deaf_to_interrupts
+from dasksom.cluster.this_machine import _deaf_to_interrupts
 
 STOPPED = """
 import sys

@@ -25,7 +25,7 @@ from distributed.security import Security
 
 from dasksom import BatchSOM
 from dasksom.cluster import ALLOCATIONS, CLUSTERS, KINDS, ClusterOptions, TlsFiles, connect, job_script, take_role
-from dasksom.cluster.joining import check_encrypted, check_versions, wait_for_workers
+from dasksom.cluster.existing import check_encrypted, check_versions, wait_for_workers
 from dasksom.cluster.kinds import load_class
 from dasksom.config import load_config
 from dasksom.errors import DasksomError, InputError
@@ -372,7 +372,7 @@ def test_wait_for_workers__speaks_each_minute(monkeypatch, caplog):
             raise TimeoutError
 
     client = Waits()
-    monkeypatch.setattr("dasksom.cluster.joining.time", SimpleNamespace(monotonic=lambda: client.now))
+    monkeypatch.setattr("dasksom.cluster.existing.time", SimpleNamespace(monotonic=lambda: client.now))
     with (
         caplog.at_level("INFO", "dasksom.cluster"),
         pytest.raises(DasksomError, match="has 1 of 2 workers after 200 s"),

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from dasksom.chunkwise import mapping
-from dasksom.cluster.local import TTL_SECONDS
+from dasksom.cluster.this_machine import TTL_SECONDS
 from tests.faults import harness
 from tests.faults.harness import Moment, Watchdog, fill_up, gone, kill_of, moments, run, workers_of
 

@@ -11,7 +11,7 @@ from selenium.webdriver.common.keys import Keys
 
 from dasksom.image import read_results as results
 from dasksom.view import layers
-from dasksom.view.survey import Survey
+from dasksom.view.overview import Survey
 from tests.browsing import PHONE, asked, open_page, picture, set_screen, wait
 from tests.view.conftest import quantize, scene_of, served
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import dask
 
-from dasksom.cluster.joining import tell_dashboard
+from dasksom.cluster.existing import tell_dashboard
 from dasksom.cluster.options import ClusterOptions
-from dasksom.cluster.watching import WAIT_SECONDS, Terms, looked_after
+from dasksom.cluster.supervision import WAIT_SECONDS, Terms, looked_after
 from dasksom.errors import InputError
 
 LOOPBACK = "127.0.0.1"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from dasksom.cluster.watching import can_be_asked
+from dasksom.cluster.supervision import can_be_asked
 from dasksom.storage.retries import take_retries
 
 RETRIES = "dasksom-retries"

@@ -135,7 +135,7 @@ def test_a_file_that_is_no_scheduler_file(tmp_path):
 
 
 def test_nobody_answers(monkeypatch):
-    monkeypatch.setattr("dasksom.cluster.joining.CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("dasksom.cluster.existing.CONNECT_SECONDS", 1.0)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"

@@ -4,7 +4,7 @@ import dask
 import pytest
 
 from dasksom.cluster import watching
-from dasksom.cluster.watching import Terms, Watch, looked_after
+from dasksom.cluster.supervision import Terms, Watch, looked_after
 from dasksom.errors import DasksomError
 
 

@@ -2,7 +2,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from dasksom.cluster.suspicion import DASKS_OWN, OURS, TRIES, Suspicion
+from dasksom.cluster.death_blame import DASKS_OWN, OURS, TRIES, Suspicion
 
 
 @dataclass

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from dasksom.cluster import watching
 from dasksom.cluster.options import ClusterOptions
-from dasksom.cluster.watching import Terms, looked_after, quiet
+from dasksom.cluster.supervision import Terms, looked_after, quiet
 from dasksom.errors import DasksomError, InputError
 from dasksom.redaction import redact
 

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import dask
 from dask.utils import format_bytes, parse_timedelta
 
-from dasksom.cluster.suspicion import plugin_of, tries
+from dasksom.cluster.death_blame import plugin_of, tries
 from dasksom.errors import DasksomError
 
 logger = logging.getLogger(__name__)
