@@ -11,7 +11,7 @@ import numpy as np
 from dasksom.chunkwise.chunk_grid import Steps, chunk_count, chunk_steps, chunks_in, corner_of, windows
 from dasksom.chunkwise.reduction_tree import are_grouped, window_of, window_size
 from dasksom.chunkwise.submission import Window, run_windows
-from dasksom.cluster import tell_retries
+from dasksom.cluster import report_retries
 
 Part = TypeVar("Part")
 Progress = Callable[[int, int], None]
@@ -80,7 +80,7 @@ def _run_on_chunk(
     function: Callable[..., Any],
     how: Any,
 ) -> Any:
-    tell_retries()  # of reading the block
+    report_retries()  # of reading the block
     return function(block, corner_of(block_id, steps), *beside, **how)
 
 

@@ -2,11 +2,10 @@
 
 import dask
 import dask.array as da
-import psutil
 from dask.system import CPU_COUNT
 
 from dasksom.chunkwise.submission import current_client
-from dasksom.cluster import OURS, Workers
+from dasksom.cluster import TASK_ANNOTATIONS, Workers, thread_pool_memory
 
 HEADROOM = 0.25
 """Part of a worker's memory that stays free for the work when an image is kept in the rest."""
@@ -16,7 +15,7 @@ def workers() -> Workers:
     """Tell who works on the tasks; without a cluster this process is the only worker."""
     client = current_client()
     if client is None:
-        return Workers(1, int(dask.config.get("num_workers", None) or CPU_COUNT), int(psutil.virtual_memory().total))
+        return Workers(1, int(dask.config.get("num_workers", None) or CPU_COUNT), thread_pool_memory())
     there = client.scheduler_info(n_workers=-1)["workers"].values()
     limits = [int(worker["memory_limit"]) for worker in there if worker["memory_limit"]]
     return Workers(len(there), max((int(worker["nthreads"]) for worker in there), default=1), min(limits, default=0))
@@ -26,7 +25,7 @@ def memory_limit() -> int:
     """Give the memory of the current cluster's workers together, else of this machine, in bytes."""
     client = current_client()
     if client is None:
-        return int(psutil.virtual_memory().total)
+        return thread_pool_memory()
     return sum(int(worker["memory_limit"]) for worker in client.scheduler_info(n_workers=-1)["workers"].values())
 
 
@@ -43,6 +42,6 @@ def keep_in_memory(image: da.Array, mask: da.Array | None, cache: str) -> tuple[
     """
     share = float(dask.config.get("distributed.worker.memory.target", 0.6) or 0.6) - HEADROOM
     if cache == "memory" or (cache == "auto" and image.nbytes <= memory_limit() * share):
-        with dask.annotate(**OURS):
+        with dask.annotate(**TASK_ANNOTATIONS):
             return (image.persist(), None) if mask is None else dask.persist(image, mask)
     return image, mask

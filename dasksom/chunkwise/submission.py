@@ -9,7 +9,7 @@ from typing import Any
 import dask
 from dask.delayed import Delayed
 
-from dasksom.cluster import OURS, Watch, can_be_asked
+from dasksom.cluster import Supervisor, check_usable, is_connected
 from dasksom.errors import DeadlyTaskError
 
 IN_FLIGHT = 64
@@ -35,9 +35,11 @@ def current_client() -> Any:
     if distributed is None or dask.config.get("scheduler", None) not in (None, "dask.distributed"):
         return None
     try:
-        return distributed.get_client()
+        client = distributed.get_client()
     except ValueError:
         return None
+    check_usable(client)
+    return client
 
 
 def run_windows(parts: Iterator[Window]) -> Iterator[tuple[Any, int]]:
@@ -53,29 +55,28 @@ def run_windows(parts: Iterator[Window]) -> Iterator[tuple[Any, int]]:
         for window in parts:
             yield window.root.compute(), window.chunks
         return
-    watch = Watch(client)
+    supervisor = Supervisor(client)
     waiting: deque[tuple[Any, Window]] = deque()
     try:
         for window in parts:
-            with dask.annotate(**OURS):
-                waiting.append((client.compute(window.root), window))
+            waiting.append((supervisor.submit(window.root), window))
             # enough for every thread to have two tasks to go on with while the oldest window ends
-            enough = max(IN_FLIGHT, 2 * watch.threads())
+            enough = max(IN_FLIGHT, 2 * supervisor.threads())
             while len(waiting) > 1 and sum(one.tasks for _, one in list(waiting)[1:]) >= enough:
-                yield _take(waiting, watch)
+                yield _take(waiting, supervisor)
         while waiting:
-            yield _take(waiting, watch)
+            yield _take(waiting, supervisor)
     finally:
         for future, _ in waiting:
-            if can_be_asked(client):
+            if is_connected(client):
                 future.cancel()
 
 
-def _take(waiting: deque[tuple[Any, Window]], watch: Watch) -> tuple[Any, int]:
+def _take(waiting: deque[tuple[Any, Window]], supervisor: Supervisor) -> tuple[Any, int]:
     future, window = waiting.popleft()
     try:
-        return watch.result(future), window.chunks
+        return supervisor.result(future), window.chunks
     except sys.modules["distributed"].KilledWorker as error:
-        deaths, where = watch.deaths(error.allowed_failures), window.where(error.task)
+        deaths, where = supervisor.deaths(error.allowed_failures), window.where(error.task)
         died = f"{deaths} workers died one after another, each" if deaths > 1 else "a worker died"
         raise DeadlyTaskError(f"{died} at {where}, the last of them {error.last_worker.address}") from error

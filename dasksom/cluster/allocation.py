@@ -1,7 +1,7 @@
-"""Runs inside one allocation of a batch system: every process of it runs the same command and takes a role.
+"""Runs inside one allocation of a batch system: all its processes run the same command, and each takes a role.
 
 `srun --ntasks N dasksom ... --cluster slurm-allocation` (dask-jobqueue's SLURMRunner) or `mpirun -n N dasksom ...
---cluster mpi` (dask-mpi): the first process becomes the scheduler, the second goes on with the run, the others become
+--cluster mpi` (dask-mpi): the first process becomes the scheduler, the second continues with the run, the others become
 workers and end with it.
 """
 
@@ -12,20 +12,17 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
-import dask
-
-from dasksom.cluster.existing import security
+from dasksom.cluster.encryption import LOOPBACK, security_of
 from dasksom.cluster.kinds import Kind, load_class
-from dasksom.cluster.this_machine import LOOPBACK
 from dasksom.cluster.options import ClusterOptions
 from dasksom.errors import InputError
 
-LEAST_PROCESSES = 3
+_LEAST_PROCESSES = 3
 """Scheduler, client and one worker."""
 
 
 def _worker_options(options: ClusterOptions) -> dict[str, Any]:
-    limit = {} if options.memory_limit is None else {"memory_limit": options.worker_memory}
+    limit = {} if options.memory_limit is None else {"memory_limit": options.memory_bytes}
     return {"nthreads": 1, **limit, **options.options}
 
 
@@ -37,12 +34,12 @@ def _slurm(options: ClusterOptions) -> Iterator[ClusterOptions]:
         os.environ["SLURM_PROCID"], os.environ["SLURM_JOB_ID"]
     except (KeyError, ValueError):
         raise InputError(
-            "cluster slurm-allocation: this is no task of a Slurm job; start it with srun, inside a job"
+            "cluster slurm-allocation: this is not a task of a Slurm job; start it with srun, inside a job"
         ) from None
     _check_processes(processes)
-    secure = {} if options.tls is None else {"security": security(options)}
+    secure = {} if options.tls is None else {"security": security_of(options)}
     interrupt = signal.getsignal(signal.SIGINT)
-    # processes that are no client end inside the runner, by a SIGINT to themselves
+    # processes other than the client end inside the runner, by a SIGINT to themselves
     signal.signal(signal.SIGINT, lambda *_: os._exit(0))
     runner = runner_class(
         scheduler_options={"dashboard_address": f"{LOOPBACK}:0", **({"protocol": "tls", **secure} if secure else {})},
@@ -63,6 +60,8 @@ def _slurm(options: ClusterOptions) -> Iterator[ClusterOptions]:
 
 @contextmanager
 def _mpi(options: ClusterOptions) -> Iterator[ClusterOptions]:
+    import dask
+
     initialize = load_class(Kind("dask_mpi", "initialize", "mpi"))
     processes = int(load_class(Kind("mpi4py.MPI", "COMM_WORLD", "mpi")).Get_size())
     _check_processes(processes)
@@ -80,10 +79,10 @@ def _mpi(options: ClusterOptions) -> Iterator[ClusterOptions]:
 
 
 def _check_processes(processes: int) -> None:
-    if processes < LEAST_PROCESSES:
+    if processes < _LEAST_PROCESSES:
         raise InputError(
-            f"an allocation of {processes} processes: {LEAST_PROCESSES} are needed at least, for the scheduler, the "
-            "run and one worker"
+            f"an allocation of {processes} processes: at least {_LEAST_PROCESSES} are needed, for the scheduler, the "
+            "run and one worker; ask for more tasks"
         )
 
 
@@ -95,15 +94,15 @@ ALLOCATIONS: dict[str, Callable[[ClusterOptions], AbstractContextManager[Cluster
 
 
 def take_role(options: ClusterOptions) -> AbstractContextManager[ClusterOptions]:
-    """Take this process's role in an allocation: to be called first, before a file is touched.
+    """Take this process's role in an allocation; call it first, before any file is touched.
 
-    Only the process that goes on with the run returns from entering the context, with the options that lead to its
-    cluster; the others end in it. Options of other kinds are given back as they are.
+    Only the process that continues with the run returns from entering the context, with the options of its cluster; the
+    others end in it. Options of other kinds are returned unchanged.
 
     Raises
     ------
     InputError
-        Where this is no allocation, or too small a one.
+        If this is not an allocation, or too small a one.
     """
     if options.name not in ALLOCATIONS:
         return nullcontext(options)

@@ -1,85 +1,84 @@
-"""On which tasks suspicion falls when a worker dies: on those that it was at, not on those that waited for it.
+"""Blame for deaths of workers: a worker's death blames the tasks that it was running, not those queued on it.
 
-Dask gives a task up (`KilledWorker`) once more than `distributed.scheduler.allowed-failures` workers died that had it,
-whether they were at it or it waited in their queue. Where machines come and go (spot machines, jobs that end) that
-stops runs of sound tasks. So, after each death, the tasks that only waited are cleared: then a task that ends every
-worker is given up soon, and hardly any other ever is.
+Dask blames both, and gives a task up (`KilledWorker`) once more than `distributed.scheduler.allowed-failures` workers
+that had it died. Where machines come and go (spot machines, jobs that end) that stops runs whose tasks are sound. So
+queued tasks are cleared after each death: a task that kills every worker is given up soon, and hardly any other is.
 """
 
 import heapq
 from collections.abc import Collection
 from typing import Any
 
-DASKS_OWN = 3
-"""What dask has for `allowed-failures`, where nobody has set it."""
-TRIES = 10
-"""Workers that may die at one of our tasks then, before it is given up. A worker that has just come takes long for its
-first task, which most often is one that another worker died with: so a few deaths in a row may be chance."""
-OURS = {"dasksom": True}
-"""Annotation of the tasks that are cleared; those of others on a shared cluster are none of our business."""
+DASK_ALLOWED_FAILURES = 3
+"""Dask's default of `allowed-failures`."""
+ALLOWED_DEATHS = 10
+"""Workers that may die at one of our tasks, by default, before it is given up. A new worker takes long for its first
+task, which most often is one that another worker died with: a few deaths in a row may be chance."""
+TASK_ANNOTATIONS = {"dasksom": True}
+"""Annotations of the tasks that are cleared; tasks of others on a shared cluster are left alone."""
 
 
-def tries(allowed_failures: int) -> int:
-    """Give how many workers may die at one of our tasks, on a scheduler of so many `allowed-failures`."""
-    return TRIES if allowed_failures == DASKS_OWN else allowed_failures + 1
+def allowed_deaths(allowed_failures: int) -> int:
+    """Return how many workers may die at one of our tasks, by a scheduler's `allowed-failures`."""
+    return ALLOWED_DEATHS if allowed_failures == DASK_ALLOWED_FAILURES else allowed_failures + 1
 
 
-class Suspicion:
-    """What is known of the deaths of a cluster's workers; lives on its scheduler.
+class DeathBlame:
+    """Number of deaths that each task is blamed for; held by the scheduler.
 
     Parameters
     ----------
     allowed_failures : int
-        The scheduler's: it gives a task up whose `suspicious` is more.
+        The scheduler's: it gives up a task whose `suspicious` is more.
     """
 
     def __init__(self, allowed_failures: int) -> None:
-        self._head_start = allowed_failures + 1 - tries(allowed_failures)
+        self._head_start = allowed_failures + 1 - allowed_deaths(allowed_failures)
         self._threads: dict[str, int] = {}
-        self._at: dict[str, set[Any]] = {}
+        self._running: dict[str, set[Any]] = {}
         self._blamed: dict[Any, int] = {}
         self._stimulus = ""
-        self._had: list[Any] = []
+        self._released: list[Any] = []
 
-    def worker_came(self, address: str, threads: int) -> None:
-        """Note how many tasks a worker can be at."""
-        self._threads[address], self._at[address] = threads, set()
+    def worker_added(self, address: str, threads: int) -> None:
+        """Note how many tasks a worker can run at once."""
+        self._threads[address], self._running[address] = threads, set()
 
-    def worker_has(self, address: str, tasks: Collection[Any]) -> None:
-        """Note what tasks a worker has, each time that it is given one or has done one, and what it goes on with.
+    def tasks_assigned(self, address: str, tasks: Collection[Any]) -> None:
+        """Note the tasks assigned to a worker, each time that it gets or finishes one.
 
-        A worker begins with what has the least priority number of what it has just then, and ends what it has begun
-        before it takes what is more urgent but came later. What it ended in its last two milliseconds it may not have
-        told any more: that is blamed, and cleared when it is done elsewhere.
+        A worker starts with the task of the lowest priority number among those that it has at that moment, and
+        finishes what it has started before it takes more urgent tasks that came later. It may not have reported yet
+        what it finished in its last two milliseconds: such a task is blamed, and cleared when it is done elsewhere.
         """
-        at = self._at.setdefault(address, set())
-        at.intersection_update([task.key for task in tasks])
-        free = self._threads.get(address, 1) - len(at)
-        waiting = (task for task in tasks if task.key not in at)
-        at.update([task.key for task in heapq.nsmallest(free, waiting, key=lambda task: task.priority)])
+        running = self._running.setdefault(address, set())
+        running.intersection_update([task.key for task in tasks])
+        free = self._threads.get(address, 1) - len(running)
+        waiting = (task for task in tasks if task.key not in running)
+        running.update([task.key for task in heapq.nsmallest(free, waiting, key=lambda task: task.priority)])
 
-    def task_done(self, task: Any) -> None:
-        """Clear a task that has been done: it may be blamed by chance, but is not deadly."""
+    def task_finished(self, task: Any) -> None:
+        """Clear a task that has finished: it was blamed by chance."""
         if self._blamed.pop(task.key, 0):
             task.suspicious = 0
 
-    def task_dropped(self, task: Any, stimulus: str) -> None:
-        """Note a task that leaves a worker unfinished, for a reason that the scheduler gives a name."""
+    def task_released(self, task: Any, stimulus: str) -> None:
+        """Note a task that leaves a worker unfinished, with the identifier of the scheduler's event."""
         if stimulus != self._stimulus:
-            self._stimulus, self._had = stimulus, []
-        self._had.append(task)
+            self._stimulus, self._released = stimulus, []
+        self._released.append(task)
 
-    def worker_went(self, address: str, stimulus: str) -> int:
-        """Blame the tasks that a worker was at, and clear the others; give how many it had if it went unexpectedly."""
+    def worker_removed(self, address: str, stimulus: str) -> int:
+        """Blame the tasks that a worker was running, clear its others; return how many it had if it died."""
         self._threads.pop(address, None)
-        at = self._at.pop(address, set())
+        running = self._running.pop(address, set())
         if stimulus != self._stimulus:
             return 0
-        had, self._had = [task for task in self._had if _is_ours(task)], []
+        released, self._released = [task for task in self._released if _is_ours(task)], []
         # dask adds one for each death, if it was one
-        dead = [task for task in had if task.suspicious > self._suspicious(task)]
+        dead = [task for task in released if task.suspicious > self._suspicious(task)]
         for task in dead:
-            if task.key in at:
+            if task.key in running:
                 self._blamed[task.key] = self._blamed.get(task.key, 0) + 1
             task.suspicious = self._suspicious(task)
         return len(dead)
@@ -89,40 +88,40 @@ class Suspicion:
 
 
 def _is_ours(task: Any) -> bool:
-    """Tell whether one of dask's TaskStates is of a run of dasksom."""
+    """Return whether one of dask's TaskStates belongs to a run of dasksom."""
     return "dasksom" in (task.annotations or {})
 
 
-def plugin_of(topic: str, *, ours: bool, ttl: float, ttl_default: float) -> Any:
-    """Make the scheduler plugin that keeps a `Suspicion`, and tells each death as an event of a topic.
+def death_plugin(topic: str, *, owned: bool, ttl: float, default_ttl: float) -> Any:
+    """Create the scheduler plugin that holds a `DeathBlame` and logs each death as an event of a topic.
 
     Parameters
     ----------
     topic : str
-    ours : bool
+    owned : bool
         Whether the cluster was started for the run: then a worker that hangs is restarted after `ttl` seconds, unless
-        somebody has set another time for dask.
-    ttl, ttl_default : float
-        `distributed.scheduler.worker-ttl` in seconds, and what dask has where nobody has set it.
+        dask is configured otherwise.
+    ttl, default_ttl : float
+        `distributed.scheduler.worker-ttl` in seconds, and dask's default of it.
     """
     from distributed.diagnostics.plugin import SchedulerPlugin
 
     class Deaths(SchedulerPlugin):  # type: ignore[misc]  # defined here: importing dasksom must not import distributed
         async def start(self, scheduler: Any) -> None:
-            self.scheduler, self.suspicion = scheduler, Suspicion(scheduler.allowed_failures)
+            self.scheduler, self.blame = scheduler, DeathBlame(scheduler.allowed_failures)
             for address, worker in scheduler.workers.items():
-                self.suspicion.worker_came(address, worker.nthreads)
-            looks = scheduler.periodic_callbacks.get("worker-ttl")
-            if ours and looks is not None:
-                if scheduler.worker_ttl == ttl_default:
+                self.blame.worker_added(address, worker.nthreads)
+            check = scheduler.periodic_callbacks.get("worker-ttl")
+            if owned and check is not None:
+                if scheduler.worker_ttl == default_ttl:
                     scheduler.worker_ttl = ttl
-                # dask looks as seldom as a worker may be silent, and so finds out after up to twice that time
-                looks.stop()  # and the next look is due then already
-                looks.callback_time = min(looks.callback_time, scheduler.worker_ttl * 100)
-                looks.start()
+                # dask checks as seldom as a worker may be silent, and so notices after up to twice that time
+                check.stop()  # and the next check is scheduled already
+                check.callback_time = min(check.callback_time, scheduler.worker_ttl * 100)
+                check.start()
 
         def add_worker(self, scheduler: Any, worker: str) -> None:
-            self.suspicion.worker_came(worker, scheduler.workers[worker].nthreads)
+            self.blame.worker_added(worker, scheduler.workers[worker].nthreads)
 
         def transition(self, key: str, start: str, finish: str, *_: Any, stimulus_id: str, **rest: Any) -> None:
             if "processing" not in (start, finish) or not _is_ours(task := self.scheduler.tasks[key]):
@@ -130,17 +129,17 @@ def plugin_of(topic: str, *, ours: bool, ttl: float, ttl_default: float) -> Any:
             if finish == "processing":
                 self._note_tasks_of(task.processing_on.address)
             elif finish == "memory":
-                self.suspicion.task_done(task)
+                self.blame.task_finished(task)
                 self._note_tasks_of(rest["worker"])
             else:
-                self.suspicion.task_dropped(task, stimulus_id)
+                self.blame.task_released(task, stimulus_id)
 
         def _note_tasks_of(self, address: str) -> None:
             if address in self.scheduler.workers:
-                self.suspicion.worker_has(address, self.scheduler.workers[address].processing)
+                self.blame.tasks_assigned(address, self.scheduler.workers[address].processing)
 
         def remove_worker(self, scheduler: Any, worker: str, *, stimulus_id: str, **_: Any) -> None:
-            tasks = self.suspicion.worker_went(worker, stimulus_id)
+            tasks = self.blame.worker_removed(worker, stimulus_id)
             if tasks:
                 scheduler.log_event(topic, {"worker": worker, "tasks": tasks})
 

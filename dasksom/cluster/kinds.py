@@ -1,38 +1,32 @@
-"""Clusters that are asked for: batch systems, Kubernetes, gateways and clouds. A kind is one line of ``KINDS``."""
+"""Clusters that start on request: batch systems, Kubernetes, gateways and clouds, each a line of ``CLUSTER_KINDS``."""
 
-import os
 import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import dask
-
-from dasksom.cluster import watching
-from dasksom.cluster.existing import check_encrypted, get_ready, security
-from dasksom.cluster.this_machine import LOOPBACK
-from dasksom.cluster.options import ClusterOptions, TlsFiles
-from dasksom.cluster.supervision import Terms, looked_after, quiet
+from dasksom.cluster.encryption import LOOPBACK, check_encrypted, security_of, temporary_security
+from dasksom.cluster.options import ClusterOptions
+from dasksom.cluster.readiness import get_ready
+from dasksom.cluster.supervision import LOST_WORKERS_SECONDS, SupervisionTerms, quiet, supervised
 from dasksom.errors import DasksomError, InputError
 from dasksom.redaction import HIDDEN, redact, secrets_in
 
-WAIT_SECONDS = 1800.0
-"""How long to wait for the workers of a cluster that was asked for."""
-TTL_SECONDS = 60.0
-"""How long a worker may say nothing before it counts as hung; networks have their bad moments."""
+_START_SECONDS = 1800.0
+"""How long to wait for the workers of a new cluster."""
+_TTL_SECONDS = 60.0
+"""How long a worker may be silent before it is restarted; networks fail for moments."""
 
 
 class Kind(NamedTuple):
-    """Where the class of a kind of cluster is."""
+    """The class that starts a kind of cluster."""
 
     module: str
     name: str
     extra: str
-    """Extra of dasksom that brings it, or the distribution's own name."""
+    """Extra of dasksom that installs it."""
     submits_by: str | None = None
     """Command of a batch system, for the kinds of dask-jobqueue."""
 
@@ -42,7 +36,7 @@ class Kind(NamedTuple):
         return self.module.startswith("dask_jobqueue")
 
 
-KINDS: dict[str, Kind] = {
+CLUSTER_KINDS: dict[str, Kind] = {
     "slurm": Kind("dask_jobqueue", "SLURMCluster", "hpc", "sbatch"),
     "pbs": Kind("dask_jobqueue", "PBSCluster", "hpc", "qsub"),
     "lsf": Kind("dask_jobqueue", "LSFCluster", "hpc", "bsub"),
@@ -79,14 +73,14 @@ def load_class(kind: Kind) -> Any:
             f"install it: python -m pip install 'dasksom[{kind.extra}]'"
         ) from error
     finally:
-        # dask-jobqueue lets Ctrl-C end the process with success from here on
+        # importing dask-jobqueue makes Ctrl-C end the process with success
         if interrupt is not None and signal.getsignal(signal.SIGINT) is not interrupt:
             signal.signal(signal.SIGINT, interrupt)
 
 
 @contextmanager
-def start(options: ClusterOptions) -> Iterator[Any]:
-    """Ask for a cluster, wait for its workers, and stop it at the end.
+def requested_cluster(options: ClusterOptions) -> Iterator[Any]:
+    """Request a cluster, wait for its workers, and stop it at the end.
 
     Raises
     ------
@@ -97,69 +91,69 @@ def start(options: ClusterOptions) -> Iterator[Any]:
     """
     from distributed import Client
 
-    kind = KINDS[options.name]
+    kind = CLUSTER_KINDS[options.name]
     if kind.submits_by and not shutil.which(kind.submits_by):
         raise InputError(
-            f"cluster {options.name}: the command {kind.submits_by} is not here; run this where jobs are submitted "
-            "from, such as a login node"
+            f"cluster {options.name}: the command {kind.submits_by} is not on this machine; run this where jobs are "
+            "submitted, such as a login node"
         )
     with quiet(), ExitStack() as stack:
-        cluster = stack.enter_context(_make(options, stack))
-        wanted = 0
+        cluster = stack.enter_context(_create(options, stack))
+        workers = 0
         if options.adapt is not None:
             cluster.adapt(minimum=options.adapt[0], maximum=options.adapt[1])
         elif options.workers is not None or "n_workers" not in options.options:
-            wanted = options.workers or options.minimum_workers
-            cluster.scale(wanted)
+            workers = options.workers or options.minimum_workers
+            cluster.scale(workers)
         check_encrypted(cluster.scheduler_address, options.insecure)
         try:
             client = stack.enter_context(Client(cluster))
         except (OSError, TimeoutError) as error:
             raise DasksomError(
-                f"cluster {options.name} was started, and its scheduler cannot be reached from here: {error}"
+                f"cluster {options.name} was started, but its scheduler cannot be reached from here: {error}"
             ) from error
-        get_ready(client, options, WAIT_SECONDS)
-        terms = Terms(options.wait_seconds(watching.WAIT_SECONDS), ours=True, workers=wanted)
-        yield stack.enter_context(looked_after(client, terms, ttl=TTL_SECONDS))
+        get_ready(client, options, _START_SECONDS)
+        terms = SupervisionTerms(options.wait_seconds(LOST_WORKERS_SECONDS), owned=True, workers=workers)
+        yield stack.enter_context(supervised(client, terms, ttl=_TTL_SECONDS))
 
 
 def job_script(options: ClusterOptions) -> str:
-    """Give the script that a batch system would get for one job; nothing is submitted.
+    """Return the script that would be submitted to a batch system for one job; nothing is submitted.
 
     Raises
     ------
     InputError
         If the kind has no job scripts, or its options cannot be used.
     """
-    kind = KINDS.get(options.name)
+    kind = CLUSTER_KINDS.get(options.name)
     if kind is None or not kind.is_batch:
-        batch = ", ".join(name for name, one in KINDS.items() if one.is_batch)
-        raise InputError(f"cluster {options.name!r} has no job scripts; those that do are {batch}")
-    with ExitStack() as stack, _make(options, stack) as cluster:
+        batch = ", ".join(name for name, kind in CLUSTER_KINDS.items() if kind.is_batch)
+        raise InputError(f"cluster {options.name!r} has no job scripts; these do: {batch}")
+    with ExitStack() as stack, _create(options, stack) as cluster:
         return str(cluster.job_script())
 
 
-def _make(options: ClusterOptions, stack: ExitStack) -> Any:
-    kind = KINDS[options.name]
-    make = load_class(kind)
+def _create(options: ClusterOptions, stack: ExitStack) -> Any:
+    kind = CLUSTER_KINDS[options.name]
+    cluster_class = load_class(kind)
     given = _batch_options(options, stack) if kind.is_batch else dict(options.options)
-    given |= {} if options.tls is None else {"security": security(options)}
+    given |= {} if options.tls is None else {"security": security_of(options)}
     try:
-        return make(**given)
+        return cluster_class(**given)
     except (TypeError, ValueError) as error:
-        raise InputError(f"cluster {options.name}: {_told(error, options)}") from _cause(error, options)
-    except Exception as error:  # whatever a cloud's library says when it cannot start one
+        raise InputError(f"cluster {options.name}: {_redacted(error, options)}") from _cause(error, options)
+    except Exception as error:  # whatever a cloud's library raises when it cannot start one
         raise DasksomError(
-            f"cluster {options.name} cannot be started: {type(error).__name__}: {_told(error, options)}"
+            f"cluster {options.name} cannot be started: {type(error).__name__}: {_redacted(error, options)}"
         ) from _cause(error, options)
 
 
-def _told(error: Exception, options: ClusterOptions) -> str:
-    """Return what a library says, without the secrets among the options that it may quote."""
-    text = redact(" ".join(str(error).split()))
+def _redacted(error: Exception, options: ClusterOptions) -> str:
+    """Return an error's message without the secrets among the options that it may quote."""
+    text = " ".join(str(error).split())
     for secret in sorted(secrets_in(options.options), key=len, reverse=True):
         text = text.replace(secret, HIDDEN) if secret else text
-    return text
+    return redact(text)
 
 
 def _cause(error: Exception, options: ClusterOptions) -> Exception | None:
@@ -167,35 +161,14 @@ def _cause(error: Exception, options: ClusterOptions) -> Exception | None:
 
 
 def _batch_options(options: ClusterOptions, stack: ExitStack) -> dict[str, Any]:
-    """Add encryption and a private dashboard to a batch cluster's options, where the user has not said otherwise."""
+    """Add encryption and a private dashboard to a batch cluster's options, unless the user has chosen otherwise."""
+    import dask
+
     section = "local" if options.name == "local-jobs" else options.name
     own = options.options.get("scheduler_options") or dask.config.get(f"jobqueue.{section}.scheduler-options", {}) or {}
-    # the dashboard has no password: it is for whoever has a tunnel to this machine
+    # the dashboard has no password: it is for users with a tunnel to this machine
     given = {**options.options, "scheduler_options": {"dashboard_address": f"{LOOPBACK}:0", **own}}
     if options.insecure or options.tls is not None or "security" in given or "protocol" in given:
         return given
     shared = given.get("shared_temp_directory") or dask.config.get(f"jobqueue.{section}.shared-temp-directory", None)
-    return given | {"security": _new_security(stack, shared)}
-
-
-def _new_security(stack: ExitStack, shared: str | None) -> Any:
-    """Make certificates for one run, in a folder that only its user can read and that is gone afterwards.
-
-    Workers on other machines read them there: in the home directory, unless another shared one is named.
-    """
-    from distributed.security import Security
-
-    try:
-        made = Security.temporary()
-    except ImportError as error:
-        raise InputError(
-            "encryption needs the package cryptography: python -m pip install 'dasksom[hpc]', or add --insecure"
-        ) from error
-    place = Path.home() if shared is None else Path(os.path.expandvars(shared)).expanduser()
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".dasksom-keys-", dir=place)))
-    files = {}
-    for name in ("ca_file", "cert", "key"):
-        files[name] = str(folder / f"{name}.pem")
-        Path(files[name]).touch(mode=0o600)
-        Path(files[name]).write_text(made.tls_ca_file if name == "ca_file" else getattr(made, f"tls_worker_{name}"))
-    return security(ClusterOptions(tls=TlsFiles(files["ca_file"], files["cert"], files["key"])))
+    return given | {"security": temporary_security(stack, shared)}

@@ -1,4 +1,4 @@
-"""What is told of a cluster, checked before anything starts."""
+"""Options of a cluster, checked before anything starts."""
 
 import json
 import re
@@ -8,16 +8,17 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import psutil
-from dask.system import CPU_COUNT
-from dask.utils import parse_bytes, parse_timedelta
-
+from dasksom.cluster.memory import machine_memory, process_memory
 from dasksom.errors import InputError
 
-MINIMUM_MEMORY = 256 << 20
+_MINIMUM_MEMORY = 256 << 20
 """Least memory of a worker, in bytes: Python with the libraries, one color counter and a small chunk."""
+_DRIVER_MEMORY = 400 << 20
+"""Left to driver and scheduler where local workers share the rest, in bytes."""
+_DEFAULT_WORKER_MEMORY = 1 << 30
+"""Without --workers, no more local workers start than have as much, in bytes."""
 _SHELL = re.compile(r"[;&|<>`\r\n]|\$\(")
-"""What would let a job script run more than the worker it is for; $NAME is harmless."""
+"""What would let a job script run more than its worker; $NAME is harmless."""
 _SHELL_KEY = re.compile(
     "job_script_.*|env_extra|python|shebang|worker_command|submit_command_extra|job_cls"
     "|bootstrap|extra_bootstrap|docker_args|host_setup_script"
@@ -27,7 +28,7 @@ _SHELL_KEY = re.compile(
 
 @dataclass(frozen=True)
 class TlsFiles:
-    """Paths of PEM files: who is in, and who this is. Workers and scheduler have certificates of the same authority."""
+    """Paths of PEM files: the authority, which workers and scheduler share, and this side's certificate and key."""
 
     ca: str
     cert: str
@@ -36,60 +37,84 @@ class TlsFiles:
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """Which cluster to run on, and how large one that starts for the run is."""
+    """Which cluster to run on, and the size of one that starts for the run."""
 
     name: str = "auto"
     """"auto", the name of a kind, the address of a scheduler (tls://host:port), or the path of a scheduler file."""
     workers: int | None = None
-    """Workers to ask for; of "threads" the threads. By default one per core of this machine, elsewhere the minimum."""
+    """Workers to ask for; of "threads" the threads. By default one per core of this machine, and no more local workers
+    than have 1 GiB (or `memory_limit`) each; elsewhere the minimum."""
     memory_limit: str | None = None
-    """Memory of each worker, such as 4GiB: local ones are given it, others planned for it. By default this machine's,
-    shared evenly, or what the workers say that are there."""
+    """Memory of each worker, such as 4GiB: local ones are limited to it, threads and others planned for it. By default
+    what this machine allows, shared evenly, or what running workers report."""
     adapt: tuple[int, int] | None = None
     """Fewest and most workers of a cluster that grows and shrinks with the work, in place of `workers`."""
     minimum_workers: int = 1
-    """The run begins when so many are there."""
+    """The run begins when there are as many."""
     wait: str | None = None
-    """How long to wait for them, and for others once all are gone, such as 30min: the default, but for the start on a
+    """How long to wait for them, and for others once all are gone, such as 30min: the default, except at the start on a
     scheduler that runs already, where it is a minute."""
     insecure: bool = False
     """Whether connections between machines may be neither encrypted nor authenticated."""
     tls: TlsFiles | None = None
     """By default what dask's configuration says."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Passed to the class of a kind; `dasksom.cluster.kinds.KINDS` tells which."""
+    """Passed to the class of a kind (`dasksom.cluster.kinds.CLUSTER_KINDS`)."""
     allow_shell: bool = False
-    """Whether `options` may carry commands."""
+    """Whether `options` may contain commands."""
 
     @property
     def count(self) -> int:
         """Number of local workers."""
-        return self.workers or CPU_COUNT
+        if self.workers is not None:
+            return self.workers
+        fitting = (machine_memory() - _DRIVER_MEMORY) // (self.memory_bytes or _DEFAULT_WORKER_MEMORY)
+        return max(1, min(self.threads, fitting))
+
+    @property
+    def threads(self) -> int:
+        """Number of threads, where those of this process do the work."""
+        from dask.system import CPU_COUNT
+
+        return self.workers or int(CPU_COUNT)
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The memory limit in bytes, if there is one."""
+        from dask.utils import parse_bytes
+
+        return None if self.memory_limit is None else int(parse_bytes(self.memory_limit))
 
     @property
     def worker_memory(self) -> int:
         """Memory of each local worker, in bytes."""
-        if self.memory_limit is None:
-            return int(psutil.virtual_memory().total) // self.count
-        return int(parse_bytes(self.memory_limit))
+        share = (machine_memory() - _DRIVER_MEMORY) // self.count
+        return min(process_memory(), max(share, 1) if self.memory_bytes is None else self.memory_bytes)
 
-    def wait_seconds(self, usual: float) -> float:
-        """Give how long to wait for workers, in seconds."""
+    @property
+    def threads_memory(self) -> int:
+        """Memory of this process where its threads do the work, in bytes."""
+        return min(process_memory(), self.memory_bytes or process_memory())
+
+    def wait_seconds(self, default: float) -> float:
+        """Return how long to wait for workers, in seconds."""
+        from dask.utils import parse_timedelta
+
         if self.wait is None:
-            return usual
+            return default
         time = re.sub(r"\s*mins?$", "m", self.wait.strip())  # dask knows m, minute and minutes
         return float(parse_timedelta(time, default="minutes"))
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Who works on the tasks."""
+    """The workers that run the tasks."""
 
     count: int
     threads: int
-    """Of the worker that has most."""
+    """Most threads of a worker."""
     memory: int
-    """Of the worker that has least, in bytes; 0 where none has a limit."""
+    """Least memory of a worker, in bytes; 0 where none has a limit."""
 
 
 def check_values(options: ClusterOptions) -> None:
@@ -108,7 +133,7 @@ def check_values(options: ClusterOptions) -> None:
     try:
         options.wait_seconds(0)
     except (ValueError, KeyError):
-        raise InputError(f"wait {options.wait!r} is not a time; give one such as 90s or 30min") from None
+        raise InputError(f"wait {options.wait!r} is not a time; use one such as 90s or 30min") from None
     for path in () if options.tls is None else (options.tls.ca, options.tls.cert, options.tls.key):
         if not Path(path).expanduser().is_file():
             raise InputError(f"{path}: no such file; tls needs the PEM files ca, cert and key")
@@ -120,13 +145,13 @@ def _check_memory(options: ClusterOptions) -> None:
     if options.memory_limit is None:
         return
     try:
-        size = options.worker_memory
+        size = options.memory_bytes or 0
     except (ValueError, OverflowError):
         raise InputError(
-            f"memory limit {options.memory_limit!r} is not a size; give one such as 4GiB or 800MB"
+            f"memory limit {options.memory_limit!r} is not a size; use one such as 4GiB or 800MB"
         ) from None
-    if size < MINIMUM_MEMORY:
-        raise InputError(f"memory limit {options.memory_limit}: a worker needs at least {MINIMUM_MEMORY >> 20}MiB")
+    if size < _MINIMUM_MEMORY:
+        raise InputError(f"memory limit {options.memory_limit}: a worker needs at least {_MINIMUM_MEMORY >> 20}MiB")
 
 
 def _check_scale(options: ClusterOptions) -> None:
@@ -148,12 +173,12 @@ def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, Mapping):
-        for key, one in value.items():
+        for key, item in value.items():
             yield path, str(key)
-            yield from _strings(one, f"{path}.{key}")
+            yield from _strings(item, f"{path}.{key}")
     elif isinstance(value, (list, tuple)):
-        for one in value:
-            yield from _strings(one, path)
+        for item in value:
+            yield from _strings(item, path)
 
 
 def _refuse_commands(options: ClusterOptions) -> None:
@@ -161,14 +186,14 @@ def _refuse_commands(options: ClusterOptions) -> None:
         key = path.split(".")[1] if "." in path else ""
         key = text if path == "options" else key
         if _SHELL_KEY.fullmatch(key) or _SHELL.search(text) or "--preload" in text or "LD_PRELOAD" in text:
-            place = f"options.{key}" if path == "options" else path
+            setting = f"options.{key}" if path == "options" else path
             raise InputError(
-                f"cluster.{place}: runs commands on the cluster's machines; a "
+                f"cluster.{setting}: runs commands on the cluster's machines; a "
                 "configuration is data unless you add --allow-shell (do so only for files that you trust)"
             )
 
 
-def check_place(name: str, kinds: list[str]) -> None:
+def check_name(name: str, kinds: list[str]) -> None:
     """Refuse a name that is neither a kind of cluster, nor an address, nor a scheduler file.
 
     Raises
@@ -188,7 +213,7 @@ def check_place(name: str, kinds: list[str]) -> None:
 
 
 def scheduler_address(path: Path) -> str:
-    """Read the address in a scheduler file."""
+    """Return the address in a scheduler file."""
     try:
         return str(json.loads(path.read_text())["address"])
     except (ValueError, KeyError, TypeError, OSError) as error:

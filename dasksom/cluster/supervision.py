@@ -1,4 +1,4 @@
-"""A cluster while a run goes on: whether its scheduler answers, and its workers are there and can work."""
+"""Supervision of a cluster during a run: its scheduler answers, and its workers are alive and can work."""
 
 import logging
 import time
@@ -10,167 +10,224 @@ from typing import Any
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
-import dask
-from dask.utils import format_bytes, parse_timedelta
-
-from dasksom.cluster.death_blame import plugin_of, tries
+from dasksom.cluster.death_blame import TASK_ANNOTATIONS, allowed_deaths, death_plugin
 from dasksom.errors import DasksomError
 
-logger = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
-WAIT_SECONDS = 1800.0
-"""How long a run waits for workers once all are gone, where nobody has said."""
-SPEAK_SECONDS = 60.0
-"""How often to say what is waited for."""
-LOOK_SECONDS = 5.0
-"""How often to look at the cluster while a result is awaited."""
-ANSWER_SECONDS = 15.0
-"""How long to wait for a scheduler's answer."""
-SILENT_SECONDS = 60.0
+LOST_WORKERS_SECONDS = 1800.0
+"""How long a run waits for workers once all are lost, by default."""
+LOG_SECONDS = 60.0
+"""How often to log what a run waits for."""
+DASK_TTL_SECONDS = 300.0
+"""Dask's default of `distributed.scheduler.worker-ttl`."""
+_CHECK_SECONDS = 5.0
+"""How often to check the cluster while a result is awaited."""
+_ANSWER_SECONDS = 15.0
+"""How long to wait for one answer of a scheduler."""
+_SILENT_SECONDS = 60.0
 """How long a scheduler may not answer."""
-PAUSED_SECONDS = 60.0
-"""How long a worker may not work for want of memory, before it is restarted or named."""
-DASKS_TTL = 300.0
-"""What dask has for `distributed.scheduler.worker-ttl`, in seconds, where nobody has set it."""
+_PAUSED_SECONDS = 60.0
+"""How long a worker may be paused for want of memory before it is restarted or reported."""
 _NO_ANSWER = (OSError, ValueError, AttributeError)
-"""What a client raises whose scheduler does not answer, or is not there any more; a TimeoutError is an OSError."""
+"""What a client raises whose scheduler does not answer or is gone; a TimeoutError is an OSError."""
 
 
 @dataclass(frozen=True)
-class Terms:
+class SupervisionTerms:
     """What a run may expect of a cluster."""
 
-    wait: float = WAIT_SECONDS
-    """Seconds to wait for workers once all are gone."""
-    ours: bool = False
-    """Whether it was started for the run, so that its workers may be restarted."""
+    wait: float = LOST_WORKERS_SECONDS
+    """Seconds to wait for workers once all are lost."""
+    owned: bool = False
+    """Whether the cluster was started for the run, so that its workers may be restarted."""
     workers: int = 0
-    """How many it was asked for; 0 where it looks after that itself."""
+    """Number of workers asked for; 0 where the cluster maintains its size itself."""
 
 
-_terms: "WeakKeyDictionary[Any, Terms]" = WeakKeyDictionary()
+_terms: "WeakKeyDictionary[Any, SupervisionTerms]" = WeakKeyDictionary()
 
 
-def can_be_asked(client: Any) -> bool:
-    """Tell whether a client's scheduler is there, as far as is known: what is asked of others is waited for in vain."""
+def is_connected(client: Any) -> bool:
+    """Return whether a client believes that its scheduler is alive; requests to others would never be answered."""
     return bool(client.status == "running")
 
 
+def check_usable(client: Any) -> None:
+    """Refuse a client that a run cannot use.
+
+    Raises
+    ------
+    DasksomError
+        If it is asynchronous or closed.
+    """
+    if client.asynchronous:
+        raise DasksomError(
+            "the current dask client is asynchronous, and a run waits for its results: run it in a thread "
+            "(await asyncio.to_thread(...)), or create the client with asynchronous=False"
+        )
+    if client.status in ("closing", "closed"):
+        raise DasksomError(_closed(client))
+
+
+def _closed(client: Any) -> str:
+    return (
+        f"the dask client is closed ({client.id}), or its cluster was; keep both open until the run ends, and start it "
+        "again with a new client"
+    )
+
+
 @contextmanager
-def looked_after(client: Any, terms: Terms, *, ttl: float = DASKS_TTL) -> Iterator[Any]:
-    """Let suspicion fall on the right tasks of a cluster, and log the deaths of its workers, while the context lasts.
+def supervised(client: Any, terms: SupervisionTerms, *, ttl: float = DASK_TTL_SECONDS) -> Iterator[Any]:
+    """While the context lasts, blame the right tasks for deaths of workers, and log each death.
 
     Parameters
     ----------
     client : distributed.Client
-    terms : Terms
+    terms : SupervisionTerms
     ttl : float
-        Seconds after which a worker of a cluster that is ours counts as hung, unless dask is configured otherwise.
+        Seconds of silence after which a worker of an owned cluster is restarted, unless dask is configured otherwise.
     """
+    import dask
+    from dask.utils import parse_timedelta
+
     topic = f"dasksom-{uuid4().hex}"
     # what a user has configured here is meant for a scheduler elsewhere too
-    own = parse_timedelta(dask.config.get("distributed.scheduler.worker-ttl", None) or DASKS_TTL)
+    configured = parse_timedelta(dask.config.get("distributed.scheduler.worker-ttl", None) or DASK_TTL_SECONDS)
     _terms[client] = terms
-    plugin = plugin_of(topic, ours=terms.ours, ttl=ttl if own == DASKS_TTL else own, ttl_default=DASKS_TTL)
+    ttl = ttl if configured == DASK_TTL_SECONDS else configured
+    plugin = death_plugin(topic, owned=terms.owned, ttl=ttl, default_ttl=DASK_TTL_SECONDS)
     client.register_plugin(plugin, name=topic)
-    client.subscribe_topic(topic, _tell_of_death)
+    client.subscribe_topic(topic, _log_death)
     try:
         yield client
     finally:
-        if can_be_asked(client):
+        if is_connected(client):
             with suppress(Exception):
                 client.unsubscribe_topic(topic)
-                if not terms.ours:  # another's scheduler is left as it was found
+                if not terms.owned:  # someone else's scheduler is left as it was
                     client.unregister_scheduler_plugin(topic)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep dask from logging, with tracebacks, what reaches the caller as an error anyhow; all of it is debugging."""
+    """Keep dask from logging, with tracebacks, errors that reach the caller anyway; with --debug it logs everything."""
     from distributed.utils import silence_logging_cmgr
 
-    level = logging.DEBUG if logger.isEnabledFor(logging.DEBUG) else logging.CRITICAL
+    level = logging.DEBUG if _logger.isEnabledFor(logging.DEBUG) else logging.CRITICAL
     with silence_logging_cmgr(level):
         yield
 
 
-def _tell_of_death(event: tuple[float, dict[str, Any]]) -> None:
-    told = event[1]
-    tasks = "a task" if told["tasks"] == 1 else f"{told['tasks']} tasks"
-    logger.warning("worker %s was lost with %s, which will be done again", told["worker"], tasks)
+def _log_death(event: tuple[float, dict[str, Any]]) -> None:
+    death = event[1]
+    tasks = "a task" if death["tasks"] == 1 else f"{death['tasks']} tasks"
+    _logger.warning("worker %s was lost with %s, which will run again", death["worker"], tasks)
 
 
 @dataclass
-class Watch:
-    """Waits for results, and looks after the cluster meanwhile."""
+class Supervisor:
+    """Submits work to a cluster, and supervises the cluster while it waits for results.
+
+    Parameters
+    ----------
+    client : distributed.Client
+
+    Raises
+    ------
+    DasksomError
+        If the client is asynchronous or closed.
+    """
 
     client: Any
-    terms: Terms = field(init=False)
+    terms: SupervisionTerms = field(init=False)
     _address: str = field(init=False)
     _answered: float = 0.0
     _empty_since: float | None = None
-    _spoken: float = 0.0
+    _logged: float = 0.0
     _paused_since: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.terms = _terms.get(self.client, Terms())
+        check_usable(self.client)
+        self.terms = _terms.get(self.client, SupervisionTerms())
         self._address = self.client.scheduler.address
 
-    def result(self, future: Any) -> Any:
-        """Wait for a future and give its result.
+    def submit(self, root: Any) -> Any:
+        """Submit a lazy result and return its future.
 
         Raises
         ------
         DasksomError
-            If the scheduler is gone or does not answer, all workers are gone for longer than the terms say, or a worker
-            of another's cluster stays paused for as long.
+            If the client has been closed.
+        """
+        import dask
+
+        try:
+            with dask.annotate(**TASK_ANNOTATIONS):
+                return self.client.compute(root)
+        except Exception as error:  # ClosedClientError, or what a client that is half closed raises
+            if is_connected(self.client):
+                raise
+            raise DasksomError(_closed(self.client)) from error
+
+    def result(self, future: Any) -> Any:
+        """Wait for a future and return its result.
+
+        Raises
+        ------
+        DasksomError
+            If the client was closed, the scheduler is gone or does not answer, all workers are lost for longer than
+            the terms allow, or a worker of someone else's cluster stays paused for as long.
         """
         self._answered, self._empty_since, self._paused_since = time.monotonic(), None, {}
         while True:
             try:
                 if future.done():
                     return future.result()
-                return future.result(timeout=min(LOOK_SECONDS, max(1.0, self.terms.wait / 4)))
+                return future.result(timeout=min(_CHECK_SECONDS, max(1.0, self.terms.wait / 4)))
             except CancelledError as error:
-                raise DasksomError(self._why_cancelled(error)) from error
+                raise DasksomError(self._cancellation(error)) from error
             except TimeoutError:
                 if not future.done():
-                    self._look()
+                    self._check()
                 elif future.status == "error":
                     raise
 
     def deaths(self, allowed_failures: int) -> int:
-        """Give how many workers died at a task that was given up, by a scheduler of so many `allowed-failures`."""
-        return tries(allowed_failures) if self.client in _terms else allowed_failures + 1
+        """Return how many workers died at a task that was given up, by a scheduler's `allowed-failures`."""
+        return allowed_deaths(allowed_failures) if self.client in _terms else allowed_failures + 1
 
     def threads(self) -> int:
-        """Give the threads of all workers, at least 1; raise as `result` where the scheduler is gone."""
+        """Return the threads of all workers, at least 1; raise as `result` where the scheduler is gone."""
         try:
-            found = self._ask(self.client.scheduler.ncores)
-            return max(1, sum(int(threads) for threads in found.values()))
+            threads = self._ask(self.client.scheduler.ncores)
+            return max(1, sum(int(count) for count in threads.values()))
         except _NO_ANSWER:
             if self.client.status not in ("running", "connecting"):
-                raise DasksomError(self._why_cancelled(None)) from None
+                raise DasksomError(self._cancellation(None)) from None
             return 1
 
     def _ask(self, question: Any, **arguments: Any) -> Any:
-        return self.client.sync(question, **arguments, callback_timeout=ANSWER_SECONDS)
+        return self.client.sync(question, **arguments, callback_timeout=_ANSWER_SECONDS)
 
-    def _why_cancelled(self, error: CancelledError | None) -> str:
-        if getattr(error, "reason", None) == "scheduler-connection-lost" or self.client.status != "running":
+    def _cancellation(self, error: CancelledError | None) -> str:
+        reason = getattr(error, "reason", None)
+        if self.client.status in ("closing", "closed") and reason != "scheduler-connection-lost":
+            return _closed(self.client)
+        if reason == "scheduler-connection-lost" or self.client.status != "running":
             return (
                 f"the scheduler at {self._address} is gone, or cannot be reached any more: it was ended or crashed, or "
                 "the network between here and there failed"
             )
         return f"the cluster at {self._address} gave the work up: {' '.join(str(error).split())}"
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         try:
-            found = self._ask(self.client.scheduler.identity, n_workers=-1)
-        except _NO_ANSWER:  # what it is if the connection is closed shows in the future
+            identity = self._ask(self.client.scheduler.identity, n_workers=-1)
+        except _NO_ANSWER:  # a closed connection shows in the future
             silent = time.monotonic() - self._answered
-            if silent >= SILENT_SECONDS:
-                with suppress(Exception):  # what is still asked of it would be waited for
+            if silent >= _SILENT_SECONDS:
+                with suppress(Exception):  # requests under way would be waited for
                     self.client.close(timeout=1)
                 raise DasksomError(
                     f"the scheduler at {self._address} has not answered for {silent:.0f} s: it hangs, "
@@ -178,57 +235,59 @@ class Watch:
                 ) from None
             return
         self._answered = time.monotonic()
-        workers = found["workers"]
-        self._fill_up(len(workers))
-        self._look_for_workers(len(workers))
-        self._look_at_paused({address: one for address, one in workers.items() if one["status"] == "paused"})
+        workers = identity["workers"]
+        self._replace_lost(len(workers))
+        self._check_workers(len(workers))
+        self._check_paused({address: worker for address, worker in workers.items() if worker["status"] == "paused"})
 
-    def _fill_up(self, there: int) -> None:
-        """Ask for workers in the place of those that ended for good: jobs that ran out of time, machines taken away.
+    def _replace_lost(self, count: int) -> None:
+        """Ask for new workers in place of those that ended for good: jobs out of time, machines taken away.
 
-        Local ones too: a worker that dies as soon as it has come takes the process that would start it again along.
+        Local ones too: a worker that dies as soon as it starts takes its nanny along.
         """
-        if 0 < self.terms.workers > there and self.client.cluster is not None:
+        if 0 < self.terms.workers > count and self.client.cluster is not None:
             self.client.cluster.scale(self.terms.workers)
 
-    def _look_for_workers(self, there: int) -> None:
+    def _check_workers(self, count: int) -> None:
         now = time.monotonic()
-        if there:
+        if count:
             if self._empty_since is not None:
-                logger.info("workers are back: %d", there)
+                _logger.info("workers are back: %d", count)
             self._empty_since = None
             return
         if self._empty_since is None:
-            self._empty_since, self._spoken = now, -SPEAK_SECONDS
+            self._empty_since, self._logged = now, -LOG_SECONDS
         waited = now - self._empty_since
         if waited >= self.terms.wait:
             raise DasksomError(
                 f"all workers of the cluster at {self._address} are gone, for {waited:.0f} s now; "
                 "start some, or wait longer (--wait)"
             )
-        if now - self._spoken >= SPEAK_SECONDS:
-            self._spoken = now
-            logger.warning(
+        if now - self._logged >= LOG_SECONDS:
+            self._logged = now
+            _logger.warning(
                 "all workers are gone; waited %.0f s for others, at most %.0f s (--wait)", waited, self.terms.wait
             )
 
-    def _look_at_paused(self, paused: dict[str, dict[str, Any]]) -> None:
+    def _check_paused(self, paused: dict[str, dict[str, Any]]) -> None:
+        from dask.utils import format_bytes
+
         now = time.monotonic()
         self._paused_since = {address: self._paused_since.get(address, now) for address in paused}
         for address, since in self._paused_since.items():
-            if now - since < PAUSED_SECONDS:
+            if now - since < _PAUSED_SECONDS:
                 continue
-            told = paused[address]
-            used, limit = format_bytes(told["metrics"]["memory"]), format_bytes(told["memory_limit"])
-            why = f"worker {address} does nothing, for it has {used} of its {limit} of memory in use"
-            if self.terms.ours and told.get("nanny"):
-                logger.warning("%s; it is restarted", why)
-                with suppress(Exception):  # if it cannot be, the next look tells
+            worker = paused[address]
+            used, limit = format_bytes(worker["metrics"]["memory"]), format_bytes(worker["memory_limit"])
+            problem = f"worker {address} is paused: it uses {used} of its {limit} of memory"
+            if self.terms.owned and worker.get("nanny"):
+                _logger.warning("%s; it is restarted", problem)
+                with suppress(Exception):  # if that fails, the next check shows it
                     self.client.restart_workers([address], timeout=30, raise_for_error=False)
                 self._paused_since = {}
                 return
             if now - since >= self.terms.wait:
-                raise DasksomError(f"{why}, since {now - since:.0f} s; restart it, or give workers more memory")
-            if now - self._spoken >= SPEAK_SECONDS:
-                self._spoken = now
-                logger.warning("%s", why)
+                raise DasksomError(f"{problem}, for {now - since:.0f} s now; restart it, or give workers more memory")
+            if now - self._logged >= LOG_SECONDS:
+                self._logged = now
+                _logger.warning("%s", problem)

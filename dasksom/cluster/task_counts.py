@@ -1,4 +1,4 @@
-"""What a run's tasks did on a cluster: how many ended, were done again, and how many workers were lost."""
+"""Counts of what a run did on a cluster: finished tasks, retries, lost workers."""
 
 import sys
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from dasksom.cluster.supervision import can_be_asked
+from dasksom.cluster.supervision import is_connected
 from dasksom.storage.retries import take_retries
 
-RETRIES = "dasksom-retries"
-"""Topic of a cluster's events under which workers tell how often they have read again."""
+_TOPIC = "dasksom-retries"
+"""Topic of the cluster's events under which workers report repeated reads."""
 
 
 @dataclass
@@ -19,11 +19,11 @@ class TaskCounts:
     """Filled in when the run ends; None where there is no scheduler to ask."""
 
     workers: int | None = None
-    """Those that were there when the run began."""
+    """Workers at the beginning of the run."""
     tasks: int | None = None
-    """Tasks that ended well, each time that they did."""
+    """Tasks that finished, counted each time they did."""
     retries: int | None = None
-    """Tasks that were begun again because their worker was lost, and reads because a store failed for a moment."""
+    """Tasks started again because their worker was lost, and reads repeated because a store failed for a moment."""
     lost_workers: int | None = None
 
 
@@ -38,9 +38,9 @@ def _make_plugin() -> Any:
                 self.tasks += finish == "memory"
                 self.retries += finish in ("waiting", "released", "no-worker", "queued")
 
-        def log_event(self, topic: str, told: Any) -> None:
-            if topic == RETRIES:
-                self.retries += int(told)
+        def log_event(self, topic: str, message: Any) -> None:
+            if topic == _TOPIC:
+                self.retries += int(message)
 
         def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
             self.lost_workers += 1
@@ -48,22 +48,22 @@ def _make_plugin() -> Any:
     return Counter()
 
 
-def _read(name: str, dask_scheduler: Any) -> tuple[int, int, int]:
+def _read_counts(name: str, dask_scheduler: Any) -> tuple[int, int, int]:
     counter = dask_scheduler.plugins[name]
     return counter.tasks, counter.retries, counter.lost_workers
 
 
-def tell_retries() -> None:
-    """Tell the cluster, from inside a task, how often the task had to read again."""
+def report_retries() -> None:
+    """Report to the cluster, from inside a task, how often the task had to repeat a read."""
     retries, distributed = take_retries(), sys.modules.get("distributed")
     if retries and distributed is not None:
         with suppress(ValueError):  # not on a worker
-            distributed.get_worker().log_event(RETRIES, retries)
+            distributed.get_worker().log_event(_TOPIC, retries)
 
 
 @contextmanager
 def count_tasks(client: Any) -> Iterator[TaskCounts]:
-    """Count the tasks of a client's cluster while the context lasts, of all its clients.
+    """Count the tasks of all clients of a cluster while the context lasts.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ def count_tasks(client: Any) -> Iterator[TaskCounts]:
     try:
         counts.workers = len(client.nthreads())
         yield counts
-        counts.tasks, counts.retries, counts.lost_workers = client.run_on_scheduler(_read, name)
+        counts.tasks, counts.retries, counts.lost_workers = client.run_on_scheduler(_read_counts, name)
     finally:
         with suppress(Exception):
-            if can_be_asked(client):  # a scheduler that is gone has said so already
+            if is_connected(client):  # a lost scheduler has been reported already
                 client.unregister_scheduler_plugin(name)

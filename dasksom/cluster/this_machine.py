@@ -1,63 +1,70 @@
-"""Clusters on this machine: its threads, or processes that nobody outside reaches."""
+"""Clusters on this machine: the threads of this process, or worker processes that only this machine can reach."""
 
 import logging
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from multiprocessing import resource_tracker
 from typing import Any
 
-import dask
-
-from dasksom.cluster.existing import tell_dashboard
+from dasksom.cluster.encryption import LOOPBACK
+from dasksom.cluster.interrupts import shielded_from_interrupts
+from dasksom.cluster.memory import process_memory
 from dasksom.cluster.options import ClusterOptions
-from dasksom.cluster.supervision import WAIT_SECONDS, Terms, looked_after
+from dasksom.cluster.readiness import log_dashboard
+from dasksom.cluster.supervision import LOST_WORKERS_SECONDS, SupervisionTerms, supervised
 from dasksom.errors import InputError
 
-LOOPBACK = "127.0.0.1"
-FILES = 64
-FILES_A_WORKER = 10
-"""Files and connections that this process opens, and for each worker; a worker itself opens fewer than `FILES`."""
-TTL_SECONDS = 30.0
-"""How long a worker may say nothing before it counts as hung."""
-ENDINGS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
-"""Signals that end a run."""
-MOST_MMAP_THRESHOLD = 32 << 20
+LOCAL_TTL_SECONDS = 30.0
+"""How long a worker may be silent before it is restarted."""
+_FILES = 64
+_FILES_PER_WORKER = 10
+"""Files and connections that this process opens, and for each worker; a worker opens fewer than `_FILES`."""
+_LARGEST_MMAP_THRESHOLD = 32 << 20
 """Bytes; the most that glibc accepts."""
+_MEMORY_KEY = "dasksom.threads-memory"
 
 
-def threads(options: ClusterOptions) -> AbstractContextManager[Any]:
+def thread_pool(options: ClusterOptions) -> AbstractContextManager[Any]:
     """Run on this process's threads: nothing to start, for images of ordinary size."""
-    return dask.config.set(scheduler="threads", num_workers=options.count)  # type: ignore[no-any-return]
+    import dask
+
+    limits = {"num_workers": options.threads, _MEMORY_KEY: options.threads_memory}
+    return dask.config.set({"scheduler": "threads", **limits})  # type: ignore[no-any-return]
+
+
+def thread_pool_memory() -> int:
+    """Return the bytes that this process may use: what `thread_pool` was given, else what the machine allows."""
+    import dask
+
+    return int(dask.config.get(_MEMORY_KEY, None) or process_memory())
 
 
 def _worker_settings(worker_memory: int) -> dict[str, Any]:
-    """Give dask's settings for workers that only ever run dasksom's tasks; what the user has set for dask stays.
+    """Return dask's settings for workers that only run dasksom's tasks; what the user has set for dask is left alone.
 
-    Dask has workers give every freed buffer back to the system at once, so that each chunk's pages are faulted in and
-    zeroed anew, and reading takes up to twice as long: these keep the memory of one chunk for the next. And dask writes
-    to disk what takes 60 % of a worker's memory, for it knows nothing of what its tasks need. Ours are planned, and
-    what would be written is quicker read again from the image.
+    By default, dask's workers return every freed buffer to the system at once, so that the pages of each chunk are
+    faulted in and zeroed again, and reading takes up to twice as long: these keep the memory of one chunk for the next.
+    Dask also spills to disk from 60 % of a worker's memory, because it does not know what its tasks need. Ours are
+    planned, and what would be spilled is read again from the image in less time.
     """
+    import dask
+
     kept = min(256 << 20, worker_memory // 8)
     environment = "distributed.nanny.pre-spawn-environ"
-    ours: dict[str, tuple[Any, Any]] = {  # dask's own value, and the one for such workers
+    ours: dict[str, tuple[Any, Any]] = {  # dask's default, and the value for such workers
         f"{environment}.MALLOC_TRIM_THRESHOLD_": (65536, kept),
-        f"{environment}.MALLOC_MMAP_THRESHOLD_": (None, min(MOST_MMAP_THRESHOLD, kept)),
-        # dask tries so long to reach a worker that has died, and anew for each try that `comm.retry.count` allows:
-        # that setting stays at dask's 0
+        f"{environment}.MALLOC_MMAP_THRESHOLD_": (None, min(_LARGEST_MMAP_THRESHOLD, kept)),
+        # how long dask tries to reach a worker that has died, for each try that `comm.retry.count` allows (dask: 0)
         "distributed.comm.timeouts.connect": ("30s", "6s"),
         "distributed.worker.memory.target": (0.6, 0.8),
         "distributed.worker.memory.spill": (0.7, 0.85),
         "distributed.worker.memory.pause": (0.8, 0.9),
-        # dask looks 100 times a second at what each thread does, and 50 times whether it keeps up: a tenth of a core
+        # dask samples 100 times a second what each thread does, and 50 times its own delay: a tenth of a core
         "distributed.worker.profile.enabled": (True, False),
         "distributed.admin.tick.interval": ("20ms", "500ms"),
-        # after this a worker that has not come back is given up, and another one takes its place
+        # after this time a worker that has not come back is replaced
         "distributed.deploy.lost-worker-timeout": ("15s", "5s"),
     }
-    users = dask.config.collect()  # files and environment, without dask's own values
+    users = dask.config.collect()  # files and environment, without dask's defaults
     return {
         key: value
         for key, (default, value) in ours.items()
@@ -65,51 +72,8 @@ def _worker_settings(worker_memory: int) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Start threads that a Ctrl-C does not reach, nor the processes that they start, now or later.
-
-    A terminal sends it to all processes of a command. This one ends the workers; left to themselves they would print
-    tracebacks. What comes meanwhile is not lost: it takes effect when the context ends.
-    """
-    with _put_off():
-        if not hasattr(signal, "pthread_sigmask"):  # Windows
-            yield
-            return
-        resource_tracker.ensure_running()  # when it starts it lets the signal through to the thread that started it
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            yield
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _put_off() -> Iterator[None]:
-    """Put off what would end this process until the context ends.
-
-    The mask of a thread is not enough: the system gives the signal to another thread that has none, and Python acts on
-    it in the main one. A cluster that is half started cannot be stopped without a traceback.
-    """
-    if threading.current_thread() is not threading.main_thread():  # the only one that handlers run in
-        yield
-        return
-    came: list[int] = []
-    before = {number: signal.getsignal(number) for number in ENDINGS}
-    ours = {number: handler for number, handler in before.items() if callable(handler)}
-    for number in ours:
-        signal.signal(number, lambda sent, _: came.append(sent))
-    try:
-        yield
-    finally:
-        for number, handler in ours.items():
-            signal.signal(number, handler)
-    if came:
-        signal.raise_signal(came[0])
-
-
 def check_files(workers: int) -> None:
-    """Refuse to start where a process may open too few files to talk to its workers; raise the limit where it can be.
+    """Refuse to start where a process may open too few files to talk to its workers; raise the limit if possible.
 
     Raises
     ------
@@ -119,26 +83,27 @@ def check_files(workers: int) -> None:
         import resource
     except ImportError:  # Windows has no such limit
         return
-    needed = FILES + workers * FILES_A_WORKER
+    needed = _FILES + workers * _FILES_PER_WORKER
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
         raise InputError(
-            f"a process may open {hard} files here, and {workers} workers take {needed}; raise the limit (ulimit -n "
+            f"a process may open {hard} files here, and {workers} workers need {needed}; raise the limit (ulimit -n "
             f"{needed}), ask for fewer workers (--workers), or use the threads of this process (--cluster threads)"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 @contextmanager
-def local(options: ClusterOptions) -> Iterator[Any]:
-    """Start single-thread worker processes on this machine, reachable from it alone, and stop them at the end."""
+def local_cluster(options: ClusterOptions) -> Iterator[Any]:
+    """Start single-thread worker processes that only this machine can reach, and stop them at the end."""
+    import dask
     from distributed import Client, LocalCluster
 
     check_files(options.count)
     with dask.config.set(_worker_settings(options.worker_memory)), ExitStack() as stack:
-        with _deaf_to_interrupts():
+        with shielded_from_interrupts():
             cluster = LocalCluster(
                 n_workers=options.count,
                 threads_per_worker=1,
@@ -149,6 +114,6 @@ def local(options: ClusterOptions) -> Iterator[Any]:
             )
             stack.enter_context(cluster)
         client = stack.enter_context(Client(cluster))
-        tell_dashboard(client)
-        terms = Terms(options.wait_seconds(WAIT_SECONDS), ours=True, workers=options.count)
-        yield stack.enter_context(looked_after(client, terms, ttl=TTL_SECONDS))
+        log_dashboard(client)
+        terms = SupervisionTerms(options.wait_seconds(LOST_WORKERS_SECONDS), owned=True, workers=options.count)
+        yield stack.enter_context(supervised(client, terms, ttl=LOCAL_TTL_SECONDS))

@@ -18,11 +18,11 @@ from dasksom.image import RESULTS, QuantizedImage, check_output, open_result, pu
 from dasksom.provenance.original_image import UNKNOWN_LATTICE, Original, lattice_of_output
 from dasksom.provenance.run_record import RunRecord
 from dasksom.quantization.thumbnail import Overview
-from dasksom.report.tables import facts, headline, how_compared, how_shown, how_unread, palette_note
 from dasksom.report.html import Figure, Report, Row, View, render
 from dasksom.report.image_metrics import compare, count_units
 from dasksom.report.inline_svg import inline_png, inline_svg
 from dasksom.report.regions import tiles
+from dasksom.report.tables import facts, headline, how_compared, how_shown, how_unread, palette_note
 from dasksom.show.colors import Palette, hexadecimal
 from dasksom.show.drawing import matplotlib_figure
 from dasksom.som.lattice import Lattice

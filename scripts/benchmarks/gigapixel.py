@@ -15,7 +15,7 @@ from zarr.codecs import ZstdCodec
 from benchmarks.measuring import GRID, Row, Sizes, cluster, shown, timed
 from dasksom import BatchSOM, open_image
 from dasksom.chunkwise import keep_in_memory
-from dasksom.cluster import ClusterOptions, local
+from dasksom.cluster import ClusterOptions, connect
 from dasksom.demo.synthetic_mosaic import mosaic_array, write_mosaic
 from dasksom.image import Output, create_writer
 from dasksom.quantization.write_pass import quantize_into
@@ -86,7 +86,7 @@ def gigapixel(sizes: Sizes, folder: Path) -> list[Row]:
     first, second = folder / "mosaic.zarr", folder / "mosaic-half-chunks.zarr"
     times: dict[str, list[float]] = {}
     soms: list[BatchSOM] = []
-    with cluster(2, "3GiB") as plain, local(ClusterOptions("local", 2, "3GiB")) as own:
+    with cluster(2, "3GiB") as plain, connect(ClusterOptions("local", 2, "3GiB"), small=False) as own:
 
         def on(client: Client, job: Callable[[], object]) -> Callable[[], object]:
             def run() -> object:

@@ -10,7 +10,7 @@ import zarr
 
 from benchmarks.measuring import Row, Sizes, cluster, peak_memory
 from dasksom import BatchSOM, open_image
-from dasksom.cluster import ClusterOptions, local
+from dasksom.cluster import ClusterOptions, connect
 
 
 def _spilled(dask_worker) -> int:
@@ -35,7 +35,7 @@ def memory(sizes: Sizes, folder: Path) -> list[Row]:
         scene = da.map_blocks(_float_scene, rows=chunk, columns=chunk, chunks=(grid, grid, (4,)), dtype=np.float32)
         da.store(scene, target, lock=False)
     options = ClusterOptions("local", 2, sizes.memory_limit)
-    with local(options) as client:
+    with connect(options, small=False) as client:
         before = client.run(os.getpid)
         image = open_image(path, chunk_bytes=options.worker_memory // 16)  # as a run of the command line plans it
         start = time.perf_counter()

@@ -12,7 +12,7 @@ from zarr.codecs import ZstdCodec
 
 from benchmarks.measuring import GRID, Row, Sizes, cluster, peak_memory, shown, timed
 from dasksom import BatchSOM, open_image
-from dasksom.cluster import ClusterOptions, local
+from dasksom.cluster import ClusterOptions, connect
 from dasksom.demo.synthetic_mosaic import write_mosaic
 from dasksom.image import Options, Output, chunk_alignment, create_writer
 from dasksom.quantization.write_pass import quantize_into
@@ -58,7 +58,10 @@ def pictures(sizes: Sizes, folder: Path) -> list[Row]:
     """Write a mosaic as pyramids, against writing the same pixels at full resolution with plain dask and zarr."""
     source, kept = folder / "mosaic.zarr", folder / "kept.ome.zarr"
     rows = []
-    with cluster(2, sizes.picture_memory) as plain, local(ClusterOptions("local", 2, sizes.picture_memory)) as own:
+    with (
+        cluster(2, sizes.picture_memory) as plain,
+        connect(ClusterOptions("local", 2, sizes.picture_memory), small=False) as own,
+    ):
         with own.as_current():
             write_mosaic(source, side=sizes.side, chunk=sizes.chunk)
             som = BatchSOM(*GRID, epochs=20).fit(open_image(source))

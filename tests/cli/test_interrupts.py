@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from dasksom.cluster.this_machine import _deaf_to_interrupts
+from dasksom.cluster.interrupts import shielded_from_interrupts
 
 STOPPED = """
 import sys
@@ -36,7 +36,7 @@ def test_interrupted__while_a_cluster_starts__by_way_of_another_thread():
 
     def start():
         nonlocal reached
-        with _deaf_to_interrupts():
+        with shielded_from_interrupts():
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.2)
             reached = True
@@ -55,7 +55,7 @@ def test_a_cluster_starts_in_another_thread():
     found = []
 
     def start():
-        with _deaf_to_interrupts():
+        with shielded_from_interrupts():
             found.append(True)
 
     thread = threading.Thread(target=start)

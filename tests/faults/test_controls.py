@@ -12,7 +12,8 @@ from distributed import Client, as_completed
 
 from dasksom.chunkwise import mapping
 from dasksom.chunkwise.submission import current_client
-from dasksom.cluster import Watch, suspicion
+from dasksom.cluster import Supervisor
+from dasksom.cluster.death_blame import DeathBlame
 from dasksom.errors import DasksomError, DeadlyTaskError
 from dasksom.training import streaming
 from tests.faults import harness
@@ -74,7 +75,7 @@ def test_a_cluster_that_gives_up_at_once_does_not_survive_a_kill(source, two, tm
 
 @pytest.mark.slow
 def test_without_patience_for_what_waited_a_storm_ends_a_run(source, two, tmp_path, monkeypatch):
-    monkeypatch.setattr(suspicion.Suspicion, "worker_went", lambda *_: 0)
+    monkeypatch.setattr(DeathBlame, "worker_removed", lambda *_: 0)
     monkeypatch.setattr(two.scheduler, "allowed_failures", 1)  # sooner than with 3; the plugin would not heed it here
     # each time that both have died, both begin with the same chunks, and have the same waiting
     faults = [(Moment(2, share, 0.0), kill_all) for share in (0.1, 0.15, 0.2, 0.25, 0.3)]
@@ -101,7 +102,7 @@ def test_a_hung_worker_holds_up_a_cluster_that_does_not_look(source, two, tmp_pa
 
 @pytest.mark.slow
 def test_a_bare_future_tells_nothing_of_a_lost_scheduler(source, tmp_path, monkeypatch, scheduler):
-    monkeypatch.setattr(Watch, "result", lambda self, future: future.result())
+    monkeypatch.setattr(Supervisor, "result", lambda self, future: future.result())
     with worker(tmp_path, scheduler), pytest.raises(BaseException) as told:  # noqa: PT011
         run(source, tmp_path / "out.zarr", scheduler.file, [(Moment(1, 0.2, 0.0), scheduler.process.kill)])
     assert not isinstance(told.value, DasksomError)

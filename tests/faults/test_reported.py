@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from dasksom import BatchSOM
-from dasksom.cluster import ClusterOptions, connect, suspicion
+from dasksom.cluster import ClusterOptions, connect
+from dasksom.cluster.death_blame import ALLOWED_DEATHS
 from dasksom.errors import DeadlyTaskError
 from tests.faults import harness
 from tests.faults.harness import (
@@ -108,12 +109,12 @@ def test_a_chunk_that_ends_every_worker(tmp_path):
         with pytest.raises(DeadlyTaskError) as told:
             BatchSOM(3, 3, epochs=1).fit(image)
         deadline = time.monotonic() + 20
-        while sum(deaths) < suspicion.TRIES and time.monotonic() < deadline:  # the last one is told after the error
+        while sum(deaths) < ALLOWED_DEATHS and time.monotonic() < deadline:  # the last one is told after the error
             time.sleep(0.01)
         client.unsubscribe_topic("all")
-    assert f"{suspicion.TRIES} workers died" in str(told.value)
+    assert f"{ALLOWED_DEATHS} workers died" in str(told.value)
     assert "chunk (2, 1), pixels [40:60, 20:40]" in str(told.value)
-    assert suspicion.TRIES <= sum(deaths) <= 3 * suspicion.TRIES
+    assert ALLOWED_DEATHS <= sum(deaths) <= 3 * ALLOWED_DEATHS
 
 
 @contextmanager

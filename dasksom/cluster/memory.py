@@ -1,0 +1,90 @@
+"""Memory that processes of this machine may use: the least of what machine, cgroups, batch system and ulimit allow.
+
+`distributed.system.MEMORY_LIMIT` reads the root cgroup only, which is right in containers; batch systems and systemd
+put a job into a nested one, and ``ulimit -v`` is not read at all.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+_PROC = Path("/proc/self/cgroup")
+_MOUNT = Path("/sys/fs/cgroup")
+_CGROUP_FILES = ("memory.max", "memory.high", "memory.limit_in_bytes")
+"""Of cgroups v2, and of v1; without a limit they hold "max", or a number beyond any machine."""
+
+
+def machine_memory() -> int:
+    """Return the bytes that all processes of a run on this machine may use together."""
+    import psutil
+
+    limits = [int(psutil.virtual_memory().total), *_cgroup_limits(_PROC, _MOUNT), *_slurm_limits(os.environ)]
+    return min(limits)
+
+
+def process_memory() -> int:
+    """Return the bytes that one process may use: those of the machine, or fewer by ``ulimit -v`` or ``ulimit -d``."""
+    return min([machine_memory(), *_process_limits()])
+
+
+def _cgroup_limits(proc: Path, mount: Path) -> Iterator[int]:
+    """Yield the limits of this process's cgroup and of all that it is nested in."""
+    try:
+        lines = proc.read_text().splitlines()
+    except OSError:  # no Linux
+        return
+    for line in lines:
+        _, controllers, name = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        roots = [mount / "memory"] if controllers else [mount, mount / "unified"]
+        for root in roots:
+            # in a container the name may be that of the host: then the root is the container's own
+            group = root / name.lstrip("/")
+            for folder in (group, *group.parents):
+                yield from _limits_in(folder)
+                if folder == root:
+                    break
+
+
+def _limits_in(folder: Path) -> Iterator[int]:
+    for name in _CGROUP_FILES:
+        try:
+            limit = int((folder / name).read_text())
+        except (OSError, ValueError):  # no such file, or no limit
+            continue
+        if limit > 0:
+            yield limit
+
+
+def _slurm_limits(environment: Mapping[str, str]) -> Iterator[int]:
+    """Yield what Slurm has allocated on this node, in a job; its variables are in MB, and 0 means all of the node."""
+    if "SLURM_JOB_ID" not in environment:
+        return
+
+    def number(name: str) -> int:
+        value = environment.get(name, "")
+        return int(value) if value.isascii() and value.isdigit() else 0
+
+    for megabytes in (
+        number("SLURM_MEM_PER_NODE"),
+        number("SLURM_MEM_PER_CPU") * number("SLURM_CPUS_ON_NODE"),
+    ):
+        if megabytes:
+            yield megabytes << 20
+
+
+def _process_limits() -> Iterator[int]:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    import psutil
+
+    usage = psutil.Process().memory_info()
+    # both limits include address space that is reserved and not used, such as the stacks of threads
+    unused = max(0, int(usage.vms) - int(usage.rss))
+    for kind, reserved in ((resource.RLIMIT_AS, unused), (resource.RLIMIT_DATA, 0)):
+        soft, _ = resource.getrlimit(kind)
+        if soft != resource.RLIM_INFINITY:
+            yield max(1, soft - reserved)
