@@ -13,7 +13,7 @@ from PIL import Image
 
 from dasksom.cli.main import cli
 from dasksom.image import open_result
-from dasksom.view import serving
+from dasksom.view import server as serving
 from dasksom.view.scene import Scene
 
 

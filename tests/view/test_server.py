@@ -16,7 +16,7 @@ from PIL import Image
 
 from dasksom.cli.main import cli
 from dasksom.errors import InputError
-from dasksom.view import serving
+from dasksom.view import server as serving
 from tests.view.conftest import scene_of, served
 
 
