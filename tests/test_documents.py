@@ -17,7 +17,7 @@ from PIL import Image
 from dasksom.cli.main import cli
 
 PROJECT = Path(__file__).parents[1]
-PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", PROJECT / "CHANGELOG.md"]
+PAGES = [PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")]
 PAGES += [*sorted((PROJECT / "docs").glob("*.md")), *sorted((PROJECT / "examples").glob("*.md"))]
 README = PAGES[0].read_text()
 
@@ -137,8 +137,14 @@ def test_page__links_lead_somewhere(page):
         assert anchor in [re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles]
 
 
+@pages(lambda page: True)
+def test_page__names_files_that_exist(page):
+    for path in re.findall(r"`((?:dasksom|tests|scripts|configs|examples|docs)/[^`\s]*)`", page.read_text()):
+        assert (PROJECT / path).exists(), path
+
+
 def test_readme__is_short_enough_to_read():
-    assert len(README.splitlines()) <= 210
+    assert len(README.splitlines()) <= 150
 
 
 def test_demo__photograph(folder):
