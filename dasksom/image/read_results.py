@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.sources.chunk_planning import plan_chunks
-from dasksom.image.tiff.pages import check_chain, check_ome_xml
+from dasksom.image.tiff.page_checks import check_chain, check_decoder, check_ome_xml
 from dasksom.image.writers.protocol import JSON, with_nodata_row
 from dasksom.image.zarr.guarded_store import store_of
 from dasksom.storage.local_paths import check_readable, listed, local_path, match_suffix
@@ -167,6 +167,7 @@ def _in_tiff(file: tifffile.TiffFile, path: Path) -> QuantizedImage:
     check_chain(location, file)
     check_ome_xml(location, file)
     page = file.pages[0]
+    check_decoder(location, page)
     about = _told(page.description)
     told = about.get("parameters", {})
     sides = [told.get(name) for name in ("rows", "columns")]

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.sources.dtypes_and_axes import check_dtype, check_not_empty, guess_axes
+from dasksom.image.sources.geo_tags import crs_name, tags_of_epsg
 from dasksom.image.sources.picture import Header
 from dasksom.image.sources.protocol import Tag
 from dasksom.image.sources.selection import COLUMNS, ROWS, Selection, plan_axes
-from dasksom.image.tiff.tags import crs_name, tags_of_epsg
 
 
 def is_data_array(image: Any) -> bool:

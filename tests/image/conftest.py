@@ -2,7 +2,8 @@ import pytest
 
 from dasksom.image.mosaics import tiled_source as tiles
 from dasksom.image.photographs import source as photographs
-from dasksom.image.tiff import segments as tiff_layout
+from dasksom.image.tiff import layout as tiff_layout
+from dasksom.image.tiff import source as tiff_source
 from dasksom.image.zarr import ome_writer as ome_results
 from dasksom.image.zarr import source as zarr_files
 from dasksom.image.zarr import writer as zarr_results
@@ -13,8 +14,8 @@ def _forget_open_files():
     for cached in (
         ome_results._target,
         photographs._decoded,
-        tiff_layout._layout,
-        tiff_layout._whole,
+        tiff_layout._layouts,
+        tiff_source._decoded_image,
         tiles._tiling,
         tiles.tile_found,
         zarr_files._array,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -10,17 +9,15 @@ import numpy as np
 
 from dasksom.errors import InputError
 from dasksom.image.mosaics.tiled_source import PlacedTile, Tiling, open_tiles
+from dasksom.image.sources.geo_tags import tags_of_gdal_xml
 from dasksom.image.sources.picture import OpenedImage
-from dasksom.image.sources.protocol import Tag
 from dasksom.image.sources.selection import Selection
-from dasksom.image.tiff.tags import tags_of_epsg
 from dasksom.storage.locations import Location
 from dasksom.storage.safe_xml import MOST_XML_BYTES, xml_tree
 
 _WAY_OUT = "make a file of it first (GDAL: gdal_translate -co TILED=YES IN.vrt OUT.tif)"
 _LONGEST = 1 << 48
 """Pixels."""
-_LARGEST_EPSG = 32_767
 _TYPES = {
     "Byte": "u1", "Int8": "i1", "UInt16": "u2", "Int16": "i2", "UInt32": "u4", "Int32": "i4", "UInt64": "u8",
     "Int64": "i8", "Float32": "f4", "Float64": "f8",
@@ -70,7 +67,7 @@ def parse_vrt(location: Location) -> Tiling:
         fill=0 if fill is None else fill,
         nodata=fill,
         alpha=alpha[0] if alpha else None,
-        geo_tags=_geo_tags(root),
+        geo_tags=tags_of_gdal_xml(root),
     )
 
 
@@ -139,16 +136,3 @@ def _number(location: Location, text: str) -> float:
         return float(text)
     except ValueError:
         raise InputError(f"{location}: the no-data value {text[:40]!r} is no number; {_WAY_OUT}") from None
-
-
-def _geo_tags(root: ElementTree.Element) -> tuple[Tag, ...]:
-    crs, transform = root.findtext("SRS", ""), root.findtext("GeoTransform", "")
-    found = re.findall(r'(?:ID|AUTHORITY)\["EPSG",\s*"?(\d+)"?\]', crs) or re.findall(r"^EPSG:(\d+)$", crs.strip())
-    try:
-        numbers = [float(text) for text in transform.split(",") if text.strip()]
-    except ValueError:
-        numbers = []
-    if not found or len(numbers) != 6 or int(found[-1]) > _LARGEST_EPSG:
-        return ()
-    geographic = crs.lstrip().startswith(("GEOGCS", "GEOGCRS")) or crs.strip() == "EPSG:4326"
-    return tags_of_epsg(int(found[-1]), geographic, numbers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isnan
+from math import isfinite, isnan
 from typing import Any
 
 import dask.array as da
@@ -58,7 +58,7 @@ def _as(dtype: np.dtype[Any], nodata: float) -> Any:
     if dtype.kind == "f":
         with np.errstate(over="ignore"):  # GDAL notes float32's lowest number with the digits of float64
             return dtype.type(nodata)
-    if nodata != nodata or int(nodata) != nodata or not np.iinfo(dtype).min <= nodata <= np.iinfo(dtype).max:
+    if not isfinite(nodata) or int(nodata) != nodata or not np.iinfo(dtype).min <= nodata <= np.iinfo(dtype).max:
         return None
     return dtype.type(int(nodata))
 

@@ -1,4 +1,4 @@
-"""Which pages of a TIFF are the image that is wanted, and what their tags tell; refuses what is none of ours."""
+"""Choose the pages of a TIFF that make up an image at a level."""
 
 from __future__ import annotations
 
@@ -9,24 +9,14 @@ from math import ceil, prod
 from typing import Any
 
 import numpy as np
-import tifffile
-from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.image.sources.chunk_planning import MAX_STORAGE_CHUNK_BYTES
 from dasksom.image.sources.dtypes_and_axes import check_dtype, check_not_empty
-from dasksom.image.tiff.colormap import PHOTOMETRIC_PALETTE
+from dasksom.image.tiff.page_checks import check_decoder, check_kind, check_segment_size, missing_files
 from dasksom.storage.locations import Location
-from dasksom.storage.safe_xml import xml_tree
 
-_PHOTOMETRIC = {1: "MINISBLACK", 2: "RGB", PHOTOMETRIC_PALETTE: "PHOTOMETRIC_PALETTE", 6: "YCBCR"}
-_TO_RGB = "convert it to RGB first (ImageMagick: convert IN -type TrueColor OUT.tif; or Pillow's image.convert('RGB'))"
-_WAY_OUT = {5: f"its colors are CMYK: {_TO_RGB}"}
-_JPEG = {6, 7, 34892, 33007}
-"""Compressions whose decoders turn YCbCr to RGB."""
 _MASK = 4
 """Bit of the tag NewSubfileType: the page tells which pixels of another one count."""
-_MOST_PAGES, _MOST_TAGS = 1 << 20, 4096
 _MOST_PAGES_SEARCHED = 64
 _MOST_LISTED = 20
 
@@ -87,52 +77,6 @@ class TiffPages:
         return ceil(self.height / self.segment[0]), ceil(self.width / self.segment[1])
 
 
-def check_chain(location: Location, tiff: Any) -> None:
-    """Refuse a file whose directories of tags lead back to one before: tifffile would follow them for hours.
-
-    Raises
-    ------
-    InputError
-    """
-    file, form, offset = tiff.filehandle, tiff.tiff, int(tiff.pages.first.offset)
-    seen: set[int] = set()
-    while 0 < offset < file.size:
-        if offset in seen or len(seen) >= _MOST_PAGES:
-            what = "lead back to an earlier one" if offset in seen else f"are more than {_MOST_PAGES}"
-            raise InputError(f"{location}: its pages {what}; the file is damaged: copy it again")
-        seen.add(offset)
-        file.seek(offset)
-        told = file.read(form.tagnosize)
-        count = int.from_bytes(told, "little" if form.byteorder == "<" else "big")
-        file.seek(offset + form.tagnosize + count * form.tagsize)
-        told = file.read(form.offsetsize)
-        if count > _MOST_TAGS or len(told) < form.offsetsize:
-            return  # tifffile takes the pages before it
-        offset = int.from_bytes(told, "little" if form.byteorder == "<" else "big")
-
-
-def check_ome_xml(location: Location, tiff: Any) -> None:
-    """Refuse OME-XML that would have tifffile unfold entities, or look for pixels outside the folder of the file.
-
-    Raises
-    ------
-    InputError
-    """
-    text = tiff.ome_metadata
-    if not isinstance(text, str) or ("FileName" not in text and "<!" not in text):
-        return
-    try:
-        root = xml_tree(text)
-    except InputError as error:
-        raise InputError(f"{location}: its OME-XML cannot be used: {error}; save the image as a plain TIFF") from error
-    for name in (node.get("FileName") for node in root.iter()):
-        if name is not None and (os.path.basename(name) != name or name in ("", ".", "..") or "\\" in name):
-            raise InputError(
-                f"{location}: its OME-XML looks for pixels in {name[:80]!r}; the files of an OME-TIFF lie in one "
-                "folder: copy them there, and save it anew"
-            )
-
-
 def images_of(tiff: Any) -> list[Any]:
     """Return the images of an open TIFF, as tifffile's series; masks of others are none."""
     with_pages = [series for series in tiff.series if series.levels]
@@ -176,10 +120,15 @@ def find_pages(location: Location, tiff: Any, level: Any, mask: bool) -> TiffPag
         pages, axes, shape = tuple(level._pages), level.axes, tuple(level.shape)
     first = pages[0] if mask else level.keyframe
     if None in pages:
-        raise InputError(f"{location}: page {pages.index(None)} of its axes {axes}, shape {shape}, is missing")
-    _check_kind(location, first, mask)
+        names = missing_files(location, tiff)
+        where = f": it is in {', '.join(names[:3])}, which is not in the same folder; copy it there" if names else ""
+        raise InputError(f"{location}: page {pages.index(None)} of its axes {axes}, shape {shape}, is missing{where}")
+    if mask:
+        check_decoder(location, first)
+    else:
+        check_kind(location, first)
     check_not_empty(str(location), shape)
-    _check_segment(location, first, _segment(first))
+    check_segment_size(location, first, _segment(first))
     leading = len(axes) - len(first.axes)
     count = prod(shape[:leading]) if leading >= 0 else 0
     behind = len(pages) == 1 < count and first.is_final  # pages without headers of their own
@@ -196,7 +145,7 @@ def find_pages(location: Location, tiff: Any, level: Any, mask: bool) -> TiffPag
         leading=leading,
         segment=_segment(first),
         raw_offsets=_raw_offsets(pages, first, count, behind),
-        dtype=np.dtype(np.bool_) if mask and first.dtype == np.bool_ else check_dtype(str(location), first.dtype),
+        dtype=first.dtype if first.dtype == np.bool_ else check_dtype(str(location), first.dtype),
         stored_dtype=np.dtype(tiff.byteorder + first.dtype.char),
         files=_files(location, pages),
     )
@@ -244,17 +193,6 @@ def mask_page(tiff: Any, level: Any) -> Any:
     return next((page for page in pages if _is_mask(page) and (page.imagelength, page.imagewidth) == size), None)
 
 
-def _check_segment(location: Location, page: Any, segment: tuple[int, int]) -> None:
-    """Refuse tiles that cannot be held: they are decoded as a whole, also where they reach past the image's end."""
-    samples = 1 if int(page.planarconfig or 1) == 2 else int(page.samplesperpixel)
-    size = prod(segment) * samples * page.dtype.itemsize
-    if min(segment) < 1 or (page.is_tiled and size > MAX_STORAGE_CHUNK_BYTES):
-        raise InputError(
-            f"{location}: has tiles or strips of {segment[0]} x {segment[1]} pixels, {size / 2**30:.3g} GiB decoded; "
-            f"from 1 x 1 to {MAX_STORAGE_CHUNK_BYTES / 2**30:.0f} GiB can be read: save it in tiles of 512 x 512"
-        )
-
-
 def _segment(page: Any) -> tuple[int, int]:
     if page.is_tiled:
         return int(page.tilelength), int(page.tilewidth)
@@ -284,92 +222,3 @@ def _files(location: Location, pages: tuple[Any, ...]) -> tuple[Location, ...]:
                 f"{location}: looks for pixels in {name}, outside of its folder; copy all its files to one"
             )
     return tuple(Location(name) for name in names)
-
-
-def _check_kind(location: Location, page: Any, mask: bool) -> None:
-    """Refuse pixels that are not gray levels, RGB, indices or plain bands, and codecs that are not installed."""
-    if not mask and page.photometric is not None and int(page.photometric) not in _PHOTOMETRIC:
-        name = getattr(page.photometric, "name", page.photometric)
-        way_out = _WAY_OUT.get(int(page.photometric), "convert it to RGB or to plain gray levels first")
-        raise InputError(f"{location}: a TIFF with photometric interpretation {name}; {way_out}")
-    if page.photometric is not None and int(page.photometric) == 6 and int(page.compression) not in _JPEG:
-        raise InputError(f"{location}: its colors are YCbCr without JPEG; {_TO_RGB}")
-    deep = page.bitspersample if isinstance(page.bitspersample, int) else max(page.bitspersample)
-    if page.dtype is None or (deep < 8 and not mask):
-        raise InputError(
-            f"{location}: values of {page.bitspersample} bits are not read; convert it to 8, 16 or 32 bits "
-            "(GDAL: gdal_translate -co NBITS=8 IN OUT.tif)"
-        )
-    if not mask:
-        check_dtype(str(location), page.dtype)
-    if getattr(page, "imagedepth", 1) != 1:
-        raise InputError(f"{location}: holds a stack of {page.imagedepth} planes; save one plane as a TIFF of its own")
-    try:
-        if page.compression != 1:
-            tifffile.TIFF.DECOMPRESSORS[page.compression]
-        if page.predictor != 1:
-            tifffile.TIFF.UNPREDICTORS[page.predictor]
-    except KeyError as error:
-        name = getattr(page.compression, "name", page.compression)
-        raise InputError(
-            f"{location}: compressed as {name}, for which a codec is missing ({error.args[0]}); "
-            "install it with: pip install 'dasksom[tiff]'"
-        ) from error
-
-
-def _length(location: Location, file: Location) -> int:
-    try:
-        return int(file.stamp()[0])
-    except OSError as error:
-        raise InputError(f"{location}: its file {file} is missing ({error.strerror}); copy it too") from error
-
-
-def _places(location: Location, told: Sequence[int]) -> NDArray[np.int64]:
-    """Return offsets or lengths, of at most 2^62 bytes."""
-    try:
-        found = np.asarray(told, np.int64)
-        if found.ndim == 1 and (found >> 62 == 0).all():
-            return found
-    except (OverflowError, TypeError, ValueError):  # tags of damaged files may hold anything
-        pass
-    raise InputError(f"{location}: its table of tiles or strips is damaged: {str(told)[:60]}; copy the file again")
-
-
-def check_segments(location: Location, pages: TiffPages, used: set[int], size: int, fill_missing: bool) -> None:
-    """Refuse a file that is cut short, or that lacks tiles where nothing says what they stand for.
-
-    Parameters
-    ----------
-    location : of the file
-    pages : all pages of the part
-    used : numbers of the pages that will be read
-    size : of the file, in bytes
-    fill_missing : tiles that the file lacks are taken for the fill value
-    """
-    for number in sorted(used):
-        if pages.raw_offsets:
-            page_bytes = prod(pages.shape[pages.leading :]) * pages.stored_dtype.itemsize
-            offsets, counts = np.array([pages.raw_offsets[number]]), np.array([page_bytes])
-        else:
-            page = pages.pages[number]
-            offsets, counts = (_places(location, told) for told in (page.dataoffsets, page.databytecounts))
-        down, across = pages.grid
-        expected = 1 if pages.raw_offsets else down * across * (pages.samples if pages.planar else 1)
-        if len(offsets) != expected or len(counts) != expected:
-            raise InputError(
-                f"{location}: its table of tiles or strips is incomplete: {len(offsets)} offsets and {len(counts)} "
-                f"lengths of {expected}; copy the file again"
-            )
-        missing = np.flatnonzero((offsets == 0) | (counts == 0))
-        if len(missing) and not fill_missing:
-            raise InputError(
-                f"{location}: {len(missing)} of its {expected} tiles or strips are missing, the first one number "
-                f"{missing[0]}; if they were left out because they hold no data, say --fill-missing (in Python "
-                "fill_missing=True)"
-            )
-        end = int((offsets + counts).max())
-        length = _length(location, pages.files[number]) if pages.files else size
-        if end > length:
-            raise InputError(
-                f"{location}: is cut short: its pixels reach to byte {end}, the file ends at {length}; copy it again"
-            )

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import groupby
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -13,11 +16,16 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError
 from dasksom.image.sources.masks import holds
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
+from dasksom.image.sources.orientation import UPRIGHT, UprightSource, is_turned
 from dasksom.image.sources.picture import OpenedImage
-from dasksom.image.sources.protocol import Window, shown_window
+from dasksom.image.sources.protocol import Source, Window, shown_window
 from dasksom.image.sources.selection import AxisLayout, Selection, plan_axes
-from dasksom.image.tiff.pages import TiffLevel, check_segments
-from dasksom.image.tiff.segments import Band, TiffLayout, tiff_layout, whole_image
+from dasksom.image.tiff.color_tables import look_up_colors
+from dasksom.image.tiff.layout import Band, TiffLayout, tiff_layout
+from dasksom.image.tiff.pages import TiffLevel
+from dasksom.image.tiff.raw_rows import read_raw_rows
+from dasksom.image.tiff.segment_checks import check_segments
+from dasksom.image.tiff.segments import read_segments
 from dasksom.storage.local_paths import Stamp
 from dasksom.storage.locations import Location, Member
 from dasksom.storage.retries import retry
@@ -68,12 +76,55 @@ class TiffSource(NumpyIndexing):
         layout = tiff_layout(self.location, self.stamp, self.part)
         bands = _bands(self.view, layout)
         if self.storage_chunks == self.shape[:2]:
-            return np.array(self._whole(bands)[window], order="C")
-        rows, columns = (range(n)[part] for n, part in zip(self.shape, window[:2], strict=False))
-        return layout.read(rows, columns, bands[window[2]], self.fill_missing)
+            return np.array(_complete_image(layout, bands, self.fill_missing)[window], order="C")
+        rows, columns = (range(part.start, part.stop) for part in window[:2])
+        return read_region(layout, rows, columns, bands[window[2]], self.fill_missing)
 
-    def _whole(self, bands: tuple[Band, ...]) -> NDArray[Any]:
-        return whole_image(self.location, self.stamp, self.part, bands, self.fill_missing)
+
+def read_region(
+    layout: TiffLayout, rows: range, columns: range, bands: tuple[Band, ...], fill_missing: bool = True
+) -> NDArray[Any]:
+    """Return the pixels of a region: (rows, columns, bands), in this machine's byte order.
+
+    Raises
+    ------
+    InputError
+        A tile or strip cannot be read; or is missing, where that is not to be filled.
+    """
+    if layout.table is None:
+        return _stored(layout, rows, columns, bands, fill_missing)
+    out = np.empty((len(rows), len(columns), len(bands)), layout.dtype)
+    for page, group in groupby(enumerate(bands), lambda band: band[1][0]):
+        members = list(group)
+        colors = layout.table.colors[:, [sample for _, (_, sample) in members]]
+        values = _stored(layout, rows, columns, ((page, 0),), fill_missing)[:, :, 0]
+        look_up_colors(values, colors, out[:, :, members[0][0] : members[-1][0] + 1])
+    return out
+
+
+def _stored(
+    layout: TiffLayout, rows: range, columns: range, bands: tuple[Band, ...], fill_missing: bool
+) -> NDArray[Any]:
+    out = np.empty((len(rows), len(columns), len(bands)), layout.pages.dtype)
+    if layout.pages.raw_offsets:
+        read_raw_rows(layout, rows, columns, bands, out)
+    else:
+        read_segments(layout, rows, columns, bands, out, fill_missing)
+    return out
+
+
+_decoding = Lock()
+
+
+def _complete_image(layout: TiffLayout, bands: tuple[Band, ...], fill_missing: bool) -> NDArray[Any]:
+    """Return all pixels of a TIFF that is one compressed strip: held, because any region costs as much as all."""
+    with _decoding:
+        return _decoded_image(layout, bands, fill_missing)
+
+
+@lru_cache(maxsize=1)
+def _decoded_image(layout: TiffLayout, bands: tuple[Band, ...], fill_missing: bool) -> NDArray[Any]:
+    return read_region(layout, range(layout.pages.height), range(layout.pages.width), bands, fill_missing)
 
 
 def open_tiff(location: Location, selection: Selection) -> OpenedImage:
@@ -87,29 +138,43 @@ def open_tiff(location: Location, selection: Selection) -> OpenedImage:
     layout = tiff_layout(location, stamp, part)
     view = plan_axes(str(location), layout.axes, layout.shape, _with_colors(selection, layout))
     _check_axes(location, layout, view)
-    bands, facts, palette = _bands(view, layout), layout.facts, layout.palette
+    bands, facts, table = _bands(view, layout), layout.facts, layout.table
     # tiles that a file without a no-data value lacks leave a choice
     may_miss = selection.fill_missing or (facts.nodata is not None and holds(layout.pages.dtype, facts.nodata))
     if not selection.lenient:
         check_segments(location, layout.pages, {page for page, _ in bands}, int(stamp[0]), may_miss)
     source = TiffSource(location, stamp, part, view, layout.dtype, layout.storage_chunks, may_miss)
-    opacity = facts.alpha if palette is None else len("RGB")
+    alpha = facts.alpha if table is None else table.bands - 1 if table.has_opacity else None
+    masks = {"mask of the file": _mask(source, selection.lenient)} if layout.masked else {}
+    size = facts.pixel_size
     return OpenedImage(
-        source=source,
-        nodata=facts.nodata if palette is None else None,
-        alpha=next((n for n, (_, sample) in enumerate(bands) if sample == opacity), None),
-        alpha_is_nodata=palette is not None,
-        masks={"mask of the file": _mask(source, selection.lenient)} if layout.masked else {},
+        source=_upright(source, facts.orientation),
+        nodata=facts.nodata if table is None else None,
+        alpha=next((n for n, (_, sample) in enumerate(bands) if sample == alpha), None),
+        alpha_is_nodata=table is not None,
+        masks={name: _upright(mask, facts.orientation) for name, mask in masks.items()},
         geo_tags=facts.geo_tags,
-        pixel_size=facts.pixel_size,
+        pixel_size=(size[1], size[0]) if size is not None and is_turned(facts.orientation) else size,
         unit=facts.unit,
+        band_names=_band_names(facts.band_names, view, bands) if table is None else (),
         about=dict(layout.about),
     )
 
 
+def _upright(source: Source, orientation: int) -> Source:
+    return source if orientation == UPRIGHT else UprightSource(source, orientation)
+
+
+def _band_names(names: tuple[str, ...], view: AxisLayout, bands: tuple[Band, ...]) -> tuple[str, ...]:
+    """Return the names of the bands that are read; of samples of one page, or of places along the axis of bands."""
+    places = [sample for _, sample in bands] if len({page for page, _ in bands}) == 1 else list(view.bands)
+    known = tuple(names[place] if place < len(names) else "" for place in places)
+    return known if any(known) else ()
+
+
 def _with_colors(selection: Selection, layout: TiffLayout) -> Selection:
-    """Let the axes that a person names be those that are stored, where a palette adds one."""
-    if layout.palette is None or selection.axes is None:
+    """Let the axes that were given be those that are stored, where a color table adds one."""
+    if layout.table is None or selection.axes is None:
         return selection
     return replace(selection, axes=f"{selection.axes.strip()}c")
 

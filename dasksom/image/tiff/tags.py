@@ -1,33 +1,28 @@
-"""What TIFF tags tell beside pixels: no-data value, alpha, place on earth, pixel size; read without GDAL."""
+"""TIFF metadata next to the pixels: no-data value, alpha, georeference, pixel size, orientation, bands."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from dasksom.image.sources.geo_tags import GEO_TAGS, at_level
+from dasksom.image.sources.orientation import UPRIGHT, orientation_of
 from dasksom.image.sources.protocol import Tag
 from dasksom.storage.safe_xml import xml_tree
 
-GDAL_NODATA = 42113
-_PIXEL_SCALE, _TRANSFORMATION, _KEYS, _KEY_TEXT = 33550, 34264, 34735, 34737
-GEO_TAGS = (_PIXEL_SCALE, 33922, _TRANSFORMATION, _KEYS, 34736, _KEY_TEXT)
-"""Pixel scale, tie points, transformation, keys and their numbers and texts."""
-_PROJECTED, _GEOGRAPHIC = 3072, 2048
-_USER_DEFINED = 32767
+_GDAL_METADATA, _GDAL_NODATA, _ORIENTATION = 42112, 42113, 274
 _ALPHA = (1, 2)
 """ExtraSamples: associated and unassociated alpha."""
-_TEXT = 2
 _MICROMETERS = {"µm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
 
 
 @dataclass(frozen=True)
 class TiffFacts:
-    """What the tags of an image tell beside its pixels."""
+    """What the tags of an image declare."""
 
     nodata: float | None
     alpha: int | None
@@ -35,6 +30,12 @@ class TiffFacts:
     geo_tags: tuple[Tag, ...]
     pixel_size: tuple[float, float] | None
     unit: str | None
+    orientation: int = UPRIGHT
+    """1 to 8; 1 for images that lie on earth, whose tags place the rows as they are stored."""
+    band_names: tuple[str, ...] = ()
+    """As GDAL and OME-TIFF name samples or channels."""
+    scale: str | None = None
+    """GDAL's scale and offset of the bands, for a person."""
 
 
 def read_facts(tiff: Any, number: int, full: Any, level: Any) -> TiffFacts:
@@ -48,77 +49,53 @@ def read_facts(tiff: Any, number: int, full: Any, level: Any) -> TiffFacts:
     """
     shrink = full.imagelength / level.imagelength, full.imagewidth / level.imagewidth
     size, unit = _pixel_size_of(tiff, number, shrink)
-    return TiffFacts(_nodata_of(full), _alpha_of(level), _geo_tags(full, shrink), size, unit)
+    geo_tags = _geo_tags(full, shrink)
+    orientation = UPRIGHT if geo_tags else orientation_of(full.tags.valueof(_ORIENTATION))
+    items = _gdal_items(full)
+    names = {sample: text for role, sample, text in items if role == "description"}
+    bands = tuple(names.get(n, "") for n in range(max(names) + 1)) if names else _ome_channels(tiff, number)
+    scale = ", ".join(f"{role} {text} of band {sample + 1}" for role, sample, text in items if role != "description")
+    nodata = _nodata_of(full)
+    return TiffFacts(nodata, _alpha_of(level), geo_tags, size, unit, orientation, bands, scale or None)
 
 
 def _geo_tags(page: Any, shrink: tuple[float, float]) -> tuple[Tag, ...]:
-    """Return the tags that place an image on earth, verbatim at full resolution.
-
-    Parameters
-    ----------
-    page : tifffile page at full resolution
-    shrink : how many of its rows and columns make one of the level that is read; the size of a pixel grows with it
-    """
-    found = []
+    """Return the tags that place an image on earth, verbatim at full resolution."""
+    tags = []
     for code in GEO_TAGS:
         tag = page.tags.get(code)
         if tag is not None:
             value = tag.value if isinstance(tag.value, (tuple, str)) else (tag.value,)
-            found.append((code, int(tag.dtype), 0 if isinstance(value, str) else len(value), value, True))
-    return tuple(_grown(tag, shrink) for tag in found)
+            tags.append((code, int(tag.dtype), 0 if isinstance(value, str) else len(value), value, True))
+    return tuple(at_level(tag, shrink) for tag in tags)
 
 
-def _grown(tag: Tag, shrink: tuple[float, float]) -> Tag:
-    code, kind, count, value, once = tag
-    rows, columns = shrink
-    if shrink == (1.0, 1.0):
-        return tag
-    if code == _PIXEL_SCALE and count >= 2:
-        value = (value[0] * columns, value[1] * rows, *value[2:])
-    if code == _TRANSFORMATION and count == 16:
-        value = tuple(number * (columns, rows, 1.0, 1.0)[place % 4] for place, number in enumerate(value))
-    return code, kind, count, value, once
+def _gdal_items(page: Any) -> list[tuple[str, int, str]]:
+    """Return role, number of the band and text of what GDAL records for bands: names, scales and offsets."""
+    text = page.tags.valueof(_GDAL_METADATA)
+    items = []
+    with suppress(Exception):  # metadata is no reason to refuse an image
+        for node in xml_tree(text):
+            role, sample = node.get("role", ""), node.get("sample", "0")
+            value = (node.text or "").strip()
+            changes = {"scale": "1", "offset": "0"}
+            if role == "description" or (role in changes and float(value) != float(changes[role])):
+                items.append((role, int(sample), value))
+    return items if all(0 <= sample < 1 << 16 for _, sample, _ in items) else []
 
 
-def tags_of_epsg(epsg: int, geographic: bool, transform: Sequence[float]) -> tuple[Tag, ...]:
-    """Make the tags of a coordinate reference system that has an EPSG number.
-
-    Parameters
-    ----------
-    epsg : number of the system
-    geographic : whether its coordinates are longitude and latitude
-    transform : six numbers in GDAL's order: x of the corner, dx by column, dx by row, y of the corner, dy by column, dy
-        by row
-    """
-    x, dx, rx, y, ry, dy = (float(number) for number in transform)
-    key = _GEOGRAPHIC if geographic else _PROJECTED
-    # version 1.1.0 of the directory, 3 keys: kind of system, pixels are areas, the system
-    keys = (1, 1, 0, 3, 1024, 0, 1, 2 if geographic else 1, 1025, 0, 1, 1, key, 0, 1, epsg)
-    directory: Tag = (_KEYS, 3, len(keys), keys, True)
-    if rx == 0 and ry == 0 and dy < 0:
-        return (_PIXEL_SCALE, 12, 3, (dx, -dy, 0.0), True), (33922, 12, 6, (0.0, 0.0, 0.0, x, y, 0.0), True), directory
-    matrix = (dx, rx, 0.0, x, ry, dy, 0.0, y, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
-    return (_TRANSFORMATION, 12, 16, matrix, True), directory
-
-
-def crs_name(tags: Sequence[Tag]) -> str | None:
-    """Name the coordinate reference system of geo tags: its EPSG number, else what is written there; None without."""
-    values = {tag[0]: tag[3] for tag in tags}
-    keys = values.get(_KEYS)
-    if not keys:
-        return None
-    entries = {keys[at]: (keys[at + 1], keys[at + 3]) for at in range(4, len(keys) - 3, 4)}
-    for key in (_PROJECTED, _GEOGRAPHIC):
-        place, number = entries.get(key, (None, 0))
-        if place == 0 and 0 < number < _USER_DEFINED:
-            return f"EPSG:{number}"
-    text = str(values.get(_KEY_TEXT, "")).strip("\0| ")
-    return text.replace("|", ", ") or "user-defined"
+def _ome_channels(tiff: Any, number: int) -> tuple[str, ...]:
+    with suppress(Exception):
+        if tiff.ome_metadata:
+            channels = [node for node in _ome_pixels(tiff.ome_metadata, number) if _local(node) == "Channel"]
+            names = tuple(node.get("Name", "") for node in channels)
+            return names if any(names) else ()
+    return ()
 
 
 def _nodata_of(page: Any) -> float | None:
-    """Return the no-data value that GDAL has noted, None without."""
-    tag = page.tags.get(GDAL_NODATA)
+    """Return the no-data value that GDAL has recorded, None without."""
+    tag = page.tags.get(_GDAL_NODATA)
     if tag is None:
         return None
     with suppress(ValueError, TypeError):
@@ -148,16 +125,24 @@ def _pixel_size_of(
         if tiff.ome_metadata:
             size = _ome_size(tiff.ome_metadata, series)
         elif tiff.is_svs:
-            found = re.search(r"\bMPP\s*=\s*([0-9.]+)", tiff.pages[0].description)
-            size = None if found is None else (float(found[1]), float(found[1]))
+            stated = re.search(r"\bMPP\s*=\s*([0-9.]+)", tiff.pages[0].description)
+            size = None if stated is None else (float(stated[1]), float(stated[1]))
     if size is None or not np.all(np.array(size) > 0):
         return None, None
     return (size[0] * shrink[0], size[1] * shrink[1]), "micrometer"
 
 
 def _ome_size(xml: str, series: int) -> tuple[float, float] | None:
-    pixels = [node for node in xml_tree(xml).iter() if node.tag.rpartition("}")[2] == "Pixels"][series].attrib
+    pixels = _ome_pixels(xml, series).attrib
     return tuple(  # type: ignore[return-value]
         float(pixels[f"PhysicalSize{axis}"]) * _MICROMETERS[pixels.get(f"PhysicalSize{axis}Unit", "µm")]
         for axis in "YX"
     )
+
+
+def _ome_pixels(xml: str, series: int) -> Any:
+    return [node for node in xml_tree(xml).iter() if _local(node) == "Pixels"][series]
+
+
+def _local(node: Any) -> str:
+    return str(node.tag).rpartition("}")[2]

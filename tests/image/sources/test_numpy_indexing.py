@@ -77,6 +77,7 @@ FORMATS = {
     "tiles": _tiff(tile=(16, 16), compression="deflate"),
     "planes of strips": _tiff(planarconfig="separate", rowsperstrip=7),
     "planes of tiles": _tiff(planarconfig="separate", tile=(16, 32), compression="deflate"),
+    "turned": _turned,
     "zarr": _zarr(chunks=(10, 12, 2)),
     "zarr 2": _zarr(chunks=(10, 12, 3), zarr_format=2),
     "zarr shards": _zarr(chunks=(8, 8, 3), shards=(16, 16, 3)),

@@ -149,16 +149,6 @@ def test_strips__no_task_for_each(tmp_path, random):
         assert np.array_equal(image.compute(), pixels)
 
 
-@pytest.mark.parametrize("bits", [1, 2, 4])
-def test_refused__samples_below_a_byte(tmp_path, bits):
-    data = np.zeros((16, 16), np.uint8)
-    if bits == 1:
-        data = data.astype(bool)
-    tifffile.imwrite(tmp_path / "a.tif", data, bitspersample=bits, photometric="minisblack")
-    with pytest.raises(InputError, match=f"values of {bits} bits are not read; convert it to 8, 16 or 32"):
-        open_image(tmp_path / "a.tif")
-
-
 def test_refused__zero_bytes_in_a_tile(tmp_path, random):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, random.integers(0, 256, (128, 128, 3), np.uint8), photometric="rgb", tile=(64, 64))

@@ -8,7 +8,7 @@ import tifffile
 
 from dasksom.errors import InputError
 from dasksom.image import open_image, open_pixels
-from dasksom.image.tiff.segments import _layout, tiff_layout
+from dasksom.image.tiff.layout import _layouts, tiff_layout
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_image__name_follows_the_file(tmp_path, pixels):
     assert open_image(path).name == first.name
     tifffile.imwrite(path, pixels[:200], photometric="rgb")
     assert open_image(path).name != first.name
-    _layout.cache_clear()  # as on a worker that has not read the file before
+    _layouts.cache_clear()  # as on a worker that has not read the file before
     with pytest.raises(InputError, match="bytes, but had"):
         first.compute()
 
@@ -161,7 +161,8 @@ def test_image__name_follows_the_file(tmp_path, pixels):
     ("data", "kwargs", "message"),
     [
         (np.zeros((20, 20, 4), "u1"), {"photometric": "separated"}, "SEPARATED; its colors are CMYK.*RGB first"),
-        (np.zeros((20, 20), "u1"), {"photometric": "miniswhite"}, "MINISWHITE"),
+        (np.zeros((20, 20), "f4"), {"photometric": "miniswhite"}, "MINISWHITE.*one gray level a pixel is"),
+        (np.zeros((20, 20, 3), "u1"), {"photometric": "cielab"}, "CIELAB; its colors are CIELab.*RGB first"),
         (
             np.zeros((5, 20, 20), "u1"),
             {"photometric": "minisblack"},
@@ -172,7 +173,11 @@ def test_image__name_follows_the_file(tmp_path, pixels):
             {"photometric": "rgb"},
             r"its axes are q=5, y=20, x=20, s=3.*--select q=0 \(0 to 4\)$",
         ),
-        (np.zeros((20, 20), bool), {"photometric": "minisblack"}, "values of 1 bits are not read; convert it to 8"),
+        (
+            np.zeros((20, 20, 3), "u1"),
+            {"photometric": "rgb", "bitspersample": 4},
+            "values of 4 bits are not read",
+        ),
         (np.zeros((20, 20), "c8"), {"photometric": "minisblack"}, "dtype complex64"),
     ],
 )

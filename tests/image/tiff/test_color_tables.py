@@ -7,7 +7,7 @@ from PIL import Image
 from dasksom import InputError, open_image, open_picture
 from dasksom.cli.main import cli
 from dasksom.image import Output, create_writer, open_pixels, publish
-from dasksom.image.tiff.segments import tiff_layout
+from dasksom.image.tiff.layout import tiff_layout
 
 WAYS = {
     "raw strips": {},

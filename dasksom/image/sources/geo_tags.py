@@ -1,0 +1,147 @@
+"""Georeferences as GeoTIFF tags: made, scaled to a level, named and compared; without GDAL."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dasksom.image.sources.protocol import Tag
+
+_PIXEL_SCALE, _TIE_POINTS, _TRANSFORMATION, _KEYS, _KEY_NUMBERS, _KEY_TEXT = 33550, 33922, 34264, 34735, 34736, 34737
+_RPC = 50844
+GEO_TAGS = (_PIXEL_SCALE, _TIE_POINTS, _TRANSFORMATION, _KEYS, _KEY_NUMBERS, _KEY_TEXT, _RPC)
+"""Pixel scale, tie points (or ground control points), transformation, keys and their numbers and texts; RPCs."""
+_RPC_PIXELS = {2: 0, 3: 1, 7: 0, 8: 1}
+"""Numbers of an RPC that are rows (0) or columns (1): offsets and scales of line and sample."""
+_PROJECTED, _GEOGRAPHIC = 3072, 2048
+_USER_DEFINED = 32767
+_DOUBLE, _SHORT = 12, 3
+
+
+def at_level(tag: Tag, shrink: tuple[float, float]) -> Tag:
+    """Return a tag of the full resolution as it is at a level of a pyramid.
+
+    Parameters
+    ----------
+    tag : one of `GEO_TAGS`
+    shrink : rows and columns of the full resolution that make one of the level; the size of a pixel grows with it
+    """
+    code, kind, count, value, once = tag
+    rows, columns = shrink
+    if shrink == (1.0, 1.0):
+        return tag
+    if code == _PIXEL_SCALE and count >= 2:
+        value = (value[0] * columns, value[1] * rows, *value[2:])
+    if code == _TIE_POINTS and count % 6 == 0:
+        sides = (columns, rows, 1.0, 1.0, 1.0, 1.0)
+        value = tuple(number / sides[place % 6] for place, number in enumerate(value))
+    if code == _TRANSFORMATION and count == 16:
+        value = tuple(number * (columns, rows, 1.0, 1.0)[place % 4] for place, number in enumerate(value))
+    if code == _RPC and count == 92:
+        value = tuple(
+            number / shrink[_RPC_PIXELS[place]] if place in _RPC_PIXELS else number
+            for place, number in enumerate(value)
+        )
+    return code, kind, count, value, once
+
+
+def tags_of_epsg(epsg: int, geographic: bool, transform: Sequence[float]) -> tuple[Tag, ...]:
+    """Make the tags of a coordinate reference system that has an EPSG number.
+
+    Parameters
+    ----------
+    epsg : number of the system
+    geographic : whether its coordinates are longitude and latitude
+    transform : six numbers in GDAL's order: x of the corner, dx by column, dx by row, y of the corner, dy by column, dy
+        by row
+    """
+    x, dx, rx, y, ry, dy = (float(number) for number in transform)
+    directory = _directory(epsg, geographic)
+    if rx == 0 and ry == 0 and dy < 0:
+        scale: Tag = (_PIXEL_SCALE, _DOUBLE, 3, (dx, -dy, 0.0), True)
+        return scale, (_TIE_POINTS, _DOUBLE, 6, (0.0, 0.0, 0.0, x, y, 0.0), True), directory
+    matrix = (dx, rx, 0.0, x, ry, dy, 0.0, y, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
+    return (_TRANSFORMATION, _DOUBLE, 16, matrix, True), directory
+
+
+def tags_of_points(epsg: int, geographic: bool, points: Sequence[Sequence[float]]) -> tuple[Tag, ...]:
+    """Make the tags of ground control points: column, row, x, y, z of each."""
+    values = tuple(number for column, row, x, y, z in points for number in (column, row, 0.0, x, y, z))
+    return (_TIE_POINTS, _DOUBLE, len(values), values, True), _directory(epsg, geographic)
+
+
+def _directory(epsg: int, geographic: bool) -> Tag:
+    key = _GEOGRAPHIC if geographic else _PROJECTED
+    # version 1.1.0 of the directory, 3 keys: kind of system, pixels are areas, the system
+    keys = (1, 1, 0, 3, 1024, 0, 1, 2 if geographic else 1, 1025, 0, 1, 1, key, 0, 1, epsg)
+    return _KEYS, _SHORT, len(keys), keys, True
+
+
+def tags_of_gdal_xml(root: ElementTree.Element) -> tuple[Tag, ...]:
+    """Make the tags of what a .vrt or .aux.xml of GDAL declares: SRS and GeoTransform, or GCPList."""
+    if root.find("GCPList") is not None and root.find("GeoTransform") is None:
+        points = root.find("GCPList")
+        assert points is not None  # noqa: S101 - looked for above
+        system = _epsg_of(points.get("Projection", ""))
+        rows = [_numbers([node.get(name, "0") for name in ("Pixel", "Line", "X", "Y", "Z")]) for node in points]
+        placed = [row for row in rows if len(row) == 5]
+        return tags_of_points(*system, placed) if system is not None and placed else ()
+    system = _epsg_of(root.findtext("SRS", ""))
+    transform = _numbers(root.findtext("GeoTransform", "").split(","))
+    return tags_of_epsg(*system, transform) if system is not None and len(transform) == 6 else ()
+
+
+def _epsg_of(crs: str) -> tuple[int, bool] | None:
+    """Return a system's EPSG number, and whether it is geographic; None for a system without."""
+    named = re.findall(r'(?:ID|AUTHORITY)\["EPSG",\s*"?(\d+)"?\]', crs) or re.findall(r"^EPSG:(\d+)$", crs.strip())
+    if not named or int(named[-1]) >= _USER_DEFINED + 1:
+        return None
+    return int(named[-1]), crs.lstrip().startswith(("GEOGCS", "GEOGCRS")) or crs.strip() == "EPSG:4326"
+
+
+def _numbers(texts: Sequence[str]) -> list[float]:
+    try:
+        return [float(text) for text in texts if text.strip()]
+    except ValueError:
+        return []
+
+
+def crs_name(tags: Sequence[Tag]) -> str | None:
+    """Name the coordinate reference system of geo tags: its EPSG number, else its description; None without."""
+    values = {tag[0]: tag[3] for tag in tags}
+    keys = values.get(_KEYS)
+    if not keys:
+        return None
+    entries = {keys[at]: (keys[at + 1], keys[at + 3]) for at in range(4, len(keys) - 3, 4)}
+    for key in (_PROJECTED, _GEOGRAPHIC):
+        place, number = entries.get(key, (None, 0))
+        if place == 0 and 0 < number < _USER_DEFINED:
+            return f"EPSG:{number}"
+    text = str(values.get(_KEY_TEXT, "")).strip("\0| ")
+    return text.replace("|", ", ") or "user-defined"
+
+
+def georeference(tags: Sequence[Tag]) -> str | None:
+    """Name the ways in which tags place an image on earth, for a person; None where they do not."""
+    codes = {tag[0]: tag for tag in tags}
+    points = codes[_TIE_POINTS][2] // 6 if _TIE_POINTS in codes and _PIXEL_SCALE not in codes else 0
+    ways = [f"{points} ground control points"] if points else []
+    return ", ".join(ways + (["RPCs"] if _RPC in codes else [])) or None
+
+
+def corners(tags: Sequence[Tag], size: tuple[int, int]) -> Any:
+    """Return x and y of the corners of an image of a height and width, shape (2, 2); None without a plain transform."""
+    values = {tag[0]: tag[3] for tag in tags}
+    ends = np.array([(0.0, 0.0), (size[1], size[0])])
+    if len(values.get(_TRANSFORMATION, ())) == 16:
+        matrix = np.array(values[_TRANSFORMATION], float).reshape(4, 4)
+        return ends @ matrix[:2, :2].T + matrix[:2, 3]
+    if len(values.get(_PIXEL_SCALE, ())) >= 2 and len(values.get(_TIE_POINTS, ())) == 6:
+        column, row, _, x, y, _ = values[_TIE_POINTS]
+        scale = np.array([values[_PIXEL_SCALE][0], -values[_PIXEL_SCALE][1]])
+        return (ends - (column, row)) * scale + (x, y)
+    return None

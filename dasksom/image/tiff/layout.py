@@ -1,0 +1,175 @@
+"""The parsed header of a TIFF: where the tiles or strips of an image are, and what they hold.
+
+tifffile parses the header once per process; its page objects know where every segment (tile or strip) is and how it is
+decoded, and need no open file for that. So a region is read through a file handle of its own, and any number of threads
+read at once without a lock. tifffile's own Zarr store would lock one handle for all of them and cannot be pickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from dasksom.errors import InputError
+from dasksom.image.sources.geo_tags import crs_name, georeference
+from dasksom.image.sources.header_cache import HeaderCache
+from dasksom.image.sources.masks import holds
+from dasksom.image.sources.orientation import UPRIGHT
+from dasksom.image.sources.protocol import shown_window
+from dasksom.image.tiff.color_tables import ColorTable, color_table
+from dasksom.image.tiff.page_checks import check_chain, check_ome_xml
+from dasksom.image.tiff.pages import TiffLevel, TiffPages, find_pages, images_of, level_of, list_images, mask_page
+from dasksom.image.tiff.tags import TiffFacts, read_facts
+from dasksom.storage.local_paths import Stamp
+from dasksom.storage.location_checks import check_size_unchanged
+from dasksom.storage.locations import Location
+from dasksom.storage.retries import retry
+
+_MOST_BYTES = 256 << 20
+"""Of the headers that a process holds: about 10,000 tiles of a folder, or a slide of a million tiles."""
+_PAGE_BYTES, _SEGMENT_BYTES = 24 << 10, 128
+"""Of a page's tags, and of offset and length of a segment (measured)."""
+
+
+Band = tuple[int, int]
+"""Where a band is: number of the page, and of the sample in it."""
+
+
+@dataclass(frozen=True, eq=False)
+class TiffLayout:
+    """One level of one image of a TIFF, as segments."""
+
+    location: Location
+    pages: TiffPages
+    decode: Callable[..., tuple[NDArray[Any] | None, tuple[int, ...], tuple[int, ...]]]
+    fill: float
+    """Value of the segments that the file leaves out."""
+    facts: TiffFacts
+    about: tuple[tuple[str, str], ...]
+    """What else a person may want to know."""
+    masked: bool
+    """Whether a page is the mask of the image."""
+    table: ColorTable | None
+    """Colors of the values that the pixels are; None where they are colors or measurements themselves."""
+
+    @property
+    def axes(self) -> str:
+        """Of the pixels as they are read: the bands of a color table are one more axis than is stored."""
+        return self.pages.axes if self.table is None else f"{self.pages.axes}s"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Likewise."""
+        return self.pages.shape if self.table is None else (*self.pages.shape, self.table.bands)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Likewise."""
+        return self.pages.dtype if self.table is None else self.table.colors.dtype
+
+    @property
+    def storage_chunks(self) -> tuple[int, int]:
+        """Rows and columns that must be read at once."""
+        return (1, self.pages.width) if self.pages.raw_offsets else self.pages.segment
+
+    def file_of(self, page: int) -> Location:
+        """Return the file of a page."""
+        return self.pages.files[page] if self.pages.files else self.location
+
+    def segment_name(self, page: int, index: int) -> str:
+        """Name a tile or strip, for messages: file, number, pixels."""
+        (height, width), (down, across) = self.pages.segment, self.pages.grid
+        i, j = divmod(index % (down * across), across)
+        rows = slice(i * height, min((i + 1) * height, self.pages.height))
+        columns = slice(j * width, min((j + 1) * width, self.pages.width))
+        of = f" of page {page}" if len(self.pages.pages) > 1 else ""
+        return f"{self.file_of(page)}: tile or strip {index}{of}, {shown_window((rows, columns))},"
+
+
+def tiff_layout(location: Location, stamp: Stamp, part: TiffLevel) -> TiffLayout:
+    """Return the layout of a TIFF, parsed once per process and version of the file.
+
+    Raises
+    ------
+    InputError
+        It is not a TIFF that is read.
+    """
+    return _layouts.get((location, stamp, part), lambda: _parse(location, stamp, part))
+
+
+def _parse(location: Location, stamp: Stamp, part: TiffLevel) -> TiffLayout:
+    retry(lambda: check_size_unchanged(location, stamp))
+
+    def parse() -> TiffLayout:
+        with _opened(location) as tiff:
+            return _parsed(location, tiff, part)
+
+    try:
+        return retry(parse)
+    except InputError:
+        raise
+    except Exception as error:  # tifffile lets struct.error, IndexError and others through for damaged headers
+        raise location.refusal(
+            f"is not a TIFF that can be read ({error}); it may be cut short, or misnamed"
+        ) from location.cause(error)
+
+
+@contextmanager
+def _opened(location: Location) -> Iterator[Any]:
+    if location.remote:
+        with location.open() as file, tifffile.TiffFile(file, name=location.file_name) as tiff:
+            yield tiff
+    else:  # by its path, beside which an OME-TIFF may have other files
+        with tifffile.TiffFile(location.path) as tiff:
+            yield tiff
+
+
+def _parsed(location: Location, tiff: Any, part: TiffLevel) -> TiffLayout:
+    check_chain(location, tiff)
+    check_ome_xml(location, tiff)
+    images = images_of(tiff)
+    number, level = level_of(location, images, part)
+    full = images[number].levels[0].keyframe
+    pages = find_pages(location, tiff, level, part.mask)
+    facts = read_facts(tiff, number, full, level.keyframe)
+    about = {"format": "BigTIFF" if tiff.is_bigtiff else "TIFF"}
+    about["axes"] = ", ".join(f"{axis} {length}" for axis, length in zip(pages.axes, pages.shape, strict=True))
+    if len(images) > 1:
+        about["images"] = f"number {number} of {list_images(images)}"
+    if len(images[number].levels) > 1:
+        about["level"] = f"{part.level} of 0 to {len(images[number].levels) - 1}"
+    about |= _about_facts(facts)
+    fill = facts.nodata if facts.nodata is not None and holds(pages.dtype, facts.nodata) else 0
+    masked = mask_page(tiff, level) is not None
+    table = None if part.mask else color_table(location, level.keyframe, full, facts.nodata)
+    if table is not None:
+        about["palette" if table.bands >= len("RGB") else "gray levels"] = table.described
+        if table.has_opacity:
+            about["no data"] = f"index {fill:g} of the palette" if table.bands > len("RGB") else f"{fill:g} as stored"
+    # `decode` is made here: it needs tags, which need the open file
+    decode = pages.pages[0].keyframe.decode
+    return TiffLayout(location, pages, decode, fill, facts, tuple(about.items()), masked, table)
+
+
+def _about_facts(facts: TiffFacts) -> dict[str, str]:
+    """List what the tags declare, for a person."""
+    about = {"place on earth": crs_name(facts.geo_tags), "georeference": georeference(facts.geo_tags)}
+    about["orientation"] = f"{facts.orientation}, read upright" if facts.orientation != UPRIGHT else None
+    about["scale and offset"] = f"{facts.scale}; not applied: values are as stored" if facts.scale else None
+    return {name: text for name, text in about.items() if text is not None}
+
+
+def _size(layout: TiffLayout) -> int:
+    """Return about how many bytes a layout takes: tags of pages, and two numbers for each tile or strip."""
+    down, across = layout.pages.grid
+    segments = 1 if layout.pages.raw_offsets else down * across * (layout.pages.samples if layout.pages.planar else 1)
+    return len(layout.pages.pages) * (_PAGE_BYTES + segments * _SEGMENT_BYTES)
+
+
+_layouts: HeaderCache[TiffLayout] = HeaderCache(_MOST_BYTES, _size)
