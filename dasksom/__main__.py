@@ -5,8 +5,9 @@ from importlib import import_module
 
 
 def main() -> None:
-    """Run the command line; a Ctrl-C while its libraries are still loaded ends it in one line, too."""
+    """Run the command line; a Ctrl-C while its modules are imported ends it in one line, too."""
     try:
+        import_module("dasksom.cli.startup").own_process()
         command = import_module("dasksom.cli.main")
     except KeyboardInterrupt:
         sys.stderr.write("dasksom: interrupted\n")

@@ -1,14 +1,18 @@
 """Read and write trained maps as .npz files, without pickle."""
 
 import os
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from dasksom.errors import InputError
 from dasksom.som.codebook import Codebook
 from dasksom.storage.embedded_checksums import seal_archive
+from dasksom.storage.location_checks import read_object
+from dasksom.storage.locations import is_remote
 from dasksom.storage.npz import read_npz
 
 MOST_MODEL_BYTES = 1 << 30
@@ -62,3 +66,17 @@ def read_codebook(file: Path | BytesIO, name: str) -> Codebook:
         return Codebook.from_arrays(arrays)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
+
+
+def codebook_at(path: str | Path, storage: Mapping[str, Any] | None = None) -> Codebook:
+    """Read a codebook from a path, or from a URL with the options of its store's file system.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or not a model.
+    """
+    if not is_remote(path):
+        return load_codebook(path)
+    name, content = read_object(str(path), storage, MOST_MODEL_BYTES)
+    return read_codebook(BytesIO(content), name)

@@ -1,29 +1,11 @@
 """Trained maps from files."""
 
-from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from dasksom.errors import InputError
 from dasksom.estimator import BatchSOM
-from dasksom.image import is_remote, read_object
-from dasksom.model_files import MOST_MODEL_BYTES, load_codebook, read_codebook
+from dasksom.model_files import codebook_at
 from dasksom.som.codebook import Codebook
-
-
-def codebook_at(path: str | Path, storage: Mapping[str, Any] | None = None) -> Codebook:
-    """Read a codebook from a path, or from a URL with the options of its store's file system.
-
-    Raises
-    ------
-    InputError
-        If the file is missing or not a model.
-    """
-    if not is_remote(path):
-        return load_codebook(path)
-    name, content = read_object(str(path), storage, MOST_MODEL_BYTES)
-    return read_codebook(BytesIO(content), name)
 
 
 def load(path: str | Path) -> BatchSOM:

@@ -14,7 +14,7 @@ import tifffile
 import zarr
 from PIL import Image
 
-from dasksom.cli.main import cli
+from dasksom.cli.main import COMMANDS, cli
 
 PROJECT = Path(__file__).parents[1]
 PAGES = [PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")]
@@ -73,13 +73,13 @@ def examples(command):
     return [line.split() for line in re.findall(r"(?m)^ +dasksom (.+)$", (command.help or "").partition("Example")[2])]
 
 
-@pytest.mark.parametrize("name", ["", *cli.commands])
+@pytest.mark.parametrize("name", ["", *COMMANDS])
 def test_help__has_examples_that_parse(name):
-    told = examples(cli.commands[name] if name else cli)
+    told = examples(cli.get_command(None, name) if name else cli)
     assert told
     for words in told:
         assert name in ("", words[0])
-        cli.commands[words[0]].make_context(words[0], words[1:])
+        cli.get_command(None, words[0]).make_context(words[0], words[1:])
 
 
 @pytest.mark.slow
@@ -90,7 +90,7 @@ def test_help__examples_run(folder, photograph, monkeypatch):
         tifffile.imwrite(path, photograph[:96, :128])
     # in the order in which one makes what the next one needs
     for name in ("demo", "quantize", "train", "", "apply", "palette", "plan", "job-script", "info", "report"):
-        for line in examples(cli.commands[name] if name else cli):
+        for line in examples(cli.get_command(None, name) if name else cli):
             if line[0] == "view":
                 look(folder, *line)
                 continue

@@ -1,27 +1,54 @@
-"""The command line: arguments -> RunConfig -> pipeline; errors as a person reads them."""
+"""The command line: logging options, the command that is named, and exit codes."""
 
-import logging
 import signal
 import sys
 import traceback
+from importlib import import_module
 from typing import NoReturn
 
 import click
 
 from dasksom._version import __version__
-from dasksom.cli import inspect_commands as looking
-from dasksom.cli import run_commands as running
-from dasksom.cli.progress import JsonFormatter
+from dasksom.cli.log import LOG, log_options
 from dasksom.errors import DasksomError
 from dasksom.redaction import printable, redact
 
+COMMANDS = (
+    "quantize",
+    "train",
+    "apply",
+    "resume",
+    "verify",
+    "report",
+    "view",
+    "palette",
+    "plan",
+    "job-script",
+    "info",
+    "demo",
+)
+"""Each is a module of `dasksom.cli.commands`, imported when it is named or listed."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class CommandGroup(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        """Return the names of the commands."""
+        return list(COMMANDS)
+
+    def get_command(self, _: click.Context, name: str) -> click.Command | None:
+        """Import a command; None for an unknown name."""
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"dasksom.cli.commands.{name.replace('-', '_')}").command
+        return command
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="dasksom")
-@click.option("-v", "--verbose", is_flag=True, help="Log what happens.")
-@click.option("--debug", is_flag=True, help="Show tracebacks and log everything.")
-@click.option("--log-json", is_flag=True, help="Write the log as JSON, an object a line.")
-def cli(verbose: bool, debug: bool, log_json: bool) -> None:
+@log_options
+def cli() -> None:
     """Reduce the colors of an image of any size with a self-organizing map that is trained on every pixel.
 
     \b
@@ -33,68 +60,44 @@ def cli(verbose: bool, debug: bool, log_json: bool) -> None:
       dasksom apply palette.npz slide.tif again.zarr
       dasksom report slide.zarr
     """  # noqa: D301 - click takes the character itself
-    handler = logging.StreamHandler()  # for our own messages alone: other libraries keep their ways
-    handler.setFormatter(JsonFormatter() if log_json else logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    logger = logging.getLogger("dasksom")
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING)
-    if not debug:  # whoever waits for a cluster wants to know for what, and where to watch it
-        logging.getLogger("dasksom.cluster").setLevel(logging.INFO)
-        logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is damaged is said in one line, by us
-
-
-for _command in (
-    running.quantize,
-    running.train,
-    running.apply,
-    running.resume,
-    looking.verify_output,
-    looking.report,
-    looking.view,
-    looking.palette,
-    running.plan,
-    running.print_job_script,
-    looking.info,
-    running.demo,
-):
-    cli.add_command(_command)
 
 
 def _fail(error: BaseException, code: int, text: str) -> NoReturn:
     if "--debug" in sys.argv:
         click.echo(redact("".join(traceback.format_exception(error))).rstrip(), err=True)
-    click.echo(f"dasksom: {printable(redact(text))}", err=True)
-    _tell_notes(error)
+    LOG.error(printable(redact(text)))
+    _print_notes(error)
     sys.exit(code)
 
 
-def _tell_notes(error: BaseException) -> None:
+def _print_notes(error: BaseException) -> None:
     interrupt = error.__cause__ if isinstance(error, click.Abort) else error
     for note in getattr(interrupt, "__notes__", ()):
-        click.echo(f"dasksom: {note}", err=True)
+        LOG.error(printable(note))
 
 
 def main() -> None:
     """Run the command line: exit 0 done, 2 bad input, 1 failed, 129, 130 or 143 interrupted."""
     # A batch system's SIGTERM, and the SIGHUP of a terminal that closes, take the same way out as Ctrl-C, past every
-    # `finally`; what `nohup` has ignored stays so.
+    # `finally`; what `nohup` ignores stays ignored.
     for ending in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         if signal.getsignal(ending) != signal.SIG_IGN:
             signal.signal(ending, lambda number, _: sys.exit(128 + number))
+    LOG.configure(verbose=False, quiet=False, debug=False, as_json=False)
     try:
         code = cli(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
-    except click.BadParameter as error:
-        _fail(error, 2, error.format_message())
     except click.ClickException as error:
+        if LOG.as_json or (isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter)):
+            _fail(error, 2, error.format_message())
         error.show()
         sys.exit(2)
     except SystemExit as error:  # of a signal
-        _tell_notes(error)
+        _print_notes(error)
         raise
     except (KeyboardInterrupt, click.Abort) as error:
         _fail(error, 130, "interrupted")
     except DasksomError as error:
         _fail(error, error.exit_code, " ".join(str(error).split()))
-    except Exception as error:  # what nobody foresaw still ends in one line; --debug shows the rest
+    except Exception as error:  # anything unforeseen still ends in one line; --debug shows the rest
         _fail(error, 1, f"{type(error).__name__}: {error} (dasksom --debug ... shows where)")

@@ -1,57 +1,64 @@
-"""A run's progress as a person reads it: a bar on a terminal, plain lines elsewhere."""
+"""The progress of a run: a bar on a terminal, plain lines elsewhere, JSON in a log of JSON."""
 
-import json
 import logging
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from dasksom.cli.log import LOG
 
-from dasksom.som.map_state import Epoch
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
-PLAIN_SECONDS = 10.0
-"""Off a terminal, how often a line of progress is written at most."""
+    from dasksom.som.map_state import Epoch
 
-
-class JsonFormatter(logging.Formatter):
-    """Log records as JSON objects, for programs that read them."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Give a record as one line."""
-        told = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-            **getattr(record, "told", {}),
-        }
-        return json.dumps(told)
+_PLAIN_SECONDS = 10.0
+"""Shortest time between two lines of progress, except the last one of a pass."""
+logger = logging.getLogger("dasksom.progress")
 
 
-class TerminalWatcher:
-    """A progress bar on a terminal; plain lines elsewhere."""
+class ProgressDisplay:
+    """Shows the plan, the stages and the passes of a run on standard error (`dasksom.runs.watcher.Watcher`).
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    Parameters
+    ----------
+    console : rich.console.Console, optional
+        By default standard error.
+    """
+
+    def __init__(self, console: "Console | None" = None) -> None:
+        from rich.console import Console
+
+        self._console = console or Console(stderr=True)
         self._pixels = 0
-        self._name = ""
+        self._stage = ""
         self._epoch = ""
-        self._started = self._spoken = time.monotonic()
-        self._bar: Progress | None = None
+        self._pass_start = self._last_line = time.monotonic()
+        self._printed = False
+        self._bar = self._new_bar() if self._console.is_terminal and not (LOG.as_json or LOG.is_quiet) else None
         self._task: Any = None
-        if console.is_terminal:
-            self._bar = Progress(
-                TextColumn("{task.description:<24}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("chunks  {task.fields[rate]}"),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                console=console,
-            )
 
-    def __enter__(self) -> "TerminalWatcher":
+    def _new_bar(self) -> "Progress":
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        return Progress(
+            TextColumn("{task.description:<24}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("chunks  {task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+        )
+
+    def __enter__(self) -> "ProgressDisplay":
         if self._bar is not None:
             self._bar.start()
         return self
@@ -60,31 +67,42 @@ class TerminalWatcher:
         if self._bar is not None:
             self._bar.stop()
 
+    def _print(self, line: str) -> None:
+        if LOG.as_json:
+            logger.info("%s", line)
+        elif not LOG.is_quiet:
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
     def plan(self, line: str) -> None:
-        """Say what is going to be done."""
-        self._console.print(f"plan: {line}", highlight=False, soft_wrap=True)
+        """Show what is going to be done."""
+        self._print(f"plan: {line}")
 
     def stage(self, name: str, pixels: int) -> None:
-        """Begin a stage."""
-        self._name, self._pixels, self._epoch = name, pixels, ""
-        self._started = self._spoken = time.monotonic()
+        """Begin a stage whose passes go over so many pixels."""
+        self._stage, self._pixels, self._epoch = name, pixels, ""
+        self._start_pass()
         if self._bar is not None:
             self._task = self._bar.add_task(name, total=None, rate="")
 
-    def progress(self, done: int, total: int) -> None:
-        """Show how many chunks of the pass are done, the rate, and the time left."""
-        now = time.monotonic()
-        rate = self._pixels * done / total / max(now - self._started, 1e-3)
-        shown = f"{rate / 1e6:.0f} Mpx/s"
-        if self._bar is not None:
-            self._bar.update(self._task, completed=done, total=total, rate=shown, description=self._name + self._epoch)
-        elif now - self._spoken >= PLAIN_SECONDS:
-            left = (total - done) / done * (now - self._started)
-            self._console.print(f"{self._name}{self._epoch}: {done} of {total} chunks, {shown}, {left:.0f} s left")
-            self._spoken = now
-        if done == total:
-            self._started = now
+    def _start_pass(self) -> None:
+        self._pass_start = self._last_line = time.monotonic()
+        self._printed = False
 
-    def epoch(self, epoch: Epoch) -> None:
-        """Show the number and the error of the last epoch."""
-        self._epoch = f", epoch {epoch.epoch}, error {epoch.mean_squared_error:.4g}"
+    def progress(self, done: int, total: int) -> None:
+        """Show how many chunks of the pass are done, the rate, and the time that is left."""
+        now = time.monotonic()
+        rate = f"{self._pixels * done / total / max(now - self._pass_start, 1e-3) / 1e6:.0f} Mpx/s"
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=total, rate=rate, description=self._stage + self._epoch)
+        elif now - self._last_line >= _PLAIN_SECONDS or (done == total and self._printed):
+            left = f", {(total - done) / done * (now - self._pass_start):.0f} s left" if done < total else ""
+            self._print(f"{self._stage}{self._epoch}: {done} of {total} chunks, {rate}{left}")
+            self._last_line, self._printed = now, True
+        if done == total:
+            self._start_pass()
+
+    def epoch(self, epoch: "Epoch") -> None:
+        """Show the number and the error of the last epoch from here on."""
+        self._epoch = f", epoch {epoch.epoch} done, error {epoch.mean_squared_error:.4g}"
+        if self._bar is not None:
+            self._bar.update(self._task, description=self._stage + self._epoch)

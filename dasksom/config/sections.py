@@ -10,11 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from dasksom.cluster import ClusterOptions, TlsFiles
 from dasksom.config.map_parameters import CACHES, GRID, OPTIONS
 from dasksom.image import ALPHA, parse_select
+from dasksom.image.sources.selection import ON_BAD_CHUNK
 from dasksom.image.writers.options import Options
 from dasksom.som.dithering import DITHERS
 
-ON_BAD_CHUNK = ("stop", "skip")
-"""What becomes of chunks that cannot be read."""
 _OPTIONS = {parameter.option: parameter for parameter in OPTIONS}
 
 

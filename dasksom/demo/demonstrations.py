@@ -1,4 +1,4 @@
-"""The demonstrations: a photograph at three palette sizes, and a mosaic of more than a gigapixel."""
+"""Demonstrations: a photograph at three palette sizes, and a mosaic of more than a gigapixel."""
 
 import re
 import time
@@ -12,25 +12,25 @@ from dasksom.config import MapSection, OutputSection, RunConfig
 from dasksom.demo.synthetic_mosaic import write_mosaic
 from dasksom.errors import InputError
 from dasksom.image import publish
-from dasksom.runs import workflows as pipeline
-from dasksom.runs.run import Watcher
+from dasksom.runs.watcher import Watcher
+from dasksom.runs.workflows import quantize_image
 
 MOSAIC_SIDE = 32768
 """Pixels; its square is 1.07 gigapixels."""
 GRIDS = ((3, 3), (8, 8), (16, 16))
-OURS = re.compile(r"photograph(-\d+-colors)?\.png|comparison\.png|mosaic-\d+(-som)?\.zarr|\.(partial|old)-.*")
+_OURS = re.compile(r"photograph(-\d+-colors)?\.png|comparison\.png|mosaic-\d+(-som)?\.zarr|\.(partial|old)-.*")
 """Names of what a demonstration writes."""
 
 
-def _take(folder: Path) -> None:
-    """Make the folder, or take one that holds nothing but an earlier demonstration."""
+def _prepare(folder: Path) -> None:
+    """Create the folder; refuse one that holds more than an earlier demonstration."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; name a folder for the demonstration")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: no folder can be made there: {error.strerror}; name another one") from error
-    others = [one.name for one in folder.iterdir() if not OURS.fullmatch(one.name)]
+        raise InputError(f"{folder}: the folder cannot be created: {error.strerror}; choose another one") from error
+    others = [one.name for one in folder.iterdir() if not _OURS.fullmatch(one.name)]
     if others:
         raise InputError(f"{folder}: holds other files ({others[0]}); name a new folder for the demonstration")
 
@@ -40,22 +40,22 @@ def _config(grid: tuple[int, int]) -> RunConfig:
 
 
 def photograph_demo(folder: Path, watcher: Watcher) -> list[str]:
-    """Quantize a photograph that ships with scikit-image to 9, 64 and 256 colors, and set the pictures side by side.
+    """Quantize a photograph that ships with scikit-image to 9, 64 and 256 colors, and put the pictures side by side.
 
     Returns
     -------
     list of str
-        What was written, a line each.
+        One line per file.
     """
-    _take(folder)
+    _prepare(folder)
     photograph = folder / "photograph.png"
     Image.fromarray(data.coffee()).save(photograph)
     lines, pictures = [f"{photograph}: a photograph of 600 x 400 pixels"], [photograph]
     for grid in GRIDS:
         colors = grid[0] * grid[1]
         picture = folder / f"photograph-{colors}-colors.png"
-        summary = pipeline.quantize(str(photograph), str(picture), _config(grid), watcher)
-        seconds, error = sum(summary.seconds.values()), summary.mean_squared_error
+        record = quantize_image(str(photograph), str(picture), _config(grid), watcher)
+        seconds, error = record.total_seconds, record.mean_squared_error
         lines.append(f"{picture}: {colors} colors, mean squared error {error:.1f}, {seconds:.2f} s")
         pictures.append(picture)
     images = [np.asarray(Image.open(picture).convert("RGB")) for picture in pictures]
@@ -75,8 +75,8 @@ def mosaic_demo(folder: Path, watcher: Watcher, side: int) -> list[str]:
         Pixels a side.
     """
     if side < 1:
-        raise InputError(f"--side {side}: at least 1 pixel is needed")
-    _take(folder)
+        raise InputError(f"--side {side}: at least 1 pixel is required")
+    _prepare(folder)
     mosaic, output = folder / f"mosaic-{side}.zarr", folder / f"mosaic-{side}-som.zarr"
     lines = []
     if not mosaic.exists():
@@ -85,11 +85,11 @@ def mosaic_demo(folder: Path, watcher: Watcher, side: int) -> list[str]:
         with publish(mosaic, overwrite=False) as path:
             write_mosaic(path, side=side, progress=watcher.progress)
         lines.append(f"{mosaic}: {side} x {side} pixels of photographs, built in {time.perf_counter() - start:.0f} s")
-    summary = pipeline.quantize(str(mosaic), str(output), _config((16, 16)), watcher)
-    total = sum(summary.seconds.values())
+    record = quantize_image(str(mosaic), str(output), _config((16, 16)), watcher)
+    total = record.total_seconds
     lines.append(
         f"{output}: labels, image and palette of 256 colors in {total:.0f} s ({side * side / total / 1e6:.0f} Mpx/s), "
-        f"mean squared error {summary.mean_squared_error:.1f}"
+        f"mean squared error {record.mean_squared_error:.1f}"
     )
     lines.append(f'Look with Python: import zarr; zarr.open("{output}")["image"][:2000, :2000]')
     return lines

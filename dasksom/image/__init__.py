@@ -1,32 +1,39 @@
-"""Images on disk as lazy dask arrays, and labels and palettes as image files; knows nothing of maps."""
+"""Images on disk as lazy dask arrays, and labels and palettes as image files; knows nothing of maps.
 
-from dasksom.image.input_folders import check_alike, check_folder, images_in
-from dasksom.image.opening import open_image, open_picture, open_pixels
-from dasksom.image.read_options import ALPHA, ReadOptions
-from dasksom.image.read_results import RESULTS, QuantizedImage, check_result, open_result
-from dasksom.image.sources.chunk_planning import plan_chunks
-from dasksom.image.sources.fingerprints import fingerprint
-from dasksom.image.sources.picture import Picture, Rectangle
-from dasksom.image.sources.protocol import Readable, Source
-from dasksom.image.sources.selection import parse_select
-from dasksom.image.sources.unreadable import merged, unread_in
-from dasksom.image.verification import verify
-from dasksom.image.write_formats import check_format, chunk_alignment, create_writer, output_suffix
-from dasksom.image.writers.options import Options
-from dasksom.image.writers.protocol import Output, Writer
-from dasksom.storage.checksum_manifests import Manifest
-from dasksom.storage.local_paths import size_on_disk
-from dasksom.storage.location_checks import read_object
-from dasksom.storage.locations import is_remote, shown
-from dasksom.storage.publish.atomic_publish import check_output, publish
-from dasksom.storage.publish.object_store_publish import (
-    locate_output,
-    publish_object,
-    run_on_store,
-    unfinished_run,
-)
-from dasksom.storage.publish.object_store_run import StoreRun
-from dasksom.storage.publish.run_folder import RunFolder, check_unfinished, run_folder, run_on_disk
+Public names are imported when they are first used, so that a photograph needs no reader of TIFF or Zarr.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dasksom.image.input_folders import check_alike, check_folder, images_in
+    from dasksom.image.opening import open_image, open_picture, open_pixels
+    from dasksom.image.read_options import ReadOptions
+    from dasksom.image.read_results import RESULTS, QuantizedImage, check_result, open_result
+    from dasksom.image.sources.chunk_planning import plan_chunks
+    from dasksom.image.sources.fingerprints import fingerprint
+    from dasksom.image.sources.picture import Picture, Rectangle
+    from dasksom.image.sources.protocol import Readable, Source
+    from dasksom.image.sources.selection import ALPHA, parse_select
+    from dasksom.image.sources.unreadable import merged, unread_in
+    from dasksom.image.verification import verify
+    from dasksom.image.write_formats import check_format, chunk_alignment, create_writer, output_suffix
+    from dasksom.image.writers.options import Options
+    from dasksom.image.writers.protocol import Output, Writer
+    from dasksom.storage.checksum_manifests import Manifest
+    from dasksom.storage.local_paths import size_on_disk
+    from dasksom.storage.location_checks import read_object
+    from dasksom.storage.locations import is_remote, shown
+    from dasksom.storage.publish.atomic_publish import check_output, publish
+    from dasksom.storage.publish.object_store_publish import (
+        locate_output,
+        publish_object,
+        run_on_store,
+        unfinished_run,
+    )
+    from dasksom.storage.publish.object_store_run import StoreRun
+    from dasksom.storage.publish.run_folder import RunFolder, check_unfinished, run_folder, run_on_disk
 
 __all__ = [
     "ALPHA",
@@ -75,3 +82,36 @@ __all__ = [
     "unread_in",
     "verify",
 ]
+
+_MODULES = {
+    "image.input_folders": "check_alike check_folder images_in",
+    "image.opening": "open_image open_picture open_pixels",
+    "image.read_options": "ReadOptions",
+    "image.read_results": "RESULTS QuantizedImage check_result open_result",
+    "image.sources.chunk_planning": "plan_chunks",
+    "image.sources.fingerprints": "fingerprint",
+    "image.sources.picture": "Picture Rectangle",
+    "image.sources.protocol": "Readable Source",
+    "image.sources.selection": "ALPHA parse_select",
+    "image.sources.unreadable": "merged unread_in",
+    "image.verification": "verify",
+    "image.write_formats": "check_format chunk_alignment create_writer output_suffix",
+    "image.writers.options": "Options",
+    "image.writers.protocol": "Output Writer",
+    "storage.checksum_manifests": "Manifest",
+    "storage.local_paths": "size_on_disk",
+    "storage.location_checks": "read_object",
+    "storage.locations": "is_remote shown",
+    "storage.publish.atomic_publish": "check_output publish",
+    "storage.publish.object_store_publish": "locate_output publish_object run_on_store unfinished_run",
+    "storage.publish.object_store_run": "StoreRun",
+    "storage.publish.run_folder": "RunFolder check_unfinished run_folder run_on_disk",
+}
+"""Names by the module that defines them."""
+_HOMES = {name: f"dasksom.{module}" for module, names in _MODULES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -8,10 +8,7 @@ from typing import Any
 
 from dasksom.errors import InputError
 from dasksom.image.sources.picture import Chunking, Rectangle
-from dasksom.image.sources.selection import Selection, parse_select
-
-ALPHA = ("mask", "drop", "band")
-"""Use of a band of opacity: it masks transparent pixels, is left out, or is a band like the others."""
+from dasksom.image.sources.selection import ALPHA, Selection, parse_select
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""What a run tells of itself beside its pixels: settings, versions, machine, history; plain JSON, no secrets."""
+"""The record of a run: settings, versions, machine, history, what was read and written; plain JSON, no secrets."""
 
 import json
 import os
 import platform
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Self
@@ -14,15 +15,21 @@ from dasksom.som.map_state import Epoch
 from dasksom.som.quality import Quality
 
 PACKAGES = ("dasksom", "dask", "distributed", "numba", "numpy", "scikit-image", "scipy", "tifffile", "zarr")
+_REPEATABLE = ("source", "size", "dtype", "decoded_bytes", "not_read", "history", "quality")
+"""Fields that are the same whenever and wherever the run is repeated."""
+_STORED = (*_REPEATABLE, "started", "config", "cluster", "versions", "seconds")
+"""Fields that outputs hold."""
+_NOT_IN_SUMMARY = {"report", "source", "size", "decoded_bytes", "history", "quality", "started", "config", "cluster"}
+"""Fields that the summary of a run leaves out, or holds in another form."""
 
 
 class _Record(BaseModel):
-    # NaN is no JSON; what a newer dasksom adds is none of an older one's business
+    # NaN is no JSON; fields of a newer dasksom are ignored by an older one
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null", from_attributes=True)
 
 
 class EpochRecord(_Record):
-    """What was seen in one epoch; `Epoch` explains each."""
+    """Measurements of one epoch, as in `dasksom.som.map_state.Epoch`."""
 
     epoch: int
     sigma: float
@@ -34,7 +41,7 @@ class EpochRecord(_Record):
 
 
 class QualityRecord(_Record):
-    """How well the palette fits all pixels; `Quality` explains each."""
+    """How well the palette fits all pixels, as in `dasksom.som.quality.Quality`."""
 
     hits: tuple[float, ...]
     mean_squared_error: float
@@ -49,13 +56,14 @@ class RunRecord(_Record):
     source: str | None = None
     """Absolute path, or URL, of the image."""
     size: tuple[int, int, int] | None = None
-    """Height, width, bands; not called a shape, for tifffile takes JSON with that name in a TIFF for its own."""
+    """Height, width, bands; not called a shape, because tifffile takes JSON with that name in a TIFF for its own."""
     dtype: str | None = None
     decoded_bytes: int | None = None
     not_read: tuple[tuple[int, int, int, int], ...] = ()
-    """Parts of the image that could not be read, and were left out: first and last row, first and last column."""
+    """Parts of the images that could not be read: first and last row, first and last column."""
     history: tuple[EpochRecord, ...] = ()
     quality: QualityRecord | None = None
+    """None if the run did not measure it."""
     started: str | None = None
     """UTC, ISO 8601."""
     config: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -64,9 +72,32 @@ class RunRecord(_Record):
     seconds: dict[str, float] = Field(default_factory=dict)
     """Time of each stage."""
 
+    image: str = ""
+    """Image as it was given, and how many others with it."""
+    output: str = ""
+    report: str = ""
+    """Path of the report, if one was written."""
+    units: int = 0
+    more_pixels: int = 0
+    """Pixels of the images after the first, where a map is trained on several."""
+    color_space: str = "rgb"
+    """Space of the errors."""
+    plan: str = ""
+    """The plan, in a line."""
+    passes: int = 0
+    bytes_read: int = 0
+    """Decoded, of the chunks of all passes."""
+    bytes_written: int | None = 0
+    """Size of the output as it is stored; None on an object store."""
+    workers: int | None = None
+    """None where the run had the threads of its own process."""
+    tasks: int | None = None
+    retries: int | None = None
+    lost_workers: int | None = None
+
     @classmethod
-    def begin(cls, source: str, image: Any, config: dict[str, dict[str, Any]]) -> Self:
-        """Note what is known before anything is computed."""
+    def begin(cls, source: str, image: Any, config: dict[str, dict[str, Any]], output: str = "") -> Self:
+        """Record what is known before anything is computed."""
         return cls(
             source=redact(source) if "://" in source else os.path.abspath(os.path.expanduser(source)),
             size=image.shape,
@@ -75,47 +106,110 @@ class RunRecord(_Record):
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             config=redact_settings(config),
             versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+            image=source,
+            output=output,
         )
 
     @classmethod
-    def read(cls, found: Any) -> Self | None:
-        """Take what a file says of its run; None where that has another form."""
+    def read(cls, stored: Any) -> Self | None:
+        """Return the record that a file holds; None if it has another form."""
         try:
-            return cls.model_validate(found)
+            return cls.model_validate(stored)
         except ValidationError:
             return None
 
+    def updated(self, **fields: Any) -> Self:
+        """Return a copy with other values of some fields."""
+        return self.model_copy(update=fields)
+
     def trained(self, history: tuple[Epoch, ...], quality: Quality | None) -> Self:
-        """Note what a training, or a measuring pass, told; of no pixels at all, nothing was measured."""
+        """Add the result of a training, or of a measuring pass; without any pixels nothing was measured."""
         measured = quality is not None and quality.hits.any()
-        return self.model_copy(
-            update={
-                "history": tuple(EpochRecord.model_validate(epoch) for epoch in history),
-                "quality": QualityRecord.model_validate(quality) if measured else None,
-            }
+        return self.updated(
+            history=tuple(EpochRecord.model_validate(epoch) for epoch in history),
+            quality=QualityRecord.model_validate(quality) if measured else None,
         )
 
-    def whole(self) -> dict[str, Any]:
-        """Give everything as JSON."""
-        told: dict[str, Any] = json.loads(self.model_dump_json())  # NaN is null, which `model_dump` alone leaves
-        return told
+    @property
+    def mean_squared_error(self) -> float:
+        """Mean squared error of the palette over all pixels; NaN if the run did not measure it."""
+        return float("nan") if self.quality is None else self.quality.mean_squared_error
 
-    def lasting(self) -> dict[str, Any]:
-        """Give what is the same whenever and wherever the run is repeated, so that files have the same bytes."""
-        volatile = {"started", "config", "cluster", "versions", "seconds"}
-        return {name: value for name, value in self.whole().items() if name not in volatile}
+    @property
+    def empty_units(self) -> int | None:
+        """Number of units that no pixel has; None if the run did not measure it."""
+        return None if self.quality is None else sum(hits == 0 for hits in self.quality.hits)
+
+    def _as_json(self) -> dict[str, Any]:
+        fields: dict[str, Any] = json.loads(self.model_dump_json())  # NaN is null here, and not in `model_dump`
+        return fields
+
+    def stored(self) -> dict[str, Any]:
+        """Return what an output holds, as JSON."""
+        fields = self._as_json()
+        return {name: fields[name] for name in _STORED}
+
+    def repeatable(self) -> dict[str, Any]:
+        """Return what is the same whenever and wherever the run is repeated, so that files have the same bytes."""
+        fields = self._as_json()
+        return {name: fields[name] for name in _REPEATABLE}
+
+    def summary(self) -> dict[str, Any]:
+        """Return what the run did, as JSON."""
+        fields = self._as_json()
+        return {
+            **{name: value for name, value in fields.items() if name not in _NOT_IN_SUMMARY},
+            "shape": fields["size"],
+            "mean_squared_error": None if self.quality is None else self.quality.mean_squared_error,
+            "empty_units": self.empty_units,
+        }
+
+    def lines(self) -> Iterator[str]:
+        """Yield what the run did in lines for a person."""
+        height, width, bands = self.size or (0, 0, 0)
+        more = f" and {self.more_pixels / 1e6:.3g} Mpx of other images" if self.more_pixels else ""
+        yield f"{self.output}: {width} x {height} pixels{more}, {bands} bands of {self.dtype}, {self.units} colors"
+        if self.empty_units is not None:
+            space = "" if self.color_space == "rgb" else f" in {self.color_space}"
+            used = f"{self.units - self.empty_units} of {self.units} units used"
+            yield f"mean squared error {self.mean_squared_error:.4g} per pixel{space}, {used}"
+        if self.not_read:
+            yield unread_pixels(self.not_read)
+        times, total = ", ".join(f"{name} {time:.1f} s" for name, time in self.seconds.items()), self.total_seconds
+        speed = (height * width + self.more_pixels) / max(total, 1e-9) / 1e6
+        yield f"{times}; {speed:.1f} Mpx/s"
+        if self.report:
+            yield f"{self.report}: report"
+
+    @property
+    def total_seconds(self) -> float:
+        """Time of all stages."""
+        return sum(self.seconds.values())
+
+
+_MOST_PLACES = 20
+"""Unread rectangles that are listed."""
+
+
+def unread_pixels(parts: tuple[tuple[int, int, int, int], ...]) -> str:
+    """Describe the pixels that could not be read, with the first rectangles by rows and columns."""
+    pixels = sum((bottom - top) * (right - left) for top, bottom, left, right in parts)
+    ranges = [f"rows {top}:{bottom}, columns {left}:{right}" for top, bottom, left, right in parts[:_MOST_PLACES]]
+    more = [f"and {len(parts) - _MOST_PLACES} more"] if len(parts) > _MOST_PLACES else []
+    places = "one place" if len(parts) == 1 else f"{len(parts)} places"
+    return f"{pixels:,} pixels in {places} could not be read and are treated as no data ({'; '.join(ranges + more)})"
 
 
 def cluster_of(client: Any) -> dict[str, Any]:
-    """Tell what a run computes on: a dask Client's workers, or else the threads of this process."""
-    about = {"system": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count()}
+    """Describe what a run computes on: the workers of a dask Client, or else the threads of this process."""
+    machine = {"system": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count()}
     if not hasattr(client, "scheduler_info"):
-        return {"kind": "threads of one process", **about}
+        return {"kind": "threads of one process", **machine}
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     return {
         "kind": "worker processes",
         "workers": len(workers),
         "threads": sum(int(worker["nthreads"]) for worker in workers),
         "memory": sum(int(worker["memory_limit"]) for worker in workers),
-        **about,
+        **machine,
     }

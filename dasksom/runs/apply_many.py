@@ -7,22 +7,23 @@ from pathlib import Path
 from dasksom.config import RunConfig
 from dasksom.errors import DasksomError, InputError
 from dasksom.image import check_folder, images_in, is_remote, output_suffix, run_folder, shown
-from dasksom.runs.run import Summary, Watcher
-from dasksom.runs.workflows import quantize
+from dasksom.provenance.run_record import RunRecord
+from dasksom.runs.watcher import Watcher
+from dasksom.runs.workflows import quantize_image
 
 
 @dataclass(frozen=True)
 class Applied:
-    """What became of one of several images."""
+    """The result of one of several images."""
 
     source: str
     output: str
-    summary: Summary | None = None
-    """None where the output was there before, and so is whole; or where it failed."""
+    record: RunRecord | None = None
+    """None if the output existed before, and so is complete, or if it failed."""
     error: DasksomError | None = None
 
 
-def apply_to_all(
+def apply_to_many(
     model: str, sources: Sequence[str], folder: str, suffix: str, config: RunConfig, watcher: Watcher
 ) -> Iterator[Applied]:
     """Write several images in the colors of a trained map, each to an output of its name in a folder.
@@ -66,7 +67,7 @@ def apply_to_all(
             continue
         try:
             resume = not config.output.overwrite and run_folder(Path(output)).is_dir()
-            yield Applied(source, output, quantize(source, output, config, watcher, model, resume=resume))
+            yield Applied(source, output, quantize_image(source, output, config, watcher, model=model, resume=resume))
         except DasksomError as error:
             yield Applied(source, output, error=error)
 

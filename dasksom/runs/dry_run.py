@@ -1,50 +1,77 @@
-"""What a run would do and need, told without starting anything."""
+"""A forecast of a run: passes, tasks, memory and time; nothing is started."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from dask.utils import format_bytes, format_time
+
 from dasksom.cluster import Workers, expected_workers
 from dasksom.config import RunConfig
-from dasksom.runs.benchmark_chunk import Probe, probe
-from dasksom.runs.input_image import open_for
+from dasksom.runs.benchmark_chunk import TASK_SECONDS, Probe, estimate, probe
+from dasksom.runs.image_run import SMALL_BYTES, new_map
+from dasksom.runs.input_image import open_for_output
 from dasksom.runs.memory_plan import Plan, check_fits, plan_run
 from dasksom.runs.output_location import check_output_format
-from dasksom.runs.run import SMALL_BYTES, untrained
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What `dasksom plan` tells."""
+    """What `dasksom plan` shows."""
 
     plan: Plan
     workers: Workers
     probe: Probe | None
-    """None where it was not wanted."""
+    """None if no chunk was processed."""
+
+    def as_text(self) -> dict[str, str]:
+        """Return names and values for a person."""
+        plan, workers = self.plan, self.workers
+        rows, columns = plan.chunk
+        training = "counting the colors" if plan.counted else f"a first look and {plan.epochs} epochs"
+        limit = f"; available: {format_bytes(workers.memory)}" if workers.memory else ""
+        checks = ", 1 before to find chunks that cannot be read" if plan.check_passes else ""
+        text = {
+            "chunks": f"{plan.chunks} of {columns} x {rows} pixels, {format_bytes(plan.chunk_bytes)} decoded",
+            "passes": f"{plan.train_passes} to train ({training}), {plan.write_passes} to write{checks}",
+            "tasks": f"{plan.tasks} in total; about {plan.tasks * TASK_SECONDS:.3g} s of the scheduler",
+            "read": f"{format_bytes(plan.read_bytes)} decoded",
+            "written": f"at most {format_bytes(plan.written_bytes)}",
+            "memory of a worker": f"at most {format_bytes(plan.worker_bytes)}{limit}",
+            "memory of driver and scheduler": f"at most {format_bytes(plan.driver_bytes)} more than at their start",
+        }
+        if self.probe is not None:
+            threads = workers.count * workers.threads
+            seconds = estimate(plan, self.probe, threads)
+            text["time"] = (
+                f"about {format_time(seconds)} on {threads} threads of {workers.count} workers like this machine"
+            )
+        return text
 
 
 def forecast(source: str, output: str, config: RunConfig, *, probed: bool = True) -> Forecast:
-    """Tell what a run of `quantize` would do and need on the cluster that the configuration describes; nothing starts.
+    """Forecast what `quantize` would do and need on the cluster that the configuration describes.
 
     Parameters
     ----------
     source, output : str
-        Paths; of the output the suffix matters alone.
+        Paths; only the suffix of the output matters.
     config : RunConfig
     probed : bool
-        Whether a chunk is read and worked on, to estimate the time.
+        Whether a chunk is processed, to estimate the time.
 
     Raises
     ------
     InputError
         For what cannot be used or does not fit a worker; the message names the chunk size that does.
     """
-    som = untrained(config)
-    picture = open_for(output, source, config)
+    new_map(config)  # its parameters are checked before the image is opened
+    picture = open_for_output(output, source, config)
     image = picture.pixels
+    som = new_map(config, image)
     check_output_format(output, picture, som.units, config)
-    there = expected_workers(config.cluster.as_options(), small=image.nbytes <= SMALL_BYTES)
-    plan = plan_run(image, som, config, there, trains=True, writes=True)
-    check_fits(plan, there.memory)
+    workers = expected_workers(config.cluster.as_options(), small=image.nbytes <= SMALL_BYTES)
+    plan = plan_run(image, som, config, workers, trains=True, writes=True)
+    check_fits(plan, workers.memory)
     suffix = "".join(Path(output).suffixes[-2:]) if output.endswith(".ome.zarr") else Path(output).suffix
-    found = probe(image, som, suffix, config.output.image) if probed else None
-    return Forecast(plan, there, found)
+    measured = probe(image, som, suffix, config.output.image) if probed else None
+    return Forecast(plan, workers, measured)

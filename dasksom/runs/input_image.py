@@ -1,4 +1,4 @@
-"""The images of a run, opened in the chunks that it works on."""
+"""The images of a run, opened once, in the chunks that it reads."""
 
 from collections.abc import Sequence
 
@@ -7,44 +7,58 @@ from dask.utils import parse_bytes
 from dasksom.config import RunConfig
 from dasksom.image import Picture, Rectangle, chunk_alignment, open_picture
 
-CHUNK_BYTES = 64 << 20
+_CHUNK_BYTES = 64 << 20
 """Largest decoded chunk where memory allows."""
-CHUNKS_PER_WORKER = 16
-"""A worker's memory holds so many chunks: one in its several forms, those that come next, and the libraries."""
+_CHUNKS_PER_WORKER = 16
+"""Chunks that the memory of a worker holds: one in its several forms, those that come next, and the libraries."""
 
 
 def most_chunk_bytes(config: RunConfig) -> int:
-    """Give the largest decoded chunk: a function of what was asked for alone.
+    """Return the size of the largest decoded chunk; it depends on the configuration only.
 
-    The chunks of a streamed image decide in which order its sums are added, so they may not depend on the machine.
+    The chunks of a streamed image decide the order in which its sums are added, so they may not depend on the machine.
     """
     if config.input.chunk_size is not None:
         return int(parse_bytes(config.input.chunk_size))
     if config.cluster.memory_limit is None:
-        return CHUNK_BYTES
-    return min(CHUNK_BYTES, int(parse_bytes(config.cluster.memory_limit)) // CHUNKS_PER_WORKER)
+        return _CHUNK_BYTES
+    return min(_CHUNK_BYTES, int(parse_bytes(config.cluster.memory_limit)) // _CHUNKS_PER_WORKER)
 
 
-def open_source(source: str, config: RunConfig, unread: Sequence[Rectangle] = (), align: int = 1) -> Picture:
+def open_input(source: str, config: RunConfig) -> Picture:
     """Open an image as the configuration says.
 
     Parameters
     ----------
     source : str
-        A path or URL.
+        Path or URL.
+    config : RunConfig
+    """
+    return open_picture(source, chunk_bytes=most_chunk_bytes(config), **config.input.opening())
+
+
+def open_for_output(output: str, source: str, config: RunConfig) -> Picture:
+    """Open an image in chunks that an output can be written in."""
+    return fit_to_output(open_input(source, config), output, config)
+
+
+def fit_to_output(picture: Picture, output: str, config: RunConfig, unread: Sequence[Rectangle] = ()) -> Picture:
+    """Cut an open image into chunks that an output can be written in.
+
+    Parameters
+    ----------
+    picture : Picture
+    output : str
+        Path or URL; its format decides.
     config : RunConfig
     unread : sequence of Rectangle
-        What cannot be read, and is left out.
-    align : int
-        Rows and columns of chunks are multiples of it.
+        Regions that are treated as no data.
     """
-    how = config.input.opening() | ({"unread": unread} if unread else {})
-    return open_picture(source, chunk_bytes=most_chunk_bytes(config), align=align, **how)
+    pixel_bytes = picture.pixels.shape[2] * picture.pixels.dtype.itemsize
+    alignment = chunk_alignment(output, config.output.options(), pixel_bytes)
+    return picture.in_chunks(most_chunk_bytes(config), alignment, unread)
 
 
-def open_for(output: str, source: str, config: RunConfig, unread: Sequence[Rectangle] = ()) -> Picture:
-    """Open an image in chunks that an output can be written in; without parts that cannot be read."""
-    pixels = open_source(source, config).pixels
-    # chunks are planned anew, now that it is known how wide the pixels are
-    pixel_bytes = pixels.shape[2] * pixels.dtype.itemsize
-    return open_source(source, config, unread, chunk_alignment(output, config.output.options(), pixel_bytes))
+def without_regions(picture: Picture, config: RunConfig, unread: Sequence[Rectangle]) -> Picture:
+    """Treat some regions of an open image as no data."""
+    return picture.in_chunks(most_chunk_bytes(config), unread=unread)

@@ -41,8 +41,6 @@ from dasksom.estimator import BatchSOM
 from dasksom.quantization.labels import TABLE_PIXELS
 from dasksom.training.color_histogram import has_color_table
 
-REFINEMENT = 80
-"""Epochs that refine a palette, where they are not worth asking for: the colors are counted."""
 RESERVED_BYTES = 400 << 20
 TABLE_BYTES = 288 << 20
 CHUNK_COLORS = 1_300_000
@@ -150,13 +148,6 @@ class Plan:
         return LISTED_BYTES * listed + ADDED_BYTES * min(listed, colors)
 
 
-def refinement(image: da.Array, som: BatchSOM, config: RunConfig) -> int:
-    """Give the epochs that refine a map: those asked for, or else as many as cost next to nothing."""
-    if config.map.refine is not None:
-        return config.map.refine
-    return REFINEMENT if som.counts_colors(image) else 0
-
-
 def plan_run(image: da.Array, som: BatchSOM, config: RunConfig, there: Workers, *, trains: bool, writes: bool) -> Plan:
     """Tell what a run will do and need; nothing is read.
 
@@ -173,7 +164,7 @@ def plan_run(image: da.Array, som: BatchSOM, config: RunConfig, there: Workers, 
         Whether the image is written in the map's colors.
     """
     height, width, bands = image.shape
-    epochs = config.map.epochs + refinement(image, som, config) if trains else 0
+    epochs = som.epochs + som.refine if trains else 0
     counted = bool(epochs) and som.counts_colors(image)
     train_passes = 0 if not epochs else 1 if counted else 1 + epochs
     write_passes, check_passes = int(writes), int(config.input.skips)

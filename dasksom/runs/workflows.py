@@ -1,78 +1,134 @@
-"""Whole runs, from a path to a path, in reading order."""
+"""Complete runs in reading order: quantize an image, train a model, resume a run."""
 
+import json
 import logging
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import dask.array as da
 
 from dasksom.config import RunConfig
 from dasksom.errors import InputError
 from dasksom.estimator import BatchSOM
-from dasksom.image import Manifest, RunFolder, check_alike, check_result, images_in, shown, size_on_disk, unfinished_run
+from dasksom.image import (
+    Manifest,
+    RunFolder,
+    check_alike,
+    check_output,
+    check_result,
+    images_in,
+    shown,
+    size_on_disk,
+    unfinished_run,
+)
 from dasksom.image.write_formats import WRITERS
-from dasksom.models import codebook_at, from_codebook
+from dasksom.model_files import codebook_at
+from dasksom.models import from_codebook
+from dasksom.provenance.run_record import RunRecord
 from dasksom.quantization.labels import check_dither
-from dasksom.runs.input_image import most_chunk_bytes, open_for, open_source
+from dasksom.report.build import check_report, report_path, write_report
+from dasksom.runs.image_run import ImageRun, new_map
+from dasksom.runs.input_image import fit_to_output, most_chunk_bytes, open_for_output, open_input, without_regions
 from dasksom.runs.output_location import check_output_format, hold_model, hold_output
-from dasksom.runs.resume import begin, begun, check_unchanged, config_of, has_written, how_of, trouble_in_words
-from dasksom.runs.run import Run, Summary, Watcher, untrained
+from dasksom.runs.run_state import (
+    begin,
+    check_inputs_unchanged,
+    explained_errors,
+    has_written,
+    load_request,
+    request_of,
+    resumed_config,
+)
+from dasksom.runs.watcher import Watcher
 
 logger = logging.getLogger(__name__)
 
 
-def quantize(
-    source: str, output: str, config: RunConfig, watcher: Watcher, model: str | None = None, *, resume: bool = False
-) -> Summary:
-    """Train a map on every pixel of an image, and write the image in the map's colors.
+def quantize_image(
+    source: str,
+    output: str,
+    config: RunConfig,
+    watcher: Watcher,
+    *,
+    model: str | None = None,
+    summary: str | None = None,
+    resume: bool = False,
+) -> RunRecord:
+    """Train a map on every pixel of an image, and write the image in the colors of the map.
 
     Parameters
     ----------
     source, output : str
-        Paths; the output's suffix chooses its format.
+        Paths or URLs; the suffix of the output chooses its format.
     config : RunConfig
     watcher : Watcher
     model : str, optional
-        A trained map to use instead of training one.
+        Trained map to use instead of training one.
+    summary : str, optional
+        Path of a JSON file for a summary of the run.
     resume : bool
-        Whether to go on with the same run, which was stopped, instead of beginning one.
+        Whether to continue the same run, which was interrupted.
 
     Raises
     ------
     InputError
-        For anything given that cannot be used; before any work where it can be known then. Nothing is left behind.
+        For any argument that cannot be used; before any work where that is possible. Nothing is left behind.
     DasksomError
-        For what fails later. What is done is kept beside the output if it took more than seconds.
+        For what fails later. Finished work is kept next to the output if it took more than seconds.
     """
-    holding = hold_output(source, output, config, model, resume=resume)
+    _check_summary(summary, [source, *([] if model is None else [model])])
+    if config.output.report:
+        check_report(output, report_path(output), overwrite=config.output.overwrite or resume)
+    reserved = hold_output(source, output, config, model, resume=resume)
     codebook = None if model is None else codebook_at(model, config.input.storage)
-    som = untrained(config) if codebook is None else from_codebook(codebook)
-    picture = open_for(output, source, config)
+    som = new_map(config) if codebook is None else from_codebook(codebook)
+    picture = open_for_output(output, source, config)
     image = picture.pixels
     if model is not None:
         _check_model(som, model, image, source)
+    else:
+        som = new_map(config, image)
     check_dither(config.output.dither, image)
     check_output_format(output, picture, som.units, config)
     if config.output.report:
         gaps = picture.has_gaps or config.input.skips
         check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + gaps)
-    how = how_of("quantize", [source], model, config, most_chunk_bytes(config))
-    with trouble_in_words(output), holding as work, Manifest() as sums:
-        keeper = begin(work, how, [picture], None if codebook is None else codebook.weights)
-        run = Run(source, picture, output, config, watcher, keeper)
-        # the cluster stops before the output is published, or swept away: no task writes any more then
+    request = request_of("quantize", [source], model, config, most_chunk_bytes(config))
+    with explained_errors(output), reserved as work, Manifest() as manifest:
+        keeper = begin(work, request, [picture], None if codebook is None else codebook.weights)
+        run = ImageRun(source, picture, output, config, watcher, keeper)
+        # the cluster stops before the output is published or removed: no task writes any more then
         with run.on_cluster(config, som, trains=model is None, writes=True) as client:
             if config.input.skips:
-                run.leave_out_unread(partial(open_for, output, source, config))
+                run.leave_out_unread(partial(fit_to_output, picture, output, config))
             if model is None:
                 run.train(som, config)
             if not has_written(work):
                 work.clear_place()
-            writer = run.write(som, work.place, config.output, sums)
-            run.end(som, writer, client, sums)
-        check_unchanged(work, [source], [open_for(output, source, config)])
-    run.summary.bytes_written = size_on_disk(output)
-    return run.summary
+            writer = run.write(som, work.place, config.output, manifest)
+            run.complete(som, writer, client, manifest)
+        check_inputs_unchanged(work, [source], [picture])
+    run.note(bytes_written=size_on_disk(output))
+    _write_summary(run.record, summary)
+    if config.output.report:
+        target, overwrite = report_path(output), config.output.overwrite or resume
+        write_report(output, target, original=source, overwrite=overwrite, just_made=(run.record, run.overview))
+        run.note(report=target)
+    return run.record
+
+
+def _check_summary(path: str | None, inputs: Sequence[str]) -> None:
+    """Refuse a summary that could not be written in the end, or that would replace an input."""
+    if path is not None and Path(path).is_dir():
+        raise InputError(f"--summary {path}: is a directory; give the name of a file")
+    if path is not None:
+        check_output(path, inputs=inputs, overwrite=True, suffixes=("",))
+
+
+def _write_summary(record: RunRecord, path: str | None) -> None:
+    if path is not None:
+        Path(path).write_text(json.dumps(record.summary(), indent=1) + "\n")
 
 
 def _check_model(som: BatchSOM, model: str, image: da.Array, source: str) -> None:
@@ -80,7 +136,7 @@ def _check_model(som: BatchSOM, model: str, image: da.Array, source: str) -> Non
     if image.shape[2] != som.n_features_in_:
         raise InputError(
             f"{shown(source)}: has {image.shape[2]} bands, and {shown(model)} was trained on {som.n_features_in_}; "
-            "take the bands that it knows (--select), or another map"
+            "select the bands that it was trained on (--select), or use another map"
         )
     types = {som.dtype_ or str(image.dtype), str(image.dtype)}
     if som.color_space == "rgb" and len(types) > 1 and not types <= {"float16", "float32", "float64"}:
@@ -94,74 +150,91 @@ def _check_model(som: BatchSOM, model: str, image: da.Array, source: str) -> Non
         )
 
 
-def train(sources: Sequence[str], model: str, config: RunConfig, watcher: Watcher, *, resume: bool = False) -> Summary:
+def train_model(
+    sources: Sequence[str],
+    model: str,
+    config: RunConfig,
+    watcher: Watcher,
+    *,
+    summary: str | None = None,
+    resume: bool = False,
+) -> RunRecord:
     """Train one map on every pixel of one or several images, and save it.
 
     Parameters
     ----------
     sources : sequence of str
-        Paths; of a folder that is no image itself all images are taken.
+        Paths or URLs; a folder means every image in it.
     model : str
         Path that ends in .npz.
     config : RunConfig
     watcher : Watcher
+    summary : str, optional
+        Path of a JSON file for a summary of the run.
     resume : bool
-        Whether to go on with the same run, which was stopped; not for a model on a store.
+        Whether to continue the same run, which was interrupted; not for a model on an object store.
     """
-    found = [path for source in sources for path in images_in(source)]
-    holding = hold_model(found, model, config, resume=resume)
-    som = untrained(config)
-    pictures = [open_source(source, config) for source in found]
-    check_alike(found, pictures)
-    how = how_of("train", found, None, config, most_chunk_bytes(config))
-    with trouble_in_words(model), holding as work:
-        keeper = begin(work, how, pictures) if isinstance(work, RunFolder) else None
-        run = Run(found[0], pictures[0], model, config, watcher, keeper)
-        if len(found) > 1:
-            run.summary.image = f"{run.summary.image} and {len(found) - 1} more"
-            run.summary.more_pixels = sum(other.pixels[..., 0].size for other in pictures[1:])
+    _check_summary(summary, sources)
+    paths = [path for source in sources for path in images_in(source)]
+    reserved = hold_model(paths, model, config, resume=resume)
+    new_map(config)  # its parameters are checked before any image is opened
+    pictures = [open_input(path, config) for path in paths]
+    som = new_map(config, pictures[0].pixels)
+    check_alike(paths, pictures)
+    request = request_of("train", paths, None, config, most_chunk_bytes(config))
+    with explained_errors(model), reserved as work:
+        keeper = begin(work, request, pictures) if isinstance(work, RunFolder) else None
+        run = ImageRun(paths[0], pictures[0], model, config, watcher, keeper)
+        if len(paths) > 1:
+            run.note(
+                image=f"{run.record.image} and {len(paths) - 1} more",
+                more_pixels=sum(other.pixels[..., 0].size for other in pictures[1:]),
+            )
         with run.on_cluster(config, som, trains=True, writes=False):
             more = pictures[1:]
             if config.input.skips:
-                run.leave_out_unread(partial(open_source, found[0], config))
-                more = [
-                    run.readable(picture, partial(open_source, source, config))
-                    for source, picture in zip(found[1:], more, strict=True)
-                ]
+                run.leave_out_unread(partial(without_regions, pictures[0], config))
+                more = [run.readable(picture, partial(without_regions, picture, config)) for picture in more]
             run.train(som, config, more)
         if isinstance(work, RunFolder):
-            check_unchanged(work, found, [open_source(source, config) for source in found])
+            check_inputs_unchanged(work, paths, pictures)
         som.save(work.place if isinstance(work, RunFolder) else work)
-    run.summary.bytes_written = size_on_disk(model)
-    return run.summary
+    run.note(bytes_written=size_on_disk(model))
+    _write_summary(run.record, summary)
+    return run.record
 
 
-def resume(output: str, given: RunConfig, watcher: Watcher) -> Summary | None:
-    """Go on with a run that was stopped, on the cluster that is given or else on the one that it was begun on.
+def resume_run(output: str, given: RunConfig, watcher: Watcher, *, summary: str | None = None) -> RunRecord | None:
+    """Continue a run that was interrupted, on the cluster that is given or else on the one that it began on.
 
     Parameters
     ----------
     output : str
-        The output of the run, whole path or URL.
+        Output of the run, its complete path or URL.
     given : RunConfig
-        Of it cluster, input.storage and output.storage are heeded.
+        Of which cluster, input.storage and output.storage are used.
     watcher : Watcher
+    summary : str, optional
+        Path of a JSON file for a summary of the run.
 
     Returns
     -------
-    Summary, or None if the run was killed while its output got its name, and nothing but that was left to do
+    RunRecord, or None if the run was killed while its output got its name, and nothing but that was left to do
 
     Raises
     ------
     InputError
         If there is no such run, another process has it, or what it depends on has changed.
     """
+    _check_summary(summary, [])
     storage = given.output.storage if given.output.storage is not None else given.input.storage
     work = unfinished_run(output, storage, (*WRITERS, ".npz"))
     if isinstance(work, RunFolder) and work.finish():
         return None
-    how = begun(work)
-    config = config_of(how, given)
-    if how.command == "train":
-        return train(how.sources, output, config, watcher, resume=True)
-    return quantize(how.sources[0], output, config, watcher, how.model, resume=True)
+    request = load_request(work)
+    config = resumed_config(request, given)
+    if request.command == "train":
+        return train_model(request.sources, output, config, watcher, summary=summary, resume=True)
+    return quantize_image(
+        request.sources[0], output, config, watcher, model=request.model, summary=summary, resume=True
+    )

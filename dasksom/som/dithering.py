@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from dasksom.som.numba_kernel import kernel
 
@@ -41,6 +40,8 @@ def color_spacing(codebook: NDArray[np.float64]) -> float:
     codebook : ndarray of shape (units, bands), float64
     """
     colors = np.unique(codebook, axis=0)
+    from scipy.spatial import KDTree  # slow to import, and needed only to dither
+
     if len(colors) == 1:
         return 0.0
     distances, _ = KDTree(colors).query(colors, k=2)

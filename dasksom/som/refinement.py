@@ -11,8 +11,6 @@ out before, which costs nothing of the palette: neighbors on the lattice have si
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
 
 from dasksom.som.quality import Quality
 from dasksom.som.schedule import Step
@@ -129,6 +127,9 @@ def arrange(codebook: NDArray[np.float64], laid_out: NDArray[np.float64]) -> NDA
     """
     if len(codebook) > MOST_ARRANGED:
         return codebook
+    from scipy.optimize import linear_sum_assignment  # slow to import, and needed only after a refinement
+    from scipy.spatial.distance import cdist
+
     _, order = linear_sum_assignment(cdist(laid_out, codebook, "sqeuclidean"))
     arranged: NDArray[np.float64] = codebook[order]
     return arranged

@@ -31,9 +31,9 @@ from dasksom.cluster import ClusterOptions, Workers, connect, count_tasks
 from dasksom.config import RunConfig, load_config
 from dasksom.image import Output, create_writer
 from dasksom.quantization.write_pass import quantize_into
-from dasksom.runs import run as runs
-from dasksom.runs import workflows as pipeline
+from dasksom.runs import image_run
 from dasksom.runs.memory_plan import plan_run
+from dasksom.runs.workflows import quantize_image
 from dasksom.som.neighborhood import Neighborhood
 from dasksom.training.streaming import _chunk_sums
 
@@ -216,7 +216,7 @@ def plan(folder: Path, combinations: list[tuple[int, int, str]] = COMBINATIONS) 
         config = load_config(None, given)
         peaks: list[int] = []
         with _peaks_into(peaks):
-            pipeline.quantize(str(path), str(folder / "planned.zarr"), config, _Silent())
+            quantize_image(str(path), str(folder / "planned.zarr"), config, _Silent())
         image, som = open_image(path, chunk_bytes=chunk_size), BatchSOM(grid, grid)
         planned = plan_run(image, som, config, Workers(1, 1, 0), trains=True, writes=True).worker_bytes
         ratios.append(planned / peaks[0])
@@ -231,7 +231,7 @@ def plan(folder: Path, combinations: list[tuple[int, int, str]] = COMBINATIONS) 
 
 @contextmanager
 def _peaks_into(peaks: list[int]):
-    real = runs.connect
+    real = image_run.connect
 
     @contextmanager
     def watched(*arguments, **options):
@@ -239,11 +239,11 @@ def _peaks_into(peaks: list[int]):
             yield client
             peaks.append(max(client.run(peak_memory).values()))
 
-    runs.connect = watched
+    image_run.connect = watched
     try:
         yield
     finally:
-        runs.connect = real
+        image_run.connect = real
 
 
 # ---------------------------------------------------------------------------------------------------------------- limit

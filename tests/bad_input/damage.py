@@ -16,7 +16,7 @@ from zarr.storage import MemoryStore
 
 from dasksom import BatchSOM
 from dasksom.config import load_config
-from dasksom.runs import workflows as pipeline
+from dasksom.runs.workflows import quantize_image
 from dasksom.som.map_state import Epoch, MapState
 from dasksom.som.quality import Quality
 from dasksom.training.checkpoint import pack
@@ -105,7 +105,7 @@ def _result(name):
         place.mkdir(exist_ok=True)
         Image.fromarray(PIXELS).save(place / "in.png")
         config = load_config(None, {"map": {"grid": (2, 2), "epochs": 1}, "output": {"overwrite": True}})
-        pipeline.quantize(str(place / "in.png"), str(place / name), config, QUIET)
+        quantize_image(str(place / "in.png"), str(place / name), config, QUIET)
         found = [path for path in (place / name).rglob("*") if path.is_file()] or [place / name]
         return {path.relative_to(place).as_posix(): path.read_bytes() for path in found}
 

@@ -137,7 +137,7 @@ PATHS = [
          "no folder"),
     Case("apply: a report of several", ("apply", "map.npz", "photo.png", "out", "--format", ".png", "--report"),
          "--report",
-         "leave them out"),
+         "remove them"),
     Case("apply: of several to a store", ("apply", "map.npz", "photo.png", "good.tif", "s3://bucket/out"),
          "s3://bucket/out",
          "image by image"),

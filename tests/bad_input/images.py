@@ -353,7 +353,7 @@ TIFF = [
     Case("tiff: a value that the type cannot hold", quantize("good.tif", "--nodata", "-5"), "nodata=-5",
          "leave --nodata"),
     Case("tiff: no number for no data", quantize("good.tif", "--nodata", "x"), "nodata='x'", "nan or none"),
-    Case("tiff: opacity of an unknown kind", quantize("good.tif", "--alpha", "x"), "'x'", "mask, drop, band"),
+    Case("tiff: opacity of an unknown kind", quantize("good.tif", "--alpha", "x"), "'x'", "'mask', 'drop', 'band'"),
 ]  # fmt: skip
 
 # -------------------------------------------------------------------------------------------------------- photographs

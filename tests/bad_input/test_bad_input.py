@@ -18,7 +18,7 @@ from dasksom.image.mosaics.tiled_source import TiledSource
 from dasksom.image.photographs.source import PhotographSource
 from dasksom.image.tiff.source import TiffSource
 from dasksom.image.zarr.source import ZarrSource
-from dasksom.runs import run as runs
+from dasksom.runs import image_run
 from tests.bad_input import arrays, files, images, settings
 from tests.bad_input.cases import make_base
 
@@ -54,7 +54,7 @@ def touched(monkeypatch):
 
     for source in SOURCES:
         monkeypatch.setattr(source, "__getitem__", noting("pixels", source.__getitem__))
-    monkeypatch.setattr(runs, "connect", noting("cluster", runs.connect))
+    monkeypatch.setattr(image_run, "connect", noting("cluster", image_run.connect))
     return seen
 
 

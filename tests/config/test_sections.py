@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dasksom.cli.options import config_from
+from dasksom.cli.configuration import config_from
 from dasksom.config import RunConfig, load_config
 from dasksom.errors import InputError
 

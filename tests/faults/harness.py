@@ -23,7 +23,7 @@ import zarr
 
 from dasksom import BatchSOM
 from dasksom.config import load_config
-from dasksom.runs import workflows as pipeline
+from dasksom.runs.workflows import quantize_image
 
 EPOCHS = 3
 PASSES = EPOCHS + 2
@@ -139,7 +139,7 @@ class Outcome:
 
     bytes: str
     history: str
-    summary: object
+    record: object
     seconds: float
     landed: list = field(default_factory=list)
 
@@ -156,11 +156,11 @@ def run(source, output, cluster, faults=(), *, grid="12x12", cache="none", chunk
         "input": {"chunk_size": chunk_size, "cache": cache},
     }
     disturber, start = Disturber(faults), time.monotonic()
-    summary = pipeline.quantize(source, str(output), load_config(None, given), disturber)
+    record = quantize_image(source, str(output), load_config(None, given), disturber)
     seconds = time.monotonic() - start
     assert disturber.passed == PASSES
     assert not disturber.faults, f"never landed: {disturber.faults}"
-    return Outcome(fingerprint(output), repr(summary.record.history), summary, seconds, disturber.landed)
+    return Outcome(fingerprint(output), repr(record.history), record, seconds, disturber.landed)
 
 
 # ----------------------------------------------------------------------------------------------------------- processes

@@ -50,7 +50,7 @@ def test_a_store_that_fails_now_and_then(store, undisturbed, two, tmp_path):
     with Watchdog(250):
         done = run(store.url, tmp_path / "out.zarr", two.scheduler_address)
     assert store.failed >= 10
-    assert done.summary.retries == store.failed
+    assert done.record.retries == store.failed
     assert store.asked == 128 * PASSES + store.failed
     assert done.same == undisturbed.same
 

@@ -22,7 +22,7 @@ def kill_one(cluster, seed):
 
 def check_killed(done, kills, undisturbed):
     assert len(set(done.landed)) == kills
-    assert done.summary.lost_workers >= kills
+    assert done.record.lost_workers >= kills
     assert done.same == undisturbed.same
 
 
@@ -85,7 +85,7 @@ def test_all_holders_of_the_codebook_are_killed_at_once(passed, large_codebook, 
     faults = [(Moment(passed, 0.3, 0.0), kill_all_holders(two))]
     with Watchdog(250):
         done = run(source, tmp_path / "out.zarr", two.scheduler_address, faults)
-    assert done.summary.lost_workers == len(done.landed[0])
+    assert done.record.lost_workers == len(done.landed[0])
     assert done.same == undisturbed.same
 
 
@@ -142,7 +142,7 @@ def test_a_storm_of_at_least_30_kills(seed, source, undisturbed, two, tmp_path):
     with Watchdog(500):
         faults = [(moment, fault) for moment in STORM]
         done = run(source, tmp_path / "out.zarr", two.scheduler_address, faults, cache="memory")
-    print(f"{len(done.landed)} kills, {done.summary.lost_workers} workers lost, in {done.seconds:.0f} s")
+    print(f"{len(done.landed)} kills, {done.record.lost_workers} workers lost, in {done.seconds:.0f} s")
     assert len(set(done.landed)) == len(STORM) >= 30
-    assert done.summary.lost_workers >= 30
+    assert done.record.lost_workers >= 30
     assert done.same == undisturbed.same

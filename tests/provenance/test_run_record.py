@@ -17,8 +17,8 @@ def record_of(image, **how):
 def test_record__survives_json(patch):
     som = BatchSOM(2, 2, epochs=3).fit(patch)
     record = record_of(patch).trained(som.history_, som.quality_)
-    text = json.dumps(record.whole(), allow_nan=False)
-    assert RunRecord.read(json.loads(text)) == record
+    text = json.dumps(record.stored(), allow_nan=False)
+    assert RunRecord.read(json.loads(text)).stored() == record.stored()
     assert record.history[2].mean_squared_error == som.history_[2].mean_squared_error
     assert record.quality.hits == tuple(som.quality_.hits)
 
@@ -26,20 +26,20 @@ def test_record__survives_json(patch):
 def test_record__holds_no_nan(patch):
     som = BatchSOM(2, 2, epochs=1).fit(np.zeros_like(patch))
     assert math.isnan(som.history_[0].explained_variance)
-    told = record_of(patch).trained(som.history_, som.quality_).whole()
+    told = record_of(patch).trained(som.history_, som.quality_).stored()
     assert told["history"][0]["explained_variance"] is None
     json.dumps(told, allow_nan=False)
 
 
-def test_lasting__is_the_same_for_every_run(patch):
+def test_repeatable__is_the_same_for_every_run(patch):
     one, other = record_of(patch), record_of(patch).model_copy(update={"started": "then", "seconds": {"train": 1.0}})
-    assert one.whole() != other.whole()
-    assert one.lasting() == other.lasting()
-    assert one.lasting()["size"] == [48, 60, 3]
+    assert one.stored() != other.stored()
+    assert one.repeatable() == other.repeatable()
+    assert one.repeatable()["size"] == [48, 60, 3]
 
 
 def test_secrets__are_left_out(patch):
-    text = json.dumps(record_of(patch).whole())
+    text = json.dumps(record_of(patch).stored())
     assert "secret" not in text
     assert "s3://bucket/a.zarr" in text
     assert redact_settings({"a": ["x://u:p@h/b@c", 1, None]}) == {"a": ["x://h/b@c", 1, None]}

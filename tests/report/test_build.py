@@ -22,7 +22,7 @@ from dasksom.config import RunConfig
 from dasksom.errors import InputError
 from dasksom.report import build as reporting
 from dasksom.report.build import report_path, write_report
-from dasksom.runs import workflows as pipeline
+from dasksom.runs.workflows import quantize_image
 from tests.report.page import Page
 
 
@@ -131,7 +131,7 @@ def test_report__shows_figures(made):
 
 def test_report__made_later_says_the_same(made, monkeypatch):
     monkeypatch.chdir(made)
-    assert "later.html: a report of out.zarr" in run("report", "out.zarr", "later.html")
+    assert "later.html: report of out.zarr" in run("report", "out.zarr", "later.html")
     first, later = (page_of(made / name) for name in ("out.report.html", "later.html"))
     (made / "later.html").unlink()
     assert first.palette == later.palette
@@ -168,7 +168,7 @@ def test_report__escapes_names_and_metadata(folder):
     source, output = f"{name}.png", f"{name}.zarr"
     shutil.copy("photo.png", source)
     out = run("quantize", source, output, "--grid", "3x3", "--epochs", "2", "--report")
-    assert f"{name}.report.html: a report of it" in out
+    assert f"{name}.report.html: report" in out
     group = zarr.open_group(output, mode="r+")
     own = dict(group.attrs["dasksom"])
     own["metadata"]["run"]["versions"][HOSTILE] = HOSTILE
@@ -411,12 +411,19 @@ def test_overview__taken_while_writing_is_what_reading_gives(client, folder, pho
         def progress(self, *_): ...
         def epoch(self, *_): ...
 
-    summary = pipeline.quantize("scene.zarr", "out.zarr", config, Silent())
-    group = zarr.open_group("out.zarr", mode="r")
-    assert summary.record.cluster["workers"] == 2
-    assert np.array_equal(summary.overview.pixels, np.tile(photograph, (8, 5, 1))[::3, ::3])
-    assert np.array_equal(summary.overview.labels + 1, group["labels"][::3, ::3])
-    assert group.attrs["dasksom"]["metadata"]["run"] == json.loads(json.dumps(summary.record.whole()))
+    made = []
+
+    def write(*arguments, just_made, **options):
+        made.append(just_made)
+        write_report(*arguments, just_made=just_made, **options)
+
     monkeypatch.setattr(reporting.show, "thumbnail", lambda *_: pytest.fail("read again"))
-    write_report("out.zarr", "out.html", just_made=(summary.record, summary.overview))
-    assert page_of(folder / "out.html").facts["workers"] == "2"
+    monkeypatch.setattr("dasksom.runs.workflows.write_report", write)
+    record = quantize_image("scene.zarr", "out.zarr", config, Silent())
+    group = zarr.open_group("out.zarr", mode="r")
+    assert record.cluster["workers"] == 2
+    overview = made[0][1]
+    assert np.array_equal(overview.pixels, np.tile(photograph, (8, 5, 1))[::3, ::3])
+    assert np.array_equal(overview.labels + 1, group["labels"][::3, ::3])
+    assert group.attrs["dasksom"]["metadata"]["run"] == json.loads(json.dumps(record.stored()))
+    assert page_of(folder / "out.report.html").facts["workers"] == "2"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dasksom import BatchSOM
 from dasksom.config import load_config
-from dasksom.runs import workflows as pipeline
+from dasksom.runs.workflows import quantize_image
 
 MOST_FILES = 150
 QUIET = SimpleNamespace(plan=lambda _: None, stage=lambda *_: None, progress=lambda *_: None, epoch=lambda _: None)
@@ -77,7 +77,7 @@ def _check(folder, output, grid, dtype, chunk_size, options):
             "output": options,
         },
     )
-    pipeline.quantize(str(folder / "in.zarr"), str(folder / output), config, QUIET, model)
+    quantize_image(str(folder / "in.zarr"), str(folder / output), config, QUIET, model=model)
     assert np.array_equal(_labels(folder / output), som.predict(pixels) + 1)
     assert {path.name for path in folder.iterdir()} <= {"in.zarr", "map.npz", output}
 

@@ -12,10 +12,10 @@ from dasksom import BatchSOM
 from dasksom.cluster import ClusterOptions, Workers, connect, count_tasks
 from dasksom.config import RunConfig, load_config
 from dasksom.errors import InputError
-from dasksom.runs import workflows as pipeline
 from dasksom.runs.benchmark_chunk import TASK_SECONDS, Probe, estimate, probe
 from dasksom.runs.dry_run import forecast
 from dasksom.runs.memory_plan import CHUNK_COLORS, TABLE_BYTES, check_fits, describe, plan_run
+from dasksom.runs.workflows import quantize_image
 
 MIB = 1 << 20
 KEPT = {"cache": "memory"}
@@ -153,7 +153,7 @@ def test_run__what_cannot_fit_is_refused_before_a_pixel_is_read(tmp_path):
     with pytest.raises(InputError, match=r"for chunks of 4096 x 4096 pixels \(256.00 MiB decoded\).*of its 1.00 GiB"):
         forecast(str(tmp_path / "in.zarr"), "out.zarr", config)
     with pytest.raises(InputError, match="--chunk-size"):
-        pipeline.quantize(str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), config, _Silent())
+        quantize_image(str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), config, _Silent())
     assert [path.name for path in tmp_path.iterdir()] == ["in.zarr"]
 
 
@@ -168,8 +168,8 @@ def test_summary__tells_what_was_done(tmp_path, photograph):
     zarr.create_array(tmp_path / "in.zarr", data=photograph.astype("f4"), chunks=(100, 100, 3))
     given = {"map": {"epochs": 2}, "cluster": {"name": "threads", "workers": 2}, "input": {"chunk_size": "120KB"}}
     config = load_config(None, given)
-    summary = pipeline.quantize(str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), config, _Silent())
-    told = json.loads(json.dumps(summary.as_json()))
+    record = quantize_image(str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), config, _Silent())
+    told = json.loads(json.dumps(record.summary()))
     assert told["passes"] == 4
     assert told["bytes_read"] == 4 * photograph.size * 4
     stored = sum(path.stat().st_size for path in (tmp_path / "out.zarr").rglob("*") if path.is_file())

@@ -1,4 +1,4 @@
-"""Runs that were stopped, and gone on with: the same bytes as those of one that was left alone."""
+"""Interrupted runs that are resumed: the same bytes as those of an undisturbed run."""
 
 import errno
 import json
@@ -19,9 +19,9 @@ from dasksom.config import RunConfig
 from dasksom.image import verify
 from dasksom.image.zarr.writer import ZarrWriter
 from dasksom.quantization import write_journal as ledger
-from dasksom.runs import resume as resuming
-from dasksom.runs import workflows as pipeline
-from dasksom.runs.apply_many import apply_to_all
+from dasksom.runs import run_state
+from dasksom.runs.apply_many import apply_to_many
+from dasksom.runs.workflows import quantize_image, resume_run, train_model
 from dasksom.storage.publish import run_folder as run_folders
 from dasksom.storage.publish.run_folder import run_folder, run_on_disk
 from dasksom.training import checkpoint
@@ -103,21 +103,21 @@ def files(path):
 
 def stopped(image, output, settings, at, **more):
     with pytest.raises(StoppedError):
-        pipeline.quantize(image, output, settings, Stops(at), **more)
+        quantize_image(image, output, settings, Stops(at), **more)
 
 
 @pytest.mark.parametrize(("name", "method"), [*((name, "auto") for name in OUTPUTS), ("out.zarr", "stream")])
 def test_resume__goes_on_wherever_it_was_stopped(image, tmp_path, name, method):
     settings = config_for(name, method)
     watcher = Stops()
-    pipeline.quantize(image, str(tmp_path / f"straight-{name}"), settings, watcher)
+    quantize_image(image, str(tmp_path / f"straight-{name}"), settings, watcher)
     straight, total = files(tmp_path / f"straight-{name}"), watcher.steps
     output, places = tmp_path / name, np.random.default_rng(zlib.crc32((name + method).encode()))
     for at in sorted({3, *places.integers(4, total, 2).tolist()}):
         stopped(image, str(output), settings, at)
         assert not output.exists()
         again = Stops()
-        assert pipeline.resume(str(output), RunConfig(), again) is not None
+        assert resume_run(str(output), RunConfig(), again) is not None
         assert files(output) == straight, at
         kept = name.endswith((".zarr", ".tif"))  # photographs are written as a whole
         assert again.steps <= total - at + 6 or not kept
@@ -136,18 +136,18 @@ def _delete(output):
 
 def test_resume__of_a_resumed_run_five_times(image, tmp_path):
     output = str(tmp_path / "out.ome.zarr")
-    pipeline.quantize(image, str(tmp_path / "straight.ome.zarr"), config(), Stops())
+    quantize_image(image, str(tmp_path / "straight.ome.zarr"), config(), Stops())
     stopped(image, output, config(), 5)
     for _ in range(5):
         with pytest.raises(StoppedError):
-            pipeline.resume(output, RunConfig(), Stops(3))
-    pipeline.resume(output, RunConfig(), Stops())
+            resume_run(output, RunConfig(), Stops(3))
+    resume_run(output, RunConfig(), Stops())
     assert files(output) == files(tmp_path / "straight.ome.zarr")
 
 
 @pytest.mark.parametrize("name", ["out.zarr", "out.ome.zarr", "out.tif"])
 def test_resume__writes_again_what_was_damaged_meanwhile(image, tmp_path, name):
-    pipeline.quantize(image, str(tmp_path / f"straight-{name}"), config(), watcher := Stops())
+    quantize_image(image, str(tmp_path / f"straight-{name}"), config(), watcher := Stops())
     draw = np.random.default_rng(1)
     for damage in range(2):
         stopped(image, str(tmp_path / name), config(), watcher.steps - 1)
@@ -157,14 +157,14 @@ def test_resume__writes_again_what_was_damaged_meanwhile(image, tmp_path, name):
         content = bytearray(victim.read_bytes())
         content[draw.integers(len(content))] ^= 1 << int(draw.integers(8))
         victim.write_bytes(content) if damage % 2 else victim.unlink()
-        pipeline.resume(str(tmp_path / name), RunConfig(), Stops())
+        resume_run(str(tmp_path / name), RunConfig(), Stops())
         assert files(tmp_path / name) == files(tmp_path / f"straight-{name}"), victim
         _delete(tmp_path / name)
 
 
 def test_resume__passes_over_damaged_records(image, tmp_path):
     output = str(tmp_path / "out.zarr")
-    pipeline.quantize(image, str(tmp_path / "straight.zarr"), config(), watcher := Stops())
+    quantize_image(image, str(tmp_path / "straight.zarr"), config(), watcher := Stops())
     draw = np.random.default_rng(2)
     for _ in range(3):
         stopped(image, output, config(), watcher.steps - 2)
@@ -173,76 +173,79 @@ def test_resume__passes_over_damaged_records(image, tmp_path):
         content = bytearray(victim.read_bytes())
         content[draw.integers(len(content))] ^= 1 << int(draw.integers(8))
         victim.write_bytes(content)
-        pipeline.resume(output, RunConfig(), Stops())
+        resume_run(output, RunConfig(), Stops())
         assert files(output) == files(tmp_path / "straight.zarr"), victim
         _delete(Path(output))
 
 
 def test_resume__of_a_training(image, tmp_path):
     model, straight = tmp_path / "map.npz", tmp_path / "straight.npz"
-    pipeline.train([image], str(straight), config("stream"), Stops())
+    train_model([image], str(straight), config("stream"), Stops())
     for at in (4, 11, 17):
         with pytest.raises(StoppedError):
-            pipeline.train([image], str(model), config("stream"), Stops(at))
-        assert pipeline.resume(str(model), RunConfig(), Stops()).units == 12
+            train_model([image], str(model), config("stream"), Stops(at))
+        assert resume_run(str(model), RunConfig(), Stops()).units == 12
         assert model.read_bytes() == straight.read_bytes()
         model.unlink()
 
 
 def test_resume__of_an_application_and_with_a_report(image, tmp_path):
     pytest.importorskip("matplotlib")
-    pipeline.train([image], str(tmp_path / "map.npz"), config(), Stops())
+    train_model([image], str(tmp_path / "map.npz"), config(), Stops())
     settings = config(dither="bayer", report=True)
-    straight = pipeline.quantize(image, str(tmp_path / "straight.zarr"), settings, Stops(), str(tmp_path / "map.npz"))
+    straight = quantize_image(
+        image, str(tmp_path / "straight.zarr"), settings, Stops(), model=str(tmp_path / "map.npz")
+    )
     stopped(image, str(tmp_path / "out.zarr"), settings, 4, model=str(tmp_path / "map.npz"))
-    resumed = pipeline.resume(str(tmp_path / "out.zarr"), RunConfig(), Stops())
+    resumed = resume_run(str(tmp_path / "out.zarr"), RunConfig(), Stops())
     assert files(tmp_path / "out.zarr") == files(tmp_path / "straight.zarr")
-    assert resumed.quality.squared_errors.tobytes() == straight.quality.squared_errors.tobytes()
-    assert resumed.quality.distance == straight.quality.distance
-    assert resumed.overview is None  # the report reads the output instead
-    assert straight.overview is not None
+    assert resumed.quality == straight.quality
+    for name in ("straight", "out"):
+        assert "<html" in (tmp_path / f"{name}.report.html").read_text()
 
 
 def test_resume__refuses_what_has_changed(image, tmp_path, monkeypatch):
     output = str(tmp_path / "out.zarr")
     stopped(image, output, config(), 6)
     before = sorted(path.name for path in run_folder(Path(output)).rglob("*"))
-    with pytest.raises(InputError, match=r"map\.grid: a run is gone on with as it was begun"):
-        pipeline.resume(output, RunConfig.model_validate({"map": {"grid": [2, 2]}}), Stops())
-    real = resuming.version
-    monkeypatch.setattr(resuming, "version", lambda name: "9.9" if name == "numpy" else real(name))
+    with pytest.raises(InputError, match=r"map\.grid: a run resumes with its first settings"):
+        resume_run(output, RunConfig.model_validate({"map": {"grid": [2, 2]}}), Stops())
+    real = run_state.version
+    monkeypatch.setattr(run_state, "version", lambda name: "9.9" if name == "numpy" else real(name))
     with pytest.raises(InputError, match=r"version of numpy: '.*' then, '9.9' now; .*--overwrite"):
-        pipeline.resume(output, RunConfig(), Stops())
+        resume_run(output, RunConfig(), Stops())
     monkeypatch.undo()
     node = Path(image, "zarr.json")
     os.utime(node, ns=(0, 0))
-    with pytest.raises(InputError, match=r"out\.zarr: cannot be gone on with.*image\.zarr has changed"):
-        pipeline.resume(output, RunConfig(), Stops())
+    with pytest.raises(
+        InputError, match=r"out\.zarr: cannot resume, because the result would differ.*image\.zarr has changed"
+    ):
+        resume_run(output, RunConfig(), Stops())
     assert sorted(path.name for path in run_folder(Path(output)).rglob("*")) == before
-    pipeline.quantize(image, output, config(overwrite=True), Stops())
+    quantize_image(image, output, config(overwrite=True), Stops())
     with pytest.raises(InputError, match="is whole; there is nothing to go on with"):
-        pipeline.resume(output, RunConfig(), Stops())
+        resume_run(output, RunConfig(), Stops())
     with pytest.raises(InputError, match="no run was begun there"):
-        pipeline.resume(str(tmp_path / "other.zarr"), RunConfig(), Stops())
+        resume_run(str(tmp_path / "other.zarr"), RunConfig(), Stops())
 
 
 def test_quantize__where_an_unfinished_run_is(image, tmp_path):
     output = str(tmp_path / "out.zarr")
     stopped(image, output, config(), 6)
     with pytest.raises(InputError, match=r"unfinished run is there \(process .*dasksom resume .*--overwrite"):
-        pipeline.quantize(image, output, config(), Stops())
-    pipeline.quantize(image, output, config("stream", overwrite=True), Stops())  # begun anew, another one
+        quantize_image(image, output, config(), Stops())
+    quantize_image(image, output, config("stream", overwrite=True), Stops())  # begun anew, another one
     assert not run_folder(Path(output)).exists()
 
 
-def test_apply_to_all__goes_on_within_an_image(image, tmp_path):
+def test_apply_to_many__goes_on_within_an_image(image, tmp_path):
     model = str(tmp_path / "map.npz")
-    pipeline.train([image], model, config(), Stops())
+    train_model([image], model, config(), Stops())
     with pytest.raises(StoppedError):
-        list(apply_to_all(model, [image], str(tmp_path / "out"), ".zarr", config(), Stops(4)))
+        list(apply_to_many(model, [image], str(tmp_path / "out"), ".zarr", config(), Stops(4)))
     watcher = Stops()
-    done = list(apply_to_all(model, [image], str(tmp_path / "out"), ".zarr", config(), watcher))
-    assert done[0].summary is not None
+    done = list(apply_to_many(model, [image], str(tmp_path / "out"), ".zarr", config(), watcher))
+    assert done[0].record is not None
     assert watcher.steps < 6
 
 
@@ -266,18 +269,18 @@ def test_two_runs__the_second_is_refused(image, tmp_path):
         assert first.stdout.readline() == b"held\n"
         for settings in (config(), config(overwrite=True)):
             with pytest.raises(InputError, match=rf"another run is making it \(process {first.pid} on "):
-                pipeline.quantize(image, output, settings, Stops())
-        with pytest.raises(InputError, match="records of its run are gone"):
-            pipeline.resume(output, RunConfig(), Stops())
+                quantize_image(image, output, settings, Stops())
+        with pytest.raises(InputError, match="records of its run are missing"):
+            resume_run(output, RunConfig(), Stops())
     finally:
         first.kill()
         first.communicate(timeout=30)
-    pipeline.quantize(image, output, config(overwrite=True), Stops())  # the lock went with its process
+    quantize_image(image, output, config(overwrite=True), Stops())  # the lock went with its process
 
 
 def test_publish__killed_between_two_renames(image, tmp_path, monkeypatch):
     output = tmp_path / "out.zarr"
-    pipeline.quantize(image, str(output), config("stream"), Stops())
+    quantize_image(image, str(output), config("stream"), Stops())
     older = files(output)
     rename, calls = os.rename, []
 
@@ -289,10 +292,10 @@ def test_publish__killed_between_two_renames(image, tmp_path, monkeypatch):
 
     monkeypatch.setattr(run_folders.os, "rename", killed)
     with pytest.raises(StoppedError):
-        pipeline.quantize(image, str(output), config(overwrite=True), Stops())
+        quantize_image(image, str(output), config(overwrite=True), Stops())
     monkeypatch.undo()
     assert not output.exists()
-    assert pipeline.resume(str(output), RunConfig(), Stops()) is None
+    assert resume_run(str(output), RunConfig(), Stops()) is None
     assert files(output) != older
     assert not run_folder(output).exists()
 
@@ -324,7 +327,7 @@ def test_a_run_of_seconds_that_fails__leaves_nothing(image, tmp_path, monkeypatc
 def test_names_that_are_too_long_for_a_prefix(image, tmp_path):
     name = 246 * "a" + ".png"
     assert len(run_folder(tmp_path / name).name) < 40
-    pipeline.quantize(image, str(tmp_path / name), config(chunk=None), Stops())
+    quantize_image(image, str(tmp_path / name), config(chunk=None), Stops())
     with Image.open(tmp_path / name) as found:
         assert found.size == (512, 640)
 
@@ -336,7 +339,7 @@ def test_names_that_are_too_long_for_a_prefix(image, tmp_path):
 def test_trouble_with_files__is_told_in_words(tmp_path, number, told):
     def fail():
         with (
-            resuming.trouble_in_words(str(tmp_path / "out.zarr")),
+            run_state.explained_errors(str(tmp_path / "out.zarr")),
             run_on_disk(tmp_path / "out.zarr", overwrite=False, resume=False) as run,
         ):
             run.records.write("state", b"x")
@@ -354,20 +357,20 @@ def test_an_image_that_changes_while_it_is_read__is_not_published(image, tmp_pat
                 chunk = Path(image, "c/1/1/0")
                 chunk.write_bytes(chunk.read_bytes())
 
-    with pytest.raises(InputError, match=r"image\.zarr: has changed while it was read; leave it alone, and begin anew"):
-        pipeline.quantize(image, str(tmp_path / "out.zarr"), config(), Changes())
+    with pytest.raises(InputError, match=r"image\.zarr: changed while it was read; start over"):
+        quantize_image(image, str(tmp_path / "out.zarr"), config(), Changes())
     assert [path.name for path in tmp_path.iterdir()] == ["image.zarr"]
 
 
 def test_secrets_are_not_kept(image, tmp_path):
     told = config().model_dump() | {"cluster": {"name": "gateway", "options": {"auth_token": "s3cr3t"}}}
-    kept = resuming.how_of("quantize", ["https://me:s3cr3t@host/a.zarr?sig=s3cr3t"], None, RunConfig(**told), 1000)
+    kept = run_state.request_of("quantize", ["https://me:s3cr3t@host/a.zarr?sig=s3cr3t"], None, RunConfig(**told), 1000)
     assert "s3cr3t" not in repr(kept)
     assert kept.sources == ("https://host/a.zarr",)
-    with pytest.raises(InputError, match="held secrets or variables, which are not kept; name the cluster again"):
-        resuming.config_of(kept, RunConfig())
+    with pytest.raises(InputError, match="held secrets or variables, which are not saved; name the cluster again"):
+        run_state.resumed_config(kept, RunConfig())
     given = RunConfig.model_validate({"cluster": {"name": "threads"}, "input": {"storage": {"key": "s3cr3t"}}})
-    again = resuming.config_of(kept, given)
+    again = run_state.resumed_config(kept, given)
     assert again.cluster.name == "threads"
     assert again.input.storage == {"key": "s3cr3t"}
     assert again.input.chunk_size == "1000B"
@@ -376,10 +379,10 @@ def test_secrets_are_not_kept(image, tmp_path):
 def test_control__without_checksums_damage_is_kept(image, tmp_path, monkeypatch):
     monkeypatch.setattr(ZarrWriter, "are_whole", lambda *_: True)
     output = tmp_path / "out.zarr"
-    pipeline.quantize(image, str(tmp_path / "straight.zarr"), config(), watcher := Stops())
+    quantize_image(image, str(tmp_path / "straight.zarr"), config(), watcher := Stops())
     stopped(image, str(output), config(), watcher.steps - 1)
     chunk = next(path for path in sorted(run_folder(output).rglob("c/*/*")) if path.is_file())
     chunk.write_bytes(chunk.read_bytes()[::-1])
-    pipeline.resume(str(output), RunConfig(), Stops())
+    resume_run(str(output), RunConfig(), Stops())
     assert files(output) != files(tmp_path / "straight.zarr")
     assert any(checked.problem for checked in verify(str(output)))

@@ -16,6 +16,12 @@ ROWS = ("y", "lat", "latitude", "northing", "row", "rows", "height")
 COLUMNS = ("x", "lon", "longitude", "easting", "col", "column", "columns", "width")
 """Names of the axes along which an image has its rows and its columns."""
 
+ALPHA = ("mask", "drop", "band")
+"""Use of a band of opacity: it masks transparent pixels, is left out, or is a band like the others."""
+
+ON_BAD_CHUNK = ("stop", "skip")
+"""What is done about chunks that cannot be read."""
+
 MOST_BANDS = 1 << 16
 """Bands that a pixel has at most."""
 

@@ -1,4 +1,4 @@
-"""What a run notes of itself so that it can be gone on with after it was killed, and how it is taken up again."""
+"""Save and restore the state of an interrupted run."""
 
 import errno
 import json
@@ -26,8 +26,8 @@ Work = RunFolder | StoreRun
 
 
 @dataclass(frozen=True)
-class How:
-    """How a run was asked for."""
+class Request:
+    """What a run was asked to do."""
 
     command: str
     """"quantize" or "train"."""
@@ -37,16 +37,18 @@ class How:
     config: dict[str, Any]
 
 
-def begin(work: Work, how: How, images: Sequence[Picture], codebook: Any = None) -> Patient:
-    """Note what a run is going to do, or see that it is what an earlier process has begun.
+def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Any = None) -> Patient:
+    """Save what a run is going to do, or check that it is what an earlier process began.
 
     Parameters
     ----------
-    work : where the records are kept
-    how : how the run was asked for
-    images : what it reads
+    work : Work
+        Location of the records.
+    request : Request
+    images : sequence of Picture
+        Inputs.
     codebook : ndarray, optional
-        Of the map that it applies.
+        Codebook of the map that is applied.
 
     Raises
     ------
@@ -55,98 +57,103 @@ def begin(work: Work, how: How, images: Sequence[Picture], codebook: Any = None)
     """
     kept = Checkpoint(work.records)
     identity: dict[str, Any] = {f"version of {name}": version(name) for name in VERSIONS}
-    identity |= {"command": how.command, "map": None if codebook is None else sha256(codebook.tobytes()).hexdigest()}
+    identity |= {
+        "command": request.command,
+        "map": None if codebook is None else sha256(codebook.tobytes()).hexdigest(),
+    }
     for section in ("map", "input", "output"):
-        identity |= {f"{section}.{name}": value for name, value in how.config[section].items()}
-    for source, picture in zip(how.sources, images, strict=True):
+        identity |= {f"{section}.{name}": value for name, value in request.config[section].items()}
+    for source, picture in zip(request.sources, images, strict=True):
         identity[f"image {source}"] = [fingerprint(picture), str(picture.pixels.chunks)]
     changed = kept.changes(identity)
-    for source in how.sources:
+    for source in request.sources:
         changed = [f"{source} has changed" if one.startswith(f"image {source}:") else one for one in changed]
     if changed:
         raise InputError(
-            f"{shown(str(work.final))}: cannot be gone on with, for the bits would be others: {'; '.join(changed)}; "
-            "put that back, or begin anew (the same command as at first, with --overwrite)"
+            f"{shown(str(work.final))}: cannot resume, because the result would differ: {'; '.join(changed)}; "
+            "restore that, or start over (the first command, with --overwrite)"
         )
     begun = kept.identity() is not None
     if not begun:
         kept.agree(identity)
-        kept.save(HOW, json.dumps(asdict(how)))
+        kept.save(HOW, json.dumps(asdict(request)))
     return Patient(kept, begun=begun)
 
 
-def check_unchanged(work: Work, sources: Sequence[str], again: Sequence[Picture]) -> None:
-    """Refuse to publish what was made of images that changed while they were read, and forget it.
+def check_inputs_unchanged(work: Work, sources: Sequence[str], images: Sequence[Picture]) -> None:
+    """Refuse to publish an output if an image changed while it was read, and delete the records.
 
     Parameters
     ----------
-    work : where the records are kept
-    sources : what to call the images
-    again : the images, opened now
+    work : Work
+        Location of the records.
+    sources : sequence of str
+        Paths and URLs of the images.
+    images : sequence of Picture
 
     Raises
     ------
     InputError
     """
     then = Checkpoint(work.records).identity() or {}
-    for source, picture in zip(sources, again, strict=True):
+    for source, picture in zip(sources, images, strict=True):
         if then.get(f"image {_lasting(source)}", [None])[0] != fingerprint(picture):
             work.records.clear()
-            raise InputError(f"{shown(source)}: has changed while it was read; leave it alone, and begin anew")
+            raise InputError(f"{shown(source)}: changed while it was read; start over once nothing writes to it")
 
 
 def has_written(work: Work) -> bool:
-    """Tell whether an earlier process has written chunks that are to be kept."""
+    """Return whether an earlier process has written chunks that are kept."""
     return any(name.startswith(RECORD) for name in work.records.names())
 
 
-def begun(work: Work) -> How:
-    """Read how a run was asked for.
+def load_request(work: Work) -> Request:
+    """Read what a run was asked to do.
 
     Raises
     ------
     InputError
-        If that was not kept, or is damaged.
+        If that was not saved, or is damaged.
     """
     try:
-        found = json.loads(Checkpoint(work.records).load(HOW))
-        return How(found["command"], tuple(found["sources"]), found["model"], found["config"])
-    except (ValueError, KeyError, TypeError):  # there is none, or another has been put there
+        saved = json.loads(Checkpoint(work.records).load(HOW))
+        return Request(saved["command"], tuple(saved["sources"]), saved["model"], saved["config"])
+    except (ValueError, KeyError, TypeError):  # missing, or not ours
         raise InputError(
-            f"{shown(str(work.final))}: the records of its run are gone or damaged; begin anew (the same command as at "
-            "first, with --overwrite)"
+            f"{shown(str(work.final))}: the records of its run are missing or damaged; start over (the first "
+            "command, with --overwrite)"
         ) from None
 
 
-def how_of(command: str, sources: Sequence[str], model: str | None, config: RunConfig, chunk_bytes: int) -> How:
-    """Put down how a run was asked for, so that it is the same from any folder and on any machine."""
-    told = config.model_dump(mode="json")
-    told["input"]["chunk_size"] = f"{chunk_bytes}B"  # by default the cluster's memory decides
-    told["input"]["mask"] = None if config.input.mask is None else _lasting(config.input.mask)
+def request_of(command: str, sources: Sequence[str], model: str | None, config: RunConfig, chunk_bytes: int) -> Request:
+    """Describe what a run is asked to do, so that it is the same from any folder and on any machine."""
+    settings = config.model_dump(mode="json")
+    settings["input"]["chunk_size"] = f"{chunk_bytes}B"  # by default the memory of the cluster decides
+    settings["input"]["mask"] = None if config.input.mask is None else _lasting(config.input.mask)
     if redact_settings(config.cluster.options) != config.cluster.options:
-        told["cluster"] = None  # holds secrets
-    return How(command, tuple(map(_lasting, sources)), None if model is None else _lasting(model), told)
+        settings["cluster"] = None  # holds secrets
+    return Request(command, tuple(map(_lasting, sources)), None if model is None else _lasting(model), settings)
 
 
-def config_of(how: How, given: RunConfig) -> RunConfig:
-    """Give the configuration of a run that is gone on with: as it was, on the cluster and with the secrets given now.
+def resumed_config(request: Request, given: RunConfig) -> RunConfig:
+    """Return the configuration of a run that is resumed: as it was, with the cluster and the secrets given now.
 
     Raises
     ------
     InputError
-        If something else is given, too.
+        If anything else is given.
     """
     for section in ("map", "input", "output"):
         if more := getattr(given, section).model_fields_set - {"storage"}:
             raise InputError(
-                f"{section}.{min(more)}: a run is gone on with as it was begun; leave all but cluster, input.storage "
-                "and output.storage out"
+                f"{section}.{min(more)}: a run resumes with its first settings; give only cluster, input.storage and "
+                "output.storage"
             )
-    if how.config["cluster"] is None and not given.cluster.model_fields_set:
+    if request.config["cluster"] is None and not given.cluster.model_fields_set:
         raise InputError(
-            "cluster.options held secrets or variables, which are not kept; name the cluster again (--config)"
+            "cluster.options held secrets or variables, which are not saved; name the cluster again (--config)"
         )
-    config = RunConfig.model_validate({name: told for name, told in how.config.items() if told is not None})
+    config = RunConfig.model_validate({name: values for name, values in request.config.items() if values is not None})
     update: dict[str, Any] = {
         section: getattr(config, section).model_copy(update={"storage": getattr(given, section).storage})
         for section in ("input", "output")
@@ -161,8 +168,8 @@ def _lasting(path: str) -> str:
 
 
 @contextmanager
-def trouble_in_words(output: str) -> Iterator[None]:
-    """Tell trouble with files as a person can mend it."""
+def explained_errors(output: str) -> Iterator[None]:
+    """Say of errors of the operating system what a person can do about them."""
     try:
         yield
     except OSError as error:

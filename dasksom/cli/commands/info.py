@@ -1,0 +1,32 @@
+"""``dasksom info``: the metadata of an image or a model."""
+
+from typing import Any
+
+import click
+
+from dasksom import runs
+from dasksom.cli.configuration import config_from
+from dasksom.cli.log import log_options
+from dasksom.cli.options import mask_options, part_options
+from dasksom.cli.run_results import print_table
+
+
+@click.command("info")
+@click.argument("path", metavar="IMAGE|MODEL.npz")
+@part_options
+@mask_options
+@click.option(
+    "--config", "config_paths", multiple=True, metavar="FILE", help="YAML file with any of these, under input."
+)
+@log_options
+def command(path: str, **options: Any) -> None:
+    """Show the metadata of an image or a model without reading pixels.
+
+    \b
+    Examples:
+      dasksom info slide.tif
+      dasksom info palette.npz
+    """  # noqa: D301 - click takes the character itself
+    settings = config_from(options)
+    describe = runs.describe_model if path.lower().endswith(".npz") else runs.describe_image
+    print_table(describe(path, settings.input))

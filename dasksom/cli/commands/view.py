@@ -1,0 +1,29 @@
+"""``dasksom view``: an output and its original in a browser."""
+
+import click
+
+from dasksom import view
+from dasksom.cli.log import log_options
+
+
+@click.command("view")
+@click.argument("output_path", metavar="OUTPUT")
+@click.option("--original", metavar="IMAGE", help="Image that OUTPUT was made from.  [default: as recorded in OUTPUT]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port to listen on, on loopback.  [default: a free one]"
+)
+@click.option("--no-browser", is_flag=True, help="Print the address of the page and open no browser.")
+@log_options
+def command(output_path: str, original: str | None, port: int, no_browser: bool) -> None:
+    """Show OUTPUT, a .zarr, .ome.zarr or paletted .tif, in a browser next to the image that it was made from.
+
+    Tiles are read as they are shown, so the size does not matter: pan and zoom, compare original and result side by
+    side or with a swipe, click a color to highlight its pixels, click a pixel to see its unit on the map and the
+    U-matrix. The page is served to this machine only, until Ctrl-C. Requires dasksom[view].
+
+    \b
+    Examples:
+      dasksom view slide.ome.zarr
+      dasksom view reduced.zarr --original photo.png --no-browser --port 8123
+    """  # noqa: D301 - click takes the character itself
+    view.view(output_path, original, port=port, browser=not no_browser, say=click.echo)

@@ -1,0 +1,46 @@
+"""From the options of a command to the configuration of a run."""
+
+from typing import Any
+
+import click
+
+from dasksom import cluster, config
+from dasksom.cli.startup import import_quickly
+from dasksom.errors import InputError
+
+_TLS_OPTIONS = {"ca": "--tls-ca-file", "cert": "--tls-cert", "key": "--tls-key"}
+"""Options for the files of a TLS connection, by their key in a configuration."""
+
+
+def config_from(options: dict[str, Any]) -> "config.RunConfig":
+    """Read the configuration files that a command names, and lay its other options over them.
+
+    Raises
+    ------
+    InputError
+    """
+    import_quickly("dask.array")
+    sections = {name: field.annotation for name, field in config.RunConfig.model_fields.items()}
+    keys = {section: getattr(model, "model_fields", {}) for section, model in sections.items()}
+    values = {section: {name: options.get(name) for name in names} for section, names in keys.items()}
+    values["cluster"]["name"] = options.get("cluster")
+    values["input"]["select"] = options.get("select") or None
+    tls = {key: options.get(key) for key in _TLS_OPTIONS}
+    values["cluster"]["tls"] = _complete(tls) if any(tls.values()) else None
+    return config.load_config(options["config_paths"], values)
+
+
+def _complete(tls: dict[str, str | None]) -> dict[str, str | None]:
+    missing = [_TLS_OPTIONS[key] for key, path in tls.items() if path is None]
+    if missing:
+        raise InputError(f"{' and '.join(missing)}: missing; {', '.join(_TLS_OPTIONS.values())} are given together")
+    return tls
+
+
+def run_config(options: dict[str, Any]) -> "config.RunConfig":
+    """Return the configuration of a run; of the processes of an allocation, only the one that runs returns."""
+    import_quickly("dask.array", "sklearn.base")
+    given = config_from(options)
+    role = cluster.take_role(given.cluster.as_options())
+    reached = click.get_current_context().with_resource(role)
+    return given.model_copy(update={"cluster": given.cluster.reached_by(reached)})

@@ -1,0 +1,104 @@
+"""Messages on standard error: plain lines, or one JSON object per line; and the options that choose."""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+
+class JsonFormatter(logging.Formatter):
+    """Format log records as JSON objects, for programs that read them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as one line."""
+        fields = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "told", {}),
+        }
+        return json.dumps(fields)
+
+
+class MessageLog:
+    """Where the messages of this process go; one object, which the options of a command configure."""
+
+    def __init__(self) -> None:
+        self.as_json = self.is_quiet = False
+        self._handler: logging.Handler | None = None
+
+    def configure(self, *, verbose: bool, quiet: bool, debug: bool, as_json: bool) -> None:
+        """Begin to log the messages of this package, in place of an earlier configuration.
+
+        Parameters
+        ----------
+        verbose, debug : bool
+            Whether to log from INFO or from DEBUG on.
+        quiet : bool
+            Whether to log errors only, and to report no progress.
+        as_json : bool
+            Whether all of standard error is JSON: messages of other libraries and Python's warnings too.
+        """
+        self.as_json, self.is_quiet = as_json, quiet
+        root, ours = logging.getLogger(), logging.getLogger("dasksom")
+        if self._handler is not None:
+            for logger in (root, ours):
+                logger.removeHandler(self._handler)
+        self._handler = logging.StreamHandler(sys.stderr)
+        formatter = JsonFormatter() if as_json else logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
+        self._handler.setFormatter(formatter)
+        (root if as_json else ours).addHandler(self._handler)
+        logging.captureWarnings(as_json)
+        level = logging.DEBUG if debug else logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
+        ours.setLevel(level)
+        # who waits for a cluster wants to know what for, and where to watch it
+        logging.getLogger("dasksom.cluster").setLevel(level if debug or quiet else logging.INFO)
+        logging.getLogger("dasksom.progress").setLevel(level if quiet else logging.INFO)
+        if not debug:  # damaged files are reported in one line, by this package
+            logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+
+    def error(self, text: str) -> None:
+        """Write why a command fails."""
+        if self.as_json:
+            logging.getLogger("dasksom").error("%s", text)
+        else:
+            click.echo(f"dasksom: {text}", err=True)
+
+
+LOG = MessageLog()
+
+
+def options_group(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a decorator that adds several options to a command, in order."""
+
+    def add(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def _configure_log(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """Configure the log from the options before and after the name of the command."""
+    if not value:
+        return
+    given = context.find_root().meta.setdefault("dasksom.log", {})
+    given[parameter.name] = True
+    LOG.configure(**{name: name in given for name in ("verbose", "quiet", "debug", "as_json")})
+
+
+def _log_option(*names: str, text: str) -> Callable[[Any], Any]:
+    return click.option(*names, is_flag=True, expose_value=False, is_eager=True, callback=_configure_log, help=text)
+
+
+log_options = options_group(
+    _log_option("-v", "--verbose", text="Log what happens."),
+    _log_option("-q", "--quiet", text="Print errors and requested results only."),
+    _log_option("--debug", text="Log everything, and show tracebacks."),
+    _log_option("--log-json", "as_json", text="Write the log as JSON, one object per line."),
+)

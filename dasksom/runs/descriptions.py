@@ -1,0 +1,111 @@
+"""Descriptions of images and of trained maps, and the palette of a map as a file."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dask.utils import format_bytes
+
+from dasksom.image import Picture, open_picture
+from dasksom.image.palette_files import write_palette
+from dasksom.model_files import codebook_at
+from dasksom.training.color_histogram import has_color_table
+
+
+def describe_model(path: str, settings: Any) -> dict[str, str]:
+    """Describe a trained map.
+
+    Parameters
+    ----------
+    path : str
+        Path or URL of a .npz.
+    settings : InputSection
+        Of which `storage` is used.
+
+    Raises
+    ------
+    InputError
+    """
+    codebook = codebook_at(path, settings.storage)
+    rows, columns, bands = codebook.weights.shape
+    parameters = codebook.about.get("parameters", {})
+    named = parameters.items() if isinstance(parameters, dict) else ()
+    trained = ", ".join(f"{name} {value}" for name, value in named if value is not None)
+    return {
+        "map": f"{rows} x {columns} units, {bands} bands",
+        "range": f"{codebook.weights.min():.6g} to {codebook.weights.max():.6g}",
+        "trained on": codebook.dtype or "unknown data type",
+        "trained with": f"dasksom {codebook.about.get('dasksom', '?')}: {trained}",
+    }
+
+
+def describe_image(path: str, settings: Any) -> dict[str, str]:
+    """Describe an image; no pixels are read.
+
+    Parameters
+    ----------
+    path : str
+        Path or URL.
+    settings : InputSection
+        How it is opened.
+
+    Raises
+    ------
+    InputError
+    """
+    picture = open_picture(path, **settings.opening())
+    image, about = picture.pixels, dict(picture.about)
+    height, width, bands = image.shape
+    rows, columns = image.chunksize[:2]
+    chunk_bytes = rows * columns * bands * image.dtype.itemsize
+    about.pop("mask", None)
+    description = {
+        **about,
+        "size": f"{width} x {height} pixels ({height * width / 1e6:.3g} Mpx), {bands} bands of {image.dtype}",
+        "decoded": format_bytes(image.nbytes),
+        "chunks": f"{image.npartitions} of {columns} x {rows} pixels, {format_bytes(chunk_bytes)} each",
+        "training": "counts colors, two passes"
+        if has_color_table(image)
+        else "streams, one pass per epoch and two more",
+        "pixels used": _pixels_used(picture),
+    }
+    if picture.pixel_size:
+        height_of_pixel, width_of_pixel = picture.pixel_size
+        description["pixel"] = f"{width_of_pixel:.6g} x {height_of_pixel:.6g} {picture.unit}"
+    return description
+
+
+def _pixels_used(picture: Picture) -> str:
+    excluded = (
+        [] if picture.mask is None else [_excluded_by(mask, picture) for mask in picture.about["mask"].split(", ")]
+    )
+    if picture.pixels.dtype.kind == "f":
+        excluded.append("NaN")
+    return f"all except {', '.join(excluded)}" if excluded else "all"
+
+
+def _excluded_by(mask: str, picture: Picture) -> str:
+    """Name the pixels that a mask excludes, by what the mask was made of."""
+    if mask == "no-data value":
+        return f"no-data ({picture.about.get('no data', picture.nodata)})"
+    return {"alpha": "transparent pixels"}.get(mask, f"pixels outside the {mask}")
+
+
+def export_palette(model: str, output: str, bands: Sequence[int] | None, *, overwrite: bool) -> None:
+    """Write the palette of a trained map in the format of another program.
+
+    Parameters
+    ----------
+    model : str
+        Path or URL of a .npz.
+    output : str
+        Path; its suffix chooses the format (`dasksom.image.palette_files`).
+    bands : sequence of int, optional
+        Bands to use as red, green and blue, or one as gray, from 0.
+    overwrite : bool
+        Whether an existing file is replaced.
+
+    Raises
+    ------
+    InputError
+    """
+    write_palette(output, codebook_at(model).weights, bands, overwrite=overwrite)

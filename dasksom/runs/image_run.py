@@ -1,0 +1,203 @@
+"""One run over an open image: its cluster, its stages, and its record."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+
+from dasksom.chunkwise import Keeper, keep_in_memory, workers
+from dasksom.cluster import connect, count_tasks
+from dasksom.config import OutputSection, RunConfig
+from dasksom.estimator import BatchSOM
+from dasksom.image import Manifest, Output, Picture, Rectangle, StoreRun, Writer, create_writer, shown
+from dasksom.provenance.run_record import RunRecord, cluster_of
+from dasksom.quantization.thumbnail import Overview
+from dasksom.quantization.write_journal import Ledger
+from dasksom.quantization.write_pass import quantize_into
+from dasksom.runs.bad_chunks import find_unread
+from dasksom.runs.memory_plan import check_fits, describe, explained, plan_run
+from dasksom.runs.watcher import Watcher
+from dasksom.som.quality import Quality
+from dasksom.training.checkpoint import TRAINED, UNREAD
+from dasksom.training.input_arrays import as_weights
+
+SMALL_BYTES = 256 << 20
+"""Images that decode to less are not worth starting processes for."""
+PALETTE_REFINEMENT = 80
+"""Epochs that refine the map of an image whose colors are counted, by default: they cost next to nothing there."""
+
+
+def new_map(config: RunConfig, image: da.Array | None = None) -> BatchSOM:
+    """Make the map that a run trains, with its parameters checked.
+
+    Parameters
+    ----------
+    config : RunConfig
+    image : dask array, optional
+        Image that it is trained on. If the configuration leaves `refine` open, it is `PALETTE_REFINEMENT` where the
+        colors of the image are counted, and 0 for other images and without one.
+
+    Raises
+    ------
+    InputError
+    """
+    parameters = config.map.model_dump(exclude={"grid", "seed", "refine"})
+    parameters |= {"cache": "none", "random_state": config.map.seed, "refine": config.map.refine or 0}
+    som = BatchSOM(*config.map.grid, **parameters)
+    som.check_parameters()
+    if config.map.refine is None and image is not None and som.counts_colors(image):
+        som = BatchSOM(*config.map.grid, **{**parameters, "refine": PALETTE_REFINEMENT})
+    return som
+
+
+class ImageRun:
+    """A run over an open image: what it does is recorded in `record`, and shown by a watcher."""
+
+    def __init__(
+        self,
+        source: str,
+        picture: Picture,
+        output: str,
+        config: RunConfig,
+        watcher: Watcher,
+        keeper: Keeper | None = None,
+    ) -> None:
+        self.picture, self.watcher, self.keeper = picture, watcher, keeper
+        self.image, self.mask = picture.pixels, picture.mask
+        self.quality: Quality | None = None
+        """Of the palette, once it is measured."""
+        self.overview: Overview | None = None
+        """Small view of the image and its labels, for a report."""
+        self._checked = 0
+        self.record = RunRecord.begin(shown(source), self.image, config.model_dump(mode="json"), shown(output))
+
+    def note(self, **fields: Any) -> None:
+        """Record values of some fields."""
+        self.record = self.record.updated(**fields)
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        height, width, _ = self.image.shape
+        self.watcher.stage(name, height * width)
+        start, before = time.perf_counter(), self.record.seconds
+        yield
+        self.note(seconds={**before, name: before.get(name, 0.0) + time.perf_counter() - start})
+
+    def _progress(self, done: int, total: int) -> None:
+        if done == total:
+            self.note(passes=self.record.passes + 1, bytes_read=self.record.bytes_read + self.image.nbytes)
+        self.watcher.progress(done, total)
+
+    @contextmanager
+    def on_cluster(self, config: RunConfig, som: BatchSOM, *, trains: bool, writes: bool) -> Iterator[Any]:
+        """Connect to the cluster; print the plan and refuse what cannot fit before anything is read."""
+        with (
+            connect(config.cluster.as_options(), small=self.image.nbytes <= SMALL_BYTES) as client,
+            count_tasks(client) as counts,
+        ):
+            available = workers()
+            plan = plan_run(self.image, som, config, available, trains=trains, writes=writes)
+            self.note(plan=describe(plan))
+            if self.image.nbytes > SMALL_BYTES:  # others are done before the line is read
+                self.watcher.plan(self.record.plan)
+            check_fits(plan, available.memory)
+            with explained(plan, available.memory):
+                yield client
+        self.note(**asdict(counts))
+
+    def readable(self, picture: Picture, without: Callable[[Sequence[Rectangle]], Picture]) -> Picture:
+        """Read every chunk of a picture once; return it without those that cannot be read."""
+        name = f"{UNREAD}-{self._checked}"
+        self._checked += 1
+        parts = None if self.keeper is None else self.keeper.load(name)
+        if parts is None:
+            with self._stage("check"):
+                parts = find_unread(picture, self._progress).parts
+            if self.keeper is not None:
+                self.keeper.save(name, parts)
+        self.note(not_read=self.record.not_read + parts)
+        return without(parts)
+
+    def leave_out_unread(self, without: Callable[[Sequence[Rectangle]], Picture]) -> None:
+        """Exclude the chunks of the image that cannot be read."""
+        self.picture = self.readable(self.picture, without)
+        self.image, self.mask = self.picture.pixels, self.picture.mask
+
+    def train(self, som: BatchSOM, config: RunConfig, more: Sequence[Picture] = ()) -> None:
+        """Train a map on all pixels of the image and of more images, or load the one that was trained before."""
+        trained = None if self.keeper is None else self.keeper.load(TRAINED)
+        if trained is None:
+            self._fit(som, config, more)
+            if self.keeper is not None:
+                trained = {"weights": som.weights_, "history": som.history_, "quality": som.quality_}
+                self.keeper.save(TRAINED, trained)
+        else:
+            som.take_up(trained["weights"], trained["history"], trained["quality"], str(self.image.dtype))
+        self.quality = som.quality_
+        self.note(units=som.units, color_space=som.color_space)
+        self.record = self.record.trained(som.history_, som.quality_)
+
+    def _fit(self, som: BatchSOM, config: RunConfig, more: Sequence[Picture]) -> None:
+        if not more and _may_be_kept(self.image, som, config):
+            self.image, self.mask = keep_in_memory(self.image, self.mask, config.input.cache)
+        with self._stage("train"):
+            som.fit(
+                [self.image, *(picture.pixels for picture in more)],
+                mask=[self.mask, *(picture.mask for picture in more)],
+                progress=self._progress,
+                on_epoch=lambda epoch, _: self.watcher.epoch(epoch),
+                checkpoint=self.keeper,
+            )
+
+    def write(self, som: BatchSOM, place: Path | StoreRun, settings: OutputSection, manifest: Manifest) -> Writer:
+        """Label every pixel and write the image in the map's colors; add the checksums of the files to the manifest."""
+        height, width, bands = self.image.shape
+        codebook = som.codebook_
+        output = Output(
+            place,
+            height=height,
+            width=width,
+            chunks=self.image.chunksize[:2],
+            palette=codebook.palette(self.image.dtype),
+            metadata={**codebook.about, "run": self.record.repeatable()},
+            with_image=settings.image,
+            nodata=self.picture.has_gaps,
+            options=settings.options(),
+        )
+        writer = create_writer(output.placed_as(self.picture))
+        self.note(units=som.units, color_space=som.color_space)
+        labeling = som.labeling_for(self.image.dtype).dithering(settings.dither, self.image)
+        # a dithered image has other errors than the palette that training measured
+        measured = self.quality is None or labeling.dither is not None
+        overview = Overview(height, width, bands, self.image.dtype) if settings.report else None
+        ledger = Ledger(self.keeper, manifest.add)
+        with self._stage("write"):
+            quality = quantize_into(
+                self.image,
+                labeling,
+                writer,
+                weights=as_weights(self.image, self.mask),
+                measured=measured,
+                progress=self._progress,
+                observer=overview,
+                ledger=ledger,
+            )
+        self.quality = quality or self.quality
+        self.overview = None if ledger.went_on else overview  # which has not seen all chunks
+        return writer
+
+    def complete(self, som: BatchSOM, writer: Writer, client: Any, manifest: Manifest) -> None:
+        """Complete the record, add it to the output if the format allows, and write the checksum manifest."""
+        self.record = self.record.trained(som.history_, self.quality)
+        self.note(cluster=cluster_of(client))
+        writer.annotate({"run": self.record.stored()})
+        writer.write_manifest(manifest)
+
+
+def _may_be_kept(image: da.Array, som: BatchSOM, config: RunConfig) -> bool:
+    # Counting and writing are two passes, and what is read twice is not worth keeping unless the user knows better.
+    return config.input.cache == "memory" or not som.counts_colors(image)
