@@ -1,7 +1,9 @@
-"""README, the pages of docs/, examples and scripts do what they say."""
+"""README, the pages of docs/, --help and scripts do what they say."""
 
 import os
 import re
+import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import yaml
 import zarr
 from PIL import Image
 
@@ -20,6 +23,9 @@ PROJECT = Path(__file__).parents[1]
 PAGES = [PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")]
 PAGES += [*sorted((PROJECT / "docs").glob("*.md")), *sorted((PROJECT / "examples").glob("*.md"))]
 README = PAGES[0].read_text()
+MENTIONED_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+OTHER_OPTIONS = {"--help", "--verbose", "--log-json", "--debug", "--quiet", "--slow", "--fix"}
+"""Of the group of commands, of `scripts/test`, and of ruff."""
 
 
 def blocks(page, language):
@@ -43,43 +49,41 @@ def folder(tmp_path, photograph):
     return tmp_path
 
 
-def python(folder, *arguments):
-    done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pages(commands)
 def test_page__commands_run(folder, page, monkeypatch):
     monkeypatch.chdir(folder)
     for words in commands(page):
         if words[0] == "view":
-            look(folder, *words)
+            check_view(folder, *words)
         else:
             cli.main(words, standalone_mode=False)
 
 
 def test_readme__commands_write_what_they_say(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    told = commands(PROJECT / "README.md")
-    assert len(told) >= 8
-    cli.main(told[0], standalone_mode=False)
-    assert told[0][1:3] == ["photo.png", "reduced.png"]
+    documented = commands(PROJECT / "README.md")
+    assert len(documented) >= 8
+    cli.main(documented[0], standalone_mode=False)
+    assert documented[0][1:3] == ["photo.png", "reduced.png"]
     assert len(np.unique(np.asarray(Image.open("reduced.png")))) == 9  # indices of a palette
 
 
+def command_of(name):
+    return cli.get_command(None, name)
+
+
 def examples(command):
-    """Give the commands that stand under "Examples" in a command's help, in words."""
+    """Return the commands under "Examples" in a command's help, in words."""
     return [line.split() for line in re.findall(r"(?m)^ +dasksom (.+)$", (command.help or "").partition("Example")[2])]
 
 
 @pytest.mark.parametrize("name", ["", *COMMANDS])
 def test_help__has_examples_that_parse(name):
-    told = examples(cli.get_command(None, name) if name else cli)
-    assert told
-    for words in told:
+    documented = examples(command_of(name) if name else cli)
+    assert documented
+    for words in documented:
         assert name in ("", words[0])
-        cli.get_command(None, words[0]).make_context(words[0], words[1:])
+        command_of(words[0]).make_context(words[0], words[1:])
 
 
 @pytest.mark.slow
@@ -89,18 +93,39 @@ def test_help__examples_run(folder, photograph, monkeypatch):
     for path in ("slide.tif", "slides/one.tif", "slides/two.tif"):
         tifffile.imwrite(path, photograph[:96, :128])
     # in the order in which one makes what the next one needs
-    for name in ("demo", "quantize", "train", "", "apply", "palette", "plan", "job-script", "info", "report"):
-        for line in examples(cli.get_command(None, name) if name else cli):
+    cli.main(["quantize", "photo.png", "reduced.zarr", "--grid", "2x2"], standalone_mode=False)
+    made = ["demo", "quantize", "train", "", "apply", "palette", "plan", "job-script", "info", "report", "view"]
+    needs_an_output = ["resume", "verify"]
+    assert {*made, *needs_an_output} >= {*COMMANDS}
+    for name in made:
+        for line in examples(command_of(name) if name else cli):
             if line[0] == "view":
-                look(folder, *line)
+                check_view(folder, *line)
                 continue
-            words = [found for word in line for found in (sorted(glob(word)) if "*" in word else [word])]
+            words = [name for word in line for name in (sorted(glob(word)) if "*" in word else [word])]
             overwriting = ["--overwrite"] if words[0] in ("quantize", "train", "apply") else []  # some names return
             cli.main([*words, *overwriting], standalone_mode=False)
+    cli.main(["quantize", "slide.tif", "slide-som.ome.zarr", "--grid", "2x2"], standalone_mode=False)
+    for line in examples(command_of("verify")):
+        cli.main(line, standalone_mode=False)
 
 
-def look(folder, *words):
-    """Run what goes on until Ctrl-C, which comes once it has said something."""
+def options_of(name):
+    return {option for parameter in command_of(name).params for option in parameter.opts}
+
+
+@pages(lambda page: True)
+def test_page__mentions_only_options_that_exist(page):
+    known = {option for name in COMMANDS for option in options_of(name)} | OTHER_OPTIONS
+    text = page.read_text()
+    assert {*MENTIONED_OPTION.findall(text)} <= known
+    for command in re.findall(r"`dasksom ([a-z-]+ [^`]*)`", text):
+        if (name := command.split()[0]) in COMMANDS:
+            assert {*MENTIONED_OPTION.findall(command)} <= options_of(name) | {"--help"}, command
+
+
+def check_view(folder, *words):
+    """Run the viewer, and end it by Ctrl-C once it has printed its address."""
     with subprocess.Popen(
         [sys.executable, "-m", "dasksom", *words, "--no-browser"], cwd=folder, stdout=subprocess.PIPE, text=True
     ) as running:
@@ -120,11 +145,13 @@ def test_readme__first_commands_are_scripts_that_exist():
 
 
 @pages(lambda page: blocks(page, "python"))
-def test_page__python_runs(folder, page):
+def test_page__python_runs(folder, page, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("MPLBACKEND", "agg")
     (folder / "page.py").write_text("\n".join(blocks(page, "python")))
-    out = python(folder, "-W", "error", "page.py")
+    runpy.run_path("page.py", run_name="__main__")
     if page.name == "README.md":
-        assert "(16, 16, 3)" in out
+        assert "(16, 16, 3)" in capsys.readouterr().out
         assert (folder / "palette.npz").exists()
 
 
@@ -147,29 +174,86 @@ def test_readme__is_short_enough_to_read():
     assert len(README.splitlines()) <= 150
 
 
-def test_demo__photograph(folder):
-    out = python(folder, "-m", "dasksom", "demo", "here")
+def test_demo__photograph(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    cli.main(["demo", "here"], standalone_mode=False)
+    out = capsys.readouterr().out
     for name in ("photograph.png", "photograph-9-colors.png", "photograph-256-colors.png", "comparison.png"):
         assert name in out
-        assert (folder / "here" / name).stat().st_size > 10_000
+        assert (tmp_path / "here" / name).stat().st_size > 10_000
 
 
 @pytest.mark.slow
-def test_demo__mosaic(folder):
-    out = python(folder, "-m", "dasksom", "demo", "here", "--gigapixel", "--side", "2048")
+def test_demo__mosaic(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    cli.main(["demo", "here", "--gigapixel", "--side", "2048"], standalone_mode=False)
+    out = capsys.readouterr().out
     assert "mosaic-2048-som.zarr" in out
-    group = zarr.open_group(folder / "here" / "mosaic-2048-som.zarr", mode="r")
-    source = zarr.open_array(folder / "here" / "mosaic-2048.zarr", mode="r")
+    group = zarr.open_group(tmp_path / "here" / "mosaic-2048-som.zarr", mode="r")
+    source = zarr.open_array(tmp_path / "here" / "mosaic-2048.zarr", mode="r")
     assert group["image"].shape == source.shape == (2048, 2048, 3)
-    away = ((group["image"][...].astype(float) - source[...]) ** 2).sum(axis=2).mean()
-    told = float(re.search(r"mean squared error ([0-9.]+)", out)[1])
-    assert away == pytest.approx(told, rel=0.02)  # the palette is rounded, the map is not
+    squared = ((group["image"][...].astype(float) - source[...]) ** 2).sum(axis=2).mean()
+    printed = float(re.search(r"mean squared error ([0-9.]+)", out)[1])
+    assert squared == pytest.approx(printed, rel=0.02)  # the palette is rounded, the map is not
+
+
+def run_script(folder, name, *arguments, **environment):
+    done = subprocess.run(
+        [PROJECT / "scripts" / name, *arguments], cwd=folder, env={**os.environ, **environment},
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [[], ["--gigapixel", "--side", "1024"]], ids=" ".join)
 def test_script__demo(tmp_path, arguments):
-    done = subprocess.run([PROJECT / "scripts" / "demo", *arguments], cwd=tmp_path, capture_output=True, timeout=600)
-    assert done.returncode == 0, done.stderr
+    run_script(tmp_path, "demo", *arguments)
     output = "mosaic-1024-som.zarr" if arguments else "comparison.png"
     assert (tmp_path / "demo-output" / output).exists()
+
+
+@pytest.mark.slow
+def test_script__test_passes_its_arguments_on(tmp_path):
+    assert re.search(r"\d+ passed", run_script(tmp_path, "test", "tests/som", "-k", "lattice"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["quantize-on-slurm", "cloud-run"])
+def test_script__copied_for_a_cluster(folder, name):
+    """The same scripts with the cluster of this machine in place of one that costs money."""
+    config = {"cluster": {"name": "local", "workers": 1}, "map": {"grid": "2x2", "epochs": 2}}
+    (folder / "here.yaml").write_text(yaml.safe_dump(config))
+    programs = folder / "programs"
+    programs.mkdir()
+    if name == "quantize-on-slurm":  # a job script needs a batch system, which this is not
+        shutil.copy(PROJECT / "scripts" / name, programs)
+        text = (programs / name).read_text()
+        assert "dasksom job-script --config" in text
+        (programs / name).write_text(re.sub(r"(?m)^dasksom job-script.*\n", "", text))
+    program = programs / name if name == "quantize-on-slurm" else PROJECT / "scripts" / name
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "CLUSTER_CONFIG": str(folder / "here.yaml"), "PATH": path}
+    done = subprocess.run(
+        [program, "scene.zarr", "out.zarr", "--epochs", "3"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (folder / "out.zarr" / "zarr.json").exists()
+    assert len(list(folder.glob("out*.summary.json"))) == 1
+
+
+@pytest.mark.slow
+def test_script__train_and_apply(folder):
+    (folder / "here.yaml").write_text("cluster: {name: threads}\nmap: {grid: 2x2, epochs: 2}\n")
+    arguments = ["here.yaml", "map.npz", "photo.png", "scene.zarr", "out.zarr"]
+    script = str(PROJECT / "scripts" / "train-and-apply.py")
+    done = subprocess.run([sys.executable, script, *arguments], cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "map.npz: mean squared error" in done.stdout
+    group = zarr.open_group(folder / "out.zarr", mode="r")
+    assert np.array_equal(np.unique(group["labels"][...]), [1, 2, 3, 4])
