@@ -28,6 +28,7 @@ CODE = {".py", ".html", ".css", ".js"}
 
 DELIBERATE = {
     "main",  # the entry point, which catches Ctrl-C while the command line is still loading
+    "command",  # each module of cli/commands/ has its own
     "logger",  # each module's own
     "quantize",  # the command, and the run that it starts
     "resume",  # the command, and the run that it starts
