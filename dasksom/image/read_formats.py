@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from dasksom.errors import InputError
 from dasksom.image.photographs.source import open_photograph
+from dasksom.image.sidecars import with_sidecars
 from dasksom.image.sources.other_formats import kind_by_content, way_out_of
 from dasksom.image.sources.picture import OpenedImage
 from dasksom.image.sources.selection import Selection
@@ -62,7 +63,7 @@ def open_file(location: Location, selection: Selection) -> OpenedImage:
     elif check_readable(location.local):
         return open_zarr(location, selection)
     opener = known or _sniffed(location)
-    return opener(location, selection)
+    return with_sidecars(location, opener(location, selection), selection)
 
 
 def _sniffed(location: Location) -> Opener:

@@ -15,6 +15,7 @@ from dasksom.image import (
     Manifest,
     RunFolder,
     check_alike,
+    check_mask_of_several,
     check_output,
     check_result,
     images_in,
@@ -176,6 +177,7 @@ def train_model(
     """
     _check_summary(summary, sources)
     paths = [path for source in sources for path in images_in(source)]
+    check_mask_of_several(paths, config.input.mask)
     reserved = hold_model(paths, model, config, resume=resume)
     new_map(config)  # its parameters are checked before any image is opened
     pictures = [open_input(path, config) for path in paths]

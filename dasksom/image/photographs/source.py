@@ -135,7 +135,7 @@ def open_photograph(location: Location, selection: Selection) -> OpenedImage:
         about["transparent color"] = ", ".join(map(str, transparent))
     decoding = _Decoding(mode, orientation != UPRIGHT, transparent if nodata is None else None)
     source = PhotographSource(location, location.stamp(), decoding, (*size, bands), np.dtype(dtype))
-    return OpenedImage(source=source, nodata=nodata, alpha=alpha, about=about)
+    return OpenedImage(source=source, nodata=nodata, alpha=alpha, orientation=orientation, about=about)
 
 
 def _transparent_color(location: Location, image: Image.Image) -> tuple[int, ...] | None:

@@ -84,3 +84,8 @@ class UprightSource(NumpyIndexing):
         if turned:
             found = found.transpose(1, 0, 2)
         return np.ascontiguousarray(found[:: -1 if mirrored[0] else 1, :: -1 if mirrored[1] else 1])
+
+
+def upright(source: Source, orientation: int) -> Source:
+    """Return a source as its orientation tag wants it to be displayed."""
+    return source if orientation == UPRIGHT else UprightSource(source, orientation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby, product
@@ -17,6 +17,7 @@ import zarr
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.sources.cf_attributes import nodata_of_attributes, scale_of_attributes
 from dasksom.image.sources.chunk_planning import MAX_CHUNKS
 from dasksom.image.sources.dtypes_and_axes import check_dtype, check_not_empty, guess_axes
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
@@ -155,7 +156,11 @@ def open_zarr(location: Location, selection: Selection) -> OpenedImage:
         fill_missing=fill_missing,
     )
     about = _about(location, array, axes, pyramid, level)
-    return OpenedImage(source=source, nodata=_nodata(attributes_of(array)), pixel_size=size, unit=unit, about=about)
+    attributes = attributes_of(array)
+    nodata, problem = nodata_of_attributes(attributes, array.fill_value, array.metadata.zarr_format)
+    if scale := scale_of_attributes(attributes):
+        about["scale and offset"] = f"{scale}; not applied: values are as stored"
+    return OpenedImage(source=source, nodata=nodata, nodata_problem=problem, pixel_size=size, unit=unit, about=about)
 
 
 def _check_count(named: str, stored: Sequence[int], view: AxisLayout) -> None:
@@ -249,15 +254,6 @@ def _axes(named: str, array: zarr.Array[Any], pyramid: Multiscale | None, select
     if isinstance(told, (list, tuple)) and len(told) == array.ndim and all(isinstance(name, str) for name in told):
         return tuple(told)
     return ("?",) * array.ndim if selection.axes is not None else guess_axes(named, array.shape)
-
-
-def _nodata(attributes: Mapping[str, Any]) -> float | None:
-    """Return what xarray and others note as the value of missing pixels."""
-    for name in ("_FillValue", "missing_value", "nodata"):
-        told = attributes.get(name)
-        if isinstance(told, (int, float)) and not isinstance(told, bool):
-            return told
-    return None
 
 
 def _about(

@@ -10,7 +10,8 @@ from PIL import Image
 from rasterio.transform import from_origin
 
 from dasksom import InputError, open_image, open_picture
-from dasksom.image import open_pixels
+from dasksom.image import images_in, open_pixels
+from dasksom.image.tiff import layout
 
 ROWS, COLUMNS = [0, 40, 80, 101], [0, 30, 60, 90, 97]
 
@@ -35,7 +36,7 @@ def _tiles(folder, pixels, name):
 
 @pytest.mark.parametrize(
     "name",
-    ["{i}_{j}.png", "tile_r{i:03}_c{j:03}.tif", "x{j}_y{i}.png", "scan 7 col-{j} row-{i}.png", "a{j}x{i}y.tif"],
+    ["tile_r{i:03}_c{j:03}.tif", "x{j}_y{i}.png", "scan 7 col-{j} row-{i}.png", "a{j}x{i}y.tif"],
 )
 def test_folder__by_the_numbers_in_the_names(tmp_path, pixels, name):
     if name.startswith("a"):
@@ -55,7 +56,7 @@ def test_folder__one_row_and_offsets(tmp_path, pixels):
     folder = tmp_path / "strip"
     folder.mkdir()
     for i in range(2):
-        Image.fromarray(pixels[i * 50 : i * 50 + 50]).save(folder / f"y{i * 50}.png")
+        Image.fromarray(pixels[i * 50 : i * 50 + 50]).save(folder / f"x0_y{i * 50}.png")
     assert np.array_equal(open_image(folder).compute(), pixels[:100])
 
 
@@ -71,8 +72,8 @@ def test_folder__one_row_and_offsets(tmp_path, pixels):
         ),
         ("damaged", r"r1_c2\.png: is not a PNG"),
         ("twice", "have the same row and column"),
-        ("none", r"no Zarr metadata in this directory, and no tiles either; found no images"),
-        ("photos", "0 numbers differ|no tiles either"),
+        ("none", r"no Zarr metadata in this directory, and no tiles of one image either; found no images"),
+        ("photos", "no tiles of one image either; found cat.png, dog.png"),
     ],
 )
 def test_folder__refused(tmp_path, pixels, change, message):
@@ -99,6 +100,64 @@ def test_folder__refused(tmp_path, pixels, change, message):
                 Image.fromarray(pixels).save(folder / f"{name}.png")
     with pytest.raises(InputError, match=message):
         open_image(folder)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["LC08_042034_B2.TIF", "LC08_042034_B3.TIF", "LC08_042034_B4.TIF"],
+        ["T33UUP_20200101_B02.tif", "T33UUP_20200101_B03.tif"],
+        ["0_0.tif", "0_1.tif", "1_0.tif", "1_1.tif"],
+        ["scan_2023_01.tif", "scan_2023_02.tif", "scan_2024_01.tif", "scan_2024_02.tif"],
+        ["frame001.tif", "frame002.tif"],
+        ["x0.tif", "x1.tif"],
+        ["y0.tif", "y1.tif"],
+        ["red_r0_c0.tif", "red_r0_c1.tif", "nir_r0_c0.tif", "nir_r0_c1.tif"],
+        ["r0_c0.tif", "r0_c1.tif", "overview.tif"],
+    ],
+)
+def test_folder__of_other_names_is_separate_images(tmp_path, pixels, names):
+    for name in names:
+        tifffile.imwrite(tmp_path / name, pixels, photometric="rgb")
+    assert images_in(tmp_path) == sorted(str(tmp_path / name) for name in names)
+    with pytest.raises(InputError, match="names that give row and column and differ in nothing else"):
+        open_image(tmp_path)
+
+
+def test_folder__that_lacks_a_tile_is_not_taken_for_separate_images(tmp_path, pixels):
+    folder = _tiles(tmp_path / "tiles", pixels, "r{i}_c{j}.png")
+    assert images_in(folder) == [str(folder)]
+    assert open_picture(folder).about["grid"] == "3 rows of 4"
+    (folder / "r1_c2.png").unlink()
+    assert images_in(folder) == [str(folder)]
+
+
+def test_folder__of_tiles_with_masks_or_other_nodata_is_refused(tmp_path, pixels):
+    folder = _tiles(tmp_path / "tiles", pixels, "r{i}_c{j}.tif")
+    part = pixels[ROWS[1] : ROWS[2], COLUMNS[2] : COLUMNS[3]]
+    tifffile.imwrite(folder / "r1_c2.tif", part, photometric="rgb", extratags=[(42113, "s", 0, "7", True)])
+    with pytest.raises(InputError, match=r"no-data value"):
+        open_image(folder)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        folder = _tiles(tmp_path / "masked", pixels, "r{i}_c{j}.tif")
+        _geotiff(folder / "r1_c2.tif", part)
+        with rasterio.open(folder / "r1_c2.tif", "r+") as file:
+            file.write_mask(part[:, :, 0] > 100)
+    with pytest.raises(InputError, match=r"r1_c2\.tif has a mask of its own"):
+        open_image(folder)
+
+
+def test_folder__of_many_tiles_parses_each_header_once(tmp_path, monkeypatch):
+    for i in range(12):
+        for j in range(12):
+            tifffile.imwrite(tmp_path / f"r{i}_c{j}.tif", np.full((16, 16), i * j, np.uint8), tile=(16, 16))
+    parsed = []
+    real = layout._parsed
+    monkeypatch.setattr(layout, "_parsed", lambda *given: parsed.append(given[0]) or real(*given))
+    image = open_image(tmp_path)
+    assert image.compute().shape == (192, 192, 1)
+    image.compute()
+    assert len(parsed) == len(set(parsed)) == 144
 
 
 def test_folder__changed_in_between_is_another_image(tmp_path, pixels):
