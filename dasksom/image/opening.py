@@ -10,13 +10,13 @@ from typing import Any
 import dask.array as da
 
 from dasksom.errors import InputError
+from dasksom.image.metadata.geo_tags import placed_elsewhere
 from dasksom.image.mosaics.tile_folder import open_tile_folder
 from dasksom.image.mosaics.vrt import open_vrt
 from dasksom.image.picture_assembly import PictureParts, check_mask_array
 from dasksom.image.read_formats import FILE_OPENERS, Opener, open_file
 from dasksom.image.read_options import ReadOptions
 from dasksom.image.sidecars import with_sidecars
-from dasksom.image.sources.geo_tags import placed_elsewhere
 from dasksom.image.sources.masks import MaskSource, mask_of
 from dasksom.image.sources.picture import OpenedImage, Picture
 from dasksom.image.sources.protocol import Source

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dasksom.errors import InputError
-from dasksom.image.sources.gdal_xml import band_names_of, nodata_of, scales_of, tags_of_gdal_xml
-from dasksom.image.sources.geo_tags import crs_name, georeference
+from dasksom.image.metadata.gdal_xml import band_names_of, nodata_of, scales_of, tags_of_gdal_xml
+from dasksom.image.metadata.geo_tags import crs_name, georeference
 from dasksom.image.sources.orientation import upright
 from dasksom.image.sources.picture import OpenedImage
 from dasksom.image.sources.selection import Selection

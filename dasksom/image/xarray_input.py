@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.image.sources.cf_attributes import nodata_of_attributes
+from dasksom.image.metadata.cf_attributes import nodata_of_attributes
+from dasksom.image.metadata.geo_tags import crs_name, tags_of_epsg
 from dasksom.image.sources.dtypes_and_axes import check_dtype, check_not_empty, guess_axes
-from dasksom.image.sources.geo_tags import crs_name, tags_of_epsg
 from dasksom.image.sources.picture import Header
 from dasksom.image.sources.protocol import Tag
 from dasksom.image.sources.selection import COLUMNS, ROWS, Selection, plan_axes

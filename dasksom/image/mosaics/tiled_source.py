@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.metadata.geo_tags import crs_name
 from dasksom.image.read_formats import open_file
-from dasksom.image.sources.geo_tags import crs_name
 from dasksom.image.sources.header_cache import HeaderCache
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
 from dasksom.image.sources.picture import OpenedImage
-from dasksom.image.sources.protocol import Tag, Window, shown_window
+from dasksom.image.sources.protocol import PixelWindow, Tag, shown_window
 from dasksom.image.sources.selection import Selection
 from dasksom.storage.locations import Location, Member
 
@@ -116,14 +116,14 @@ class TiledSource(NumpyIndexing):
             except InputError:  # it may be left out
                 yield location.member()
 
-    def read(self, window: Window) -> NDArray[Any]:
+    def read(self, window: PixelWindow) -> NDArray[Any]:
         """Read a window; see `Source`."""
         try:
             return self._read(window)
         except InputError as error:
             raise InputError(f"{self.location}: {shown_window(window)}: {error}") from error.__cause__
 
-    def _read(self, window: Window) -> NDArray[Any]:
+    def _read(self, window: PixelWindow) -> NDArray[Any]:
         tiling = tiling_of(self.parse, self.location, self.stamp)
         rows, columns, bands = (range(length)[part] for part, length in zip(window, self.shape, strict=True))
         out = np.full((len(rows), len(columns), len(bands)), tiling.fill, self.dtype)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from dasksom.errors import InputError
+from dasksom.image.metadata.gdal_xml import band_names_of, nodata_of, scales_of, tags_of_gdal_xml
 from dasksom.image.mosaics.tiled_source import PlacedTile, Tiling, open_tiles
-from dasksom.image.sources.gdal_xml import band_names_of, nodata_of, scales_of, tags_of_gdal_xml
 from dasksom.image.sources.picture import OpenedImage
 from dasksom.image.sources.selection import Selection
 from dasksom.storage.locations import Location

@@ -21,7 +21,7 @@ from dasksom.image.sources.numpy_indexing import NumpyIndexing
 from dasksom.image.sources.orientation import UPRIGHT, is_turned, orientation_of
 from dasksom.image.sources.other_formats import kind_by_content, way_out_of
 from dasksom.image.sources.picture import OpenedImage
-from dasksom.image.sources.protocol import Window
+from dasksom.image.sources.protocol import PixelWindow
 from dasksom.image.sources.selection import Selection
 from dasksom.storage.local_paths import Stamp
 from dasksom.storage.location_checks import check_size_unchanged
@@ -100,7 +100,7 @@ class PhotographSource(NumpyIndexing):
         """List the photograph."""
         yield self.location.member()
 
-    def read(self, window: Window) -> NDArray[Any]:
+    def read(self, window: PixelWindow) -> NDArray[Any]:
         """Read a window; see `Source`."""
         with _decoding:
             pixels = _decoded(self.location, self.stamp, self.decoding)

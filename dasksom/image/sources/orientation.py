@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
-from dasksom.image.sources.protocol import Source, Window
+from dasksom.image.sources.protocol import PixelWindow, Source
 from dasksom.storage.locations import Member
 
 UPRIGHT = 1
@@ -72,7 +72,7 @@ class UprightSource(NumpyIndexing):
         """List the files of the source."""
         return self.source.members()
 
-    def read(self, window: Window) -> NDArray[Any]:
+    def read(self, window: PixelWindow) -> NDArray[Any]:
         """Read a window of the upright image; see `Source`."""
         turned, *mirrored = _TRANSFORMS[self.orientation]
         spans = [

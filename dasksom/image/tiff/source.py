@@ -18,7 +18,7 @@ from dasksom.image.sources.masks import holds
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
 from dasksom.image.sources.orientation import is_turned, upright
 from dasksom.image.sources.picture import OpenedImage
-from dasksom.image.sources.protocol import Window, shown_window
+from dasksom.image.sources.protocol import PixelWindow, shown_window
 from dasksom.image.sources.selection import AxisLayout, Selection, plan_axes
 from dasksom.image.tiff.color_tables import look_up_colors
 from dasksom.image.tiff.layout import Band, TiffLayout, tiff_layout
@@ -61,7 +61,7 @@ class TiffSource(NumpyIndexing):
             files |= set(tiff_layout(self.location, self.stamp, self.part).pages.files)
         return (file.member() for file in sorted(files, key=str))
 
-    def read(self, window: Window) -> NDArray[Any]:
+    def read(self, window: PixelWindow) -> NDArray[Any]:
         """Read a window; see `Source`."""
         try:
             return retry(lambda: self._read(window))
@@ -72,7 +72,7 @@ class TiffSource(NumpyIndexing):
                 f"{shown_window(window)} cannot be read any more: {error}"
             ) from self.location.cause(error)
 
-    def _read(self, window: Window) -> NDArray[Any]:
+    def _read(self, window: PixelWindow) -> NDArray[Any]:
         layout = tiff_layout(self.location, self.stamp, self.part)
         bands = _bands(self.view, layout)
         if self.storage_chunks == self.shape[:2]:

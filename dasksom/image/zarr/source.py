@@ -17,12 +17,12 @@ import zarr
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.image.sources.cf_attributes import nodata_of_attributes, scale_of_attributes
+from dasksom.image.metadata.cf_attributes import nodata_of_attributes, scale_of_attributes
 from dasksom.image.sources.chunk_planning import MAX_CHUNKS
 from dasksom.image.sources.dtypes_and_axes import check_dtype, check_not_empty, guess_axes
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
 from dasksom.image.sources.picture import OpenedImage
-from dasksom.image.sources.protocol import Window, cuts, shown_window
+from dasksom.image.sources.protocol import PixelWindow, cuts, shown_window
 from dasksom.image.sources.selection import AxisLayout, Selection, plan_axes
 from dasksom.image.zarr.guarded_store import MissingChunkError, WholeStore, attributes_of, open_array, store_of
 from dasksom.image.zarr.ome_metadata import Multiscale
@@ -74,7 +74,7 @@ class ZarrSource(NumpyIndexing):
         most = _MOST_ASKED_FOR if node.lists_nothing else _MOST_CHUNKS_LOOKED_FOR
         yield from node.members(map(array.metadata.encode_chunk_key, _some(_chunks_along(array, self.view), most)))
 
-    def read(self, window: Window) -> NDArray[Any]:
+    def read(self, window: PixelWindow) -> NDArray[Any]:
         """Read a window; see `Source`."""
         try:
             found = retry(lambda: self._read(window))
@@ -93,13 +93,13 @@ class ZarrSource(NumpyIndexing):
             ) from self.location.cause(error)
         return np.ascontiguousarray(self.view.upright(found), dtype=self.dtype)
 
-    def _read(self, window: Window) -> NDArray[Any]:
+    def _read(self, window: PixelWindow) -> NDArray[Any]:
         array = _array(self.location, self.component, self.stamp, self.fill_missing)
         index: Any = self.view.index(window)
         plain = not any(isinstance(part, list) for part in index)
         return np.asarray(array[index] if plain else array.oindex[index])
 
-    def _first_unread(self, window: Window) -> tuple[str, Exception] | None:
+    def _first_unread(self, window: PixelWindow) -> tuple[str, Exception] | None:
         """Name the first chunk of a window that cannot be read, by reading one after the other; None if all can be."""
         array = _array(self.location, self.component, self.stamp, self.fill_missing)
         files = array.shards or array.chunks

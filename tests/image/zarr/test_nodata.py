@@ -7,7 +7,7 @@ import zarr
 
 from dasksom.errors import InputError
 from dasksom.image import open_picture
-from dasksom.image.sources.cf_attributes import nodata_of_attributes
+from dasksom.image.metadata.cf_attributes import nodata_of_attributes
 
 
 @pytest.mark.parametrize("version", [2, 3])

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dasksom.image.sources.geo_tags import tags_of_epsg, tags_of_points
+from dasksom.image.metadata.geo_tags import tags_of_epsg, tags_of_points
 from dasksom.image.sources.protocol import Tag
 
 _LARGEST_EPSG = 32_767
