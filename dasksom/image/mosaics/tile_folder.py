@@ -22,7 +22,7 @@ _ACCEPTED = (
     "the images of a mosaic have one suffix and names that give row and column and differ in nothing else, such as "
     "tile_r003_c012.tif or x3_y12.png; name them so, or write a GDAL .vrt"
 )
-Place = tuple[int, int]
+TilePlace = tuple[int, int]
 """Row and column of a tile."""
 
 
@@ -93,7 +93,7 @@ def _side(tiles: Sequence[Path], sources: Mapping[Path, Source], axis: int) -> i
     return open_tile(Location(str(tiles[0])), fill_missing=True, lenient=True).source.shape[axis]  # which tells why not
 
 
-def _places(paths: Sequence[Path]) -> list[Place] | None:
+def _places(paths: Sequence[Path]) -> list[TilePlace] | None:
     """Return row and column of each file; None where the names do not give them, or differ in something else."""
     places, others = [], set()
     for path in paths:
@@ -113,7 +113,7 @@ def _grid(location: Location, paths: Sequence[Path]) -> list[list[Path]]:
     places = _places(paths)
     if len(paths) < 2 or places is None:
         raise _refusal(location, paths, "no Zarr metadata in this directory, and no tiles of one image either")
-    by_place: dict[Place, Path] = {}
+    by_place: dict[TilePlace, Path] = {}
     for path, place in zip(paths, places, strict=True):
         if place in by_place:
             raise _refusal(location, paths, f"{path.name} and {by_place[place].name} have the same row and column")
