@@ -68,7 +68,7 @@ def _eager(monkeypatch):
 @pytest.fixture
 def image(tmp_path):
     path = tmp_path / "image.zarr"
-    data = np.random.default_rng(0).integers(0, 256, (640, 512, 3), np.uint8)
+    data = np.random.default_rng(0).integers(0, 256, (512, 384, 3), np.uint8)
     zarr.create_array(path, data=data, chunks=(64, 64, 3))
     return str(path)
 
@@ -329,7 +329,7 @@ def test_names_that_are_too_long_for_a_prefix(image, tmp_path):
     assert len(run_folder(tmp_path / name).name) < 40
     quantize_image(image, str(tmp_path / name), config(chunk=None), Stops())
     with Image.open(tmp_path / name) as found:
-        assert found.size == (512, 640)
+        assert found.size == (384, 512)
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ class KilledError(Exception):
 @pytest.mark.parametrize("dtype", ["u1", "f4"])
 @pytest.mark.parametrize("options", [{}, {"init": "sample"}, {"color_space": "lab", "refine": 12}])
 def test_fit__goes_on_wherever_it_was_stopped(photograph, tmp_path, eager, dtype, options):
-    image = da.from_array((photograph / (1 if dtype == "u1" else 255)).astype(dtype), chunks=(100, 60, 3))
+    image = da.from_array((photograph[::2, ::2] / (1 if dtype == "u1" else 255)).astype(dtype), chunks=(50, 30, 3))
     how = {"epochs": 2, "random_state": 1, **options}
     straight = BatchSOM(3, 3, **how).fit(image)
     calls = {"all": 0, "until": None}
