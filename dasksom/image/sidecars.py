@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dasksom.errors import InputError
-from dasksom.image.metadata.gdal_xml import band_names_of, nodata_of, scales_of, tags_of_gdal_xml
+from dasksom.image.metadata.gdal_xml import band_names_of, nodata_of, scales_of, tags_of_gdal_xml, unused_georeference
 from dasksom.image.metadata.geo_tags import crs_name, georeference
 from dasksom.image.sources.orientation import upright
 from dasksom.image.sources.picture import OpenedImage
@@ -60,6 +60,8 @@ def _with_metadata(location: Location, opened: OpenedImage) -> OpenedImage:
     if tags := tags_of_gdal_xml(root):
         changes["geo_tags"] = tags
         about |= {"place on earth": crs_name(tags) or "", "georeference": georeference(tags) or "transform"}
+    elif note := unused_georeference(root, ()):
+        about["place on earth"] = note
     if scales := scales_of(bands):
         about["scale and offset"] = f"{scales}; not applied: values are as stored"
     return replace(opened, about=about, **changes)  # type: ignore[arg-type]

@@ -72,6 +72,11 @@ def tags_of_points(epsg: int, geographic: bool, points: Sequence[Sequence[float]
     return (_TIE_POINTS, _DOUBLE, len(values), values, True), _directory(epsg, geographic)
 
 
+def tag_of_rpc(numbers: Sequence[float]) -> Tag:
+    """Make the tag of rational polynomial coefficients: 92 numbers in the tag's order."""
+    return _RPC, _DOUBLE, len(numbers), tuple(numbers), True
+
+
 def _directory(epsg: int, geographic: bool) -> Tag:
     key = _GEOGRAPHIC if geographic else _PROJECTED
     # version 1.1.0 of the directory, 3 keys: kind of system, pixels are areas, the system

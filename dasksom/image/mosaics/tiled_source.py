@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.image.metadata.geo_tags import crs_name
+from dasksom.image.metadata.geo_tags import crs_name, georeference
 from dasksom.image.read_formats import open_file
 from dasksom.image.sources.header_cache import HeaderCache
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
@@ -58,6 +58,8 @@ class Tiling:
     nodata_problem: str | None = None
     alpha: int | None = None
     geo_tags: tuple[Tag, ...] = ()
+    unused_georeference: str | None = None
+    """For a person, where one cannot be kept."""
     band_names: tuple[str, ...] = ()
     scale: str = ""
     """Scales and offsets, for a person."""
@@ -250,8 +252,10 @@ def open_tiles(
         storage_chunks=(min(first.storage_chunks[0], tiling.shape[0]), min(first.storage_chunks[1], tiling.shape[1])),
     )
     about = {**about, "tiles": str(len(names))}
-    if crs := crs_name(tiling.geo_tags):
-        about["place on earth"] = crs
+    if place := crs_name(tiling.geo_tags) or tiling.unused_georeference:
+        about["place on earth"] = place
+    if way := georeference(tiling.geo_tags):
+        about["georeference"] = way
     if tiling.scale:
         about["scale and offset"] = f"{tiling.scale}; not applied: values are as stored"
     return OpenedImage(

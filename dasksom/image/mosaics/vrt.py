@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dasksom.errors import InputError
-from dasksom.image.metadata.gdal_xml import band_names_of, nodata_of, scales_of, tags_of_gdal_xml
+from dasksom.image.metadata.gdal_xml import band_names_of, nodata_of, scales_of, tags_of_gdal_xml, unused_georeference
 from dasksom.image.mosaics.tiled_source import PlacedTile, Tiling, open_tiles
 from dasksom.image.sources.picture import OpenedImage
 from dasksom.image.sources.selection import Selection
@@ -44,6 +44,7 @@ def parse_vrt(location: Location) -> Tiling:
     if len(types) > 1 or not types <= set(_TYPES):
         raise InputError(f"{location}: bands of {', '.join(sorted(types))}; one of {', '.join(_TYPES)} is read")
     dtype = np.dtype(_TYPES[types.pop()])
+    tags = tags_of_gdal_xml(root)
     nodata, problem = nodata_of(root, bands, dtype)
     shape = _whole(location, root.get("rasterYSize")), _whole(location, root.get("rasterXSize")), len(bands)
     tiles: dict[PlacedTile, list[tuple[int, int]]] = {}
@@ -65,7 +66,8 @@ def parse_vrt(location: Location) -> Tiling:
         nodata=nodata,
         nodata_problem=problem,
         alpha=alpha[0] if alpha else None,
-        geo_tags=tags_of_gdal_xml(root),
+        geo_tags=tags,
+        unused_georeference=unused_georeference(root, tags),
         band_names=band_names_of(bands),
         scale=scales_of(bands),
     )

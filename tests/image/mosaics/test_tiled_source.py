@@ -1,6 +1,7 @@
 """Folders of tiles, and GDAL's virtual mosaics, of which rasterio is the judge."""
 
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -274,3 +275,50 @@ def test_refused__options_of_single_files(tmp_path, pixels):
     folder = _tiles(tmp_path / "tiles", pixels, "r{i}_c{j}.png")
     with pytest.raises(InputError, match="--level is for single files"):
         open_image(folder, level=1)
+
+
+def _with_metadata(path, pixels, metadata):
+    _geotiff(path.with_name("a.tif"), pixels)
+    _vrt(path, [("a.tif", (0, 0), (0, 0), (101, 97))], (101, 97))
+    text = re.sub(r"<SRS>.*</GeoTransform>", lambda match: metadata, path.read_text())
+    path.write_text(text)
+    return path
+
+
+def test_vrt__ground_control_points_as_gdal_reads_them(tmp_path, pixels):
+    points = "".join(f'<GCP Pixel="{x}" Line="{y}" X="{5e5 + x}" Y="{6e6 - y}" Z="3"/>' for x, y in ((0, 0), (9, 50)))
+    crs = rasterio.CRS.from_epsg(32633).to_wkt().replace('"', "&quot;")
+    path = _with_metadata(tmp_path / "a.vrt", pixels, f'<GCPList Projection="{crs}">{points}</GCPList>')
+    picture = open_picture(path)
+    with rasterio.open(path) as file:
+        gcps, system = file.gcps
+    values = next(tag[3] for tag in picture.geo_tags if tag[0] == 33922)
+    assert values == tuple(number for gcp in gcps for number in (gcp.col, gcp.row, 0, gcp.x, gcp.y, gcp.z))
+    assert picture.about["place on earth"] == f"EPSG:{system.to_epsg()}"
+    assert picture.about["georeference"] == "2 ground control points"
+
+
+def test_vrt__rpcs_as_gdal_reads_them(tmp_path, pixels):
+    keys = ["LINE_OFF", "SAMP_OFF", "LAT_OFF", "LONG_OFF", "HEIGHT_OFF", "LINE_SCALE", "SAMP_SCALE", "LAT_SCALE"]
+    keys += ["LONG_SCALE", "HEIGHT_SCALE"]
+    lines = [f'<MDI key="{key}">{number + 0.5}</MDI>' for number, key in enumerate(keys)]
+    for key in ("LINE_NUM_COEFF", "LINE_DEN_COEFF", "SAMP_NUM_COEFF", "SAMP_DEN_COEFF"):
+        lines.append(f'<MDI key="{key}">{" ".join(str(n / 8) for n in range(20))}</MDI>')
+    path = _with_metadata(tmp_path / "a.vrt", pixels, f'<Metadata domain="RPC">{"".join(lines)}</Metadata>')
+    values = next(tag[3] for tag in open_picture(path).geo_tags if tag[0] == 50844)
+    with rasterio.open(path) as file:
+        rpc = file.rpcs
+    assert values[2:12] == (
+        rpc.line_off, rpc.samp_off, rpc.lat_off, rpc.long_off, rpc.height_off, rpc.line_scale, rpc.samp_scale,
+        rpc.lat_scale, rpc.long_scale, rpc.height_scale,
+    )  # fmt: skip
+    assert values[12:32] == tuple(rpc.line_num_coeff)
+    assert values[72:] == tuple(rpc.samp_den_coeff)
+
+
+def test_vrt__systems_without_a_number_are_not_taken_for_their_units(tmp_path, pixels):
+    crs = rasterio.CRS.from_proj4("+proj=laea +lat_0=10 +lon_0=20 +datum=WGS84").to_wkt()
+    place = f"<SRS>{crs.replace(chr(34), '&quot;')}</SRS><GeoTransform>0, 1, 0, 0, 0, -1</GeoTransform>"
+    picture = open_picture(_with_metadata(tmp_path / "a.vrt", pixels, place))
+    assert picture.geo_tags == ()
+    assert picture.about["place on earth"] == "a coordinate reference system without an EPSG number, which is left out"
