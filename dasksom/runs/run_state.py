@@ -11,12 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from dasksom.chunkwise import SMALL_RECORD_SECONDS, ThrottledKeeper
 from dasksom.config import RunConfig
 from dasksom.errors import DasksomError, InputError
 from dasksom.image import Picture, RunFolder, StoreRun, fingerprint, is_remote, run_folder, shown
-from dasksom.quantization.write_journal import RECORD
+from dasksom.quantization.write_journal import JOURNAL_RECORD
 from dasksom.redaction import redact_settings
-from dasksom.training.checkpoint import HOW, Checkpoint, Patient
+from dasksom.training.checkpoint import HOW, Checkpoint
 
 VERSIONS = ("dasksom", "numba", "numpy", "zarr")
 """Packages with other versions of which a run may give other bits."""
@@ -37,8 +38,13 @@ class Request:
     config: dict[str, Any]
 
 
+<<<<<<< HEAD:dasksom/runs/run_state.py
 def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Any = None) -> Patient:
     """Save what a run is going to do, or check that it is what an earlier process began.
+=======
+def begin(work: Work, how: How, images: Sequence[Picture], codebook: Any = None) -> ThrottledKeeper:
+    """Note what a run is going to do, or see that it is what an earlier process has begun.
+>>>>>>> 89f08ac (Split training, records and estimator by idea):dasksom/runs/resume.py
 
     Parameters
     ----------
@@ -76,8 +82,13 @@ def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Any
     begun = kept.identity() is not None
     if not begun:
         kept.agree(identity)
+<<<<<<< HEAD:dasksom/runs/run_state.py
         kept.save(HOW, json.dumps(asdict(request)))
     return Patient(kept, begun=begun)
+=======
+        kept.save(HOW, json.dumps(asdict(how)))
+    return ThrottledKeeper(kept, delay=0 if begun else SMALL_RECORD_SECONDS)
+>>>>>>> 89f08ac (Split training, records and estimator by idea):dasksom/runs/resume.py
 
 
 def check_inputs_unchanged(work: Work, sources: Sequence[str], images: Sequence[Picture]) -> None:
@@ -103,8 +114,13 @@ def check_inputs_unchanged(work: Work, sources: Sequence[str], images: Sequence[
 
 
 def has_written(work: Work) -> bool:
+<<<<<<< HEAD:dasksom/runs/run_state.py
     """Return whether an earlier process has written chunks that are kept."""
     return any(name.startswith(RECORD) for name in work.records.names())
+=======
+    """Tell whether an earlier process has written chunks that are to be kept."""
+    return any(name.startswith(JOURNAL_RECORD) for name in work.records.names())
+>>>>>>> 89f08ac (Split training, records and estimator by idea):dasksom/runs/resume.py
 
 
 def load_request(work: Work) -> Request:
