@@ -38,13 +38,8 @@ class Request:
     config: dict[str, Any]
 
 
-<<<<<<< HEAD:dasksom/runs/run_state.py
-def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Any = None) -> Patient:
+def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Any = None) -> ThrottledKeeper:
     """Save what a run is going to do, or check that it is what an earlier process began.
-=======
-def begin(work: Work, how: How, images: Sequence[Picture], codebook: Any = None) -> ThrottledKeeper:
-    """Note what a run is going to do, or see that it is what an earlier process has begun.
->>>>>>> 89f08ac (Split training, records and estimator by idea):dasksom/runs/resume.py
 
     Parameters
     ----------
@@ -82,13 +77,8 @@ def begin(work: Work, how: How, images: Sequence[Picture], codebook: Any = None)
     begun = kept.identity() is not None
     if not begun:
         kept.agree(identity)
-<<<<<<< HEAD:dasksom/runs/run_state.py
         kept.save(HOW, json.dumps(asdict(request)))
-    return Patient(kept, begun=begun)
-=======
-        kept.save(HOW, json.dumps(asdict(how)))
     return ThrottledKeeper(kept, delay=0 if begun else SMALL_RECORD_SECONDS)
->>>>>>> 89f08ac (Split training, records and estimator by idea):dasksom/runs/resume.py
 
 
 def check_inputs_unchanged(work: Work, sources: Sequence[str], images: Sequence[Picture]) -> None:
@@ -114,13 +104,8 @@ def check_inputs_unchanged(work: Work, sources: Sequence[str], images: Sequence[
 
 
 def has_written(work: Work) -> bool:
-<<<<<<< HEAD:dasksom/runs/run_state.py
     """Return whether an earlier process has written chunks that are kept."""
-    return any(name.startswith(RECORD) for name in work.records.names())
-=======
-    """Tell whether an earlier process has written chunks that are to be kept."""
     return any(name.startswith(JOURNAL_RECORD) for name in work.records.names())
->>>>>>> 89f08ac (Split training, records and estimator by idea):dasksom/runs/resume.py
 
 
 def load_request(work: Work) -> Request:
