@@ -4,9 +4,9 @@
 # The display of an old telephone shows nine colors, and you have a photograph. Which nine? This page lets a
 # *self-organizing map* find them: first as the tutorials of [MiniSom](https://github.com/JustGlowing/minisom) do it,
 # call by call, on one photograph in memory; then with `dasksom.BatchSOM`, which learns from every pixel; and at last
-# on an image that is never in memory as a whole.
+# on an image that does not fit in memory.
 #
-# It needs nothing but `python -m pip install 'dasksom[plots]'`; the photograph ships with scikit-image. Run it from a
+# It only needs `python -m pip install 'dasksom[plots]'`; the photograph ships with scikit-image. Run it from a
 # shell as `python examples/tutorial.py`, or read [tutorial.ipynb](tutorial.ipynb), which is made of it and holds its
 # pictures.
 
@@ -34,10 +34,10 @@ folder.mkdir(exist_ok=True)
 # 1. the units **compete**: the one whose numbers are nearest to the sample wins; it is the *best-matching unit*;
 # 2. they **cooperate**: the winner's neighbors on the grid learn too, the less the farther away they sit; how far
 #    that reaches is called *sigma*;
-# 3. they **adapt**: each of them moves a part of the way (the *learning rate*) toward the sample.
+# 3. they **adapt**: each of them moves by a fraction of the distance (the *learning rate*) toward the sample.
 #
-# Nobody tells the map what is right: there are no labels, no error that is passed back. Sigma and the learning rate
-# shrink as the training goes on. In the end every unit stands for some of the samples, and neighbors on the grid
+# No one gives the map the right answer: there are no labels, and no error is passed back. Sigma and the learning rate
+# shrink during the training. In the end every unit stands for some of the samples, and neighbors on the grid
 # stand for similar ones. So a table of many columns becomes a flat map to look at, and the pixels of an image become
 # few colors.
 #
@@ -75,8 +75,8 @@ print(pixels.shape, "of", len(np.unique(pixels, axis=0)), "different colors")
 # ## A map of nine colors
 #
 # 3 x 3 units, three numbers each (`input_len`; another number is an error, for a color has three). `sigma=0.1` lets
-# neighbors learn next to nothing: what counts here is the colors, not their order. Units start at pixels chosen at
-# random; we keep a copy of these, to see later what was learned.
+# neighbors learn next to nothing: here the colors matter, not their order. Units start at pixels chosen at
+# random; we save a copy of these, to see later what was learned.
 
 # %%
 som = MiniSom(x=3, y=3, input_len=3, sigma=0.1, learning_rate=0.2, random_seed=1)
@@ -92,7 +92,7 @@ quantized = som.quantization(pixels)
 print(quantized.shape)
 
 # %% [markdown]
-# These are rows again. To build the image, each goes back to its place. `np.unravel_index` tells the row and the
+# These are rows again. To build the image, each goes back to its position. `np.unravel_index` gives the row and the
 # column of pixel number *i* (tutorials of some years ago say `dims=`, which NumPy has since renamed to `shape=`):
 
 # %%
@@ -123,13 +123,12 @@ def four_panels(original, rebuilt, initial, learned, name):
 four_panels(photograph, rebuilt, starting_weights, som.get_weights(), "minisom.png")
 
 # %% [markdown]
-# How good is it? The *mean squared error* says it in a number: how far a pixel is from what became of it, squared, in
-# the mean.
+# How good is it? The *mean squared error* is the mean of the squared distance between a pixel and its new color.
 
 
 # %%
 def mean_squared_error(rebuilt):
-    """Tell the squared distance between the colors of the photograph and of another image, in the mean."""
+    """Return the mean squared distance between the colors of the photograph and of another image."""
     return ((rebuilt - photograph.astype(float)) ** 2).sum(axis=-1).mean()
 
 
@@ -172,21 +171,21 @@ print(f"64 colors: {mean_squared_error(ordered.quantize(photograph)):.0f}")
 # %% [markdown]
 # ## An image of any size
 #
-# A slide or a satellite scene does not fit in memory; it lies on disk in *chunks*. Let us make one: a mosaic of
-# photographs in a Zarr folder. 4096 x 4096 pixels are soon made; 32768 x 32768, more than a gigapixel, take the same
+# A slide or a satellite scene does not fit in memory; it is stored on disk in *chunks*. Let us make one: a mosaic of
+# photographs in a Zarr folder. 4096 x 4096 pixels take seconds; 32768 x 32768, more than a gigapixel, take the same
 # lines and some minutes.
 
 # %%
 side = 4096
 if not (folder / "mosaic.zarr").exists():
     write_mosaic(folder / "mosaic.zarr", side=side)
-image = dasksom.open_image(folder / "mosaic.zarr", chunk_bytes=2**24)  # at most 16 MiB; 64 unless told otherwise
+image = dasksom.open_image(folder / "mosaic.zarr", chunk_bytes=2**24)  # at most 16 MiB; 64 by default
 print(image.shape, image.dtype, "in", image.npartitions, "chunks")
 
 # %% [markdown]
 # `image` is a dask array: nothing was read yet. `fit` reads it chunk by chunk, on the threads of this machine, or on
 # the workers of a cluster if you made a `dask.distributed.Client` before. The steps are the same, and so is the
-# figure. What `quantize` gives is lazy too: it is computed while it is written, and nowhere as a whole in memory.
+# figure. The result of `quantize` is lazy too: it is computed while it is written, and never complete in memory.
 
 # %%
 rows, columns = random.integers(0, side, (2, 9))
@@ -206,9 +205,9 @@ print(f"pixels of each unit: {som.quality_.hits.tolist()}")
 # dasksom quantize tutorial-output/mosaic.zarr tutorial-output/reduced.zarr --grid 3x3
 # ```
 #
-# ## Keep the map, use it again
+# ## Save the map, use it again
 #
-# A map is saved without the image. Whoever loads it can put other images into the same colors:
+# A map is saved without the image. Load it to put other images into the same colors:
 
 # %%
 som.save(folder / "nine-colors.npz")
@@ -218,5 +217,5 @@ print(labels.shape, labels.dtype, "units", labels.min(), "to", labels.max())
 print("the same as before it was saved:", (again.quantize(photograph) == som.quantize(photograph)).all())
 
 # %% [markdown]
-# Maps have other uses than colors: [countries by their quality of life](quality_of_life.py), [finding what is
-# unusual](outliers.py) by its distance to the map, [compression](compression.py), and [what else is here](README.md).
+# Maps have other uses than colors: [countries by their quality of life](quality_of_life.py), [finding unusual
+# samples](outliers.py) by their distance to the map, [compression](compression.py), and [what else is here](README.md).
