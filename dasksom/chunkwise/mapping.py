@@ -1,4 +1,4 @@
-"""A function on every chunk of an image, or for every block of an output: one task each, results in order."""
+"""A function on every chunk of an image, or at every place of an output: one task each, and their results in order."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -13,25 +13,24 @@ from dasksom.chunkwise.reduction_tree import are_grouped, window_of, window_size
 from dasksom.chunkwise.submission import Window, run_windows
 from dasksom.cluster import report_retries
 
-ChunkResult = TypeVar("ChunkResult")
-"""What a function returns for one chunk, or several results combined."""
+Part = TypeVar("Part")
 Progress = Callable[[int, int], None]
-"""Called with (chunks done, chunks in total)."""
+"""Called with (chunks done, chunks in all)."""
 
-_LITERAL_BYTES = 1 << 20
-"""Larger arguments become the result of a task, sent to each worker once, instead of a literal in every task."""
+LITERAL_BYTES = 1 << 20
+"""Larger arguments become a task's result, sent to each worker once, instead of a part of every task."""
 
 
 def map_chunks(
     image: da.Array,
-    function: Callable[..., ChunkResult],
-    combine: Callable[[Sequence[ChunkResult]], ChunkResult],
+    function: Callable[..., Part],
+    combine: Callable[[Sequence[Part]], Part],
     *,
     beside: Sequence[da.Array | None] = (),
     progress: Progress | None = None,
     first: int = 0,
     **arguments: Any,
-) -> Iterator[ChunkResult]:
+) -> Iterator[Part]:
     """Run a function on every chunk and yield the combined results window by window, in row-major order.
 
     Parameters
@@ -39,15 +38,15 @@ def map_chunks(
     image : dask array of shape (..., bands)
         The last axis must be one chunk.
     function : callable (block, corner, *beside, **arguments) -> result
-        Gets the chunk as an ndarray, the index of its first element in the image, and the chunks of `beside`. Must be
-        picklable and idempotent.
+        Gets the chunk as an ndarray, the index of its first element in the image, and the chunks beside it. Must be
+        picklable and safe to run twice.
     combine : callable (list of results) -> result
-        Combines results in the order given. A window of one chunk is combined too.
+        Adds results up in the order given. A window of one chunk is combined too.
     beside : sequence of dask arrays or None
-        Masks or weights in the same chunks, with one chunk along the last axis. None is left out.
+        Of the same chunks, but for the last axis, which is one chunk: masks, weights. None is left out.
     progress : callable, optional
     first : int
-        Number of the first window; earlier ones are skipped.
+        Window to begin with; those before it are passed over.
     **arguments
         Passed to every call; large arrays travel once to each worker.
     """
@@ -59,9 +58,9 @@ def map_chunks(
         *(array for array in beside if array is not None),
         steps=chunk_steps(image.chunks),
         function=function,
-        arguments={name: _share(value) for name, value in arguments.items()},
+        how={name: _share(value) for name, value in arguments.items()},
         dtype=object,
-        # results are not arrays: with a meta, dask neither inspects them nor calls the function to guess
+        # results are no arrays: with this dask neither looks at them nor calls the function to guess
         meta=np.empty((0,) * image.ndim, object),
     )
     grouped = are_grouped(image)
@@ -79,42 +78,42 @@ def _run_on_chunk(
     block_id: tuple[int, ...],
     steps: tuple[Steps, ...],
     function: Callable[..., Any],
-    arguments: dict[str, Any],
+    how: Any,
 ) -> Any:
     report_retries()  # of reading the block
-    return function(block, corner_of(block_id, steps), *beside, **arguments)
+    return function(block, corner_of(block_id, steps), *beside, **how)
 
 
 def _share(value: Any) -> Any:
-    if isinstance(value, np.ndarray) and value.nbytes > _LITERAL_BYTES:
-        # not client.scatter: scattered data is lost with its worker, the result of a task is computed again
+    if isinstance(value, np.ndarray) and value.nbytes > LITERAL_BYTES:
+        # never client.scatter: what is scattered is lost with its worker, a task's result is computed again
         return dask.delayed(np.array, pure=False)(value)
     return value
 
 
-def run_tasks(function: Callable[[Any], ChunkResult], items: Sequence[Any]) -> Iterator[ChunkResult]:
-    """Call a function with each item, one task an item, and yield the results in order.
+def run_tasks(function: Callable[[Any], Part], places: Sequence[Any]) -> Iterator[Part]:
+    """Call a function with each of some places, one task a place, and yield the results in order.
 
     Parameters
     ----------
     function : callable
-        Must be picklable and idempotent.
-    items : sequence
+        Must be picklable and safe to run twice.
+    places : sequence
         Plain values.
     """
     call = dask.delayed(function, pure=False, traverse=False)
     gather = dask.delayed(list, pure=False)
-    size = window_size(len(items))
+    size = window_size(len(places))
 
-    def windows_of_calls() -> Iterator[Window]:
-        for start in range(0, len(items), size):
-            calls = {call(item): item for item in items[start : start + size]}
-            names = {task.key: f"the block {item} of the output" for task, item in calls.items()}
-            yield Window(gather(list(calls)), len(calls), len(calls), partial(_name_of, names))
+    def cut() -> Iterator[Window]:
+        for start in range(0, len(places), size):
+            calls = {call(place): place for place in places[start : start + size]}
+            named = {one.key: f"the part {place} of the output" for one, place in calls.items()}
+            yield Window(gather(list(calls)), len(calls), len(calls), partial(_named, named))
 
-    for results, _ in run_windows(windows_of_calls()):
+    for results, _ in run_windows(cut()):
         yield from results
 
 
-def _name_of(names: Mapping[Any, str], key: Any) -> str:
-    return names.get(key, "the end of writing")
+def _named(names: Mapping[Any, str], key: Any) -> str:
+    return names.get(key, "what ends the writing")

@@ -20,7 +20,7 @@ class EvaluatedMap(OnlineMap):
     def quantization(self, data: Any) -> NDArray[Any]:
         """Give each sample its nearest unit's vector: shape (n, input_len)."""
         units = self._codebook()
-        nearest = [nearest_units(t, units, precision="float64") for t in self._rows(data).tiles()]
+        nearest = [nearest_units(t, units) for t in self._rows(data).tiles()]
         quantized: NDArray[Any] = units[np.concatenate(nearest)]
         return quantized
 
@@ -55,7 +55,7 @@ class EvaluatedMap(OnlineMap):
         xx, yy = (along.ravel() for along in self.get_euclidean_coordinates())
         errors = 0
         for tile in rows.tiles():
-            first, second = two_nearest_units(tile, units, precision="float64")
+            first, second = two_nearest_units(tile, units)
             away = np.hypot(xx[first] - xx[second], yy[first] - yy[second])
             errors += int((~np.isclose(away, 1) if self.topology == "hexagonal" else away > 1.5).sum())
         return errors / len(rows)

@@ -67,6 +67,11 @@ class Labeling:
         units = from_space(self.codebook, self.search.color_space, scale_of(image.dtype))
         return replace(self, dither=dither_offsets(units, image.dtype))
 
+    @property
+    def signed_type(self) -> np.dtype[Any]:
+        """Smallest signed type that holds the units' numbers."""
+        return np.dtype(np.min_scalar_type(-len(self.codebook)))
+
     def through_table(self, image: da.Array) -> bool:
         """Tell whether an image's labels are looked up in a table of all colors."""
         return are_colors(image.dtype, image.shape[-1]) and prod(image.shape[:-1]) >= TABLE_PIXELS
@@ -87,13 +92,10 @@ class Labeling:
         if self.dither is not None:
             moved = dithered(block, corner, self.dither).reshape(-1, block.shape[-1])
             sought = replace(samples, values=moved if samples.kept is None else moved[samples.kept])
-        # 8-bit colors have the same labels whether they are looked up or not: the table is exact
-        exact = are_colors(block.dtype, block.shape[-1])
-        search = replace(self.search, precision="float64") if exact else self.search
         if through_table:
-            found = look_up_labels(sought.values, self.codebook, search)
+            found = look_up_labels(sought.values, self.codebook, self.search)
         else:
-            found = search.best(search.convert(sought, block.dtype), self.codebook)
+            found = self.search.best(self.search.convert(sought, block.dtype), self.codebook)
         if samples.kept is None:
             return found.reshape(block.shape[:-1]), samples
         units = len(self.codebook)
@@ -113,7 +115,7 @@ def _label_block(
     labels, samples = labeling.labels(
         block, (*corner_of(block_id[: len(steps)], steps), 0), weights[0] if weights else None, through_table
     )
-    signed = labels.astype(np.int32)
+    signed = labels.astype(labeling.signed_type)
     if samples.kept is not None:
         signed[labels == len(labeling.codebook)] = -1
     return signed
@@ -131,9 +133,9 @@ def labels_of(image: da.Array, labeling: Labeling, weights: da.Array | None = No
     Returns
     -------
     dask array of shape (...)
-        int32, chunked as the image; -1 for pixels without data.
+        Smallest signed type that holds the units' numbers, chunked as the image; -1 for pixels that do not count.
     """
-    dtype = np.dtype(np.int32)
+    dtype = labeling.signed_type
     return da.map_blocks(
         _label_block,
         image,

@@ -41,7 +41,7 @@ def compared_colors(table: ColorTable, search: Search) -> ComparedColors:
     return ComparedColors(
         da.from_array(values, chunks=(COLORS_A_TASK, -1), name=False),
         da.from_array(table.counts[:, None].astype(np.float64), chunks=(COLORS_A_TASK, 1), name=False),
-        replace(search, precision="float64", color_space="rgb"),
+        replace(search, color_space="rgb"),
         here=True,
         table=table,
         color_space=search.color_space,

@@ -1,1 +1,1 @@
-"""Measurements of `scripts/benchmark`: a module for each group of rows."""
+"""What `scripts/benchmark` measures: a module for each group of rows."""

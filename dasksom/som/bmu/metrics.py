@@ -2,8 +2,9 @@
 
 A metric goes over the bands one by one and takes the difference in each into a running total, that starts at zero; the
 nearest unit is the one with the least total. The functions are written in NumPy's arithmetic, so that they work on
-arrays as they stand, and so that the search (`dasksom.som.bmu.llvm_kernels`) can run them once on stand-ins for the
-processor's vectors and compile what they do.
+arrays, are compiled by Numba (`dasksom.som.bmu.exact_search`), and where `dasksom.som.bmu.rounding` has a bound for
+them also run once on stand-ins for the processor's vectors (`dasksom.som.bmu.llvm_kernels`), which is several times as
+fast.
 """
 
 from collections.abc import Callable
@@ -35,8 +36,8 @@ class Metric:
     Attributes
     ----------
     step : callable
-        ``step(total, away)`` takes the difference of one more band into the total. It may use sums, differences,
-        products, `numpy.absolute`, `numpy.maximum` and `numpy.minimum`.
+        ``step(total, away)`` takes the difference of one more band into the total. It may use what Numba compiles;
+        with a rounding bound sums, differences, products, `numpy.absolute`, `numpy.maximum` and `numpy.minimum`.
     unit_length : bool
         Whether samples and units are divided by their Euclidean length first. Then zero vectors, that have no
         direction, are as far from everything as two vectors at right angles.

@@ -1,143 +1,219 @@
-"""The nearest unit of each sample, and the runner-up, in memory that does not grow with the samples.
+"""The nearest unit of each sample, and the second-nearest, in memory that does not grow with the samples.
 
-In float32, samples and units are first shifted by the mean of the codebook and scaled by a power of two, in float64, so
-that what they have in common (a black level, say) takes no digits from what tells them apart, and nothing overflows.
-Then, for the Euclidean metric,
-
-    |x - w|^2 = |x|^2 + 2 (|w|^2 / 2 - x.w)
-
-is ordered by |w|^2 / 2 - x.w, one multiply-add per band. Its rounding is some 1e-7 of |x| |w|: units whose squared
-distances differ by less may change places. In float64, the squared differences are added up band by band: the
-definition itself.
+A label is the float64 nearest unit, always (`dasksom.som.bmu.exact_search` has the definition): a float32 filter
+(`dasksom.som.bmu.llvm_kernels`) finds candidates, `dasksom.som.bmu.rounding` proves for which samples rounding cannot
+have changed them, and the units that may be the nearest ones of the other samples are compared in float64.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.som.bmu.llvm_kernels import EXPANDED, group_size, ranker, to_unit_length
-from dasksom.som.bmu.metrics import METRICS
-from dasksom.som.bmu.pruned_search import UnitCells, arrange_cells, break_even, search_in_cells
+from dasksom.som.bmu.exact_search import exact_kernel, unit_length, zero_handicap
+from dasksom.som.bmu.llvm_kernels import GROUP, filter_kernel
+from dasksom.som.bmu.llvm_vectors import LANES
+from dasksom.som.bmu.metrics import METRICS, add_square
+from dasksom.som.bmu.pruned_search import search_in_cells
+from dasksom.som.bmu.rounding import EXPANDED, LARGEST_SCALE, rounding_bound
+from dasksom.som.bmu.unit_cells import UnitCells, arrange_cells, break_even
 
 PRECISIONS = ("float32", "float64")
-"""What distances may be computed in."""
+"""What the first comparison of distances is computed in."""
 _BLOCK = 1 << 18
 """Values of samples converted together, where they must be."""
-CELLS_BLOCK = 1 << 21
+_CELLS_BLOCK = 1 << 21
 """The same for samples that are sorted by cells, whose neighbors must be many."""
-PROBE = 2048
+_PROBE = 2048
 """Samples that are searched in cells to see whether that is worth while."""
 
 
 @dataclass(frozen=True)
-class _Search:
-    """A codebook as the kernel wants it.
-
-    Attributes
-    ----------
-    center : ndarray of shape (bands,), float64
-    scale : float
-        Samples are searched as ``(x - center) * scale``.
-    panels : ndarray of shape (groups, bands, units of a group)
-    start : ndarray of shape (groups, units of a group)
-        What each unit's distances start at; infinite past the last unit.
-    """
+class FilterUnits:
+    """A codebook as the filter takes it."""
 
     center: NDArray[np.float64]
+    """Shape (bands,); samples are searched as ``(x - center) * scale``."""
     scale: float
-    panels: NDArray[Any]
-    start: NDArray[Any]
+    panels: NDArray[np.float32]
+    """Shape (groups, bands, GROUP); negative for `EXPANDED`."""
+    start: NDArray[np.float32]
+    """What each unit's totals start at, shape (groups, GROUP); infinite past the last unit."""
+    bound: NDArray[np.float32]
+    """As `rounding_bound` gives it."""
 
 
-def _arrange(units: NDArray[np.float64], handicap: NDArray[Any], dtype: np.dtype[Any], expanded: bool) -> _Search:
-    """Cut a codebook into groups; `handicap` is what each unit's distances start at."""
+def filter_units(
+    units: NDArray[np.float64], handicap: NDArray[np.float64], bound: NDArray[np.float32], expanded: bool
+) -> FilterUnits | None:
+    """Shift, scale and round a codebook and cut it into groups; None if its extent is out of range."""
     count, bands = units.shape
-    center, scale = np.zeros(bands), 1.0
-    if dtype == np.float32:
-        center = units.mean(axis=0)
-        away = units - center
-        scale = float(np.ldexp(1.0, -np.clip(np.frexp(np.abs(away).max())[1], -1000, 1000)))
-        units = away * scale
-    size = group_size(dtype)
-    groups = -(-count // size)
-    padded, start = np.zeros((groups * size, bands), dtype), np.full(groups * size, np.inf, dtype)
-    padded[:count] = units
+    # a unit that is in the middle, band by band: neither outliers nor groups far apart move it away from most units
+    center = np.partition(np.ascontiguousarray(units.T), (count - 1) // 2, axis=1)[:, (count - 1) // 2].copy()
+    away = units - center
+    extent = float(np.abs(away).max())
+    scale = float(np.ldexp(1.0, -np.frexp(extent)[1])) if 1 / LARGEST_SCALE < extent < LARGEST_SCALE else 1.0
+    if extent >= LARGEST_SCALE or 0 < extent <= 1 / LARGEST_SCALE:
+        return None
+    groups = -(-count // GROUP)
+    padded, start = np.zeros((groups * GROUP, bands), np.float32), np.full(groups * GROUP, np.inf, np.float32)
+    padded[:count] = away * scale
     start[:count] = handicap * scale**2
     if expanded:
-        start[:count] = (start[:count] + np.square(padded[:count], dtype=np.float64).sum(axis=1)) / 2
+        start[:count] = (handicap * scale**2 + np.square(padded[:count], dtype=np.float64).sum(axis=1)) / 2
         np.negative(padded, out=padded)
-    panels = np.ascontiguousarray(padded.reshape(groups, size, bands).transpose(0, 2, 1))
-    return _Search(center, scale, panels, start.reshape(groups, size))
+    panels = np.ascontiguousarray(padded.reshape(groups, GROUP, bands).transpose(0, 2, 1))
+    return FilterUnits(center, scale, panels, start.reshape(groups, GROUP), bound)
 
 
-def _unit_length(vectors: NDArray[Any]) -> NDArray[np.float64]:
-    out = np.empty(vectors.shape)
-    to_unit_length(np.ascontiguousarray(vectors, np.float64), out)
-    return out
+def distinct_units(units: NDArray[np.float64], copies: int) -> NDArray[np.int64]:
+    """Return the units whose vectors occur fewer than `copies` times before, ascending: the others win no sample."""
+    plain = np.ascontiguousarray(units + 0.0)  # one zero
+    rows = plain.view(np.dtype((np.void, plain.itemsize * plain.shape[1]))).reshape(-1)
+    left = np.arange(len(rows))
+    taken = []
+    for _ in range(copies):
+        _, first = np.unique(rows[left], return_index=True)
+        taken.append(left[first])
+        left = np.delete(left, first)
+    return np.sort(np.concatenate(taken))
 
 
-def _check(samples: NDArray[Any], codebook: NDArray[np.float64], metric: str, precision: str, missing: bool) -> None:
-    if metric not in METRICS:
-        raise ValueError(f"metric {metric!r}: accepted are {', '.join(METRICS)}")
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision {precision!r}: accepted are {', '.join(PRECISIONS)}")
-    if missing and METRICS[metric].unit_length:
-        raise ValueError(f"metric {metric!r}: missing bands leave a sample no length; mask it or take another metric")
-    if samples.ndim != 2 or codebook.ndim != 2 or samples.shape[1] != codebook.shape[1]:
-        raise ValueError(f"samples {samples.shape} and codebook {codebook.shape}: the numbers of bands must agree")
+@dataclass(frozen=True, eq=False)
+class NearestSearch:
+    """The search for the nearest units of one codebook, by one metric.
 
+    Raises
+    ------
+    ValueError
+        If the metric is unknown, or `missing` meets a metric of directions.
+    """
 
-def _converted(samples: NDArray[Any], unit_length: bool) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Give samples in a type and layout that the kernel takes, and which of them are zero where that matters."""
-    dtype = np.float32 if np.can_cast(samples.dtype, np.float32) else np.float64  # no more kinds to compile
-    block: NDArray[Any] = np.ascontiguousarray(samples, dtype)
-    zero = np.logical_not(block.any(axis=1)) if unit_length else None
-    block = _unit_length(block) if unit_length else block.view()
-    block.flags.writeable = False  # nor this one
-    return block, zero
+    codebook: NDArray[np.float64]
+    """Shape (units, bands), finite."""
+    metric: str = "euclidean"
+    precision: str = "float32"
+    """Of the filter: float32, or float64 for none, which gives the same labels."""
+    missing: bool = False
+    ranks: int = 1
 
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise ValueError(f"metric {self.metric!r}: accepted are {', '.join(METRICS)}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision {self.precision!r}: accepted are {', '.join(PRECISIONS)}")
+        if self.missing and self._directions:
+            raise ValueError(
+                f"metric {self.metric!r}: missing bands leave a sample no length; mask it or take another metric"
+            )
 
-def _worthwhile_cells(samples: NDArray[Any], search: _Search, count: int, unit_length: bool) -> UnitCells | None:
-    """Arrange a codebook in cells if that makes the search faster, as some of the samples show; labels are the same."""
-    most = break_even(len(samples), samples.shape[1], count)
-    if most < 0.1:
-        return None
-    cells = arrange_cells(search.panels, search.start, count)
-    probe, _ = _converted(samples[:: max(1, len(samples) // PROBE)], unit_length)
-    return cells if search_in_cells(probe, search.center, search.scale, cells)[1] <= most else None
+    @property
+    def _directions(self) -> bool:
+        return METRICS[self.metric].unit_length
 
+    @cached_property
+    def _kept(self) -> NDArray[np.int64]:
+        return distinct_units(self.codebook, self.ranks)
 
-def _rank_units(
-    samples: NDArray[Any], codebook: NDArray[np.float64], metric: str, precision: str, missing: bool, ranks: int
-) -> NDArray[Any]:
-    """Return the nearest units of each sample, shape (ranks, n); all 0 where there is one unit."""
-    _check(samples, codebook, metric, precision, missing)
-    (count, bands), unit_length = codebook.shape, METRICS[metric].unit_length
-    labels = np.zeros((ranks, len(samples)), np.min_scalar_type(count - 1))
-    if count == 1:
-        return labels
-    units, handicap = np.ascontiguousarray(codebook, np.float64), np.zeros(count)
-    if unit_length:
-        handicap[~units.any(axis=1)] = 1.0  # |x - 0|^2 + 1 = 2 = |x - w|^2 where x and w are at right angles
-        units = _unit_length(units)
-    expanded = METRICS[metric] in (METRICS["euclidean"], METRICS["cosine"]) and precision == "float32" and not missing
-    search = _arrange(units, handicap, np.dtype(precision), expanded)
-    rank = ranker(EXPANDED if expanded else metric, missing, ranks)
-    cells = _worthwhile_cells(samples, search, count, unit_length) if expanded and ranks == 1 else None
-    rows = max(1, (_BLOCK if cells is None else CELLS_BLOCK) // bands)
-    for begin in range(0, len(samples), rows):
-        block, zero = _converted(samples[begin : begin + rows], unit_length)
-        if cells is None:
-            found = np.empty((ranks, len(block)), np.uint32)
-            rank(block, search.center, search.scale, search.panels, search.start, found)
+    @cached_property
+    def _handicap(self) -> NDArray[np.float64]:
+        return zero_handicap(self.metric, self.codebook[self._kept])
+
+    @cached_property
+    def _units(self) -> NDArray[np.float64]:
+        units = np.ascontiguousarray(self.codebook[self._kept], np.float64)
+        return unit_length(units) if self._directions else units
+
+    @cached_property
+    def _step(self) -> str:
+        return EXPANDED if METRICS[self.metric].step is add_square and not self.missing else self.metric
+
+    @cached_property
+    def _filter(self) -> FilterUnits | None:
+        bound = rounding_bound(self._step, self.codebook.shape[1]) if self.precision == "float32" else None
+        return None if bound is None else filter_units(self._units, self._handicap, bound, self._step == EXPANDED)
+
+    def converted(self, samples: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Return samples in a type and layout that kernels take, and which of them have no direction."""
+        dtype = np.float32 if np.can_cast(samples.dtype, np.float32) else np.float64  # no more kinds to compile
+        block: NDArray[Any] = np.ascontiguousarray(samples, dtype)
+        zero = np.logical_not(block.any(axis=1)) if self._directions else None
+        block = unit_length(block) if self._directions else block.view()
+        block.flags.writeable = False  # nor this one
+        return block, zero
+
+    def _cells(self, samples: NDArray[Any]) -> UnitCells | None:
+        """Arrange the codebook in cells if that makes the search faster, as some of the samples show."""
+        if self._filter is None or self._step != EXPANDED or self.ranks > 1:
+            return None
+        most = break_even(len(samples), samples.shape[1], len(self._kept))
+        if most < 0.1:
+            return None
+        cells = arrange_cells(self._filter.panels, self._filter.start, len(self._kept), self._filter.bound)
+        probe, _ = self.converted(samples[:: max(1, len(samples) // _PROBE)])
+        return cells if search_in_cells(probe, self._filter.center, self._filter.scale, cells).share <= most else None
+
+    def _filtered(self, block: NDArray[Any], cells: UnitCells | None, labels: NDArray[np.uint32]) -> tuple[Any, Any]:
+        """Write the labels that the filter finds; return the samples that it leaves open, and their limits."""
+        known = self._filter
+        if known is None:
+            return np.arange(len(block)), np.empty(len(block), np.float32)
+        if cells is not None:
+            found = search_in_cells(block, known.center, known.scale, cells)
+            labels[0], limits, settled = found.labels, found.limits, found.settled
         else:
-            found = search_in_cells(block, search.center, search.scale, cells)[0][np.newaxis]
-        if zero is not None:  # as far from all units, but for rounding
-            found[:, zero] = np.arange(ranks)[:, np.newaxis]
-        labels[:, begin : begin + rows] = found
-    return labels
+            tiles = -(-len(block) // LANES)
+            by_tile, bits = np.empty((tiles, LANES), np.float32), np.empty(tiles, np.uint16)
+            search = filter_kernel(self._step, self.missing, self.ranks)
+            search(block, known.center, known.scale, known.panels, known.start, known.bound, labels, by_tile, bits)
+            limits = by_tile.reshape(-1)
+            settled = np.unpackbits(bits.view(np.uint8), bitorder="little")[: len(block)].view(np.bool_)
+        left_open = np.flatnonzero(~settled)
+        return left_open, limits[left_open]
+
+    def _exact(self, samples: NDArray[Any], limits: NDArray[np.float32]) -> NDArray[np.uint32]:
+        """Return the labels of samples that the filter left open, shape (ranks, n)."""
+        block, _ = self.converted(samples)
+        known, filtered = self._filter, "" if self._filter is None else self._step
+        if known is None:
+            no_panels, no_start = np.empty((0, 0, GROUP), np.float32), np.empty((0, GROUP), np.float32)
+            shift: tuple[Any, ...] = np.empty(0), 1.0, no_panels, no_start
+        else:
+            shift = known.center, known.scale, known.panels, known.start
+        labels = np.empty((self.ranks, len(block)), np.uint32)
+        search = exact_kernel(self.metric, METRICS[self.metric].step, self.missing, self.ranks, filtered)
+        search(block, self._units, self._handicap, labels, (*shift, limits))
+        return labels
+
+    def labels(self, samples: NDArray[Any]) -> NDArray[Any]:
+        """Return the nearest units of each sample: shape (ranks, n), smallest unsigned type that holds them."""
+        count, bands = self.codebook.shape
+        if samples.ndim != 2 or samples.shape[1] != bands:
+            raise ValueError(
+                f"samples {samples.shape} and codebook {self.codebook.shape}: the numbers of bands must agree"
+            )
+        labels = np.zeros((self.ranks, len(samples)), np.min_scalar_type(count - 1))
+        if count == 1 or not len(samples):
+            return labels
+        cells = self._cells(samples)
+        rows = max(1, (_BLOCK if cells is None else _CELLS_BLOCK) // bands)
+        left_open: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+        for begin in range(0, len(samples), rows):
+            block, zero = self.converted(samples[begin : begin + rows])
+            found = np.zeros((self.ranks, len(block)), np.uint32)
+            numbers, limits = self._filtered(block, cells, found)
+            labels[:, begin : begin + rows] = self._kept[found] if len(self._kept) < count else found
+            if zero is not None:  # as far from all units, but for rounding
+                labels[:, begin : begin + rows][:, zero] = np.arange(self.ranks)[:, np.newaxis]
+                numbers, limits = numbers[~zero[numbers]], limits[~zero[numbers]]
+            left_open.append((numbers + begin, limits))
+        numbers, limits = (np.concatenate(parts) for parts in zip(*left_open, strict=True))
+        for begin in range(0, len(numbers), rows):  # together: a tile takes as long for one sample as for all of its
+            part = slice(begin, begin + rows)
+            labels[:, numbers[part]] = self._kept[self._exact(samples[numbers[part]], limits[part])]
+        return labels
 
 
 def nearest_units(
@@ -148,9 +224,11 @@ def nearest_units(
     precision: str = "float32",
     missing: bool = False,
 ) -> NDArray[Any]:
-    """Find the nearest unit of each sample; ties go to the lowest.
+    """Return the nearest unit of each sample; ties go to the lowest.
 
-    A sample's label depends on the sample and the codebook alone, bit for bit: not on the samples around it, nor on
+    Distances are those of float64, added up band by band, whatever the type and the magnitude of the samples: labels
+    are those of ``((samples[:, None] - codebook) ** 2).sum(-1).argmin(1)`` with the sum in the order of the bands. A
+    sample's label depends on the sample and the codebook alone, bit for bit: not on the samples around it, nor on
     threads. The GIL is released.
 
     Parameters
@@ -162,8 +240,7 @@ def nearest_units(
     metric : str
         A name in `METRICS`.
     precision : {"float32", "float64"}
-        What distances are computed in. In float32, labels differ from those of float64 only where two units are about
-        equally near; Euclidean labels of float64 are those of the sum of squared differences, band by band.
+        Of the first comparison; labels are the same.
     missing : bool
         Whether NaN in a sample stands for a missing band, that contributes nothing to its distances.
 
@@ -182,7 +259,7 @@ def nearest_units(
     >>> nearest_units(np.array([[1, 2], [9, 9]]), np.array([[0.0, 0.0], [10.0, 10.0]]))
     array([0, 1], dtype=uint8)
     """
-    first: NDArray[Any] = _rank_units(samples, codebook, metric, precision, missing, 1)[0]
+    first: NDArray[Any] = NearestSearch(codebook, metric, precision, missing).labels(samples)[0]
     return first
 
 
@@ -194,7 +271,7 @@ def two_nearest_units(
     precision: str = "float32",
     missing: bool = False,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Find the nearest unit of each sample, and the runner-up; ties go to the lowest, in both.
+    """Return the nearest unit of each sample, and the second-nearest; ties go to the lowest, in both.
 
     Parameters and errors are those of `nearest_units`, and so is what is promised.
 
@@ -203,5 +280,5 @@ def two_nearest_units(
     first, second : ndarray of shape (n,)
         Smallest unsigned type that holds ``units - 1``. The second is the first where there is but one unit.
     """
-    first, second = _rank_units(samples, codebook, metric, precision, missing, 2)
+    first, second = NearestSearch(codebook, metric, precision, missing, ranks=2).labels(samples)
     return first, second

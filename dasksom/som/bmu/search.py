@@ -1,4 +1,4 @@
-"""How samples are taken from a chunk and their best-matching units found: what a map's parameters say of it."""
+"""The search as a map's parameters define it: samples of a chunk, their best-matching units, sums and distances."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dasksom.som.bmu.exact_search import exact_totals
 from dasksom.som.bmu.nearest import nearest_units, two_nearest_units
 from dasksom.som.color_spaces import scale_of, to_space
 from dasksom.som.samples import Samples, take_samples
@@ -19,7 +20,7 @@ class Search:
     metric: str = "euclidean"
     """A name in ``dasksom.som.bmu.metrics.METRICS``."""
     precision: str = "float32"
-    """Of the distances that are compared: float32 or float64."""
+    """Of the first comparison of distances: float32 or float64; labels are the same."""
     missing: str = "error"
     """What NaN means: one of ``dasksom.som.samples.MISSING``."""
     color_space: str = "rgb"
@@ -53,22 +54,13 @@ class Search:
         return gather(samples, codebook, best, second, missing=self.missing == "bands")
 
     def distances(self, values: NDArray[Any], codebook: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give the distance of each of an image's values (n, bands) to each unit: shape (n, units), float64."""
+        """Return the distance of each of an image's values (n, bands) to each unit: shape (n, units), float64.
+
+        The nearest unit by these is the one that `best` finds.
+        """
         values = np.asarray(to_space(values, self.color_space, scale_of(values.dtype)), np.float64)
-        found = np.empty((len(values), len(codebook)))
-        lengths = np.sqrt((values**2).sum(axis=1))
-        for k, unit in enumerate(codebook):
-            if self.metric == "cosine":
-                norm = lengths * np.sqrt((unit**2).sum())
-                found[:, k] = 1 - np.divide(
-                    values @ unit, norm, out=np.where(np.isnan(norm), norm, 0.0), where=norm > 0
-                )
-                continue
-            away = np.abs(values - unit)
-            if self.missing == "bands":
-                away = np.where(np.isnan(away), 0.0, away)
-            if self.metric == "euclidean":
-                found[:, k] = np.sqrt((away**2).sum(axis=1))
-            else:
-                found[:, k] = away.sum(axis=1) if self.metric == "manhattan" else away.max(axis=1)
-        return found
+        totals = exact_totals(values, codebook, self.metric, self.missing == "bands")
+        if self.metric == "cosine":
+            totals /= 2  # of vectors of length 1, |x - w|^2 / 2 = 1 - x.w
+            totals[~values.any(axis=1)] = 1.0
+        return np.sqrt(totals, out=totals) if self.metric == "euclidean" else totals

@@ -25,12 +25,6 @@ def two_least(total):
     return order[:, 0], order[:, min(1, total.shape[1] - 1)]
 
 
-def assert_near_ties(samples, codebook, labels, ratio=1e-4):
-    distances = np.sqrt(squared_distances(samples, codebook))
-    taken = distances[np.arange(len(labels)), labels]
-    assert (taken <= distances.min(axis=1, initial=np.inf) * (1 + ratio)).all()
-
-
 def uniform(n, units, bands, seed=0):
     random = np.random.default_rng(seed)
     return random.random((n, bands)), random.random((units, bands))
@@ -53,24 +47,21 @@ def test_labels_are_the_definitions(n, units, bands):
     first, second = two_least(squared_distances(samples, codebook))
     np.testing.assert_array_equal(nearest_units(samples, codebook, precision="float64"), first)
     np.testing.assert_array_equal(two_nearest_units(samples, codebook, precision="float64"), (first, second))
-    labels = nearest_units(samples, codebook)
-    assert_near_ties(samples, codebook, labels)
-    assert np.count_nonzero(labels != first) <= 1 + n // 100
-    both = two_nearest_units(samples, codebook)
-    np.testing.assert_array_equal(both[0], labels)
-    assert np.count_nonzero(both[1] != second) <= 1 + n // 100
+    np.testing.assert_array_equal(nearest_units(samples, codebook), first)
+    np.testing.assert_array_equal(two_nearest_units(samples, codebook), (first, second))
 
 
 @settings(deadline=None, max_examples=60)
 @given(st.data())
-def test_float64_is_the_definition_for_any_values(data):
+def test_labels_are_the_definitions_for_any_values(data):
     n, units, bands = (data.draw(st.integers(1, most)) for most in (20, 40, 6))
     values = st.floats(-1e3, 1e3, width=32) | st.integers(-3, 3).map(float)
     samples = data.draw(arrays(np.float64, (n, bands), elements=values))
     codebook = data.draw(arrays(np.float64, (units, bands), elements=values))
     expected = two_least(squared_distances(samples, codebook))
-    np.testing.assert_array_equal(two_nearest_units(samples, codebook, precision="float64"), expected)
-    np.testing.assert_array_equal(nearest_units(samples, codebook, precision="float64"), expected[0])
+    for precision in nearest.PRECISIONS:
+        np.testing.assert_array_equal(two_nearest_units(samples, codebook, precision=precision), expected)
+        np.testing.assert_array_equal(nearest_units(samples, codebook, precision=precision), expected[0])
 
 
 @pytest.mark.parametrize(
@@ -82,7 +73,7 @@ def test_every_real_type(dtype):
     codebook = codebook * (1 if dtype == "bool" else 100)
     expected = squared_distances(samples, codebook).argmin(axis=1)
     np.testing.assert_array_equal(nearest_units(samples, codebook, precision="float64"), expected)
-    assert_near_ties(samples, codebook, nearest_units(samples, codebook))
+    np.testing.assert_array_equal(nearest_units(samples, codebook), expected)
 
 
 def test_every_layout():
@@ -155,15 +146,19 @@ def test_magnitudes_and_offsets_cost_no_digits(scale, offset):
 def test_small_differences_on_a_large_offset():
     random = np.random.default_rng(5)
     samples, codebook = (1e6 + 0.01 * random.normal(size=(n, 3)) for n in (500, 64))
-    assert_near_ties(samples, codebook, nearest_units(samples, codebook))
+    expected = squared_distances(samples, codebook).argmin(axis=1)
+    np.testing.assert_array_equal(nearest_units(samples, codebook), expected)
 
 
 def test_samples_far_from_the_codebook():
     codebook = np.random.default_rng(6).normal(size=(50, 3))
-    for far in (1e10, 1e30, 1e150, 1e300):
+    for far in (1e6, 1e10, 1e30, 1e150):  # differences of units get lost beyond 1e16: then all are equally far
         samples = far * np.array([[1.0, 0, 0], [-1, 0, 0], [0, 1, 0], [0, 0, -1]])
-        expected = [codebook[:, 0].argmax(), codebook[:, 0].argmin(), codebook[:, 1].argmax(), codebook[:, 2].argmin()]
+        expected = squared_distances(samples, codebook).argmin(axis=1)
         np.testing.assert_array_equal(nearest_units(samples, codebook), expected)
+        if far <= 1e6:
+            ends = codebook[:, 0].argmax(), codebook[:, 0].argmin(), codebook[:, 1].argmax(), codebook[:, 2].argmin()
+            np.testing.assert_array_equal(expected, ends)
 
 
 def test_samples_that_are_not_finite_harm_nobody_else():

@@ -1,1 +1,0 @@
-"""What files declare of their pixels, in forms that several formats share."""

@@ -1,0 +1,196 @@
+"""Units in cells of 16 that are close together, around a center and near a plane through it.
+
+Sorted by halving again and again across the direction that units are spread over most; see
+`dasksom.som.bmu.pruned_search` for what cells are good for.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.som.bmu.llvm_kernels import GROUP
+from dasksom.som.numba_kernel import kernel
+
+CELL = 16
+"""Units of a cell: a multiple of the filter's groups."""
+_POWER_STEPS = 2
+"""Of the power method; directions need be orthogonal, not exact."""
+
+
+@kernel
+def _product(a: Any, b: Any) -> float:
+    """Sum of products, in four sums side by side."""
+    one, two, three, four = 0.0, 0.0, 0.0, 0.0
+    whole = len(a) // 4 * 4
+    for i in range(0, whole, 4):
+        one += a[i] * b[i]
+        two += a[i + 1] * b[i + 1]
+        three += a[i + 2] * b[i + 2]
+        four += a[i + 3] * b[i + 3]
+    for i in range(whole, len(a)):
+        one += a[i] * b[i]
+    return (one + two) + (three + four)
+
+
+@kernel
+def _direction(vectors: Any, out: Any) -> None:
+    """Write the direction that vectors of mean 0 are spread over most, about: by the power method from the longest."""
+    count, bands = vectors.shape
+    longest, which = -1.0, 0
+    for i in range(count):
+        square = _product(vectors[i], vectors[i])
+        if square > longest:
+            longest, which = square, i
+    new = vectors[which].copy()
+    for _ in range(_POWER_STEPS):
+        length = np.sqrt(_product(new, new))
+        if not length > 0.0:
+            break
+        for band in range(bands):
+            out[band] = new[band] / length
+            new[band] = 0.0
+        for i in range(count):
+            along = _product(vectors[i], out)
+            for band in range(bands):
+                new[band] += along * vectors[i, band]
+
+
+@kernel
+def _centered(units: Any, order: Any, out: Any) -> Any:
+    """Write the differences of some units from their mean; return the mean."""
+    mean = np.zeros(units.shape[1])
+    for i in order:
+        for band in range(len(mean)):
+            mean[band] += units[i, band]
+    mean /= len(order)
+    for i in range(len(order)):
+        for band in range(len(mean)):
+            out[i, band] = units[order[i], band] - mean[band]
+    return mean
+
+
+@kernel
+def _sort_into_cells(units: Any, order: Any) -> None:
+    """Halve the units again and again across the direction that they are spread over most, to whole cells."""
+    count, bands = units.shape
+    away, direction, along = np.empty((count, bands)), np.zeros(bands), np.empty(count)
+    waiting = [(0, count)]
+    while len(waiting):
+        begin, end = waiting.pop()
+        if end - begin <= CELL:
+            order[begin:end] = np.sort(order[begin:end])  # so that ties go to the lowest
+            continue
+        _centered(units, order[begin:end], away[begin:end])
+        direction[:] = 0.0
+        _direction(away[begin:end], direction)
+        for i in range(begin, end):
+            along[i] = _product(away[i], direction)
+        order[begin:end] = order[begin:end][np.argsort(along[begin:end])]
+        middle = begin + ((end - begin + CELL - 1) // CELL + 1) // 2 * CELL
+        waiting.append((begin, middle))
+        waiting.append((middle, end))
+
+
+@kernel
+def _make_orthogonal(direction: Any, other: Any) -> None:
+    """Take another direction out of one; where little is left (both were rounding), make it zero, which is one too."""
+    along = _product(direction, other)
+    for band in range(len(direction)):
+        direction[band] -= along * other[band]
+    length = np.sqrt(_product(direction, direction))
+    direction *= 1.0 / length if length > 0.5 else 0.0
+
+
+@kernel
+def _describe_cells(units: Any, order: Any, planes: Any, sizes: Any) -> None:
+    """Write each cell's center and two directions, and how far its units are from the center along and across them."""
+    count, bands = units.shape
+    away = np.empty((CELL, bands))
+    for cell in range(len(planes)):
+        begin, end = cell * CELL, min((cell + 1) * CELL, count)
+        rest = away[: end - begin]
+        planes[cell, 0] = _centered(units, order[begin:end], rest)
+        planes[cell, 1:] = 0.0
+        flat = np.zeros(end - begin)
+        for axis in range(1, 3):
+            _direction(rest, planes[cell, axis])
+            if axis == 2:
+                _make_orthogonal(planes[cell, 2], planes[cell, 1])
+            for i in range(end - begin):
+                along = _product(rest[i], planes[cell, axis])
+                for band in range(bands):
+                    rest[i, band] -= along * planes[cell, axis, band]
+                flat[i] += along * along
+        sizes[cell, 0] = np.sqrt(flat.max())
+        across = 0.0
+        for i in range(end - begin):
+            across = max(across, _product(rest[i], rest[i]))
+        sizes[cell, 1] = np.sqrt(across)
+
+
+@dataclass(frozen=True)
+class UnitCells:
+    """A codebook in cells, as the kernel takes it; vectors are in groups, as those of the search through all units."""
+
+    units: NDArray[np.int64]
+    """Unit at each position, shape (units,)."""
+    panels: NDArray[np.float32]
+    start: NDArray[np.float32]
+    centers: tuple[NDArray[np.float32], NDArray[np.float32]]
+    """Panels and start of the cells' centers, to find the nearest one."""
+    planes: tuple[NDArray[np.float32], NDArray[np.float32]]
+    """The same of each cell's center and two directions."""
+    sizes: NDArray[np.float32]
+    """How far units are from the center, along the plane and across it, shape (cells, 2)."""
+    slack: float
+    """The bounds are loosened by this times (the sample's square + `longest`)."""
+    longest: float
+    """Largest square of a unit."""
+    bound: NDArray[np.float32]
+    """As `rounding_bound` gives it."""
+
+
+def _in_groups(vectors: NDArray[Any], start: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Arrange the negatives of vectors (n, bands) in groups, in whole cells."""
+    count = -(-len(vectors) // CELL) * CELL
+    padded, begin = np.zeros((count, vectors.shape[1]), np.float32), np.full(count, np.inf, np.float32)
+    padded[: len(vectors)], begin[: len(vectors)] = -vectors, start
+    groups = padded.reshape(-1, GROUP, vectors.shape[1])
+    return np.ascontiguousarray(groups.transpose(0, 2, 1)), begin.reshape(-1, GROUP)
+
+
+def arrange_cells(
+    panels: NDArray[np.float32], start: NDArray[np.float32], count: int, bound: NDArray[np.float32]
+) -> UnitCells:
+    """Sort the first `count` units of a codebook, that was arranged for the filter, into cells."""
+    bands = panels.shape[1]
+    units = -panels.transpose(0, 2, 1).reshape(-1, bands)[:count].astype(np.float64)
+    order, cells = np.arange(count), -(-count // CELL)
+    _sort_into_cells(units, order)
+    planes, sizes = np.zeros((cells, 3, bands)), np.empty((cells, 2))
+    _describe_cells(units, order, planes, sizes)
+    planes = planes.astype(np.float32).astype(np.float64)
+    offsets = (planes[:, :1] * planes).sum(axis=2)
+    offsets[:, 0] /= 2
+    return UnitCells(
+        order,
+        *_in_groups(units[order], start.reshape(-1)[order]),
+        centers=_in_groups(planes[:, 0], offsets[:, 0]),
+        planes=_in_groups(planes.reshape(-1, bands), offsets.reshape(-1)),
+        sizes=(sizes * (1 + 1e-6)).astype(np.float32),
+        slack=(32 * bands + 128) * 2.0**-24,
+        longest=float((units**2).sum(axis=1).max()),
+        bound=bound,
+    )
+
+
+def break_even(samples: int, bands: int, units: int) -> float:
+    """Return the share of cells up to which searching in cells is faster than searching all units, as measured.
+
+    The overheads, as shares of the search through all units: to find the nearest center, the bounds, to gather samples
+    in another order, and to sort the units.
+    """
+    bounds = (3 * bands + 45) / (CELL * (bands + 1.3))
+    return 1 - 1 / CELL - bounds - 24 * CELL / units - 4800 / max(samples, 1)
