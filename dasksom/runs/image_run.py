@@ -20,6 +20,7 @@ from dasksom.quantization.write_journal import Ledger
 from dasksom.quantization.write_pass import quantize_into
 from dasksom.runs.bad_chunks import find_unread
 from dasksom.runs.memory_plan import check_fits, describe, explained, plan_run
+from dasksom.runs.pixel_errors import explained_pixels
 from dasksom.runs.watcher import Watcher
 from dasksom.som.quality import Quality
 from dasksom.training.checkpoint import TRAINED, UNREAD
@@ -144,7 +145,7 @@ class ImageRun:
     def _fit(self, som: BatchSOM, config: RunConfig, more: Sequence[Picture]) -> None:
         if not more and _may_be_kept(self.image, som, config):
             self.image, self.mask = keep_in_memory(self.image, self.mask, config.input.cache)
-        with self._stage("train"):
+        with self._stage("train"), explained_pixels(self.record.image, self.picture):
             som.fit(
                 [self.image, *(picture.pixels for picture in more)],
                 mask=[self.mask, *(picture.mask for picture in more)],
