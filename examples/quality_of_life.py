@@ -75,7 +75,7 @@ def main(folder: Path) -> None:
     together = [np.ptp(life[units == unit, -1]) for unit in np.unique(units)]
     print(f"{len(names)} countries on {len(np.unique(units))} of {ROWS * COLUMNS} units")
     print(f"the map explains {explained:.0%} of the differences between countries")
-    print(f"the richest tenth lies {np.hypot(*(rich - poor)):.1f} steps from the poorest")
+    print(f"the richest tenth is {np.hypot(*(rich - poor)):.1f} steps from the poorest")
     print(
         f"life expectancy in 2007 differs by {np.mean(together):.1f} years on a unit, {np.ptp(life[:, -1]):.1f} in all"
     )

@@ -76,7 +76,7 @@ def draw(scene: np.ndarray, kinds: np.ndarray, path: Path) -> None:
         colors[kind] = false[kinds == kind].mean(axis=0)
     figure, axes = plt.subplots(2, 2, figsize=(11, 7.4), layout="constrained")
     pictures = {
-        "as the eye sees it": stretched([bands["red"], bands["green"], bands["blue"]]),
+        "true color": stretched([bands["red"], bands["green"], bands["blue"]]),
         "short-wave infrared, near infrared, green": false,
         f"{count} kinds of ground, in their mean colors": colors[kinds],
     }

@@ -1,4 +1,4 @@
-"""Fixtures that several test modules share."""
+"""Fixtures of several test modules."""
 
 import dask
 import numpy as np
@@ -9,7 +9,7 @@ from skimage import data
 from dasksom.storage.publish import atomic_publish as publishing
 from tests import browsing
 
-BUSY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # as machines are at times
+BUSY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # machines are busy at times
 settings.register_profile("dasksom", **BUSY, derandomize=True, database=None)
 settings.register_profile("explore", **BUSY)  # --hypothesis-profile explore: other examples each time
 settings.load_profile("dasksom")
@@ -36,7 +36,7 @@ def _threads():
 
 @pytest.fixture(scope="session", autouse=True)
 def _sweep_soon():
-    """Do not wait for what tasks still write when something is deleted, which most tests have none of."""
+    """Shorten the wait for tasks that still write before a deletion; most tests have none."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publishing, "SWEEP_PAUSE_SECONDS", 0.005)
         yield
@@ -77,7 +77,7 @@ def client(two_workers):
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory):
-    """A browser to look at pages with, shared by all tests that do."""
+    """A browser for pages, shared by all tests that need one."""
     driver = browsing.start(tmp_path_factory.mktemp("chromium"))
     yield driver
     driver.quit()

@@ -1,4 +1,4 @@
-"""Every example runs, writes what it says, and its figures hold."""
+"""Every example runs, writes what its text says, and prints figures within bounds."""
 
 import base64
 import csv
@@ -23,7 +23,7 @@ NUMBER = r"-?\d[\d,]*(?:\.\d+)?"
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
-    """Run an example as `python examples/NAME.py ...` in an empty folder; give what it prints."""
+    """Run an example as `python examples/NAME.py ...` in an empty folder; return what it prints."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
 
@@ -37,12 +37,12 @@ def run(tmp_path, monkeypatch, capsys):
 
 
 def figure(pattern, text):
-    """Find the one figure that a pattern tells."""
+    """Return the one figure that a pattern matches."""
     return float(re.search(pattern, text)[1])
 
 
 def drawn(path):
-    """Tell whether a figure was drawn: more than a blank page."""
+    """Return whether a figure was drawn: more than a blank page."""
     with Image.open(path) as picture:
         return len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 50
 
@@ -71,7 +71,7 @@ def test_cluster(run, tmp_path, photograph):
 def test_quality_of_life(run, tmp_path):
     out = run("quality_of_life", "out")
     assert figure(r"explains (\d+)%", out) >= 90
-    assert figure(r"lies ([\d.]+) steps", out) >= 7  # of a map of 8 x 10
+    assert figure(r"is ([\d.]+) steps", out) >= 7  # of a map of 8 x 10
     with (tmp_path / "out" / "countries.csv").open(newline="") as file:
         places = {line["country"]: (line["row"], line["column"]) for line in csv.DictReader(file)}
     assert len(places) == 142
