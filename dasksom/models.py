@@ -6,6 +6,7 @@ from dasksom.errors import InputError
 from dasksom.estimator import BatchSOM
 from dasksom.model_files import codebook_at
 from dasksom.som.codebook import Codebook
+from dasksom.training.map_training import TrainedMap
 
 
 def load(path: str | Path) -> BatchSOM:
@@ -31,4 +32,4 @@ def from_codebook(codebook: Codebook) -> BatchSOM:
         kept["sigma"] = tuple(kept["sigma"])  # JSON has lists alone
     som = BatchSOM(rows, columns, **kept)
     som.check_parameters()
-    return som.take_up(codebook.weights, (), None, codebook.dtype)
+    return som.restore(TrainedMap(codebook.weights, dtype=codebook.dtype), som.refine or 0)

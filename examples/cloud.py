@@ -1,11 +1,11 @@
-"""Quantize from one bucket of a cloud to another: what you would type, against an S3 that runs on this machine.
+"""Quantize from one bucket of a cloud to another, with a local S3 in place of the cloud's.
 
 python examples/cloud.py [FOLDER]
 
-The image is read from s3:// and the result is written there, chunk by chunk by the workers; it can be opened once it
-is whole. Nothing of it lies on the disk of this machine. Credentials and the address of the store come from the
-environment, as the store's own tools take them, and stand in no file. With a bucket of yours leave out the server and
-the variables, and add `--config configs/coiled.yaml`, `aws.yaml` or `kubernetes.yaml` for workers beside the data.
+The workers read the image from s3:// and write the result there, chunk by chunk; it can be opened once it is complete.
+Nothing is stored on the disk of this machine. Credentials and the address of the store come from the environment, as
+for the store's own tools. For your own bucket leave out the server and the variables, and add
+`--config configs/coiled.yaml`, `aws.yaml` or `kubernetes.yaml` for workers near the data.
 Needs dasksom[examples].
 """
 
@@ -27,8 +27,8 @@ from dasksom.image import mosaic_array
 
 @contextmanager
 def store_on_this_machine() -> Iterator[None]:
-    """Run an S3 on loopback, and let the environment lead to it, until the block ends."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it would log every request
+    """Run an S3 on loopback, named by the environment, until the block ends."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # silences a line for every request
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -57,7 +57,7 @@ def main(folder: Path) -> None:
     with store_on_this_machine():
         bucket = fsspec.filesystem("s3")
         bucket.mkdir("scenes")
-        mosaic_array(2048, chunk=1024).to_zarr("s3://scenes/scene.zarr", zarr_format=3)  # in your case it is there
+        mosaic_array(2048, chunk=1024).to_zarr("s3://scenes/scene.zarr", zarr_format=3)  # yours exists
         where = ["s3://scenes/scene.zarr", "s3://scenes/reduced.ome.zarr"]
         for words in (
             ["plan", *where, "--chunk-size", "4MiB"],
@@ -66,12 +66,12 @@ def main(folder: Path) -> None:
             print("$ dasksom", *words)
             cli.main(words, standalone_mode=False)
         group = zarr.open_group("s3://scenes/reduced.ome.zarr", mode="r")
-        preview = group["1"][...].transpose(1, 2, 0)  # the level of half the size: no more is transferred
+        preview = group["1"][...].transpose(1, 2, 0)  # only the level of half the size is transferred
         Image.fromarray(preview).save(folder / "cloud-preview.png")
         objects = bucket.find("scenes/reduced.ome.zarr", detail=True)
     size = sum(one["size"] for one in objects.values())
     print(f"s3://scenes/reduced.ome.zarr: {len(objects)} objects, {size / 1e6:.1f} MB")
-    print(f"{folder / 'cloud-preview.png'}: {preview.shape[1]} x {preview.shape[0]} pixels of it")
+    print(f"{folder / 'cloud-preview.png'}: {preview.shape[1]} x {preview.shape[0]} pixels of the result")
 
 
 if __name__ == "__main__":  # workers are spawned and import this file again

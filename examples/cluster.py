@@ -11,7 +11,7 @@ import dasksom
 
 
 def main() -> None:
-    """Train on every pixel, then write labels and the rebuilt image with dask's own means."""
+    """Train on every pixel, then write labels and the rebuilt image with dask."""
     image_path, output = sys.argv[1:3]
     address = sys.argv[3] if len(sys.argv) > 3 else None
     with Client(address or LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0")) as client:
@@ -19,7 +19,7 @@ def main() -> None:
         image = dasksom.open_image(image_path)
         som = dasksom.BatchSOM(8, 8, epochs=20).fit(image, on_epoch=lambda epoch, _: print(epoch))
         som.save("palette.npz")
-        # Chunks of these arrays are whole chunks of the Zarr that is written, so that no two tasks write the same one.
+        # Chunks of these arrays are complete chunks of the Zarr, so that no two tasks write the same one.
         labels = som.predict(image)
         labels.to_zarr(output, component="labels", zarr_format=3)
         som.quantize(image).to_zarr(output, component="image", zarr_format=3)

@@ -3,9 +3,9 @@
 python examples/compression.py [FOLDER]
 
 Five photographs and a drawing that ship with scikit-image. Reduced to K colors they are stored as PNG with a palette,
-which needs 2, 4 or 8 bits a pixel before it is packed. Of photographs JPEG makes smaller files, as you will see, and of
-drawings the palette does. Besides, a palette has exact colors (no halos around edges, and nothing changes when it is
-saved again), and tells for each pixel which color it is. Needs dasksom[plots].
+which needs 2, 4 or 8 bits a pixel before compression. JPEG makes smaller files of photographs, and the palette of
+drawings. A palette also has exact colors (no halos around edges, and no change when it is saved again), and gives each
+pixel a class. Needs dasksom[plots].
 """
 
 import io
@@ -29,7 +29,7 @@ Way = tuple[float, float]
 
 
 def size(picture: Image.Image, kind: str, **options: int | bool) -> int:
-    """Tell how many bytes a picture takes in a format."""
+    """Return the bytes of a picture in a format."""
     written = io.BytesIO()
     picture.save(written, kind, **options)
     return written.tell()
@@ -78,7 +78,7 @@ def draw(tables: dict[str, dict[str, Way]], path: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    """Measure all pictures, print tables, draw them, and keep one photograph in 16 colors."""
+    """Measure all pictures, print tables, draw them, and save one photograph in 16 colors."""
     folder.mkdir(parents=True, exist_ok=True)
     drawing = Image.alpha_composite(Image.new("RGBA", (500, 500), "white"), Image.fromarray(data.logo()))
     sets = {

@@ -2,9 +2,9 @@
 
 python examples/folder.py [FOLDER]
 
-Two commands: `dasksom train` learns one palette from all images, `dasksom apply` writes each of them in it, with the
-same number for the same color everywhere. That has its price: a palette for each image alone is nearer to it, and
-measured here is how much. Needs dasksom[plots].
+`dasksom train` learns one palette from all images, and `dasksom apply` writes each of them in it, with the same number
+for the same color everywhere. A palette for each image would be nearer to that image; the script measures how much.
+Needs dasksom[plots].
 """
 
 import sys
@@ -22,18 +22,18 @@ PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")
 
 
 def run(*words: str | Path) -> None:
-    """Do what the command does when it is typed in a shell, and show how it is typed."""
+    """Print a command and run it, as a shell does."""
     print("$ dasksom", *words)
     cli.main([*map(str, words)], standalone_mode=False)
 
 
 def error(original: np.ndarray, shown: np.ndarray) -> float:
-    """Tell the mean squared distance between the colors of two images."""
+    """Return the mean squared distance between the colors of two images."""
     return float(((original.astype(float) - shown) ** 2).sum(axis=2).mean())
 
 
 def draw(pairs: dict[str, tuple[np.ndarray, np.ndarray]], path: Path) -> None:
-    """Draw originals above what became of them."""
+    """Draw originals above their reduced images."""
     figure, axes = plt.subplots(2, len(pairs), figsize=(2.4 * len(pairs), 4.6), layout="constrained")
     for column, (name, pair) in zip(axes.T, pairs.items(), strict=True):
         for ax, picture in zip(column, pair, strict=True):

@@ -1,16 +1,17 @@
-"""Find what is unusual, such as a fraud or an illness, by its distance to a map that has seen ordinary samples alone.
+"""Find unusual samples, such as a fraud or an illness, by their distance to a map of ordinary samples.
 
 python examples/outliers.py [FOLDER]
 
 A map learns half of the ordinary samples. A fifth of them sets the threshold: the distance that one in twenty exceeds.
-Then the map judges what it never saw: their rest, and all unusual ones. Two data sets that ship with scikit-learn:
+Then the map judges samples that it has not seen: the other ordinary ones, and all unusual ones.
+Two data sets that ship with scikit-learn:
 
-- handwritten digits, 64 pixels each: each digit in turn is the one that the map does not know;
+- handwritten digits, 64 pixels each: each digit in turn is the unusual one;
 - tumors, 30 measures of their cells: benign ones are ordinary, malignant ones unusual.
 
-Payments are judged in the same way. Beside the map stand an isolation forest and the distance to the mean: where what
-is ordinary is of one kind, as here among tumors, these do as well; where it is of many kinds, as among digits, the map
-does much better. Needs dasksom[plots].
+Payments are judged in the same way. The script compares the map with an isolation forest and with the distance to the
+mean: they are as good where ordinary samples are of one kind, as among tumors, and much worse where they are of many
+kinds, as among digits. Needs dasksom[plots].
 """
 
 import sys
@@ -32,13 +33,13 @@ FALSE_ALARMS = 0.05
 
 @dataclass(frozen=True)
 class Verdict:
-    """How far samples that the map has not seen are from it, and what others make of them."""
+    """Distances of samples that the map has not seen, and the scores of other methods."""
 
     ordinary: np.ndarray
     unusual: np.ndarray
     threshold: float
     areas: dict[str, float]
-    """Area under the ROC curve by method: 1 parts unusual from ordinary samples entirely, 0.5 not at all."""
+    """Area under the ROC curve by method: 1 separates unusual from ordinary samples completely, 0.5 not at all."""
 
     @property
     def recall(self) -> float:
@@ -47,7 +48,7 @@ class Verdict:
 
     @property
     def precision(self) -> float:
-        """Share of the samples called unusual that are."""
+        """Share of the samples called unusual that are unusual."""
         found = (self.unusual > self.threshold).sum()
         return float(found / max(1, found + (self.ordinary > self.threshold).sum()))
 
@@ -98,7 +99,7 @@ def draw(verdicts: dict[str, Verdict], path: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    """Judge both data sets, draw one of each, and tell how well it went."""
+    """Judge both data sets, draw one of each, and print the scores."""
     folder.mkdir(parents=True, exist_ok=True)
     images, digits = load_digits(return_X_y=True)
     of_digits = [judge(images[digits != digit], images[digits == digit], 12, scaled=False) for digit in range(10)]

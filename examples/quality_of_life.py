@@ -1,4 +1,4 @@
-"""Lay the countries of the world out by the quality of life in them: a table of 24 columns becomes a flat map.
+"""Arrange the countries of the world by quality of life: a table of 24 columns becomes a flat map.
 
 python examples/quality_of_life.py [FOLDER]
 
@@ -20,7 +20,7 @@ ROWS, COLUMNS = 8, 10
 
 
 def read() -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Give the countries, and two tables of a row per country and a column per year: years of life, dollars a year."""
+    """Return the countries, and two tables, a row per country and a column per year: years of life, dollars a year."""
     path = Path(str(distribution("gapminder").locate_file("gapminder/gapminder.csv")))
     with path.open(newline="") as file:
         lines = sorted(csv.DictReader(file), key=lambda line: (line["country"], int(line["year"])))
@@ -32,12 +32,12 @@ def read() -> tuple[list[str], np.ndarray, np.ndarray]:
 
 
 def standardized(table: np.ndarray) -> np.ndarray:
-    """Bring a table to mean 0 and deviation 1 as a whole, so that neither kind of column outweighs the other."""
+    """Scale a complete table to mean 0 and deviation 1, so that neither kind of column outweighs the other."""
     return (table - table.mean()) / table.std()
 
 
 def draw(som: BatchSOM, units: np.ndarray, names: list[str], life: np.ndarray, path: Path) -> None:
-    """Draw the map in the life expectancy of its units, with the names of the countries where they lie."""
+    """Draw the map in the life expectancy of its units, with the names of the countries at their units."""
     column = life.shape[1] - 1  # the last year's
     colors = som.weights_[..., column] * life.std() + life.mean()
     figure, ax = plt.subplots(figsize=(14, 9), layout="constrained")
@@ -54,7 +54,7 @@ def draw(som: BatchSOM, units: np.ndarray, names: list[str], life: np.ndarray, p
 
 
 def main(folder: Path) -> None:
-    """Train the map, draw it, and tell how well it keeps countries that are alike together."""
+    """Train the map, draw it, and print how well it groups similar countries."""
     folder.mkdir(parents=True, exist_ok=True)
     names, life, income = read()
     table = np.hstack([standardized(life), standardized(np.log(income))])  # a dollar more means more to the poor

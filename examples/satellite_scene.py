@@ -1,11 +1,11 @@
-"""Part a satellite scene of six bands into kinds of ground, and write them as a GeoTIFF.
+"""Classify a satellite scene of six bands into kinds of ground, and write them as a GeoTIFF.
 
 python examples/satellite_scene.py [FOLDER]
 
 The scene is real: a piece of a Sentinel-2 image, 3 x 2 km of desert hills with a dry river, that ships in the package
 `xarray-spatial`: blue, green, red and near infrared at 10 m, two bands of short-wave infrared at 20 m. Kinds of ground
-differ in the shape of their spectrum; how bright it is depends on the slope and the sun. So the map compares by angle
-(`--metric cosine`), and the same map by distance is measured beside it. Needs dasksom[examples].
+differ in the shape of their spectrum; brightness depends on the slope and the sun. The map therefore compares by angle
+(`--metric cosine`), and the script measures a map by distance for comparison. Needs dasksom[examples].
 """
 
 import sys
@@ -26,7 +26,7 @@ KINDS = (3, 4)
 
 
 def read(band: str) -> tuple[np.ndarray, float, float, float]:
-    """Give a band, and where it lies: the left and upper edge and the side of a pixel, in meters."""
+    """Return a band and its position: the left and upper edge and the side of a pixel, in meters."""
     path = distribution("xarray-spatial").locate_file(f"xrspatial/datasets/sentinel-2/{band}_band.nc")
     with netcdf_file(str(path), mmap=False) as file:
         values = file.variables["__xarray_dataarray_variable__"][:]
@@ -36,7 +36,7 @@ def read(band: str) -> tuple[np.ndarray, float, float, float]:
 
 
 def write_scene(path: Path) -> None:
-    """Lay the bands over each other by their coordinates, on the grid of the finest, and write a GeoTIFF."""
+    """Align the bands by their coordinates on the grid of the finest, and write a GeoTIFF."""
     _, left, top, side = read("red")
     layers: list[np.ndarray] = []
     for band in BANDS:
@@ -47,7 +47,7 @@ def write_scene(path: Path) -> None:
         layers.append(np.kron(values, np.ones((times, times)))[:200, :300])
     scene = np.stack(layers).astype(np.uint16)
     place = rasterio.Affine(side, 0, left, 0, -side, top)
-    profile = {"driver": "GTiff", "dtype": "uint16", "transform": place}  # of which UTM zone the package does not tell
+    profile = {"driver": "GTiff", "dtype": "uint16", "transform": place}  # the package does not name the UTM zone
     bands, height, width = scene.shape
     with rasterio.open(path, "w", count=bands, height=height, width=width, **profile) as file:
         file.write(scene)
@@ -55,7 +55,7 @@ def write_scene(path: Path) -> None:
 
 
 def explained(groups: np.ndarray, values: np.ndarray) -> float:
-    """Tell which share of the variance of some values lies between groups of them, not within."""
+    """Return the share of the variance of values that is between groups, not within."""
     means = np.bincount(groups.ravel(), values.ravel()) / np.maximum(1, np.bincount(groups.ravel()))
     return float(1 - (values - means[groups]).var() / values.var())
 
@@ -91,7 +91,7 @@ def draw(scene: np.ndarray, kinds: np.ndarray, path: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    """Write the scene, train a map by angle and one by distance, and compare what they see."""
+    """Write the scene, train a map by angle and one by distance, and compare their classes."""
     folder.mkdir(parents=True, exist_ok=True)
     scene = folder / "scene.tif"
     write_scene(scene)

@@ -2,11 +2,11 @@
 
 python examples/tissue_slide.py [FOLDER]
 
-The slide is made here: the photograph of stained colon tissue that ships with scikit-image, laid 8 x 8 times and
+The slide is made here: the photograph of stained colon tissue that ships with scikit-image, tiled 8 x 8 times and
 mirrored so that it has no seams, becomes a pyramidal OME-TIFF of 4096 x 4096 pixels, as scanners write them. dasksom
 reads it tile by tile and writes an OME-Zarr with all levels, for napari, QuPath, vizarr or neuroglancer. Brown (DAB)
-marks the protein that was looked for, blue (hematoxylin) the nuclei. The brown units of the map tell how much of the
-slide is brown, and are compared with color deconvolution, pixel by pixel. Needs dasksom[examples].
+marks the protein of interest, blue (hematoxylin) the nuclei. The brown units of the map give the brown share of the
+slide, which is compared with color deconvolution, pixel by pixel. Needs dasksom[examples].
 """
 
 import sys
@@ -43,7 +43,7 @@ def write_slide(path: Path) -> None:
 
 
 def stain(colors: np.ndarray) -> np.ndarray:
-    """Tell how much brown stain (DAB) there is in colors of shape (..., 3), by color deconvolution."""
+    """Return the amount of brown stain (DAB) in colors of shape (..., 3), by color deconvolution."""
     return np.asarray(rgb2hed(colors.astype(np.uint8))[..., 2])
 
 

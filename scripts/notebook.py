@@ -38,7 +38,7 @@ def executed(source, folder):
     """Make a notebook of a script and run it in a folder."""
     notebook = nbformat.v4.new_notebook(cells=cells_of(source))
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    with tempfile.TemporaryDirectory() as sockets:  # so that nothing listens on a port
+    with tempfile.TemporaryDirectory() as sockets:  # without listening on a port
         config = Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}})
         where = {"metadata": {"path": str(folder)}}
         client = NotebookClient(
@@ -49,7 +49,7 @@ def executed(source, folder):
 
 
 def shrink(notebook):
-    """Store pictures as JPEG, and what depends on the machine not at all."""
+    """Store pictures as JPEG, and remove what depends on the machine."""
     notebook.metadata.pop("language_info", None)
     for cell in notebook.cells:
         for output in cell.get("outputs", []):

@@ -24,7 +24,7 @@ def main(config_path: str, model_path: str, training_image: str, *rest: str) -> 
         print(f"{model_path}: mean squared error {som.history_[-1].mean_squared_error:.4g}")
         for source, output in zip(rest[::2], rest[1::2], strict=True):
             image = dasksom.open_image(source)
-            with publish(output) as path:  # under its name only when it is whole
+            with publish(output) as path:  # published when it is complete
                 writer = create_writer(
                     Output(
                         path,

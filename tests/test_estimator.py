@@ -16,6 +16,7 @@ from dasksom.som.bmu.metrics import METRICS
 from dasksom.som.color_spaces import COLOR_SPACES, to_space
 from dasksom.som.lattice import TOPOLOGIES, Lattice
 from dasksom.som.neighborhood import NEIGHBORHOODS
+from dasksom.som.schedule import DECAYS
 from tests import reference
 
 
@@ -106,7 +107,7 @@ def test_predict_and_quantize__lazy_for_lazy(photograph, lazy):
     assert isinstance(rebuilt, da.Array if lazy else np.ndarray)
     assert labels.shape == (400, 600)
     assert rebuilt.shape == photograph.shape
-    assert labels.dtype == np.int8
+    assert labels.dtype == np.int32
     assert rebuilt.dtype == np.uint8
     if lazy:
         assert labels.chunks == X.chunks[:2]
@@ -357,9 +358,18 @@ def test_partial_fit__makes_the_epochs_of_fit(patch):
 
 
 def test_tol__stops_early(patch):
-    long = BatchSOM(2, 2, epochs=60, sigma=(1, 0), decay="linear", tol=1e-3).fit(patch)
-    assert 3 < len(long.history_) < 60
-    assert len(BatchSOM(2, 2, epochs=60, sigma=(1, 0), decay="linear").fit(patch).history_) == 60
+    options = {"epochs": 60, "sigma": (1, 0.5), "decay": "asymptotic"}  # 0.5 from the middle of the epochs on
+    history = BatchSOM(2, 2, tol=1e-3, **options).fit(patch).history_
+    assert 30 <= len(history) < 60
+    assert history[-1].sigma == 0.5
+    assert len(BatchSOM(2, 2, **options).fit(patch).history_) == 60
+
+
+@pytest.mark.parametrize("decay", DECAYS)
+def test_tol__never_stops_before_the_radius_is_at_its_last_value(patch, decay):
+    som = BatchSOM(3, 3, epochs=12, sigma=(2, 0.7), decay=decay, tol=1e9).fit(patch)
+    assert som.history_[-1].sigma == pytest.approx(0.7)
+    assert [epoch.sigma for epoch in som.history_].count(som.history_[-1].sigma) == 1
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -527,7 +537,70 @@ def test_refine__stops_when_told_once_no_unit_is_added_for_a_time(patch):
 def test_refine__a_tolerance_does_not_stop_it_before_units_have_moved(patch):
     som = BatchSOM(2, 2, epochs=5, refine=30, tol=10.0).fit(patch)
     assert len(som.history_) == 5 + 22  # what the last growth added is removed then, and the rest would be at rest
-    assert BatchSOM(2, 2, epochs=5, tol=10.0).fit(patch).history_[-1].epoch == 1
+    assert BatchSOM(2, 2, epochs=5, tol=10.0, sigma=(1, 1)).fit(patch).history_[-1].epoch == 1
+
+
+@pytest.mark.parametrize("result", [True, np.True_, 1, "stop"])
+def test_on_epoch__a_true_result_ends_the_training(patch, result):
+    assert len(BatchSOM(2, 2, epochs=5).fit(patch, on_epoch=lambda *_: result).history_) == 1
+
+
+@pytest.mark.parametrize("result", [None, False, np.False_, 0])
+def test_on_epoch__another_result_does_not(patch, result):
+    assert len(BatchSOM(2, 2, epochs=5).fit(patch, on_epoch=lambda *_: result).history_) == 5
+
+
+def test_on_epoch__cannot_change_the_codebook(patch):
+    def change(_, codebook):
+        codebook[:] = 0
+
+    with pytest.raises(ValueError, match="read-only"):
+        BatchSOM(2, 2, epochs=5).fit(patch, on_epoch=change)
+    codebooks = []
+    som = BatchSOM(2, 2, epochs=3).fit(patch, on_epoch=lambda _, codebook: codebooks.append(codebook))
+    assert np.array_equal(codebooks[-1], som.codebook_.units)
+    som.weights_[:] = 0  # the result is the user's own
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_warm_start__refuses_another_lattice(patch, method):
+    som = BatchSOM(3, 3, epochs=2, warm_start=True).fit(patch)
+    with pytest.raises(InputError, match=r"rows=4, columns=3: the map to continue with has 3 x 3 units; use rows=3"):
+        getattr(som.set_params(rows=4, epochs=4), method)(patch)
+
+
+def test_random_state__may_be_a_generator_of_numpy(patch, tmp_path):
+    def fitted(state):
+        return BatchSOM(3, 3, epochs=1, init="sample", random_state=state).fit(patch)
+
+    for kind in (np.random.RandomState, np.random.default_rng):
+        assert np.array_equal(fitted(kind(3)).weights_, fitted(kind(3)).weights_)
+        assert not np.array_equal(fitted(kind(3)).weights_, fitted(kind(4)).weights_)
+    fitted(np.random.RandomState(3)).save(tmp_path / "map.npz")
+    assert dasksom.load(tmp_path / "map.npz").random_state is None
+    lazy = da.from_array(patch, chunks=(20, 60, 3))
+    with pytest.raises(InputError, match="needs a random_state that is None or an int, not a RandomState"):
+        BatchSOM(2, 2, random_state=np.random.RandomState(0)).fit(lazy, checkpoint=tmp_path / "kept")
+
+
+def test_predict__labels_can_be_calculated_with(patch):
+    labels = BatchSOM(10, 10, epochs=1).fit_predict(patch)
+    assert labels.dtype == np.int32
+    assert (labels * 1000).max() > 2**15
+
+
+@pytest.mark.parametrize(
+    ("array", "advice"),
+    [
+        (np.zeros((4, 3), np.longdouble), r"at most 64 bits, for example x.astype\('float64'\)"),
+        (np.zeros((4, 3), bool), r"for example x.astype\('uint8'\)"),
+        (np.zeros((4, 3), "datetime64[s]"), r"at most 64 bits$"),
+        (da.from_array(np.full((4, 3), "a"), chunks=(2, 3)), "Convert your data to numeric values explicitly"),
+    ],
+)
+def test_fit__gives_advice_that_helps(array, advice):
+    with pytest.raises(InputError, match=advice):
+        BatchSOM(2, 2).fit(array)
 
 
 def test_empty_units__keep_their_vectors_or_go_to_where_the_error_is(patch):

@@ -22,7 +22,24 @@ cluster, image, som
 storage
 __init__, _version, errors, redaction
 """
-FLOOR = {room: -number for number, rooms in enumerate(FLOORS.splitlines()) for room in rooms.split(", ")}
+IMAGE_FLOORS = """\
+__init__
+input_folders, opening, palette_files, read_results, verification, write_formats
+mosaics
+read_formats
+sidecars
+photographs, tiff, zarr
+picture_assembly, read_options, writers, xarray_input
+metadata
+sources
+"""
+
+
+def _floors(text):
+    return {room: -number for number, rooms in enumerate(text.splitlines()) for room in rooms.split(", ")}
+
+
+FLOOR, IMAGE_FLOOR = _floors(FLOORS), _floors(IMAGE_FLOORS)
 MODULES = {path.relative_to(PACKAGE): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 CODE = {".py", ".html", ".css", ".js"}
 
@@ -37,7 +54,6 @@ DELIBERATE = {
     "T",  # a type variable
     "CHUNK_BYTES",
     "COLORS_A_TASK",
-    "ColorTable",
     "Drawn",
     "KEEP_SECONDS",
     "Look",
@@ -47,7 +63,6 @@ DELIBERATE = {
     "MOST_TOLD",
     "Progress",
     "TILE",
-    "Window",
 }
 """Public names that more than one module defines, and why."""
 LONGEST = {
@@ -91,6 +106,26 @@ def test_imports_go_downward():
             others = {name: _room(name.split(".")[1:]) for name in _own_imports(tree)}
             upward += [
                 (str(path), name) for name, other in others.items() if other != room and FLOOR[other] >= FLOOR[room]
+            ]
+    assert not upward
+
+
+def test_every_room_of_image_is_on_a_floor_that_contributing_lists():
+    rooms = {path.with_suffix("").parts[1] for path in MODULES if path.parts[0] == "image"}
+    assert rooms == {*IMAGE_FLOOR}
+    assert IMAGE_FLOORS in (PROJECT / "CONTRIBUTING.md").read_text()
+
+
+def test_imports_within_image_go_downward():
+    upward = []
+    for path, tree in MODULES.items():
+        if path.parts[0] == "image" and path.name != "__init__.py":
+            room = path.with_suffix("").parts[1]
+            others = {name: name.split(".")[2] for name in _own_imports(tree) if name.startswith("dasksom.image.")}
+            upward += [
+                (str(path), name)
+                for name, other in others.items()
+                if other != room and IMAGE_FLOOR[other] >= IMAGE_FLOOR[room]
             ]
     assert not upward
 

@@ -1,4 +1,4 @@
-"""A grid of chunks: the windows it is cut into, where its chunks begin, and the place of one of them in words."""
+"""The chunk grid: its windows, where its chunks begin, and the position of a chunk in words."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -11,11 +11,11 @@ Corner = tuple[int, ...]
 Box = tuple[slice, ...]
 """Neighboring chunks: a slice of the grid along each axis."""
 Steps = int | tuple[int, ...]
-"""Where the chunks of one axis begin: their common length, or each one's first index."""
+"""Starts of the chunks along one axis: their common length, or the first index of each."""
 
 
 def chunk_count(image: da.Array) -> int:
-    """Give the number of chunks of an image whose last axis is one chunk."""
+    """Return the number of chunks of an image whose last axis is one chunk."""
     return math.prod(image.numblocks)
 
 
@@ -27,29 +27,29 @@ def windows(numblocks: Sequence[int], most: int) -> Iterator[Box]:
     >>> len(list(windows((3, 40), 8)))
     15
     """
-    cut = 0  # the axis along which boxes have a length; whole beyond it, one chunk thick before it
+    cut = 0  # boxes have a length along this axis, all chunks along later ones, and one chunk along earlier ones
     while cut < len(numblocks) - 1 and math.prod(numblocks[cut + 1 :]) > most:
         cut += 1
     step = max(1, most // math.prod(numblocks[cut + 1 :]))
-    whole = tuple(slice(0, n) for n in numblocks[cut + 1 :])
+    later = tuple(slice(0, n) for n in numblocks[cut + 1 :])
     for before in np.ndindex(*numblocks[:cut]):
-        thin = tuple(slice(at, at + 1) for at in before)
+        earlier = tuple(slice(at, at + 1) for at in before)
         for start in range(0, numblocks[cut], step):
-            yield (*thin, slice(start, min(start + step, numblocks[cut])), *whole)
+            yield (*earlier, slice(start, min(start + step, numblocks[cut])), *later)
 
 
 def chunks_in(box: Box) -> int:
-    """Give the number of chunks in a box."""
+    """Return the number of chunks in a box."""
     return math.prod(cut.stop - cut.start for cut in box)
 
 
-def places_in(box: Box) -> Iterator[tuple[int, ...]]:
-    """Give the places in the grid of the chunks in a box, in row-major order."""
+def indices_in(box: Box) -> Iterator[tuple[int, ...]]:
+    """Yield the grid indices of the chunks in a box, in row-major order."""
     return product(*(range(cut.start, cut.stop) for cut in box))
 
 
 def chunk_steps(chunks: tuple[tuple[int, ...], ...]) -> tuple[Steps, ...]:
-    """Tell where the chunks of each axis begin, in as few numbers as it takes."""
+    """Return the starts of the chunks along each axis, in as few numbers as possible."""
     return tuple(
         sizes[0]
         if all(size == sizes[0] for size in sizes[:-1]) and sizes[-1] <= sizes[0]
@@ -59,15 +59,15 @@ def chunk_steps(chunks: tuple[tuple[int, ...], ...]) -> tuple[Steps, ...]:
 
 
 def corner_of(block_id: tuple[int, ...], steps: tuple[Steps, ...]) -> Corner:
-    """Give the index of a chunk's first element.
+    """Return the index of the first element of a chunk.
 
-    From dask's block_id and not its block_info, which is a table of all chunks: gigabytes for a million of them.
+    It takes dask's block_id because block_info is a table of all chunks: gigabytes for a million of them.
     """
     return tuple(at * step if isinstance(step, int) else step[at] for at, step in zip(block_id, steps, strict=True))
 
 
-def described(chunks: tuple[tuple[int, ...], ...], at: Sequence[int]) -> str:
-    """Say in words where the chunk at a place in the grid lies."""
+def describe_chunk(chunks: tuple[tuple[int, ...], ...], at: Sequence[int]) -> str:
+    """Return the position of the chunk at a grid index, in words."""
     starts = [sum(sizes[:number]) for sizes, number in zip(chunks, at, strict=True)]
     pixels = (f"{start}:{start + sizes[number]}" for start, sizes, number in zip(starts, chunks, at, strict=True))
     # the last axis, of the bands, is one chunk

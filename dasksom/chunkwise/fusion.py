@@ -1,17 +1,17 @@
-"""Making one task of what is done for one task alone."""
+"""Fusion of a task with the tasks that only it depends on."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from dask._task_spec import Alias, DataNode, Task  # what dask's own collections are made of
+from dask._task_spec import Alias, DataNode, Task  # private API, used on purpose: see dasksom.chunkwise
 
 
 def fuse_private(graph: dict[Any, Any], keys: Sequence[Any]) -> None:
-    """Make one task of each of some tasks and of all that is done for it alone.
+    """Fuse each of some tasks with the tasks that only it depends on, in place.
 
-    An image and its mask may both be made of what is read: dask makes a task of the reading then, which two others use,
-    and one of each of these. What several of the tasks need stays a task of its own, and so does what lies in a
-    worker's memory.
+    An image and its mask may depend on the same read: dask then leaves a task for the read, which two others use, and
+    a task for each of these. A task that several of the given tasks need remains separate, and so does data in the
+    memory of a worker.
     """
     dependents: dict[Any, int] = {}
     waiting, seen = list(keys), set(keys)

@@ -1,4 +1,4 @@
-"""A function on every chunk of an image, or at every place of an output: one task each, and their results in order."""
+"""A function on every chunk of an image, or for every block of an output: one task each, results in order."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -13,24 +13,25 @@ from dasksom.chunkwise.reduction_tree import are_grouped, window_of, window_size
 from dasksom.chunkwise.submission import Window, run_windows
 from dasksom.cluster import report_retries
 
-Part = TypeVar("Part")
+ChunkResult = TypeVar("ChunkResult")
+"""What a function returns for one chunk, or several results combined."""
 Progress = Callable[[int, int], None]
-"""Called with (chunks done, chunks in all)."""
+"""Called with (chunks done, chunks in total)."""
 
-LITERAL_BYTES = 1 << 20
-"""Larger arguments become a task's result, sent to each worker once, instead of a part of every task."""
+_LITERAL_BYTES = 1 << 20
+"""Larger arguments become the result of a task, sent to each worker once, instead of a literal in every task."""
 
 
 def map_chunks(
     image: da.Array,
-    function: Callable[..., Part],
-    combine: Callable[[Sequence[Part]], Part],
+    function: Callable[..., ChunkResult],
+    combine: Callable[[Sequence[ChunkResult]], ChunkResult],
     *,
     beside: Sequence[da.Array | None] = (),
     progress: Progress | None = None,
     first: int = 0,
     **arguments: Any,
-) -> Iterator[Part]:
+) -> Iterator[ChunkResult]:
     """Run a function on every chunk and yield the combined results window by window, in row-major order.
 
     Parameters
@@ -38,15 +39,15 @@ def map_chunks(
     image : dask array of shape (..., bands)
         The last axis must be one chunk.
     function : callable (block, corner, *beside, **arguments) -> result
-        Gets the chunk as an ndarray, the index of its first element in the image, and the chunks beside it. Must be
-        picklable and safe to run twice.
+        Gets the chunk as an ndarray, the index of its first element in the image, and the chunks of `beside`. Must be
+        picklable and idempotent.
     combine : callable (list of results) -> result
-        Adds results up in the order given. A window of one chunk is combined too.
+        Combines results in the order given. A window of one chunk is combined too.
     beside : sequence of dask arrays or None
-        Of the same chunks, but for the last axis, which is one chunk: masks, weights. None is left out.
+        Masks or weights in the same chunks, with one chunk along the last axis. None is left out.
     progress : callable, optional
     first : int
-        Window to begin with; those before it are passed over.
+        Number of the first window; earlier ones are skipped.
     **arguments
         Passed to every call; large arrays travel once to each worker.
     """
@@ -58,9 +59,9 @@ def map_chunks(
         *(array for array in beside if array is not None),
         steps=chunk_steps(image.chunks),
         function=function,
-        how={name: _share(value) for name, value in arguments.items()},
+        arguments={name: _share(value) for name, value in arguments.items()},
         dtype=object,
-        # results are no arrays: with this dask neither looks at them nor calls the function to guess
+        # results are not arrays: with a meta, dask neither inspects them nor calls the function to guess
         meta=np.empty((0,) * image.ndim, object),
     )
     grouped = are_grouped(image)
@@ -78,42 +79,42 @@ def _run_on_chunk(
     block_id: tuple[int, ...],
     steps: tuple[Steps, ...],
     function: Callable[..., Any],
-    how: Any,
+    arguments: dict[str, Any],
 ) -> Any:
     report_retries()  # of reading the block
-    return function(block, corner_of(block_id, steps), *beside, **how)
+    return function(block, corner_of(block_id, steps), *beside, **arguments)
 
 
 def _share(value: Any) -> Any:
-    if isinstance(value, np.ndarray) and value.nbytes > LITERAL_BYTES:
-        # never client.scatter: what is scattered is lost with its worker, a task's result is computed again
+    if isinstance(value, np.ndarray) and value.nbytes > _LITERAL_BYTES:
+        # not client.scatter: scattered data is lost with its worker, the result of a task is computed again
         return dask.delayed(np.array, pure=False)(value)
     return value
 
 
-def run_tasks(function: Callable[[Any], Part], places: Sequence[Any]) -> Iterator[Part]:
-    """Call a function with each of some places, one task a place, and yield the results in order.
+def run_tasks(function: Callable[[Any], ChunkResult], items: Sequence[Any]) -> Iterator[ChunkResult]:
+    """Call a function with each item, one task an item, and yield the results in order.
 
     Parameters
     ----------
     function : callable
-        Must be picklable and safe to run twice.
-    places : sequence
+        Must be picklable and idempotent.
+    items : sequence
         Plain values.
     """
     call = dask.delayed(function, pure=False, traverse=False)
     gather = dask.delayed(list, pure=False)
-    size = window_size(len(places))
+    size = window_size(len(items))
 
-    def cut() -> Iterator[Window]:
-        for start in range(0, len(places), size):
-            calls = {call(place): place for place in places[start : start + size]}
-            named = {one.key: f"the part {place} of the output" for one, place in calls.items()}
-            yield Window(gather(list(calls)), len(calls), len(calls), partial(_named, named))
+    def windows_of_calls() -> Iterator[Window]:
+        for start in range(0, len(items), size):
+            calls = {call(item): item for item in items[start : start + size]}
+            names = {task.key: f"the block {item} of the output" for task, item in calls.items()}
+            yield Window(gather(list(calls)), len(calls), len(calls), partial(_name_of, names))
 
-    for results, _ in run_windows(cut()):
+    for results, _ in run_windows(windows_of_calls()):
         yield from results
 
 
-def _named(names: Mapping[Any, str], key: Any) -> str:
-    return names.get(key, "what ends the writing")
+def _name_of(names: Mapping[Any, str], key: Any) -> str:
+    return names.get(key, "the end of writing")

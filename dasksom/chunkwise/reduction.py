@@ -1,86 +1,77 @@
-"""All results of a pass combined to one, and the record of it from which a pass that was killed goes on."""
+"""The combined result of a pass over all chunks, resumable from a record of the windows that are done."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Protocol
+from typing import Any, Generic
 
 import dask.array as da
 from dask.base import tokenize
 
-from dasksom.chunkwise.mapping import Part, map_chunks
+from dasksom.chunkwise.mapping import ChunkResult, map_chunks
+from dasksom.chunkwise.record_keeper import LARGE_RECORD_SECONDS, Keeper, ThrottledKeeper
 
-UNDER_WAY = "under-way"
-"""Name of the record of a pass that is under way."""
-KEEP_SECONDS = 30.0
-"""How often such a record is kept: as much work as is lost at most, and one window."""
-
-
-class Keeper(Protocol):
-    """What keeps records of work that is under way, should the process be killed."""
-
-    def load(self, name: str) -> Any:
-        """Give the newest record of that name; None if there is none."""
-
-    def save(self, name: str, value: Any) -> None:
-        """Keep a record under that name."""
+_RECORD = "under-way"
+"""Name of the record of a pass in progress."""
 
 
 def reduce_chunks(
     image: da.Array,
-    function: Callable[..., Part],
-    combine: Callable[[Sequence[Part]], Part],
+    function: Callable[..., ChunkResult],
+    combine: Callable[[Sequence[ChunkResult]], ChunkResult],
     *,
     keeper: Keeper | None = None,
     **options: Any,
-) -> Part:
+) -> ChunkResult:
     """Run a function on every chunk and combine all results.
 
-    Parameters are those of `map_chunks`. With a keeper, what the windows gave so far is kept now and then, and a pass
-    of the same function with the same arguments over the same image goes on from there.
+    Parameters are those of `map_chunks`. With a keeper, the total so far is saved from time to time, and a pass of the
+    same function with the same arguments over the same image resumes from there.
     """
-    so_far: _SoFar[Part] = _SoFar(keeper, "" if keeper is None else _label(image, function, options))
+    total: _RunningTotal[ChunkResult] = _RunningTotal(
+        keeper, "" if keeper is None else _label(image, function, options)
+    )
     try:
-        for part in map_chunks(image, function, combine, first=so_far.windows, **options):
-            so_far.add(part if so_far.total is None else combine([so_far.total, part]))
+        for result in map_chunks(image, function, combine, first=total.windows, **options):
+            total.add(result if total.value is None else combine([total.value, result]))
     except BaseException:  # interrupted, or a chunk failed
-        so_far.keep()
+        total.save()
         raise
-    if so_far.is_kept:  # a long pass, the rest of which would be lost
-        so_far.keep()
-    if so_far.total is None:
+    if total.is_saved:  # a long pass, the end of which would be lost
+        total.save()
+    if total.value is None:
         raise ValueError("an image without chunks")
-    return so_far.total
+    return total.value
 
 
 def _label(image: da.Array, function: Callable[..., Any], options: Mapping[str, Any]) -> str:
-    """Name a pass by what it gives: its function, and what that is given."""
+    """Identify a pass by its image, its function and the arguments of the function."""
     given = {name: value for name, value in options.items() if name not in ("progress", "beside")}
     beside = [array.name for array in options.get("beside", ()) if array is not None]
     return str(tokenize(image.name, image.chunks, beside, function.__qualname__, given))
 
 
-class _SoFar(Generic[Part]):
-    """What the windows of a pass gave so far, beginning with those of a process that was killed."""
+class _RunningTotal(Generic[ChunkResult]):
+    """The combined result of the windows that are done, those of a killed process included."""
 
     def __init__(self, keeper: Keeper | None, label: str) -> None:
-        self._keeper, self._label = keeper, label
+        self._label = label
+        self._keeper = ThrottledKeeper(keeper, delay=LARGE_RECORD_SECONDS, interval=LARGE_RECORD_SECONDS)
         self.windows = 0
-        self.total: Part | None = None
-        before = None if keeper is None else keeper.load(UNDER_WAY)
+        self.value: ChunkResult | None = None
+        before = self._keeper.load(_RECORD)
         if before is not None and before["label"] == label:
-            self.windows, self.total = before["windows"], before["total"]
-        self.is_kept = False
-        """Whether this process has kept a record."""
-        self._kept, self._kept_at = self.windows, time.monotonic()
+            self.windows, self.value = before["windows"], before["total"]
+        self.is_saved = False
+        """Whether this process has saved a record."""
+        self._saved_windows = self.windows
 
-    def add(self, total: Part) -> None:
-        """Note the total with one more window."""
-        self.windows, self.total = self.windows + 1, total
-        if time.monotonic() - self._kept_at >= KEEP_SECONDS:
-            self.keep()
+    def add(self, value: ChunkResult) -> None:
+        """Take the total with one more window."""
+        self.windows, self.value = self.windows + 1, value
+        if self._keeper.is_due:
+            self.save()
 
-    def keep(self) -> None:
-        """Keep a record of the windows, if one of them is in none."""
-        if self._keeper is not None and self._kept < self.windows:
-            self._keeper.save(UNDER_WAY, {"label": self._label, "windows": self.windows, "total": self.total})
-            self.is_kept, self._kept, self._kept_at = True, self.windows, time.monotonic()
+    def save(self) -> None:
+        """Save a record, unless the last one has all windows."""
+        if self._saved_windows < self.windows:
+            self._keeper.save_now(_RECORD, {"label": self._label, "windows": self.windows, "total": self.value})
+            self.is_saved, self._saved_windows = True, self.windows

@@ -1,4 +1,4 @@
-"""The dask graph of a window: a function on each of its chunks, and the tree that combines the results."""
+"""The dask graph of a window: a task for each chunk, and the tree that combines their results."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,51 +8,51 @@ from typing import Any
 from uuid import uuid4
 
 import dask.array as da
-from dask._task_spec import List, Task, TaskRef  # what dask's own collections are made of
+from dask._task_spec import List, Task, TaskRef  # private API, used on purpose: see dasksom.chunkwise
 from dask.delayed import Delayed
 
-from dasksom.chunkwise.chunk_grid import Box, chunk_count, chunks_in, described, places_in, windows
+from dasksom.chunkwise.chunk_grid import Box, chunk_count, chunks_in, describe_chunk, indices_in, windows
 from dasksom.chunkwise.fusion import fuse_private
 from dasksom.chunkwise.submission import Window
 
 FAN_IN = 16
 """Results that one task combines."""
-GROUPED_CHUNKS = 4096
-"""Images of fewer chunks have a task for each, so that there is one for everybody."""
-GROUPED_BYTES = 1 << 20
-"""Largest chunk that shares a task with its neighbors: work of some milliseconds, of which a task costs one."""
+_GROUPED_CHUNKS = 4096
+"""Images of fewer chunks have a task for each, so that every thread gets one."""
+_GROUPED_BYTES = 1 << 20
+"""Largest chunk that shares a task with its neighbors: work of a few milliseconds, and a task costs one."""
 
 
 def window_size(chunks: int) -> int:
-    """Give the chunks a window: a sixty-fourth of the image, within limits; a function of the chunk count alone."""
+    """Return the chunks per window: a sixty-fourth of the image, within limits; depends only on the chunk count."""
     return min(max(FAN_IN, math.ceil(chunks / 64)), 512)
 
 
 def are_grouped(image: da.Array) -> bool:
-    """Tell whether one task works on `FAN_IN` chunks, one after the other: small ones, where there are many."""
+    """Return whether one task works on `FAN_IN` chunks in turn: for small chunks, if there are many."""
     size = math.prod(image.chunksize) * image.dtype.itemsize
-    return chunk_count(image) >= GROUPED_CHUNKS and size <= GROUPED_BYTES
+    return chunk_count(image) >= _GROUPED_CHUNKS and size <= _GROUPED_BYTES
 
 
 def window_of(results: da.Array, box: Box, combine: Callable[[Sequence[Any]], Any], grouped: bool) -> Window:
-    """Give the window of a box of chunks, of an array of per-chunk results."""
-    keys = [(results.name, *at) for at in places_in(box)]
-    # only this window's tasks are made of the array's abstract graph; read and function are fused to one task here
+    """Return the window of a box of chunks of an array of results per chunk."""
+    keys = [(results.name, *at) for at in indices_in(box)]
+    # materializes the tasks of this window only, with read and function fused to one task
     graph = dict(results.__dask_optimize__(results.__dask_graph__(), keys))
-    # where dask has fused more than that it leaves aliases behind, which would be tasks of their own
+    # where dask has fused more than that, it leaves aliases, which would be separate tasks
     leaves = [getattr(graph[key], "target", key) for key in keys]
     fuse_private(graph, leaves)
-    # chunks that wait for a chunk elsewhere, in a worker's memory, stay where that is
+    # chunks that depend on a chunk in the memory of a worker run on that worker
     fused = grouped and len({graph[key].dependencies for key in leaves}) == 1
     root = _grow(graph, leaves, combine, fused)
     tasks = math.ceil(len(leaves) / FAN_IN) if fused else len(leaves)
-    return Window(Delayed(root, graph), len(keys), tasks, partial(_place_of, results.chunks, box, fused))
+    return Window(Delayed(root, graph), len(keys), tasks, partial(_describe_task, results.chunks, box, fused))
 
 
 def _grow(graph: dict[Any, Any], leaves: Sequence[Any], combine: Callable[[Sequence[Any]], Any], fused: bool) -> Any:
-    """Add the tree over some tasks to their graph, and give the key of its root.
+    """Add a tree over some tasks to their graph and return the key of its root.
 
-    Fused, the tasks that one task combines become part of it.
+    If fused, a task of the first level includes the tasks that it combines.
     """
     name, depth, level = f"combine-{uuid4().hex}", 0, leaves
     while depth == 0 or len(level) > 1:
@@ -68,21 +68,21 @@ def _grow(graph: dict[Any, Any], leaves: Sequence[Any], combine: Callable[[Seque
     return level[0]
 
 
-def _place_of(chunks: tuple[tuple[int, ...], ...], box: Box, fused: bool, key: Any) -> str:
-    """Say in words what the task of a key works on, in a window of a grid of chunks."""
+def _describe_task(chunks: tuple[tuple[int, ...], ...], box: Box, fused: bool, key: Any) -> str:
+    """Return what the task of a key works on, in words."""
     name, *at = key if isinstance(key, tuple) else (key,)
     if str(name).startswith("combine-"):
         if not fused or at[0]:
-            return "the adding up of results"
-        several = [described(chunks, chunk) for chunk in islice(places_in(box), at[1], at[1] + FAN_IN)]
-        return f"one of the chunks from {several[0]} to {several[-1]}"
+            return "the sum of results"
+        combined = [describe_chunk(chunks, chunk) for chunk in islice(indices_in(box), at[1], at[1] + FAN_IN)]
+        return f"one of the chunks from {combined[0]} to {combined[-1]}"
     if len(at) != len(chunks):
         return f"the task {name}"
-    return f"chunk {described(chunks, at)}"
+    return f"chunk {describe_chunk(chunks, at)}"
 
 
 def pass_tasks(image: da.Array) -> int:
-    """Give the number of tasks of one pass, with those that only combine."""
+    """Return the number of tasks of one pass, those that only combine included."""
     total, grouped = 0, are_grouped(image)
     for box in windows(image.numblocks, window_size(chunk_count(image))):
         level = chunks_in(box)

@@ -1,4 +1,4 @@
-"""Windows of a pass on their way to a cluster: a few at a time, their results in order, their failures in words."""
+"""Submission of windows to a cluster: a few at a time, results in order, failures in words."""
 
 import sys
 from collections import deque
@@ -12,25 +12,25 @@ from dask.delayed import Delayed
 from dasksom.cluster import Supervisor, check_usable, is_connected
 from dasksom.errors import DeadlyTaskError
 
-IN_FLIGHT = 64
-"""Tasks to have waiting at least, so that short ones need not wait for the next to be submitted."""
+_IN_FLIGHT = 64
+"""Least number of submitted tasks, so that workers do not wait while the next window is submitted."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """The part of a pass that is submitted at once."""
+    """Tasks of a pass that are submitted together."""
 
     root: Delayed
     chunks: int
     tasks: int
-    """Without those that only combine."""
-    where: Callable[[Any], str]
-    """Tells in words what the task of a key works on."""
+    """Tasks, those that only combine excluded."""
+    describe_task: Callable[[Any], str]
+    """Returns what the task of a key works on, in words."""
 
 
 def current_client() -> Any:
-    """Give the current client of a cluster; None where dask computes in this process."""
-    # Runs without a cluster need not pay for importing distributed: where nobody has imported it there is no client.
+    """Return the current client of a cluster; None where dask computes in this process."""
+    # avoids the import of distributed in runs without a cluster: if it is not imported, there is no client
     distributed = sys.modules.get("distributed")
     if distributed is None or dask.config.get("scheduler", None) not in (None, "dask.distributed"):
         return None
@@ -43,12 +43,12 @@ def current_client() -> Any:
 
 
 def run_windows(parts: Iterator[Window]) -> Iterator[tuple[Any, int]]:
-    """Compute windows on the current client, else the current local scheduler; with their numbers of chunks.
+    """Compute windows on the current client, else on the local scheduler; yield each result and its number of chunks.
 
     Raises
     ------
     DasksomError
-        If the cluster is lost; as `DeadlyTaskError` if the workers of one task died, again and again.
+        If the cluster is lost; as `DeadlyTaskError` if the workers of one task died repeatedly.
     """
     client = current_client()
     if client is None:
@@ -60,9 +60,9 @@ def run_windows(parts: Iterator[Window]) -> Iterator[tuple[Any, int]]:
     try:
         for window in parts:
             waiting.append((supervisor.submit(window.root), window))
-            # enough for every thread to have two tasks to go on with while the oldest window ends
-            enough = max(IN_FLIGHT, 2 * supervisor.threads())
-            while len(waiting) > 1 and sum(one.tasks for _, one in list(waiting)[1:]) >= enough:
+            # two tasks for every thread while the oldest window ends
+            enough = max(_IN_FLIGHT, 2 * supervisor.threads())
+            while len(waiting) > 1 and sum(later.tasks for _, later in list(waiting)[1:]) >= enough:
                 yield _take(waiting, supervisor)
         while waiting:
             yield _take(waiting, supervisor)
@@ -77,6 +77,6 @@ def _take(waiting: deque[tuple[Any, Window]], supervisor: Supervisor) -> tuple[A
     try:
         return supervisor.result(future), window.chunks
     except sys.modules["distributed"].KilledWorker as error:
-        deaths, where = supervisor.deaths(error.allowed_failures), window.where(error.task)
+        deaths, where = supervisor.deaths(error.allowed_failures), window.describe_task(error.task)
         died = f"{deaths} workers died one after another, each" if deaths > 1 else "a worker died"
         raise DeadlyTaskError(f"{died} at {where}, the last of them {error.last_worker.address}") from error

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from dasksom.som.bmu.metrics import METRICS
 from dasksom.som.bmu.nearest import PRECISIONS
 from dasksom.som.color_spaces import COLOR_SPACES
@@ -122,6 +124,11 @@ def _is_radius_pair(value: Any) -> bool:
     return math.isfinite(first) and first > 0 and first >= last >= 0
 
 
+def _is_random_state(value: Any) -> bool:
+    generators = (np.random.RandomState, np.random.Generator)
+    return value is None or isinstance(value, generators) or (_is_number(value, Integral) and value >= 0)
+
+
 GRID = Parameter(
     "grid",
     (16, 16),
@@ -186,13 +193,17 @@ PARAMETERS = (
         0,
         0,
         MOST_EPOCHS,
+        kind="int or None",
+        allowed=f"None or an int from 0 to {MOST_EPOCHS}",
+        accepts=lambda value: value is None or (_is_number(value, Integral) and 0 <= value <= MOST_EPOCHS),
         help="Epochs after these, at radius 0, in which units that do little move to where the error is; 0 keeps the "
         "order of the map.",
-        details="80 take the error of a palette below that of k-means. The units are then put back into the order of "
-        "the map, as far as possible.",
+        details="80 take the error of a palette below that of k-means; the units are then put back into the order of "
+        "the map, as far as possible. None, the default of the command line, is 80 if colors are counted (8-bit images "
+        "of at most 3 bands), where an epoch costs next to nothing, else 0.",
         option="refine",
         option_default=None,
-        default_in_words="80 for 8-bit images of at most 3 bands, else 0",
+        default_in_words="80 if colors are counted (8-bit images of at most 3 bands), else 0",
     ),
     _choice(
         "decay",
@@ -273,8 +284,8 @@ PARAMETERS = (
         "tol",
         0.0,
         "float",
-        help="Stop early after an epoch that moved the units by no more than this share of the standard deviation of "
-        "the pixels; 0 never stops.",
+        help="Stop early after an epoch at the last radius that moved the units by no more than this share of the "
+        "standard deviation of the pixels; 0 never stops.",
         details="The movement is the root mean square over the units.",
         allowed="a finite number of at least 0",
         accepts=lambda value: _is_number(value, Real) and 0 <= value < math.inf,
@@ -311,9 +322,9 @@ PARAMETERS = (
         "random_state",
         None,
         0,
-        kind="int, optional",
-        allowed="None or an int of at least 0",
-        accepts=lambda value: value is None or (_is_number(value, Integral) and value >= 0),
+        kind="int, RandomState or Generator, optional",
+        allowed="None, an int of at least 0, or a RandomState or Generator of NumPy",
+        accepts=_is_random_state,
         help="Seed of the starts `sample` and `random`, of the share of pixels, and of the directions in which units "
         "move.",
         details="The starts differ from fit to fit without one; the others use 0 then.",

@@ -25,7 +25,7 @@ from zarr.codecs import BloscCodec, ZstdCodec
 
 from dasksom.errors import InputError
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
-from dasksom.image.sources.protocol import Window
+from dasksom.image.sources.protocol import PixelWindow
 from dasksom.storage.locations import Member
 from dasksom.storage.publish.atomic_publish import publish
 
@@ -90,7 +90,7 @@ class MosaicSource(NumpyIndexing):
         """Tell nothing: it is read from no file."""
         return iter(())
 
-    def read(self, window: Window) -> NDArray[np.uint8]:
+    def read(self, window: PixelWindow) -> NDArray[np.uint8]:
         """Make a window; see `Source`."""
         rows, columns = range(self.side)[window[0]], range(self.side)[window[1]]
         out = np.empty((len(rows), len(columns), 3), np.uint8)

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dasksom.image.input_folders import check_alike, check_folder, images_in
+    from dasksom.image.input_folders import check_alike, check_folder, check_mask_of_several, images_in
     from dasksom.image.opening import open_image, open_picture, open_pixels
     from dasksom.image.read_options import ReadOptions
     from dasksom.image.read_results import RESULTS, QuantizedImage, check_result, open_result
@@ -53,6 +53,7 @@ __all__ = [
     "check_alike",
     "check_folder",
     "check_format",
+    "check_mask_of_several",
     "check_output",
     "check_result",
     "check_unfinished",
@@ -84,7 +85,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "image.input_folders": "check_alike check_folder images_in",
+    "image.input_folders": "check_alike check_folder check_mask_of_several images_in",
     "image.opening": "open_image open_picture open_pixels",
     "image.read_options": "ReadOptions",
     "image.read_results": "RESULTS QuantizedImage check_result open_result",

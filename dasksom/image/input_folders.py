@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from dasksom.errors import InputError
-from dasksom.image.opening import open_pixels
+from dasksom.image.mosaics.tile_folder import names_a_mosaic
 from dasksom.image.read_formats import FILE_OPENERS
 from dasksom.image.sources.picture import Picture
 from dasksom.storage.local_paths import local_path
@@ -36,11 +36,21 @@ def images_in(path: str | os.PathLike[str]) -> list[str]:
         for one in folder.iterdir()
         if not one.name.startswith(".") and (is_zarr(one) if one.is_dir() else one.suffix.lower() in FILE_OPENERS)
     )
-    try:
-        open_pixels(folder)  # tiles that make one image
-    except InputError:
-        return found or [os.fspath(path)]
-    return [os.fspath(path)]
+    return [os.fspath(path)] if names_a_mosaic(folder) else found or [os.fspath(path)]
+
+
+def check_mask_of_several(paths: Sequence[str], mask: str | None) -> None:
+    """Refuse a mask that was given for several images: it belongs to one of them.
+
+    Raises
+    ------
+    InputError
+    """
+    if mask is not None and len(paths) > 1:
+        raise InputError(
+            f"--mask {shown(mask)}: given for {len(paths)} images ({shown(paths[0])}, {shown(paths[1])}, ...), and one "
+            "mask belongs to one image; name one image, or store each mask in its image or next to it (IMAGE.tif.msk)"
+        )
 
 
 def check_folder(folder: str | os.PathLike[str], given: Sequence[str], outputs: Mapping[str, str]) -> None:

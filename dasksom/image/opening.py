@@ -9,11 +9,14 @@ from typing import Any
 
 import dask.array as da
 
+from dasksom.errors import InputError
+from dasksom.image.metadata.geo_tags import placed_elsewhere
 from dasksom.image.mosaics.tile_folder import open_tile_folder
 from dasksom.image.mosaics.vrt import open_vrt
 from dasksom.image.picture_assembly import PictureParts, check_mask_array
 from dasksom.image.read_formats import FILE_OPENERS, Opener, open_file
 from dasksom.image.read_options import ReadOptions
+from dasksom.image.sidecars import with_sidecars
 from dasksom.image.sources.masks import MaskSource, mask_of
 from dasksom.image.sources.picture import OpenedImage, Picture
 from dasksom.image.sources.protocol import Source
@@ -92,7 +95,7 @@ def open_picture(image: Any, options: ReadOptions | None = None, **changes: Any)
         parts = PictureParts(*open_data_array(image, options.selection))
     else:
         refuse_others(image)
-    given = None if options.mask is None else _given_mask(options, parts.shape[:2])
+    given = None if options.mask is None else _given_mask(options, parts)
     return replace(parts, alpha=options.alpha, nodata=options.nodata, given=given).cut(options.chunking)
 
 
@@ -107,13 +110,20 @@ def open_header(location: Location, selection: Selection) -> OpenedImage:
         tiles = not is_zarr(location.local) and not location.file_name.endswith(".zarr")
         return open_tile_folder(location, selection) if tiles else open_file(location, selection)
     if location.file_name.endswith(".vrt"):
-        return open_vrt(location, selection)
+        return with_sidecars(location, open_vrt(location, selection), selection)
     return open_file(location, selection)
 
 
-def _given_mask(options: ReadOptions, size: tuple[int, int]) -> MaskSource | da.Array:
+def _given_mask(options: ReadOptions, parts: PictureParts) -> MaskSource | da.Array:
+    size = parts.shape[:2]
     if not isinstance(options.mask, (str, os.PathLike)):
         return check_mask_array(options.mask, size)
     location = locate(options.mask, options.storage)
     opened = open_header(location, options.mask_selection)
+    elsewhere = placed_elsewhere(parts.header.geo_tags, size, opened.geo_tags, opened.source.shape[:2])
+    if elsewhere is not None:
+        raise InputError(
+            f"{location}: the mask is not where {parts.named} is: {elsewhere}; warp it to the image first "
+            "(GDAL: gdalwarp -t_srs ... -te ... -ts ...), or give one without georeference"
+        )
     return mask_of(opened.source, size, str(location), opened.alpha)

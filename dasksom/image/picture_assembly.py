@@ -71,6 +71,8 @@ class PictureParts:
         for name, mask in self.masks.items():
             picture = _mask_by_source(picture, mask, unread, name)
         picture = self._apply_alpha(picture)
+        if header.nodata_problem is not None and self.nodata is None:
+            raise InputError(f"{self.named}: {header.nodata_problem}; give one with --nodata VALUE, or --nodata none")
         picture = _apply_nodata(picture, self.nodata)
         if isinstance(self.given, MaskSource):
             picture = _mask_by_source(picture, self.given, unread, "mask given")

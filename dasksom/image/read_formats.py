@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from dasksom.errors import InputError
 from dasksom.image.photographs.source import open_photograph
+from dasksom.image.sidecars import with_sidecars
+from dasksom.image.sources.other_formats import kind_by_content, way_out_of
 from dasksom.image.sources.picture import OpenedImage
 from dasksom.image.sources.selection import Selection
 from dasksom.image.tiff.source import open_tiff
@@ -61,7 +63,7 @@ def open_file(location: Location, selection: Selection) -> OpenedImage:
     elif check_readable(location.local):
         return open_zarr(location, selection)
     opener = known or _sniffed(location)
-    return opener(location, selection)
+    return with_sidecars(location, opener(location, selection), selection)
 
 
 def _sniffed(location: Location) -> Opener:
@@ -69,6 +71,8 @@ def _sniffed(location: Location) -> Opener:
     for magic, opener in MAGIC.items():
         if start.startswith(magic):
             return opener
+    way_out = way_out_of(kind_by_content(start) or location.file_name)
     raise InputError(
-        f"{location}: not an image that is known here, by suffix or content; accepted are {listed(FILE_OPENERS)}, .vrt"
+        f"{location}: not an image that is known here, by suffix or content; accepted are {listed(FILE_OPENERS)}, "
+        f".vrt: {way_out}"
     )

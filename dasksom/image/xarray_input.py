@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.metadata.cf_attributes import nodata_of_attributes
+from dasksom.image.metadata.geo_tags import crs_name, tags_of_epsg
 from dasksom.image.sources.dtypes_and_axes import check_dtype, check_not_empty, guess_axes
-from dasksom.image.sources.geo_tags import crs_name, tags_of_epsg
 from dasksom.image.sources.picture import Header
 from dasksom.image.sources.protocol import Tag
 from dasksom.image.sources.selection import COLUMNS, ROWS, Selection, plan_axes
@@ -46,12 +47,12 @@ def open_data_array(image: Any, selection: Selection) -> tuple[str, Header, da.A
     about = {"format": "DataArray", "axes": ", ".join(f"{dim} {n}" for dim, n in zip(dims, image.shape, strict=True))}
     if crs := crs_name(tags):
         about["place on earth"] = crs
-    return named, Header(nodata=_nodata(image), geo_tags=tags, about=about), pixels.astype(dtype, copy=False)
-
-
-def _nodata(image: Any) -> float | None:
-    told = image.attrs.get("_FillValue", image.attrs.get("missing_value"))
-    return told.item() if isinstance(told, np.generic) else told if isinstance(told, (int, float)) else None
+    nodata, problem = nodata_of_attributes(image.attrs, None, 3)
+    return (
+        named,
+        Header(nodata=nodata, nodata_problem=problem, geo_tags=tags, about=about),
+        pixels.astype(dtype, copy=False),
+    )
 
 
 def _geo_tags(image: Any) -> tuple[Tag, ...]:

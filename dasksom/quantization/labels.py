@@ -67,11 +67,6 @@ class Labeling:
         units = from_space(self.codebook, self.search.color_space, scale_of(image.dtype))
         return replace(self, dither=dither_offsets(units, image.dtype))
 
-    @property
-    def signed_type(self) -> np.dtype[Any]:
-        """Smallest signed type that holds the units' numbers."""
-        return np.dtype(np.min_scalar_type(-len(self.codebook)))
-
     def through_table(self, image: da.Array) -> bool:
         """Tell whether an image's labels are looked up in a table of all colors."""
         return are_colors(image.dtype, image.shape[-1]) and prod(image.shape[:-1]) >= TABLE_PIXELS
@@ -115,7 +110,7 @@ def _label_block(
     labels, samples = labeling.labels(
         block, (*corner_of(block_id[: len(steps)], steps), 0), weights[0] if weights else None, through_table
     )
-    signed = labels.astype(labeling.signed_type)
+    signed = labels.astype(np.int32)
     if samples.kept is not None:
         signed[labels == len(labeling.codebook)] = -1
     return signed
@@ -133,9 +128,9 @@ def labels_of(image: da.Array, labeling: Labeling, weights: da.Array | None = No
     Returns
     -------
     dask array of shape (...)
-        Smallest signed type that holds the units' numbers, chunked as the image; -1 for pixels that do not count.
+        int32, chunked as the image; -1 for pixels without data.
     """
-    dtype = labeling.signed_type
+    dtype = np.dtype(np.int32)
     return da.map_blocks(
         _label_block,
         image,

@@ -1,57 +1,55 @@
-"""What the windows of a writing pass have left on the disk, so that a killed run goes on after the last of them.
+"""The journal of a writing pass: which windows are stored, so that a killed run resumes after the last of them.
 
-A record is kept every few seconds: names and checksums of the files that were written since the one before. When a run
-goes on, its files are read again; from the first that is not what it was, everything is written anew.
+A record is saved every few seconds, with the names and checksums of the files written since the one before. A run that
+resumes verifies these files, and writes everything again from the first record whose files do not match.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any
 
-from dasksom.chunkwise import Keeper, run_tasks
+from dasksom.chunkwise import SMALL_RECORD_SECONDS, Keeper, ThrottledKeeper, run_tasks
 from dasksom.som.quality import Quality
 from dasksom.storage.checksum_manifests import FileSums
 
-KEEP_SECONDS = 2.0
-"""How often a record is kept: as much work as is lost at most, and the windows that are under way."""
-RECORD = "written"
-"""Begins the names of the records."""
+JOURNAL_RECORD = "written"
+"""Prefix of the names of the records."""
 
 
-class Ledger:
-    """The windows that are done.
+class WriteJournal:
+    """The windows that are stored.
 
     Parameters
     ----------
     keeper : Keeper, optional
-        Without one nothing is kept.
-    note : callable (FileSums), optional
-        Called with what every window wrote, in row-major order, whichever process it was done in.
+        Without one nothing is saved.
+    on_stored : callable (FileSums), optional
+        Called with the files of every window, in row-major order, including those of an earlier process.
     """
 
-    def __init__(self, keeper: Keeper | None = None, note: Callable[[FileSums], None] | None = None) -> None:
-        self._keeper, self._note = keeper, note
-        self.went_on = False
-        """Whether windows of an earlier process were taken up."""
-        self._label, self._first, self._kept, self._kept_at = "", 0, 0, time.monotonic()
+    def __init__(self, keeper: Keeper | None = None, on_stored: Callable[[FileSums], None] | None = None) -> None:
+        self._keeper = ThrottledKeeper(keeper, delay=SMALL_RECORD_SECONDS, interval=SMALL_RECORD_SECONDS)
+        self._on_stored = on_stored
+        self.is_resumed = False
+        """Whether there are windows of an earlier process."""
+        self._label, self._first_window, self._records = "", 0, 0
         self._stored: FileSums = ()
         self._qualities: tuple[Quality | None, ...] = ()
 
-    def go_on(self, label: str, are_whole: Callable[[FileSums], bool]) -> list[Quality | None]:
-        """Take up the windows of an earlier process that still stand; give the quality of each.
+    def resume(self, label: str, are_whole: Callable[[FileSums], bool]) -> list[Quality | None]:
+        """Accept the windows of an earlier process whose files match their checksums; return the quality of each.
 
         Parameters
         ----------
         label : str
-            Names the pass; records of another are passed over.
+            Identifies the pass; records of another are ignored.
         are_whole : callable (FileSums) -> bool
-            Tells on a worker whether files are as they were written. Must be picklable.
+            Verifies files, on a worker. Must be picklable.
         """
         self._label = label
         records: list[dict[str, Any]] = []
         first = 0
-        while self._keeper is not None:
-            record = self._keeper.load(f"{RECORD}-{len(records):06}")
+        while True:
+            record = self._keeper.load(f"{JOURNAL_RECORD}-{len(records):06}")
             if not isinstance(record, dict) or (record.get("label"), record.get("first")) != (label, first):
                 break
             records.append(record)
@@ -60,33 +58,32 @@ class Ledger:
         for record, whole in zip(records, run_tasks(are_whole, [record["stored"] for record in records]), strict=True):
             if not whole:
                 break
-            self._kept += 1
-            self.went_on = True
-            self.tell(record["stored"])
+            self._records += 1
+            self.is_resumed = True
+            self.report(record["stored"])
             qualities.extend(record["qualities"])
-        self._first = len(qualities)
+        self._first_window = len(qualities)
         return qualities
 
     def add(self, stored: FileSums, quality: Quality | None) -> None:
-        """Note that a window is done."""
-        self.tell(stored)
+        """Add the next window."""
+        self.report(stored)
         self._stored += stored
         self._qualities += (quality,)
-        if time.monotonic() - self._kept_at >= KEEP_SECONDS:
-            self.keep()
+        if self._keeper.is_due:
+            self.save()
 
-    def keep(self) -> None:
-        """Keep a record of the windows that none tells of yet."""
-        if self._keeper is not None and self._qualities:
-            where = {"label": self._label, "first": self._first}
-            self._keeper.save(
-                f"{RECORD}-{self._kept:06}", {**where, "stored": self._stored, "qualities": self._qualities}
-            )
-            self._kept += 1
-        self._first += len(self._qualities)
-        self._stored, self._qualities, self._kept_at = (), (), time.monotonic()
+    def save(self) -> None:
+        """Save a record of the windows that no record has yet."""
+        if self._qualities:
+            windows = {"label": self._label, "first": self._first_window}
+            record = {**windows, "stored": self._stored, "qualities": self._qualities}
+            self._keeper.save_now(f"{JOURNAL_RECORD}-{self._records:06}", record)
+            self._records += 1
+        self._first_window += len(self._qualities)
+        self._stored, self._qualities = (), ()
 
-    def tell(self, stored: FileSums) -> None:
-        """Hand on what was written."""
-        if self._note is not None:
-            self._note(stored)
+    def report(self, stored: FileSums) -> None:
+        """Report files that were written."""
+        if self._on_stored is not None:
+            self._on_stored(stored)

@@ -1,4 +1,4 @@
-"""An image labeled and written in one pass, chunk by chunk."""
+"""Label an image and write it, in one pass over its chunks."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from dask.base import tokenize
 from numpy.typing import NDArray
 
 from dasksom.chunkwise import Corner, Progress, map_chunks, run_tasks
-from dasksom.image.writers.protocol import EncodedChunk, Writer
+from dasksom.image.writers.protocol import EncodedChunk, Origin, Writer
 from dasksom.quantization.labels import Labeling
-from dasksom.quantization.write_journal import Ledger
+from dasksom.quantization.write_journal import WriteJournal
 from dasksom.som.counted_colors.cells import colors_from_numbers
 from dasksom.som.counted_colors.counts import count_colors
 from dasksom.som.quality import Quality, quality_of
@@ -21,38 +21,33 @@ from dasksom.som.samples import Samples
 from dasksom.som.unit_sums import add_up
 from dasksom.storage.checksum_manifests import FileSums
 
-Place = tuple[int, int]
-"""(y, x) of a chunk's first pixel, or its (height, width)."""
-Look = Callable[[NDArray[Any], NDArray[Any], Place], Any]
-"""Takes a chunk, its labels and its corner, and gives what is wanted of it: small."""
-
 
 class Observer(Protocol):
-    """What sees the chunks and labels of a pass go by, and keeps a little of each."""
+    """Takes a small extract of every chunk and its labels."""
 
     @property
-    def look(self) -> Look:
-        """What is called on each chunk's worker; must be picklable."""
+    def extract(self) -> Callable[[NDArray[Any], NDArray[Any], Origin], Any]:
+        """Function of a chunk, its labels and its corner, called on a worker; must be picklable, its result small."""
 
-    def note(self, corner: Place, seen: Any) -> None:
-        """Take what `look` gave of a chunk, on the driver and in row-major order.
+    def add(self, corner: Origin, extracted: Any) -> None:
+        """Take what `extract` returned for a chunk, on the driver and in row-major order.
 
         Windows of chunks that an earlier process wrote are left out.
         """
 
 
 @dataclass(frozen=True)
-class _Labeled:
-    """Neighboring chunks of one pass: what the sink made of each, and their quality where it was measured."""
+class _LabeledChunks:
+    """Neighboring chunks of one pass: what the writer returned for each, and their quality if it was measured."""
 
     encoded: tuple[EncodedChunk, ...]
     quality: Quality | None
-    seen: tuple[tuple[Place, Any], ...] = ()
-    """Corner of a chunk and what a look at it gave."""
+    extracted: tuple[tuple[Origin, Any], ...] = ()
+    """Corner of each chunk and what an observer extracted from it."""
 
 
 def _by_color(samples: Samples, labeling: Labeling) -> tuple[Samples, NDArray[Any]]:
-    """Give each color once, weighted by how many samples have it, and its label: there are fewer to measure."""
+    """Return each color once, weighted by its number of samples, and its label: fewer values to measure."""
     numbers, counts = count_colors(samples.values)
     colors = colors_from_numbers(numbers, samples.values.shape[1])
     best, _ = labeling.labels(colors, (0, 0), None, through_table=True)
@@ -65,11 +60,11 @@ def _quantize_chunk(
     weights: NDArray[Any] | None = None,
     *,
     labeling: Labeling,
-    sink: Writer,
+    writer: Writer,
     through_table: bool,
     measured: bool,
-    look: Look | None,
-) -> _Labeled:
+    extract: Callable[[NDArray[Any], NDArray[Any], Origin], Any] | None,
+) -> _LabeledChunks:
     labels, samples = labeling.labels(block, corner, weights, through_table)
     quality = None
     if measured:
@@ -79,52 +74,60 @@ def _quantize_chunk(
             samples, best = _by_color(samples, labeling)
         compared = labeling.search.convert(samples, block.dtype)
         quality = quality_of(labeling.search.gather(compared, labeling.codebook, best), labeling.codebook)
-    place = corner[0], corner[1]
-    seen = () if look is None else ((place, look(block, labels, place)),)
-    return _Labeled(((place, (labels.shape[0], labels.shape[1]), sink.encode(labels, place)),), quality, seen)
+    origin = corner[0], corner[1]
+    extracted = () if extract is None else ((origin, extract(block, labels, origin)),)
+    encoded = (origin, (labels.shape[0], labels.shape[1]), writer.encode(labels, origin))
+    return _LabeledChunks((encoded,), quality, extracted)
 
 
-def _join(parts: Sequence[_Labeled]) -> _Labeled:
-    measured = [part.quality for part in parts if part.quality is not None]
-    encoded, seen = (sum((getattr(part, name) for part in parts), ()) for name in ("encoded", "seen"))
-    return _Labeled(encoded, add_up(measured) if measured else None, seen)
+def _join(parts: Sequence[_LabeledChunks]) -> _LabeledChunks:
+    return _LabeledChunks(
+        encoded=tuple(chain.from_iterable(part.encoded for part in parts)),
+        quality=_total([part.quality for part in parts]),
+        extracted=tuple(chain.from_iterable(part.extracted for part in parts)),
+    )
+
+
+def _total(qualities: Sequence[Quality | None]) -> Quality | None:
+    measured = [quality for quality in qualities if quality is not None]
+    return add_up(measured) if measured else None
 
 
 def quantize_into(
     image: da.Array,
     labeling: Labeling,
-    sink: Writer,
+    writer: Writer,
     *,
     weights: da.Array | None = None,
     measured: bool = True,
     progress: Progress | None = None,
     observer: Observer | None = None,
-    ledger: Ledger | None = None,
+    journal: WriteJournal | None = None,
 ) -> Quality | None:
-    """Label every pixel and hand the labels to a sink, in one pass and one task a chunk.
+    """Label every pixel and give the labels to a writer, in one pass and one task per chunk.
 
     Parameters
     ----------
     image : dask array of shape (rows, columns, bands), real
     labeling : Labeling
-    sink : Writer
+    writer : Writer
     weights : dask array of shape (rows, columns, 1), bool or real, optional
     measured : bool
-        Whether to count hits and errors on the way; a caller that knows them already saves the time.
+        Whether to measure hits and errors; a caller that knows them saves the time.
     progress : callable, optional
     observer : Observer, optional
-    ledger : Ledger, optional
-        Takes what was written; the pass goes on where the ledger of an earlier process ends.
+    journal : WriteJournal, optional
+        Takes what was written; the pass resumes where the journal of an earlier process ends.
 
     Returns
     -------
     Quality, or None if not measured
     """
-    ledger = Ledger() if ledger is None else ledger
+    journal = WriteJournal() if journal is None else journal
     qualities: list[Quality | None] = []
-    if sink.keeps_chunks:
+    if writer.keeps_chunks:
         label = tokenize(image.name, image.chunks, labeling.codebook, labeling.dither, measured)
-        qualities = ledger.go_on(label, sink.are_whole)
+        qualities = journal.resume(label, writer.are_whole)
 
     def encoded() -> Iterator[EncodedChunk]:
         windows = map_chunks(
@@ -135,27 +138,26 @@ def quantize_into(
             progress=progress,
             first=len(qualities),
             labeling=labeling,
-            sink=sink,
+            writer=writer,
             through_table=labeling.through_table(image),
             measured=measured,
-            look=None if observer is None else observer.look,
+            extract=None if observer is None else observer.extract,
         )
         for window in windows:
             if observer is not None:
-                for corner, seen in window.seen:
-                    observer.note(corner, seen)
+                for corner, extracted in window.extracted:
+                    observer.add(corner, extracted)
             qualities.append(window.quality)
-            if sink.keeps_chunks:
-                ledger.add(tuple(chain.from_iterable(stored for _, _, stored in window.encoded)), window.quality)
+            if writer.keeps_chunks:
+                journal.add(tuple(chain.from_iterable(stored for _, _, stored in window.encoded)), window.quality)
             yield from window.encoded
 
-    def run(function: Callable[[Place], FileSums], places: Sequence[Place]) -> None:
-        for stored in run_tasks(function, places):
-            ledger.tell(stored)
+    def run(function: Callable[[Origin], FileSums], corners: Sequence[Origin]) -> None:
+        for stored in run_tasks(function, corners):
+            journal.report(stored)
 
     try:
-        sink.collect(encoded(), run)
+        writer.collect(encoded(), run)
     finally:
-        ledger.keep()
-    found = [quality for quality in qualities if quality is not None]
-    return add_up(found) if found else None
+        journal.save()
+    return _total(qualities)

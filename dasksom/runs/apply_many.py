@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dasksom.config import RunConfig
 from dasksom.errors import DasksomError, InputError
-from dasksom.image import check_folder, images_in, is_remote, output_suffix, run_folder, shown
+from dasksom.image import check_folder, check_mask_of_several, images_in, is_remote, output_suffix, run_folder, shown
 from dasksom.provenance.run_record import RunRecord
 from dasksom.runs.watcher import Watcher
 from dasksom.runs.workflows import quantize_image
@@ -56,6 +56,7 @@ def apply_to_many(
             f"--format {suffix}: is not what outputs may end in, such as .ome.zarr, .zarr, .tif or .png{near}"
         )
     outputs = _outputs(sources, folder, suffix)
+    check_mask_of_several(list(outputs.values()), config.input.mask)
     check_folder(folder, sources, outputs)
     try:
         Path(folder).expanduser().mkdir(parents=True, exist_ok=True)

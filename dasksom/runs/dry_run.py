@@ -64,10 +64,9 @@ def forecast(source: str, output: str, config: RunConfig, *, probed: bool = True
     InputError
         For what cannot be used or does not fit a worker; the message names the chunk size that does.
     """
-    new_map(config)  # its parameters are checked before the image is opened
+    som = new_map(config)
     picture = open_for_output(output, source, config)
     image = picture.pixels
-    som = new_map(config, image)
     check_output_format(output, picture, som.units, config)
     workers = expected_workers(config.cluster.as_options(), small=image.nbytes <= SMALL_BYTES)
     plan = plan_run(image, som, config, workers, trains=True, writes=True)

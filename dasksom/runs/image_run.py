@@ -16,7 +16,7 @@ from dasksom.estimator import BatchSOM
 from dasksom.image import Manifest, Output, Picture, Rectangle, StoreRun, Writer, create_writer, shown
 from dasksom.provenance.run_record import RunRecord, cluster_of
 from dasksom.quantization.thumbnail import Overview
-from dasksom.quantization.write_journal import Ledger
+from dasksom.quantization.write_journal import WriteJournal
 from dasksom.quantization.write_pass import quantize_into
 from dasksom.runs.bad_chunks import find_unread
 from dasksom.runs.memory_plan import check_fits, describe, explained, plan_run
@@ -25,33 +25,22 @@ from dasksom.runs.watcher import Watcher
 from dasksom.som.quality import Quality
 from dasksom.training.checkpoint import TRAINED, UNREAD
 from dasksom.training.input_arrays import as_weights
+from dasksom.training.map_training import TrainedMap
 
 SMALL_BYTES = 256 << 20
 """Images that decode to less are not worth starting processes for."""
-PALETTE_REFINEMENT = 80
-"""Epochs that refine the map of an image whose colors are counted, by default: they cost next to nothing there."""
 
 
-def new_map(config: RunConfig, image: da.Array | None = None) -> BatchSOM:
+def new_map(config: RunConfig) -> BatchSOM:
     """Make the map that a run trains, with its parameters checked.
-
-    Parameters
-    ----------
-    config : RunConfig
-    image : dask array, optional
-        Image that it is trained on. If the configuration leaves `refine` open, it is `PALETTE_REFINEMENT` where the
-        colors of the image are counted, and 0 for other images and without one.
 
     Raises
     ------
     InputError
     """
-    parameters = config.map.model_dump(exclude={"grid", "seed", "refine"})
-    parameters |= {"cache": "none", "random_state": config.map.seed, "refine": config.map.refine or 0}
-    som = BatchSOM(*config.map.grid, **parameters)
+    parameters = config.map.model_dump(exclude={"grid", "seed"})
+    som = BatchSOM(*config.map.grid, **parameters, cache="none", random_state=config.map.seed)
     som.check_parameters()
-    if config.map.refine is None and image is not None and som.counts_colors(image):
-        som = BatchSOM(*config.map.grid, **{**parameters, "refine": PALETTE_REFINEMENT})
     return som
 
 
@@ -137,7 +126,8 @@ class ImageRun:
                 trained = {"weights": som.weights_, "history": som.history_, "quality": som.quality_}
                 self.keeper.save(TRAINED, trained)
         else:
-            som.take_up(trained["weights"], trained["history"], trained["quality"], str(self.image.dtype))
+            refine = som.total_epochs(self.image) - som.epochs
+            som.restore(TrainedMap(**trained, dtype=str(self.image.dtype)), refine)
         self.quality = som.quality_
         self.note(units=som.units, color_space=som.color_space)
         self.record = self.record.trained(som.history_, som.quality_)
@@ -146,12 +136,12 @@ class ImageRun:
         if not more and _may_be_kept(self.image, som, config):
             self.image, self.mask = keep_in_memory(self.image, self.mask, config.input.cache)
         with self._stage("train"), explained_pixels(self.record.image, self.picture):
-            som.fit(
+            som.fit_with_keeper(
                 [self.image, *(picture.pixels for picture in more)],
+                self.keeper,
                 mask=[self.mask, *(picture.mask for picture in more)],
                 progress=self._progress,
                 on_epoch=lambda epoch, _: self.watcher.epoch(epoch),
-                checkpoint=self.keeper,
             )
 
     def write(self, som: BatchSOM, place: Path | StoreRun, settings: OutputSection, manifest: Manifest) -> Writer:
@@ -175,7 +165,7 @@ class ImageRun:
         # a dithered image has other errors than the palette that training measured
         measured = self.quality is None or labeling.dither is not None
         overview = Overview(height, width, bands, self.image.dtype) if settings.report else None
-        ledger = Ledger(self.keeper, manifest.add)
+        journal = WriteJournal(self.keeper, manifest.add)
         with self._stage("write"):
             quality = quantize_into(
                 self.image,
@@ -185,10 +175,10 @@ class ImageRun:
                 measured=measured,
                 progress=self._progress,
                 observer=overview,
-                ledger=ledger,
+                journal=journal,
             )
         self.quality = quality or self.quality
-        self.overview = None if ledger.went_on else overview  # which has not seen all chunks
+        self.overview = None if journal.is_resumed else overview  # which has not seen all chunks
         return writer
 
     def complete(self, som: BatchSOM, writer: Writer, client: Any, manifest: Manifest) -> None:

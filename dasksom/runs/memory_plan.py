@@ -164,7 +164,7 @@ def plan_run(image: da.Array, som: BatchSOM, config: RunConfig, there: Workers, 
         Whether the image is written in the map's colors.
     """
     height, width, bands = image.shape
-    epochs = som.epochs + som.refine if trains else 0
+    epochs = som.total_epochs(image) if trains else 0
     counted = bool(epochs) and som.counts_colors(image)
     train_passes = 0 if not epochs else 1 if counted else 1 + epochs
     write_passes, check_passes = int(writes), int(config.input.skips)

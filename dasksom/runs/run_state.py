@@ -11,12 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from dasksom.chunkwise import SMALL_RECORD_SECONDS, ThrottledKeeper
 from dasksom.config import RunConfig
 from dasksom.errors import DasksomError, InputError
 from dasksom.image import Picture, RunFolder, StoreRun, fingerprint, is_remote, run_folder, shown
-from dasksom.quantization.write_journal import RECORD
+from dasksom.quantization.write_journal import JOURNAL_RECORD
 from dasksom.redaction import redact_settings
-from dasksom.training.checkpoint import HOW, Checkpoint, Patient
+from dasksom.training.checkpoint import HOW, Checkpoint
 
 VERSIONS = ("dasksom", "numba", "numpy", "zarr")
 """Packages with other versions of which a run may give other bits."""
@@ -37,7 +38,7 @@ class Request:
     config: dict[str, Any]
 
 
-def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Any = None) -> Patient:
+def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Any = None) -> ThrottledKeeper:
     """Save what a run is going to do, or check that it is what an earlier process began.
 
     Parameters
@@ -77,7 +78,7 @@ def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Any
     if not begun:
         kept.agree(identity)
         kept.save(HOW, json.dumps(asdict(request)))
-    return Patient(kept, begun=begun)
+    return ThrottledKeeper(kept, delay=0 if begun else SMALL_RECORD_SECONDS)
 
 
 def check_inputs_unchanged(work: Work, sources: Sequence[str], images: Sequence[Picture]) -> None:
@@ -104,7 +105,7 @@ def check_inputs_unchanged(work: Work, sources: Sequence[str], images: Sequence[
 
 def has_written(work: Work) -> bool:
     """Return whether an earlier process has written chunks that are kept."""
-    return any(name.startswith(RECORD) for name in work.records.names())
+    return any(name.startswith(JOURNAL_RECORD) for name in work.records.names())
 
 
 def load_request(work: Work) -> Request:

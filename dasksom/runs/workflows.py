@@ -15,6 +15,7 @@ from dasksom.image import (
     Manifest,
     RunFolder,
     check_alike,
+    check_mask_of_several,
     check_output,
     check_result,
     images_in,
@@ -87,8 +88,6 @@ def quantize_image(
     image = picture.pixels
     if model is not None:
         _check_model(som, model, image, source)
-    else:
-        som = new_map(config, image)
     check_dither(config.output.dither, image)
     check_output_format(output, picture, som.units, config)
     if config.output.report:
@@ -176,10 +175,10 @@ def train_model(
     """
     _check_summary(summary, sources)
     paths = [path for source in sources for path in images_in(source)]
+    check_mask_of_several(paths, config.input.mask)
     reserved = hold_model(paths, model, config, resume=resume)
-    new_map(config)  # its parameters are checked before any image is opened
+    som = new_map(config)
     pictures = [open_input(path, config) for path in paths]
-    som = new_map(config, pictures[0].pixels)
     check_alike(paths, pictures)
     request = request_of("train", paths, None, config, most_chunk_bytes(config))
     with explained_errors(model), reserved as work:

@@ -28,8 +28,8 @@ class TrainingSamples(Protocol):
 
 
 OnEpoch = Callable[[Epoch, NDArray[np.float64]], Any]
-"""Called after each epoch with its record and the new codebook (units, bands), which has more units than the map while
-some are added; training stops where it returns True, once none are."""
+"""Called after each epoch with its record and the new codebook (units, bands), read-only, which has more units than the
+map while some are added; training stops if it returns a true value, once none are."""
 OnState = Callable[[MapState], object]
 """Called after each epoch, before `OnEpoch`."""
 
@@ -50,11 +50,11 @@ class Training:
     """Of where units are added."""
 
 
-def train(
+def train_epochs(
     state: MapState,
     steps: Sequence[Step],
     samples: TrainingSamples,
-    how: Training,
+    training: Training,
     *,
     on_epoch: OnEpoch | None = None,
     on_state: OnState | None = None,
@@ -67,7 +67,7 @@ def train(
     steps : sequence of Step
         Of the whole training; as many as the state's history has are done.
     samples : TrainingSamples
-    how : Training
+    training : Training
     on_epoch : callable, optional
     on_state : callable (MapState), optional
         Called after each epoch, before `on_epoch`.
@@ -79,21 +79,25 @@ def train(
     """
     stop = False
     for number, step in enumerate(steps[len(state.history) :], start=len(state.history) + 1):
-        neighborhood = Neighborhood(how.lattice, how.neighborhood, step.sigma)
+        neighborhood = Neighborhood(training.lattice, training.neighborhood, step.sigma)
         total = samples.batch_sums(state.codebook, neighborhood, step.removed)
         if not total.quality.hits.any():
             raise InputError(NO_SAMPLES)
         updated = update(state.codebook, total)
         moving = any(later.added for later in steps[number:])
-        stop |= not moving and _settled(state.codebook, updated, total, how.tolerance)
-        codebook = _change_units(updated, total, step, how, number)
+        if step.sigma == steps[-1].sigma and not moving:
+            stop |= _settled(state.codebook, updated, total, training.tolerance)
+        codebook = _change_units(updated, total, step, training, number)
         record = _record(number, step.sigma, total)
         state = MapState(codebook, codebook if step.sigma > 0 else state.laid_out, (*state.history, record))
         _log(record, len(steps))
         if on_state is not None:
             on_state(state)
-        stop |= on_epoch is not None and on_epoch(record, codebook) is True
-        if stop and len(codebook) == how.lattice.units:
+        if on_epoch is not None:
+            view = codebook.view()
+            view.flags.writeable = False
+            stop |= bool(on_epoch(record, view))
+        if stop and len(codebook) == training.lattice.units:
             logger.info("stopped after epoch %d", number)
             break
     if any(step.added for step in steps):
@@ -113,18 +117,18 @@ def _log(record: Epoch, epochs: int) -> None:
 
 
 def _change_units(
-    codebook: NDArray[np.float64], total: BatchSums, step: Step, how: Training, epoch: int
+    codebook: NDArray[np.float64], total: BatchSums, step: Step, training: Training, epoch: int
 ) -> NDArray[np.float64]:
     """Let units come, go and move after an update, as the step and the rules say."""
-    empty = np.flatnonzero(~reached(total).any(axis=1)) if how.empty_units == "reseed" else np.empty(0, np.int64)
+    empty = np.flatnonzero(~reached(total).any(axis=1)) if training.empty_units == "reseed" else np.empty(0, np.int64)
     if len(empty) or step.added:
-        found = beside_the_worst(codebook, total.quality, len(empty) + step.added, how.seed + epoch)
+        found = beside_the_worst(codebook, total.quality, len(empty) + step.added, training.seed + epoch)
         places = empty[: len(found)]
         codebook[places] = found[: len(places)]
         codebook = np.concatenate([codebook, found[len(places) :]])
     if step.removed:
         assert total.utilities is not None  # noqa: S101 - asked for with the sums
-        codebook = without_the_idlest(codebook, total.utilities, how.lattice.units)
+        codebook = without_the_idlest(codebook, total.utilities, training.lattice.units)
     return codebook
 
 

@@ -1,5 +1,6 @@
-"""What arrays a map takes, and how they become a lazy image with weights beside it."""
+"""The arrays that a map takes, as lazy images with weights."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from math import ceil, prod
 from typing import Any
@@ -45,6 +46,8 @@ def as_image(X: Any) -> tuple[da.Array, da.Array | None]:
     if is_data_array(X):
         _check_last(X)
         X = X.data
+    elif _is_lazy_frame(X):
+        X = X.to_dask_array(lengths=True)
     if not isinstance(X, (da.Array, np.ndarray)) or X.dtype.kind not in "biufc":
         X = _numeric(X)
     _check_image(X)
@@ -60,6 +63,20 @@ def as_image(X: Any) -> tuple[da.Array, da.Array | None]:
     if (*chunks, (X.shape[-1],)) != X.chunks:
         X = X.rechunk((*chunks, -1))
     return X, None if mask is None else mask.rechunk((*X.chunks[:-1], -1))
+
+
+def _is_lazy_frame(X: Any) -> bool:
+    """Return whether this is a data frame of dask, whose package may not be installed."""
+    return hasattr(X, "to_dask_array") and hasattr(X, "columns")
+
+
+def named_columns(X: Any) -> Any:
+    """Return something whose columns have the names of the bands, for scikit-learn's checks; X where it has none."""
+    if _is_lazy_frame(X):
+        return X._meta
+    if is_data_array(X) and X.dims and X.dims[-1] in X.indexes:
+        return X.indexes[X.dims[-1]].to_series().to_frame().T
+    return X
 
 
 def _check_last(X: Any) -> None:
@@ -99,8 +116,10 @@ def _check_image(image: Any) -> None:
     if image.dtype.kind == "c":
         raise InputError(f"Complex data not supported: an array of {image.dtype}; give its real and imaginary parts")
     if image.dtype.kind not in "uif" or image.dtype.itemsize > 8:
+        advice = {"b": ", for example x.astype('uint8')", "f": ", for example x.astype('float64')"}
         raise InputError(
-            f"an array of {image.dtype}; a map takes integers or floating point numbers, for example x.astype('uint8')"
+            f"an array of {image.dtype}; a map takes integers or floating point numbers of at most 64 bits"
+            f"{advice.get(image.dtype.kind, '')}"
         )
     if any(np.isnan(size) for size in image.shape):
         raise InputError("the array's chunk sizes are unknown; call x.compute_chunk_sizes() first")
@@ -151,6 +170,37 @@ def as_weights(
     return weights if counts is None else da.where(counts, weights, 0.0)
 
 
+def check_bands(image: da.Array, bands: int, color_space: str = "rgb") -> None:
+    """Refuse an image with another number of bands than a map has, or than a color space has.
+
+    Raises
+    ------
+    InputError
+    """
+    if image.shape[-1] != bands:
+        raise InputError(
+            f"X has {image.shape[-1]} features, but BatchSOM is expecting {bands} features as input: the bands, in the "
+            "last axis"
+        )
+    if color_space != "rgb" and bands != 3:
+        raise InputError(
+            f"color_space={color_space!r} is for the three bands of sRGB; X has {bands}: use color_space='rgb', which "
+            "compares the bands as they are"
+        )
+
+
+def check_types(images: Sequence[da.Array]) -> None:
+    """Refuse images of several types.
+
+    Raises
+    ------
+    InputError
+    """
+    types = sorted({str(image.dtype) for image in images})
+    if len(types) > 1:
+        raise InputError(f"images of {' and '.join(types)}: one map is trained on one type; convert them to one")
+
+
 def _beside(image: da.Array, given: Any, name: str) -> da.Array:
     if not isinstance(given, da.Array):
         given = np.asarray(given)
@@ -179,8 +229,8 @@ def several(X: Any) -> bool:
 
 
 def is_lazy(X: Any) -> bool:
-    """Tell whether an array is dask's, or a DataArray of one."""
-    return isinstance(X.data if is_data_array(X) else X, da.Array)
+    """Return whether this is an array or a data frame of dask, or a DataArray of one."""
+    return _is_lazy_frame(X) or isinstance(X.data if is_data_array(X) else X, da.Array)
 
 
 def computing(X: Any) -> Any:

@@ -1,10 +1,13 @@
-"""Checks of the parameters of a map, one by one and against each other, and the epochs that they ask for."""
+"""Checks of the parameters of a map, and what follows from them: its lattice, search, seed and epochs."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from dasksom.config.map_parameters import MOST_UNITS, PARAMETERS
 from dasksom.errors import InputError
+from dasksom.som.bmu.search import Search
 from dasksom.som.lattice import Lattice
 from dasksom.som.refinement import refinement_steps
 from dasksom.som.schedule import Step, radii
@@ -15,10 +18,12 @@ LAST_SIGMA = 0.1
 """Default radius of the last epoch, in lattice units: nothing reaches a neighbor, units end on their own colors."""
 ORDERED_SIGMA = 0.5
 """The same where a refinement follows, which needs an ordered map to go by."""
+REFINEMENT = 80
+"""Epochs of a refinement that is left to the images, where an epoch costs little because colors are counted."""
 
 
-def check_parameters(given: Mapping[str, Any]) -> tuple[Step, ...]:
-    """Check the parameters of a `BatchSOM`, by name, and plan its epochs.
+def check_parameters(given: Mapping[str, Any]) -> None:
+    """Check the parameters of a `BatchSOM`, by name.
 
     Raises
     ------
@@ -46,13 +51,7 @@ def check_parameters(given: Mapping[str, Any]) -> tuple[Step, ...]:
         raise InputError(
             f"color_space={given['color_space']!r} mixes the bands; with missing='bands' use color_space='rgb'"
         )
-    if given["sigma"] is not None:
-        first, last = (float(radius) for radius in given["sigma"])
-    else:
-        last = ORDERED_SIGMA if given["refine"] else LAST_SIGMA
-        first = max(lattice_from(given).default_radius, last)
-    sigmas = radii(first, last, given["epochs"], given["decay"])
-    return (*(Step(sigma) for sigma in sigmas), *refinement_steps(given["rows"] * given["columns"], given["refine"]))
+    plan_epochs(given, counts_colors=False)  # refuses a decay that has no such radii
 
 
 def _check_lattice(given: Mapping[str, Any]) -> None:
@@ -69,5 +68,45 @@ def _check_lattice(given: Mapping[str, Any]) -> None:
 
 
 def lattice_from(given: Mapping[str, Any]) -> Lattice:
-    """Make the lattice of the parameters."""
+    """Return the lattice of the parameters."""
     return Lattice(given["rows"], given["columns"], given["topology"], bool(given["toroidal"]))
+
+
+def search_from(given: Mapping[str, Any]) -> Search:
+    """Return the search for best-matching units of the parameters."""
+    return Search(given["metric"], given["precision"], given["missing"], given["color_space"])
+
+
+def seed_from(given: Mapping[str, Any]) -> int | None:
+    """Return a seed; a generator of NumPy draws one."""
+    state = given["random_state"]
+    if isinstance(state, np.random.RandomState):
+        return int(state.randint(1 << 31))
+    return int(state.integers(1 << 31)) if isinstance(state, np.random.Generator) else state
+
+
+def refine_epochs(given: Mapping[str, Any], *, counts_colors: bool) -> int:
+    """Return the epochs of the refinement; None stands for 80 if colors are counted, else 0."""
+    if given["refine"] is not None:
+        return int(given["refine"])
+    return REFINEMENT if counts_colors else 0
+
+
+def plan_epochs(given: Mapping[str, Any], *, counts_colors: bool) -> tuple[Step, ...]:
+    """Return what each epoch does.
+
+    Parameters
+    ----------
+    given : mapping
+        The parameters of a `BatchSOM`, checked.
+    counts_colors : bool
+        Whether the map is trained on the counted colors of 8-bit images.
+    """
+    refine = refine_epochs(given, counts_colors=counts_colors)
+    if given["sigma"] is None:
+        last = ORDERED_SIGMA if refine else LAST_SIGMA
+        first = max(lattice_from(given).default_radius, last)
+    else:
+        first, last = (float(radius) for radius in given["sigma"])
+    sigmas = radii(first, last, given["epochs"], given["decay"])
+    return (*(Step(sigma) for sigma in sigmas), *refinement_steps(given["rows"] * given["columns"], refine))

@@ -1,1 +1,1 @@
-"""What `scripts/benchmark` measures: a module for each group of rows."""
+"""Measurements of `scripts/benchmark`: a module for each group of rows."""

@@ -1,4 +1,4 @@
-"""Measure dasksom side by side with the bare input and output, and with its peers: ratios, never times alone.
+"""Measure dasksom next to plain input and output and next to other tools: ratios, never only times.
 
 Each row is measured in this run on this machine, the two sides in turns, and the medians are compared.
 """
@@ -38,7 +38,7 @@ def rows_of(bare: list[tuple[str, float, str, str]]) -> list[Row]:
     return [Row(*one) for one in bare]
 
 
-# A group of rows: one line here, one module beside this one.
+# A group of rows: one line here, one module in this folder.
 ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "gigapixel": gigapixel,
     "peers": peers,
@@ -62,8 +62,8 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
 
 def processor() -> str:
     """Name this machine's processor."""
-    told = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in told.read_text().splitlines() if line.startswith("model name")]
+    cpuinfo = Path("/proc/cpuinfo")
+    names = [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
     return f"{names[0]}, {len(names)} cores" if names else platform.processor() or platform.machine()
 
 
@@ -77,7 +77,7 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, help="times that each side is measured")
     parser.add_argument(
-        "--folder", type=Path, help="where the images go (up to 9 GB at a time); by default a temporary folder"
+        "--folder", type=Path, help="where images are written (up to 9 GB at a time); a temporary folder by default"
     )
     parser.add_argument("--json", type=Path, help="write the rows here")
     arguments = parser.parse_args()

@@ -1,8 +1,8 @@
-"""What clusters cost.
+"""The cost of clusters.
 
-scaling   a compute-bound fit on one and two workers, and over the bare kernel; larger clusters simulated from that
+scaling   a compute-bound fit on one and two workers, and over the plain kernel; larger clusters simulated from that
 chunks    images of 25,000 and 100,000 small chunks: time a chunk, tasks a chunk, memory of driver and scheduler
-plan      the planned bound of a worker's memory over what the kernel saw, over chunk sizes, units and types
+plan      the planned bound of a worker's memory over its peak in the kernel's count, over chunk sizes, units and types
 limit     an image of twenty times the cluster's memory through workers that the kernel holds to their limit
 """
 
@@ -112,7 +112,7 @@ def _one(block, corner):
 
 
 def _bare_at_once(shape: tuple[int, int, int, int]) -> float:
-    """Run the plain loop in two processes, each over all chunks: how much slower is each for the other being there?"""
+    """Run the plain loop in two processes, each over all chunks: how much slower is each than by itself?"""
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         return max(pool.map(_bare_of, [shape, shape]))
 
@@ -198,7 +198,7 @@ class _Silent:
 
 
 def plan(folder: Path, combinations: list[tuple[int, int, str]] = COMBINATIONS) -> list[BareRow]:
-    """Run whole jobs on a fresh worker each, and compare its peak with what was planned."""
+    """Run complete jobs, each on a new worker, and compare its peak with the plan."""
     ratios, table = [], Table("chunk", "units", "type", "measured", "planned")
     for side, units, dtype in combinations:
         path, grid = folder / f"plan-{side}-{dtype}.zarr", round(units**0.5)

@@ -1,4 +1,4 @@
-"""A Zarr mosaic of photographs through fit and label writing, over what its bytes cost plain dask and zarr."""
+"""A Zarr mosaic of photographs through fit and label writing, over plain dask and zarr."""
 
 import shutil
 import statistics
@@ -80,8 +80,8 @@ def fit_and_label(path: Path, output: Path, cache: str, times: dict[str, list[fl
 def gigapixel(sizes: Sizes, folder: Path) -> list[Row]:
     """Fit and label a mosaic, against reading it and writing labels.
 
-    The floor is measured twice: on dask's own local cluster, as somebody without dasksom has it, and on the cluster
-    that dasksom starts, whose workers keep their memory for the next chunk.
+    The floor is measured twice: on dask's own local cluster, and on the cluster that dasksom starts, whose workers
+    reuse their memory for the next chunk.
     """
     first, second = folder / "mosaic.zarr", folder / "mosaic-half-chunks.zarr"
     times: dict[str, list[float]] = {}

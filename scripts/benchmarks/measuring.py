@@ -1,4 +1,4 @@
-"""What all rows are made with: sizes, clocks, clusters."""
+"""Sizes, clocks and clusters that all rows share."""
 
 import statistics
 import time
@@ -45,7 +45,7 @@ class Sizes:
     memory_samples: int = 40_000
     picture_memory: str = "2GiB"
     toy: bool = False
-    """Show that it runs; the figures mean nothing."""
+    """Only check that it runs; the figures mean nothing."""
 
 
 TOY = Sizes(4096, 2048, 1, (1 << 16,), 1 << 12, 1 << 9, 1536, "512MiB", 10**7, (2_000, 2_000), 500, toy=True)
@@ -53,7 +53,7 @@ TOY = Sizes(4096, 2048, 1, (1 << 16,), 1 << 12, 1 << 9, 1536, "512MiB", 10**7, (
 
 @contextmanager
 def cluster(workers: int, memory_limit: str):
-    """Start single-thread workers on this machine, as dask does it by itself."""
+    """Start single-thread workers on this machine, as dask does by default."""
     with (
         LocalCluster(
             n_workers=workers,
@@ -68,22 +68,22 @@ def cluster(workers: int, memory_limit: str):
 
 
 def timed(*sides: Callable[[], object], repeats: int) -> list[list[float]]:
-    """Time the sides in turns; give the seconds of each."""
+    """Time the sides in turns; return the seconds of each."""
     seconds: list[list[float]] = [[] for _ in sides]
     for _ in range(repeats):
-        for side, found in zip(sides, seconds, strict=True):
+        for side, durations in zip(sides, seconds, strict=True):
             start = time.perf_counter()
             side()
-            found.append(time.perf_counter() - start)
+            durations.append(time.perf_counter() - start)
     return seconds
 
 
 def shown(seconds: list[float]) -> str:
-    """Write the median and what was measured."""
+    """Format the median and all measurements."""
     return f"{statistics.median(seconds):.2f} s ({', '.join(f'{one:.2f}' for one in seconds)})"
 
 
 def peak_memory() -> int:
-    """Give the most memory that this process has had, in bytes, as the kernel counts it."""
+    """Return the peak memory of this process in bytes, as the kernel counts it."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) << 10

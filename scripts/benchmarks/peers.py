@@ -1,4 +1,4 @@
-"""A whole fit of 8-bit colors against XPySom and MiniSom, timed on a part of the pixels: their cost is linear."""
+"""A complete fit of 8-bit colors against XPySom and MiniSom, timed on a subset of the pixels: their cost is linear."""
 
 import statistics
 import time
@@ -18,7 +18,7 @@ def peers(sizes: Sizes, _: Path) -> list[Row]:
 
     side = int(max(sizes.peer_pixels) ** 0.5)
     pixels = mosaic_array(side).compute().reshape(-1, 3)
-    pixels = np.random.default_rng(0).permutation(pixels)  # every part is then a fair sample
+    pixels = np.random.default_rng(0).permutation(pixels)  # every subset is then a fair sample
 
     def xpysom(part: np.ndarray) -> np.ndarray:
         som = XPySom(*GRID, 3, sigma=GRID[0] / 2, xp=np)

@@ -19,7 +19,7 @@ from dasksom.quantization.write_pass import quantize_into
 
 
 def plain_copy(arrays: list[zarr.Array], folder: Path) -> None:
-    """Write arrays again with plain dask.array and zarr, in pieces of 2048 x 2048 pixels and the codec of ours."""
+    """Write arrays again with plain dask.array and zarr, in chunks of 2048 x 2048 pixels with the same codec."""
     shutil.rmtree(folder, ignore_errors=True)
     images = [da.from_zarr(array, chunks=(*array.shape[:-2], 4096, 4096)) for array in arrays]
     targets = [

@@ -1,4 +1,4 @@
-"""The report of a run over the mosaic, against the run alone."""
+"""The report of a run over the mosaic, against the run without it."""
 
 import statistics
 import subprocess
@@ -20,7 +20,9 @@ def report(sizes: Sizes, folder: Path) -> list[Row]:
         subprocess.run([*command, *more], check=True, capture_output=True)
 
     run("--report")  # compiles
-    told, alone = timed(lambda: run("--report"), run, repeats=sizes.repeats)
-    share = statistics.median(told) / statistics.median(alone) - 1
+    with_report, without_report = timed(lambda: run("--report"), run, repeats=sizes.repeats)
+    share = statistics.median(with_report) / statistics.median(without_report) - 1
     size = f"page of {page.stat().st_size / 1e6:.1f} MB"
-    return [Row("what a report adds to a run", share, "<= 0.15", f"{shown(told)} / {shown(alone)}; {size}")]
+    return [
+        Row("what a report adds to a run", share, "<= 0.15", f"{shown(with_report)} / {shown(without_report)}; {size}")
+    ]

@@ -1,4 +1,4 @@
-"""Whole jobs of other tools, each in a process of its own: read an image, reduce it to 256 colors, write the result.
+"""Complete jobs of other tools, each in a process of its own: read an image, reduce it to 256 colors, write the result.
 
 python -m benchmarks.tool_jobs NAME IMAGE.tif OUTPUT.tif
 """

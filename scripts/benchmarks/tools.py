@@ -1,8 +1,8 @@
 """Other tools on the same job: an image file in, a file of 256 colors out; each in processes of its own.
 
-Time and memory are those of the whole job, start-up included; the error is that of the file that was written. GDAL's
-rgb2pct.py spreads errors over neighboring pixels, always, which adds to this error, so the error of its palette, each
-pixel by the nearest color, stands beside it.
+Time and memory are those of the complete job, start-up included; the error is that of the file that was written. GDAL's
+rgb2pct.py always diffuses errors over neighboring pixels, which adds to this error, so the error of its palette, with
+each pixel in the nearest color, is given too.
 """
 
 import os
@@ -29,7 +29,7 @@ from benchmarks.measuring import Row, Sizes
 from dasksom.demo.synthetic_mosaic import mosaic_array
 
 MEMORY_LIMIT = 12 << 30
-"""Bytes of address space that a job may ask for: more is a failure, and this machine stays well."""
+"""Bytes of address space that a job may have; a job that asks for more fails."""
 TIME_LIMIT = 100.0
 """Seconds."""
 OTHERS = ("MiniSom", "XPySom", "dask-ml", "GDAL rgb2pct")
@@ -48,7 +48,7 @@ class Done:
 
 
 def commands() -> dict[str, list[str]]:
-    """Give the tools that are installed: what to run, before input and output."""
+    """Return the tools that are installed: what to run, before input and output."""
     own = [sys.executable, "-m", "benchmarks.tool_jobs"]
     found = {"dasksom": [sys.executable, "-m", "dasksom", "quantize", "--overwrite"]}
     for name, module in (("MiniSom", "minisom"), ("XPySom", "xpysom"), ("dask-ml", "dask_ml")):
@@ -64,7 +64,7 @@ def _limit() -> None:
 
 
 def memory_of(process: psutil.Process) -> int:
-    """Tell the bytes that a process and all below it hold now."""
+    """Return the bytes that a process and its descendants hold now."""
     total = 0
     for one in [process, *process.children(recursive=True)]:
         with suppress(psutil.NoSuchProcess):
@@ -95,14 +95,14 @@ def run(command: list[str]) -> Done:
 
 
 def squared_error(image: np.ndarray, shown: np.ndarray) -> float:
-    """Tell the mean squared distance between the colors of two images, some rows at a time."""
+    """Return the mean squared distance between the colors of two images, some rows at a time."""
     parts = [np.s_[row : row + 512] for row in range(0, len(image), 512)]
     total = sum(float(((image[part].astype(float) - shown[part]) ** 2).sum()) for part in parts)
     return total / image[..., 0].size
 
 
 def palette_error(image: np.ndarray, colors: np.ndarray) -> float:
-    """Tell the mean squared distance of pixels to the nearest of some colors, from some two million of them at most."""
+    """Return the mean squared distance of pixels to the nearest of some colors, from at most two million pixels."""
     pixels = image.reshape(-1, 3)
     pixels = pixels[:: max(1, len(pixels) >> 20)].astype(float)
     return float((cKDTree(colors.astype(float)).query(pixels)[0] ** 2).mean())

@@ -27,7 +27,7 @@ WINDOW = (1400, 900)
 
 @contextmanager
 def viewer(output: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """Start `dasksom view`; give its address and process."""
+    """Start `dasksom view`; return its address and process."""
     command = [sys.executable, "-m", "dasksom", "view", str(output), "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         try:
@@ -39,7 +39,7 @@ def viewer(output: Path) -> Iterator[tuple[str, psutil.Process]]:
 
 
 def first_view(address: str) -> dict[str, float]:
-    """Open the page in Chromium; give the milliseconds after which each of its states began."""
+    """Open the page in Chromium; return the milliseconds after which each of its states began."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
@@ -63,7 +63,7 @@ def first_view(address: str) -> dict[str, float]:
 
 
 def pan(address: str, side: int, steps: int, count: int) -> list[float]:
-    """Ask for tiles of both layers as somebody who pans does, row after row; give the milliseconds of each."""
+    """Ask for tiles of both layers as panning does, row after row; return the milliseconds of each."""
     place, across = urlsplit(address), -(-side // (256 << steps))
     wanted = [(name, n) for n in range(count // 2) for name in ("labels", "original")]
 

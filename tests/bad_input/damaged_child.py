@@ -24,7 +24,7 @@ from dasksom.config import load_config
 from dasksom.errors import DasksomError
 from dasksom.image import open_result
 from dasksom.provenance.run_record import RunRecord
-from dasksom.training.checkpoint import unpack
+from dasksom.training.record_encoding import unpack
 from tests.bad_input.damage import files_of, follow
 
 SPARE_BYTES = 1536 << 20

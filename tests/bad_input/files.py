@@ -12,7 +12,8 @@ from PIL import Image
 
 import dasksom
 from dasksom import BatchSOM
-from dasksom.training.checkpoint import Checkpoint, pack
+from dasksom.training.checkpoint import Checkpoint
+from dasksom.training.record_encoding import pack
 from tests.bad_input.cases import Case, changed, quantize
 
 # --------------------------------------------------------------------------------------------------------------- paths

@@ -1,8 +1,7 @@
 import dask
 import pytest
 
-from dasksom.chunkwise import reduce_chunks
-from dasksom.chunkwise import reduction as reducing
+from dasksom.chunkwise import ThrottledKeeper, reduce_chunks
 from tests.chunkwise.sums import random_image
 
 
@@ -34,9 +33,9 @@ class _Records(dict):
         self[name] = value
 
 
-@pytest.mark.parametrize("seconds", [0.0, 30.0])  # between records: one a window, or none but when it is cut off
-def test_a_pass_that_was_cut_off_goes_on_after_the_last_window(monkeypatch, seconds):
-    monkeypatch.setattr(reducing, "KEEP_SECONDS", seconds)
+@pytest.mark.parametrize("is_due", [True, False])  # a record of each window, or only when the pass is interrupted
+def test_a_pass_that_was_cut_off_goes_on_after_the_last_window(monkeypatch, is_due):
+    monkeypatch.setattr(ThrottledKeeper, "is_due", is_due)
     _, image = random_image((200, 200, 3), (9, 11, 3))
     keeper, calls = _Records(), []
 

@@ -7,9 +7,12 @@ import sys
 import pytest
 from PIL import Image
 
+from tests.cli.test_commands import run
+
 
 @pytest.fixture
-def folder(tmp_path, patch):
+def folder(tmp_path, patch, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     Image.fromarray(patch).save(tmp_path / "photo.png")
     (tmp_path / "slurm.yaml").write_text("cluster: {name: slurm, options: {cores: 2, memory: 8GB, walltime: 12:30:45}}")
     return tmp_path
@@ -22,28 +25,29 @@ def dasksom(folder, *arguments):
 
 def test_plan__tells_and_touches_nothing(folder):
     before = sorted(folder.iterdir())
-    done = dasksom(folder, "plan", "photo.png", "out.zarr", "--grid", "3x3", "--config", "slurm.yaml", "--workers", "4")
-    assert done.returncode == 0, done.stderr
-    told = dict(line.strip().split("  ", 1) for line in done.stdout.splitlines() if "  " in line.strip())
+    words = ("plan", "photo.png", "out.zarr", "--grid", "3x3", "--config", "slurm.yaml", "--workers", "4")
+    code, out, err = run(*words)
+    assert code == 0, err
+    told = dict(line.strip().split("  ", 1) for line in out.splitlines() if "  " in line.strip())
     assert told["passes"].strip() == "1 to train (counting the colors), 1 to write"
-    assert "has 7.45 GiB" in told["memory of a worker"]
+    assert "available: 7.45 GiB" in told["memory of a worker"]
     assert "on 8 threads of 4 workers" in told["time"]
     assert sorted(folder.iterdir()) == before
 
 
 def test_plan__refuses_what_cannot_fit(folder):
-    done = dasksom(folder, "plan", "photo.png", "--workers", "1", "--memory-limit", "300MiB", "--no-probe")
-    assert done.returncode == 2
-    assert "no chunk is small enough, so give each worker 44" in done.stderr
+    code, _, err = run("plan", "photo.png", "--workers", "1", "--memory-limit", "300MiB", "--no-probe")
+    assert code == 2
+    assert "no chunk is small enough, so give each worker 44" in err
 
 
 def test_job_script__prints_what_would_be_submitted(folder):
-    done = dasksom(folder, "job-script", "--config", "slurm.yaml", "--insecure")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("#!/usr/bin/env bash\n")
-    assert "#SBATCH -t 12:30:45" in done.stdout
-    assert "#SBATCH --cpus-per-task=2" in done.stdout
-    assert "tcp://" in done.stdout
+    code, out, err = run("job-script", "--config", "slurm.yaml", "--insecure")
+    assert code == 0, err
+    assert out.startswith("#!/usr/bin/env bash\n")
+    assert "#SBATCH -t 12:30:45" in out
+    assert "#SBATCH --cpus-per-task=2" in out
+    assert "tcp://" in out
 
 
 def test_quantize__log_and_summary_are_for_programs(folder):

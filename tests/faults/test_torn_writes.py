@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dasksom.image import Options, Output, create_writer
-from dasksom.quantization.write_journal import Ledger
+from dasksom.quantization.write_journal import WriteJournal
 from dasksom.som.map_state import MapState
 from dasksom.storage.records import RecordFolder
 from dasksom.training.checkpoint import Checkpoint
@@ -59,7 +59,7 @@ def _until_killed(tell):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_chunks__none_of_a_ledger_is_torn_in_a_hundred_kills(tmp_path):
+def test_chunks__none_of_a_journal_is_torn_in_a_hundred_kills(tmp_path):
     palette = np.random.default_rng(0).integers(0, 256, (200, 3), np.uint8)
     labels = np.random.default_rng(1).integers(0, 200, (SIDE, SIDE), np.uint8)
     draw, noted, sure = random.Random(0), 0, 0  # noqa: S311
@@ -80,18 +80,18 @@ def test_chunks__none_of_a_ledger_is_torn_in_a_hundred_kills(tmp_path):
         kept = Checkpoint(tmp_path / f"records-{kill}")
 
         def work(tell, writer=writer, kept=kept):
-            ledger = Ledger(kept)
-            ledger._label = "x"
+            journal = WriteJournal(kept)
+            journal._label = "x"
             for number in _until_killed(tell):
                 place = number % 64 * SIDE, 0
-                ledger.add(writer.encode(labels, place), None)
-                ledger.keep()
+                journal.add(writer.encode(labels, place), None)
+                journal.save()
 
         must = _killed_meanwhile(draw, work)
-        ledger = Ledger(kept)
+        journal = WriteJournal(kept)
         stored = []
-        ledger.tell = stored.extend
-        found = len(ledger.go_on("x", writer.are_whole))
+        journal.report = stored.extend
+        found = len(journal.resume("x", writer.are_whole))
         assert found >= must
         noted, sure = noted + found, sure + must
         folder = Path(f"{place}.parts") if suffix == ".tif" else place

@@ -76,7 +76,7 @@ def kill_all_holders(cluster):
 @pytest.fixture
 def large_codebook(monkeypatch):
     """A codebook that is the result of a task, as those of more than 1 MiB are."""
-    monkeypatch.setattr(mapping, "LITERAL_BYTES", 1024)
+    monkeypatch.setattr(mapping, "_LITERAL_BYTES", 1024)
 
 
 @pytest.mark.slow

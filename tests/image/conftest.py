@@ -16,8 +16,8 @@ def _forget_open_files():
         photographs._decoded,
         tiff_layout._layouts,
         tiff_source._decoded_image,
-        tiles._tiling,
-        tiles.tile_found,
+        tiles._tilings,
+        tiles._tiles,
         zarr_files._array,
         zarr_results._target,
     ):

@@ -4,9 +4,13 @@ from types import SimpleNamespace
 import dask.array as da
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 
+from dasksom import BatchSOM
+from dasksom.cli.main import cli
 from dasksom.errors import InputError
-from dasksom.image import check_alike, check_folder
+from dasksom.image import check_alike, check_folder, check_mask_of_several
 
 
 @pytest.fixture
@@ -47,3 +51,27 @@ def test_check_alike__names_the_image(bands, dtype):
     check_alike(["a.png", "b.png"], pictures[:2])
     with pytest.raises(InputError, match=rf"c\.png: has {bands} bands of {dtype}, and {Path('a.png')} has 3 of uint8"):
         check_alike(["a.png", "b.png", "c.png"], pictures)
+
+
+def test_check_mask_of_several__names_the_way_out():
+    check_mask_of_several(["a.png", "b.png"], None)
+    check_mask_of_several(["a.png"], "mask.png")
+    with pytest.raises(InputError, match=r"--mask mask\.png: given for 2 images .*IMAGE\.tif\.msk"):
+        check_mask_of_several(["a.png", "b.png"], "mask.png")
+
+
+@pytest.mark.parametrize("command", ["train", "apply"])
+def test_mask__of_several_images_is_refused(tmp_path, command):
+    for name in ("a.png", "b.png", "mask.png"):
+        Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / name)
+    images = [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
+    BatchSOM(2, 2, epochs=1).fit(np.eye(4, 1)).save(tmp_path / "map.npz")
+    arguments = {
+        "train": ["train", *images, str(tmp_path / "new.npz")],
+        "apply": ["apply", str(tmp_path / "map.npz"), *images, str(tmp_path / "out")],
+    }[command]
+    done = CliRunner().invoke(cli, [*arguments, "--mask", str(tmp_path / "mask.png")])
+    assert isinstance(done.exception, InputError)
+    assert "given for 2 images" in str(done.exception)
+    assert not (tmp_path / "new.npz").exists()
+    assert not (tmp_path / "out").exists()

@@ -8,7 +8,7 @@ from dasksom.quantization.write_pass import quantize_into
 
 
 class Discard:
-    """A sink that keeps nothing."""
+    """A writer that stores nothing."""
 
     keeps_chunks = False
 
@@ -27,7 +27,7 @@ def test_overview__is_every_nth_pixel_however_it_was_chunked(patch, chunks, side
     overview = Overview(48, 60, 3, patch.dtype, side)
     image = da.from_array(patch, chunks=(*chunks, 3))
     quantize_into(image, som.labeling_for(image.dtype), Discard(), observer=overview)
-    step = overview.look.step
+    step = overview.extract.step
     assert max(overview.labels.shape) <= side
     assert np.array_equal(overview.pixels, patch[::step, ::step])
     assert np.array_equal(overview.labels, som.predict(patch)[::step, ::step])

@@ -11,7 +11,7 @@ from dasksom.quantization.write_pass import quantize_into
 
 
 class Gather:
-    """A sink that keeps everything."""
+    """A writer that collects everything."""
 
     keeps_chunks = False
 
@@ -25,9 +25,9 @@ class Gather:
         self.found = list(encoded)
 
 
-def _assembled(sink, shape):
+def _assembled(writer, shape):
     out = np.full(shape, -1)
-    for (y, x), (height, width), labels in sink.found:
+    for (y, x), (height, width), labels in writer.found:
         assert (out[y : y + height, x : x + width] == -1).all()
         out[y : y + height, x : x + width] = labels
     return out
@@ -39,12 +39,12 @@ def test_quantize_into__labels_and_quality(photograph, dtype, measured):
     data = photograph.astype(dtype)
     image = da.from_array(data, chunks=(90, 170, 3))
     codebook = np.random.default_rng(0).uniform(0, 255, (40, 3))
-    sink = Gather()
-    quality = quantize_into(image, Labeling(codebook), sink, measured=measured)
-    labels = _assembled(sink, (400, 600))
+    writer = Gather()
+    quality = quantize_into(image, Labeling(codebook), writer, measured=measured)
+    labels = _assembled(writer, (400, 600))
     distances = ((data[::9, ::9, None].astype(float) - codebook) ** 2).sum(-1)
     assert np.array_equal(labels[::9, ::9], distances.argmin(-1))
-    corners = [corner for corner, _, _ in sink.found]
+    corners = [corner for corner, _, _ in writer.found]
     assert corners == sorted(corners)
     if measured:
         away = ((data.reshape(-1, 3) - codebook[labels.reshape(-1)]) ** 2).sum(axis=1)
@@ -70,7 +70,7 @@ def test_quantize_into__measures_the_same_through_the_table(photograph, space, w
     found = []
     for pixels in (0, 1 << 30):
         monkeypatch.setattr("dasksom.quantization.labels.TABLE_PIXELS", pixels)
-        found.append((quantize_into(image, labeling, sink := Gather(), weights=weights), sink))
+        found.append((quantize_into(image, labeling, writer := Gather(), weights=weights), writer))
     (one, labels), (other, expected) = found
     assert np.array_equal(_assembled(labels, (400, 600)), _assembled(expected, (400, 600)))
     for name in ("hits", "squared_errors", "distance", "counts", "offsets", "squared_offset"):
@@ -80,9 +80,11 @@ def test_quantize_into__measures_the_same_through_the_table(photograph, space, w
 def test_quantize_into__on_a_cluster(photograph, client):
     image = da.from_array(photograph, chunks=(100, 100, 3))
     codebook = np.random.default_rng(0).uniform(0, 255, (300, 3))
-    sink = Gather()
-    quantize_into(image, Labeling(codebook), sink)
-    assert np.array_equal(_assembled(sink, (400, 600)), labels_of(image, Labeling(codebook)).compute(scheduler="sync"))
+    writer = Gather()
+    quantize_into(image, Labeling(codebook), writer)
+    assert np.array_equal(
+        _assembled(writer, (400, 600)), labels_of(image, Labeling(codebook)).compute(scheduler="sync")
+    )
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
@@ -95,9 +97,9 @@ def test_dither__the_same_labels_for_any_chunks(photograph, dtype, chunks, dithe
     lazy = da.from_array(image, chunks=(*chunks, 3))
     assert np.array_equal(som.predict(lazy, dither=dither).compute(), expected)
     assert np.array_equal(som.quantize(lazy, dither=dither).compute(), som.codebook_.palette(image.dtype)[expected])
-    sink = Gather()
-    quantize_into(lazy, som.labeling_for(image.dtype).dithering(dither, lazy), sink)
-    assert np.array_equal(_assembled(sink, image.shape[:2]), expected)
+    writer = Gather()
+    quantize_into(lazy, som.labeling_for(image.dtype).dithering(dither, lazy), writer)
+    assert np.array_equal(_assembled(writer, image.shape[:2]), expected)
 
 
 @pytest.mark.parametrize("name", ["a.ome.zarr", "a.tif"])

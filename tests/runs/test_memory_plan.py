@@ -29,7 +29,8 @@ def plan(
     shape=(4096, 4096, 3), chunk=1024, dtype=np.uint8, grid=(16, 16), there=(1, 1), trains=True, writes=True, **told
 ):
     config = RunConfig.model_validate({"map": {"refine": 0}, **told})
-    som, workers = BatchSOM(*grid), Workers(*there, 0)
+    som = BatchSOM(*grid, epochs=config.map.epochs, refine=config.map.refine)
+    workers = Workers(*there, 0)
     return plan_run(image(shape, chunk, dtype), som, config, workers, trains=trains, writes=writes)
 
 

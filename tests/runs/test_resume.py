@@ -14,17 +14,15 @@ import zarr
 from PIL import Image
 
 from dasksom import DasksomError, InputError
-from dasksom.chunkwise import reduction as reducing
+from dasksom.chunkwise import ThrottledKeeper
 from dasksom.config import RunConfig
 from dasksom.image import verify
 from dasksom.image.zarr.writer import ZarrWriter
-from dasksom.quantization import write_journal as ledger
 from dasksom.runs import run_state
 from dasksom.runs.apply_many import apply_to_many
 from dasksom.runs.workflows import quantize_image, resume_run, train_model
 from dasksom.storage.publish import run_folder as run_folders
 from dasksom.storage.publish.run_folder import run_folder, run_on_disk
-from dasksom.training import checkpoint
 
 OUTPUTS = ["out.zarr", "out.ome.zarr", "out.tif", "out.png", "out.jpg"]
 
@@ -60,15 +58,14 @@ class Stops:
 @pytest.fixture(autouse=True)
 def _eager(monkeypatch):
     """Keep every state and every window."""
-    for module, name in ((checkpoint, "SECONDS"), (reducing, "KEEP_SECONDS"), (ledger, "KEEP_SECONDS")):
-        monkeypatch.setattr(module, name, 0.0)
+    monkeypatch.setattr(ThrottledKeeper, "is_due", True)
     monkeypatch.setattr(os, "fsync", lambda _: None)  # no power is cut here
 
 
 @pytest.fixture
 def image(tmp_path):
     path = tmp_path / "image.zarr"
-    data = np.random.default_rng(0).integers(0, 256, (640, 512, 3), np.uint8)
+    data = np.random.default_rng(0).integers(0, 256, (512, 384, 3), np.uint8)
     zarr.create_array(path, data=data, chunks=(64, 64, 3))
     return str(path)
 
@@ -317,7 +314,7 @@ def test_begun_anew_and_failed__the_older_output_gets_its_place_back(tmp_path):
 
 
 def test_a_run_of_seconds_that_fails__leaves_nothing(image, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "SECONDS", 60.0)
+    monkeypatch.setattr(ThrottledKeeper, "is_due", False)
     before = sorted(tmp_path.iterdir())
     for at in (2, 8, 12):
         stopped(image, str(tmp_path / "out.zarr"), config("stream"), at)
@@ -329,7 +326,7 @@ def test_names_that_are_too_long_for_a_prefix(image, tmp_path):
     assert len(run_folder(tmp_path / name).name) < 40
     quantize_image(image, str(tmp_path / name), config(chunk=None), Stops())
     with Image.open(tmp_path / name) as found:
-        assert found.size == (512, 640)
+        assert found.size == (384, 512)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from dasksom.som.map_state import MapState
 from dasksom.som.refinement import refinement_steps
 from dasksom.som.schedule import Step
 from dasksom.training.color_histogram import count_image
-from dasksom.training.epochs import Training, train
+from dasksom.training.epochs import Training, train_epochs
 from dasksom.training.streaming import Stream
 from tests import reference
 
@@ -18,7 +18,7 @@ HOW = Training(Lattice(2, 3))
 
 
 def trained(codebook, samples, how=HOW):
-    return train(MapState(codebook, codebook), STEPS, samples, how).codebook
+    return train_epochs(MapState(codebook, codebook), STEPS, samples, how).codebook
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_train__history_tells_what_was_seen(patch, start):
     table = count_image(da.from_array(patch))
     seen = []
     state = MapState(start, start)
-    history = train(state, STEPS, table, HOW, on_epoch=lambda epoch, _: seen.append(epoch)).history
+    history = train_epochs(state, STEPS, table, HOW, on_epoch=lambda epoch, _: seen.append(epoch)).history
     assert tuple(seen) == history
     assert [epoch.epoch for epoch in history] == [1, 2, 3, 4]
     assert [epoch.sigma for epoch in history] == list(SIGMAS)
@@ -74,10 +74,10 @@ def test_train__bits_do_not_depend_on_the_scheduler(patch, start, client):
 def test_train__goes_on_from_any_state_with_the_same_bits(patch, start):
     table, states = count_image(da.from_array(patch)), []
     steps = (*STEPS, *refinement_steps(6, 18))
-    whole = train(MapState(start, start), steps, table, HOW, on_state=states.append)
+    whole = train_epochs(MapState(start, start), steps, table, HOW, on_state=states.append)
     assert len(states) == len(steps) == 22
     assert any(len(state.codebook) > 6 for state in states)
     for state in states:
-        again = train(state, steps, table, HOW)
+        again = train_epochs(state, steps, table, HOW)
         assert again.codebook.tobytes() == whole.codebook.tobytes()
         assert again.history == whole.history

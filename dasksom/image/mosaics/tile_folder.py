@@ -1,4 +1,4 @@
-"""A folder of image files whose names give their row and column, as one image."""
+"""Folders of tiles whose names give row and column, read as one image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise, product
 from pathlib import Path
 
 from dasksom.errors import InputError
-from dasksom.image.mosaics.tiled_source import PlacedTile, Tiling, headers, open_tiles, tile_found
+from dasksom.image.mosaics.tiled_source import PlacedTile, Tiling, headers, open_tile, open_tiles
 from dasksom.image.read_formats import FILE_OPENERS
 from dasksom.image.sources.picture import OpenedImage
 from dasksom.image.sources.protocol import Source
@@ -17,11 +17,19 @@ from dasksom.storage.local_paths import stamp_of
 from dasksom.storage.locations import Location
 
 _ROW, _COLUMN = {"r", "row", "y"}, {"c", "col", "column", "x"}
-_NUMBER = re.compile(r"([A-Za-z]*)[ _=-]?(\d+)")
-_HOW = (
-    "a folder of tiles holds images of one suffix whose names give row and column and differ in nothing else, such as "
-    "tile_r003_c012.tif, x3_y12.png or 003_012.png (row first)"
+_NUMBER = re.compile(r"([A-Za-z]*)([ _=-]?)(\d+)")
+_ACCEPTED = (
+    "the images of a mosaic have one suffix and names that give row and column and differ in nothing else, such as "
+    "tile_r003_c012.tif or x3_y12.png; name them so, or write a GDAL .vrt"
 )
+TilePlace = tuple[int, int]
+"""Row and column of a tile."""
+
+
+def names_a_mosaic(folder: Path) -> bool:
+    """Return whether the images in a folder are tiles of one image: their names give row and column, and no more."""
+    paths = tile_names(folder)
+    return len(paths) > 1 and _places(paths) is not None
 
 
 def tile_names(folder: Path) -> list[Path]:
@@ -68,8 +76,13 @@ def parse_folder(location: Location) -> Tiling:
         for j, path in enumerate(row)
     )
     shape = tops[-1], lefts[-1], first.source.shape[2]
-    nodata = first.nodata if all(one.nodata == first.nodata for one in found.values()) else None
-    return Tiling(shape, first.source.dtype, tiles, nodata=nodata, alpha=first.alpha)
+    for tile, opened in found.items():
+        if opened.nodata != first.nodata and not (opened.nodata != opened.nodata and first.nodata != first.nodata):
+            raise InputError(
+                f"{tile}: has the no-data value {opened.nodata}, and other tiles {first.nodata}; give them one "
+                "(GDAL: gdal_edit -a_nodata), or write a GDAL .vrt"
+            )
+    return Tiling(shape, first.source.dtype, tiles, nodata=first.nodata, alpha=first.alpha)
 
 
 def _side(tiles: Sequence[Path], sources: Mapping[Path, Source], axis: int) -> int:
@@ -77,44 +90,42 @@ def _side(tiles: Sequence[Path], sources: Mapping[Path, Source], axis: int) -> i
     for path in tiles:
         if path in sources:
             return sources[path].shape[axis]
-    return tile_found(Location(str(tiles[0])), fill_missing=True, lenient=True).source.shape[
-        axis
-    ]  # which tells why not
+    return open_tile(Location(str(tiles[0])), fill_missing=True, lenient=True).source.shape[axis]  # which tells why not
 
 
-def _grid(location: Location, names: Sequence[Path]) -> list[list[Path]]:
+def _places(paths: Sequence[Path]) -> list[TilePlace] | None:
+    """Return row and column of each file; None where the names do not give them, or differ in something else."""
+    places, others = [], set()
+    for path in paths:
+        numbers = list(_NUMBER.finditer(path.stem))
+        rows = [number for number in numbers if number[1].lower() in _ROW]
+        columns = [number for number in numbers if number[1].lower() in _COLUMN]
+        if len(rows) != 1 or len(columns) != 1:
+            return None
+        places.append((int(rows[0][3]), int(columns[0][3])))
+        first, last = sorted((rows[0], columns[0]), key=lambda number: number.start())
+        others.add((path.stem[: first.start(3)], path.stem[first.end() : last.start(3)], path.stem[last.end() :]))
+    return places if len(others) == 1 else None
+
+
+def _grid(location: Location, paths: Sequence[Path]) -> list[list[Path]]:
     """Return the files by row and column."""
-    numbered = [_NUMBER.findall(path.stem) for path in names]
-    if len(names) < 2 or len({len(parts) for parts in numbered}) != 1:
-        raise _refusal(location, names, "no Zarr metadata in this directory, and no tiles either")
-    differing = [at for at in range(len(numbered[0])) if len({parts[at][1] for parts in numbered}) > 1]
-    if not 1 <= len(differing) <= 2:
-        raise _refusal(location, names, f"{len(differing)} numbers differ in the names of its images")
-    letters = [numbered[0][at][0].lower() for at in differing]
-    rows, columns = _which(letters)
-    places: dict[tuple[int, int], Path] = {}
-    for path, parts in zip(names, numbered, strict=True):
-        numbers = [int(parts[at][1]) for at in differing]
-        place = (numbers[rows] if rows is not None else 0, numbers[columns] if columns is not None else 0)
-        if place in places:
-            raise _refusal(location, names, f"{path.name} and {places[place].name} have the same row and column")
-        places[place] = path
+    places = _places(paths)
+    if len(paths) < 2 or places is None:
+        raise _refusal(location, paths, "no Zarr metadata in this directory, and no tiles of one image either")
+    by_place: dict[TilePlace, Path] = {}
+    for path, place in zip(paths, places, strict=True):
+        if place in by_place:
+            raise _refusal(location, paths, f"{path.name} and {by_place[place].name} have the same row and column")
+        by_place[place] = path
     down, across = (_steps(location, sorted({place[axis] for place in places}), axis) for axis in (0, 1))
-    missing = next(((i, j) for i in down for j in across if (i, j) not in places), None)
+    missing = next(((i, j) for i in down for j in across if (i, j) not in by_place), None)
     if missing is not None:
         raise InputError(
-            f"{location}: the tile of row {missing[0]} and column {missing[1]} is missing ({len(places)} of "
+            f"{location}: the tile of row {missing[0]} and column {missing[1]} is missing ({len(by_place)} of "
             f"{len(down)} x {len(across)} are there); copy it too, or write a GDAL .vrt of the tiles that there are"
         )
-    return [[places[i, j] for j in across] for i in down]
-
-
-def _which(letters: list[str]) -> tuple[int | None, int | None]:
-    """Return which of the numbers is the row and which the column."""
-    if len(letters) == 1:
-        return (0, None) if letters[0] in _ROW else (None, 0)
-    swapped = letters[0] in _COLUMN or letters[1] in _ROW
-    return (1, 0) if swapped else (0, 1)
+    return [[by_place[i, j] for j in across] for i in down]
 
 
 def _steps(location: Location, numbers: list[int], axis: int) -> list[int]:
@@ -130,4 +141,4 @@ def _steps(location: Location, numbers: list[int], axis: int) -> list[int]:
 
 def _refusal(location: Location, names: Sequence[Path], why: str) -> InputError:
     found = ", ".join(path.name for path in names[:3]) or "no images"
-    return InputError(f"{location}: {why}; found {found}{', ...' if len(names) > 3 else ''}; {_HOW}")
+    return InputError(f"{location}: {why}; found {found}{', ...' if len(names) > 3 else ''}; {_ACCEPTED}")

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from os.path import commonpath, normpath
-from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.metadata.geo_tags import crs_name, georeference
 from dasksom.image.read_formats import open_file
+from dasksom.image.sources.header_cache import HeaderCache
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
 from dasksom.image.sources.picture import OpenedImage
-from dasksom.image.sources.protocol import Tag, Window, shown_window
+from dasksom.image.sources.protocol import PixelWindow, Tag, shown_window
 from dasksom.image.sources.selection import Selection
 from dasksom.storage.locations import Location, Member
 
@@ -54,8 +55,14 @@ class Tiling:
     fill: float = 0
     """Value of what no tile covers."""
     nodata: float | None = None
+    nodata_problem: str | None = None
     alpha: int | None = None
     geo_tags: tuple[Tag, ...] = ()
+    unused_georeference: str | None = None
+    """For a person, where one cannot be kept."""
+    band_names: tuple[str, ...] = ()
+    scale: str = ""
+    """Scales and offsets, for a person."""
 
     @cached_property
     def _bounds(self) -> NDArray[np.int64]:
@@ -107,18 +114,18 @@ class TiledSource(NumpyIndexing):
         tiles = tiling_of(self.parse, self.location, self.stamp).tiles
         for location in sorted({tile.location for tile in tiles}, key=str):
             try:
-                yield from tile_found(location, self.fill_missing, self.lenient).source.members()
+                yield from open_tile(location, self.fill_missing, self.lenient).source.members()
             except InputError:  # it may be left out
                 yield location.member()
 
-    def read(self, window: Window) -> NDArray[Any]:
+    def read(self, window: PixelWindow) -> NDArray[Any]:
         """Read a window; see `Source`."""
         try:
             return self._read(window)
         except InputError as error:
             raise InputError(f"{self.location}: {shown_window(window)}: {error}") from error.__cause__
 
-    def _read(self, window: Window) -> NDArray[Any]:
+    def _read(self, window: PixelWindow) -> NDArray[Any]:
         tiling = tiling_of(self.parse, self.location, self.stamp)
         rows, columns, bands = (range(length)[part] for part, length in zip(window, self.shape, strict=True))
         out = np.full((len(rows), len(columns), len(bands)), tiling.fill, self.dtype)
@@ -129,7 +136,7 @@ class TiledSource(NumpyIndexing):
                 slice(top - tile.y + tile.top, bottom - tile.y + tile.top),
                 slice(left - tile.x + tile.left, right - tile.x + tile.left),
             )
-            source = tile_found(tile.location, self.fill_missing, self.lenient).source
+            source = open_tile(tile.location, self.fill_missing, self.lenient).source
             pixels = source.read((*inside, slice(0, source.shape[2])))
             target = out[top - rows.start : bottom - rows.start, left - columns.start : right - columns.start]
             for band, stored in tile.bands or [(band, band) for band in range(self.shape[2])]:
@@ -140,24 +147,19 @@ class TiledSource(NumpyIndexing):
         return out
 
 
-_parsing = Lock()
-
-
 def tiling_of(parse: Parser, location: Location, stamp: tuple[Any, ...]) -> Tiling:
-    """Return where the tiles lie, found out once per process and version."""
-    with _parsing:
-        return _tiling(parse, location, stamp)
+    """Return where the tiles are, parsed once per process and version."""
+    return _tilings.get((parse, location, stamp), lambda: parse(location))
 
 
-@lru_cache(maxsize=4)
-def _tiling(parse: Parser, location: Location, stamp: tuple[Any, ...]) -> Tiling:
-    return parse(location)
-
-
-@lru_cache(maxsize=1 << 14)
-def tile_found(location: Location, fill_missing: bool, lenient: bool) -> OpenedImage:
+def open_tile(location: Location, fill_missing: bool, lenient: bool) -> OpenedImage:
     """Open a tile, once per process."""
-    return open_file(location, Selection(fill_missing=fill_missing, lenient=lenient))
+    selection = Selection(fill_missing=fill_missing, lenient=lenient)
+    return _tiles.get((location, fill_missing, lenient), lambda: open_file(location, selection))
+
+
+_tilings: HeaderCache[Tiling] = HeaderCache(4)
+_tiles: HeaderCache[OpenedImage] = HeaderCache(1 << 14)
 
 
 def headers(locations: list[Location], fill_missing: bool, lenient: bool) -> dict[Location, OpenedImage]:
@@ -165,7 +167,7 @@ def headers(locations: list[Location], fill_missing: bool, lenient: bool) -> dic
 
     def opened(location: Location) -> OpenedImage | None:
         try:
-            return tile_found(location, fill_missing, lenient)
+            return open_tile(location, fill_missing, lenient)
         except InputError:
             if not lenient:
                 raise
@@ -218,6 +220,11 @@ def open_tiles(
                 f"{location}: {tile.location} has {source.shape[2]} bands of {source.dtype}, but "
                 f"{most + 1} of {tiling.dtype} are needed; convert the tiles to one type"
             )
+        if found[tile.location].masks:
+            raise InputError(
+                f"{location}: {tile.location} has a mask of its own, which a mosaic leaves out; make one file of them "
+                "first (GDAL: gdal_translate -co TILED=YES IN.vrt OUT.tif), or give one mask with --mask"
+            )
         if tile.bands and "palette" in found[tile.location].about:
             raise InputError(
                 f"{location}: {tile.location} holds indices into a palette, which files side by side need not share; "
@@ -228,7 +235,7 @@ def open_tiles(
                 f"{location}: {tile.location} has {source.shape[0]} x {source.shape[1]} pixels, fewer than "
                 f"are taken from it; is it an older version?"
             )
-    if tiling.has_gaps() and tiling.nodata is None and not selection.fill_missing:
+    if tiling.has_gaps() and tiling.nodata is None and tiling.nodata_problem is None and not selection.fill_missing:
         raise InputError(
             f"{location}: its tiles leave gaps, and it has no no-data value; say --fill-missing to take the gaps for "
             "0, and --nodata 0 if pixels of 0 are not to count"
@@ -245,4 +252,18 @@ def open_tiles(
         storage_chunks=(min(first.storage_chunks[0], tiling.shape[0]), min(first.storage_chunks[1], tiling.shape[1])),
     )
     about = {**about, "tiles": str(len(names))}
-    return OpenedImage(source=source, nodata=tiling.nodata, alpha=tiling.alpha, geo_tags=tiling.geo_tags, about=about)
+    if place := crs_name(tiling.geo_tags) or tiling.unused_georeference:
+        about["place on earth"] = place
+    if way := georeference(tiling.geo_tags):
+        about["georeference"] = way
+    if tiling.scale:
+        about["scale and offset"] = f"{tiling.scale}; not applied: values are as stored"
+    return OpenedImage(
+        source=source,
+        nodata=tiling.nodata,
+        nodata_problem=tiling.nodata_problem,
+        alpha=tiling.alpha,
+        geo_tags=tiling.geo_tags,
+        band_names=tiling.band_names,
+        about=about,
+    )

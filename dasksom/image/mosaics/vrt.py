@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from dasksom.errors import InputError
+from dasksom.image.metadata.gdal_xml import band_names_of, nodata_of, scales_of, tags_of_gdal_xml, unused_georeference
 from dasksom.image.mosaics.tiled_source import PlacedTile, Tiling, open_tiles
-from dasksom.image.sources.geo_tags import tags_of_gdal_xml
 from dasksom.image.sources.picture import OpenedImage
 from dasksom.image.sources.selection import Selection
 from dasksom.storage.locations import Location
@@ -43,11 +43,9 @@ def parse_vrt(location: Location) -> Tiling:
     types = {band.get("dataType", "Byte") for band in bands}
     if len(types) > 1 or not types <= set(_TYPES):
         raise InputError(f"{location}: bands of {', '.join(sorted(types))}; one of {', '.join(_TYPES)} is read")
-    nodata = {band.findtext("NoDataValue") for band in bands}
-    if len(nodata) > 1:
-        raise InputError(f"{location}: its bands have different no-data values; {_WAY_OUT}")
-    told = nodata.pop()
-    fill = None if told is None else _number(location, told)
+    dtype = np.dtype(_TYPES[types.pop()])
+    tags = tags_of_gdal_xml(root)
+    nodata, problem = nodata_of(root, bands, dtype)
     shape = _whole(location, root.get("rasterYSize")), _whole(location, root.get("rasterXSize")), len(bands)
     tiles: dict[PlacedTile, list[tuple[int, int]]] = {}
     for number, band in enumerate(bands):
@@ -62,12 +60,16 @@ def parse_vrt(location: Location) -> Tiling:
         raise InputError(f"{location}: has no files in it")
     return Tiling(
         shape=shape,
-        dtype=np.dtype(_TYPES[types.pop()]),
+        dtype=dtype,
         tiles=tuple(_with_bands(tile, tuple(pairs)) for tile, pairs in tiles.items()),
-        fill=0 if fill is None else fill,
-        nodata=fill,
+        fill=0 if nodata is None else nodata,
+        nodata=nodata,
+        nodata_problem=problem,
         alpha=alpha[0] if alpha else None,
-        geo_tags=tags_of_gdal_xml(root),
+        geo_tags=tags,
+        unused_georeference=unused_georeference(root, tags),
+        band_names=band_names_of(bands),
+        scale=scales_of(bands),
     )
 
 

@@ -18,8 +18,10 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from dasksom.errors import InputError
 from dasksom.image.photographs.size_limit import MAX_PIXELS
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
+from dasksom.image.sources.orientation import UPRIGHT, is_turned, orientation_of
+from dasksom.image.sources.other_formats import kind_by_content, way_out_of
 from dasksom.image.sources.picture import OpenedImage
-from dasksom.image.sources.protocol import Window
+from dasksom.image.sources.protocol import PixelWindow
 from dasksom.image.sources.selection import Selection
 from dasksom.storage.local_paths import Stamp
 from dasksom.storage.location_checks import check_size_unchanged
@@ -51,23 +53,36 @@ _MODES: dict[str, tuple[str, int, str]] = {
 # One photograph is decoded at a time, and by one thread: the others want the same one.
 _decoding = Lock()
 
+FORMATS = ("PNG", "JPEG", "WEBP")
+"""Decoders of Pillow that are used, whatever a file is called: others run programs (EPS) or are little tested."""
 
-_QUARTER_TURN = 5
-"""EXIF orientations from here on turn by a quarter: rows become columns."""
+_OWN = (".png", ".jpg")
+_PNG_DEPTH_BYTES = 25
+"""The header of a PNG up to the bits of a sample."""
+
+
+@dataclass(frozen=True)
+class _Decoding:
+    """How a file becomes pixels."""
+
+    mode: str
+    """Mode of Pillow."""
+    upright: bool
+    """Whether the EXIF orientation is to be applied."""
+    transparent: tuple[int, ...] | None = None
+    """The color, in the file's mode, whose pixels are transparent (tRNS of a PNG without a palette)."""
 
 
 @dataclass(frozen=True)
 class PhotographSource(NumpyIndexing):
-    """One PNG, JPEG or WebP: no part of it can be decoded alone, so each process decodes it once and keeps it.
+    """One PNG, JPEG or WebP: no region of it can be decoded alone, so each process decodes it once and holds it.
 
     Rows and columns are those of the upright photograph: the EXIF orientation is applied.
     """
 
     location: Location
     stamp: Stamp
-    mode: str
-    turned: bool
-    """Whether the camera was not held upright, and the file tells so."""
+    decoding: _Decoding
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
 
@@ -78,19 +93,19 @@ class PhotographSource(NumpyIndexing):
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """Where, size and time of last change."""
+        """Path, size and time of last change."""
         return "photograph", self.location.name, self.stamp
 
     def members(self) -> Iterator[Member]:
-        """Tell the photograph."""
+        """List the photograph."""
         yield self.location.member()
 
-    def read(self, window: Window) -> NDArray[Any]:
+    def read(self, window: PixelWindow) -> NDArray[Any]:
         """Read a window; see `Source`."""
         with _decoding:
-            whole = _decoded(self.location, self.stamp, self.mode, self.turned)
-        # a copy, never a view: what is written into a chunk must not reach the kept photograph
-        return np.array(whole[window], order="C")
+            pixels = _decoded(self.location, self.stamp, self.decoding)
+        # a copy, never a view: what is written into a chunk must not reach the photograph that is held
+        return np.array(pixels[window], order="C")
 
 
 def open_photograph(location: Location, selection: Selection) -> OpenedImage:
@@ -98,32 +113,50 @@ def open_photograph(location: Location, selection: Selection) -> OpenedImage:
     for name, given in (("component", selection.component), ("series", selection.series), ("level", selection.level)):
         if given:
             raise InputError(
-                f"{location}: {name}={given!r} (--{name}): a photograph is one image of one level; leave it out"
+                f"{location}: {name}={given!r} (--{name}) does not apply to PNG, JPEG or WebP; leave it out"
             )
     if selection.axes is not None or selection.select:
-        raise InputError(f"{location}: --axes and --select: a photograph's axes are y, x and c; leave them out")
+        raise InputError(f"{location}: --axes and --select do not apply to PNG, JPEG or WebP; leave them out")
     with _decoding, _opened(location) as image:
         _check_photograph(location, image)
         mode, bands, dtype = _MODES[image.mode]
+        transparent = _transparent_color(location, image)
         if image.mode == "P" and "transparency" in image.info:
             mode, bands = "RGBA", 4
-        # PNGs that tell it only behind the pixels are taken as they lie: asking would read all of the file
-        told = image.format != "PNG" or "exif" in image.info
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1) if told else 1
-        turned = orientation >= _QUARTER_TURN
-        shape = (image.width, image.height, bands) if turned else (image.height, image.width, bands)
+        alpha = bands if transparent is not None and mode != "I;16" else _ALPHA.get(mode)
+        bands += transparent is not None and mode != "I;16"
+        # PNGs that declare it only behind the pixels are taken as they are stored: asking would read all of the file
+        declares = image.format != "PNG" or "exif" in image.info
+        orientation = orientation_of(image.getexif().get(ExifTags.Base.Orientation, UPRIGHT) if declares else UPRIGHT)
+        size = (image.width, image.height) if is_turned(orientation) else (image.height, image.width)
         about = {"format": str(image.format), "colors": image.mode}
-    source = PhotographSource(location, location.stamp(), mode, orientation != 1, shape, np.dtype(dtype))
-    return OpenedImage(source=source, alpha=_ALPHA.get(mode), about=about)
+    nodata = float(transparent[0]) if transparent is not None and mode == "I;16" else None
+    if transparent is not None:
+        about["transparent color"] = ", ".join(map(str, transparent))
+    decoding = _Decoding(mode, orientation != UPRIGHT, transparent if nodata is None else None)
+    source = PhotographSource(location, location.stamp(), decoding, (*size, bands), np.dtype(dtype))
+    return OpenedImage(source=source, nodata=nodata, alpha=alpha, orientation=orientation, about=about)
+
+
+def _transparent_color(location: Location, image: Image.Image) -> tuple[int, ...] | None:
+    """Return the transparent color of a PNG of gray levels or RGB, as Pillow decodes colors; None without."""
+    declared = image.info.get("transparency")
+    if image.format != "PNG" or image.mode in ("P", "PA") or declared is None:
+        return None
+    color = tuple(int(value) for value in (declared if isinstance(declared, tuple) else (declared,)))
+    depth = _png_depth(location)
+    highest = (1 << depth) - 1
+    # Pillow spreads gray levels of 2 or 4 bits over 8, but leaves the transparent one as it is stored
+    return tuple(value * 255 // highest if value <= highest else value for value in color) if depth < 8 else color
 
 
 @lru_cache(maxsize=1)
-def _decoded(location: Location, stamp: Stamp, mode: str, turned: bool) -> NDArray[Any]:
+def _decoded(location: Location, stamp: Stamp, decoding: _Decoding) -> NDArray[Any]:
     def decode() -> NDArray[Any]:
         check_size_unchanged(location, stamp)
         with _opened(location) as image:
-            upright = ImageOps.exif_transpose(image) if turned else image
-            return np.asarray(upright if upright.mode == mode else upright.convert(mode))
+            upright = ImageOps.exif_transpose(image) if decoding.upright else image
+            return np.asarray(upright if upright.mode == decoding.mode else upright.convert(decoding.mode))
 
     try:
         pixels = retry(decode)
@@ -133,16 +166,20 @@ def _decoded(location: Location, stamp: Stamp, mode: str, turned: bool) -> NDArr
         raise location.refusal(
             f"its pixels cannot be decoded: {error}; the file is damaged or cut short"
         ) from location.cause(error)
-    return pixels if pixels.ndim == 3 else pixels[:, :, np.newaxis]
+    pixels = pixels if pixels.ndim == 3 else pixels[:, :, np.newaxis]
+    if decoding.transparent is None:
+        return pixels
+    opacity = np.where((pixels == np.array(decoding.transparent)).all(axis=2, keepdims=True), 0, 255)
+    return np.append(pixels, opacity.astype(pixels.dtype), axis=2)
 
 
 def _opened(location: Location) -> Image.Image:
     """Return a Pillow image whose header is read; large ones are refused, fairly large ones open without a warning."""
     try:
-        # callers hold the lock, because filters of warnings belong to the whole process
+        # callers hold the lock, because filters of warnings belong to the process
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(location.open() if location.remote else location.path)
+            return Image.open(location.open() if location.remote else location.path, formats=FORMATS)
     except Image.DecompressionBombError as error:
         program = _CONVERSION.format(location.name, str(Path(location.name).with_suffix(".tif")))
         first = "copy it to a disk, and " if location.remote else ""
@@ -152,8 +189,12 @@ def _opened(location: Location) -> Image.Image:
             f"python -c {shlex.quote(program)}"
         ) from error
     except UnidentifiedImageError as error:
+        kind = kind_by_content(location.read(0, 16))
+        kind = None if kind in _OWN else kind
         raise location.refusal(
-            "is not a PNG, JPEG or WebP that can be read; is it damaged, or misnamed?"
+            f"is not a PNG, JPEG or WebP that can be read, but {kind}; {way_out_of(kind)}"
+            if kind
+            else "is not a PNG, JPEG or WebP that can be read; is it damaged, or misnamed?"
         ) from location.cause(error)
     except Exception as error:
         raise location.refusal(f"cannot be opened as a photograph: {error}") from location.cause(error)
@@ -177,4 +218,4 @@ def _check_photograph(location: Location, image: Image.Image) -> None:
 
 
 def _png_depth(location: Location) -> int:
-    return location.read(0, 25)[24]
+    return location.read(0, _PNG_DEPTH_BYTES)[-1]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
-from dasksom.image.sources.protocol import Source, Window
+from dasksom.image.sources.protocol import PixelWindow, Source
 from dasksom.storage.locations import Member
 
 
@@ -106,7 +106,7 @@ class MaskSource(NumpyIndexing):
         """Tell those of the mask."""
         return self.source.members()
 
-    def read(self, window: Window) -> NDArray[np.bool_]:
+    def read(self, window: PixelWindow) -> NDArray[np.bool_]:
         """Read a window: for each pixel of the image, the nearest one of the mask."""
         rows, columns = (self._places(axis, part) for axis, part in enumerate(window))
         read = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
-from dasksom.image.sources.protocol import Source, Window
+from dasksom.image.sources.protocol import PixelWindow, Source
 from dasksom.storage.locations import Member
 
 UPRIGHT = 1
@@ -72,7 +72,7 @@ class UprightSource(NumpyIndexing):
         """List the files of the source."""
         return self.source.members()
 
-    def read(self, window: Window) -> NDArray[Any]:
+    def read(self, window: PixelWindow) -> NDArray[Any]:
         """Read a window of the upright image; see `Source`."""
         turned, *mirrored = _TRANSFORMS[self.orientation]
         spans = [
@@ -84,3 +84,8 @@ class UprightSource(NumpyIndexing):
         if turned:
             found = found.transpose(1, 0, 2)
         return np.ascontiguousarray(found[:: -1 if mirrored[0] else 1, :: -1 if mirrored[1] else 1])
+
+
+def upright(source: Source, orientation: int) -> Source:
+    """Return a source as its orientation tag wants it to be displayed."""
+    return source if orientation == UPRIGHT else UprightSource(source, orientation)

@@ -19,6 +19,8 @@ class Header:
 
     nodata: float | None = None
     """The value that stands for "no data"."""
+    nodata_problem: str | None = None
+    """Why the declared no-data value cannot be used, where that is so."""
     alpha: int | None = None
     """The band that holds opacity."""
     alpha_is_nodata: bool = False
@@ -30,6 +32,8 @@ class Header:
     unit: str | None = None
     band_names: tuple[str, ...] = ()
     """One for each band; empty where the file names none."""
+    orientation: int = 1
+    """How the stored rows and columns were turned to be upright, 1 to 8 as in TIFF and EXIF."""
     about: Mapping[str, str] = field(default_factory=dict)
     """What else the header declares, for a person: axes, levels, series, place on earth."""
 

@@ -13,7 +13,7 @@ from dasksom.storage.locations import Member
 Tag = tuple[int, int, int, Any, bool]
 """One TIFF tag as tifffile's `extratags` take it: code, data type, count, value, whether it is written once."""
 
-Window = tuple[slice, ...]
+PixelWindow = tuple[slice, ...]
 """One slice per axis: start and stop within the array, no step. Rows, columns and, for images, bands."""
 
 
@@ -57,7 +57,7 @@ class Readable(Protocol):
     def members(self) -> Iterator[Member]:
         """List the files that are read, each with its current version."""
 
-    def read(self, window: Window) -> NDArray[Any]:
+    def read(self, window: PixelWindow) -> NDArray[Any]:
         """Read a window; C-contiguous. InputError if the file cannot be read there."""
 
     def __getitem__(self, index: Any) -> NDArray[Any]:

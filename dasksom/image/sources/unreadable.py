@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
 from dasksom.image.sources.picture import Rectangle
-from dasksom.image.sources.protocol import Readable, Window
+from dasksom.image.sources.protocol import PixelWindow, Readable
 from dasksom.storage.locations import Member
 
 
@@ -44,7 +44,7 @@ class WithoutRegions(NumpyIndexing):
         """Tell those of the source."""
         return self.source.members()
 
-    def read(self, window: Window) -> NDArray[Any]:
+    def read(self, window: PixelWindow) -> NDArray[Any]:
         """Read a window around the regions."""
         rows, columns = (range(part.start, part.stop) for part in window[:2])
         inside = parts_in(self.unread, rows, columns)
@@ -78,7 +78,7 @@ class ReadableMask(NumpyIndexing):
         """Tell nothing: it is read from no file."""
         return iter(())
 
-    def read(self, window: Window) -> NDArray[np.bool_]:
+    def read(self, window: PixelWindow) -> NDArray[np.bool_]:
         """Make a window."""
         rows, columns = (range(part.start, part.stop) for part in window)
         out = np.ones((len(rows), len(columns)), np.bool_)

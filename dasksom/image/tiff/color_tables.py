@@ -21,7 +21,7 @@ _SHORT = 256
 
 
 @dataclass(frozen=True, eq=False)
-class ColorTable:
+class ValueColors:
     """The color of each value that a pixel may have."""
 
     colors: NDArray[np.unsignedinteger[Any]]
@@ -37,7 +37,7 @@ class ColorTable:
         return int(self.colors.shape[1])
 
 
-def color_table(location: Location, page: Any, full: Any, nodata: float | None) -> ColorTable | None:
+def color_table(location: Location, page: Any, full: Any, nodata: float | None) -> ValueColors | None:
     """Return the colors of a page's values, None for a page whose values are colors or measurements.
 
     Parameters
@@ -48,7 +48,7 @@ def color_table(location: Location, page: Any, full: Any, nodata: float | None) 
 
     Returns
     -------
-    ColorTable or None
+    ValueColors or None
         Of palettes the upper 8 of the 16 bits of each color: GDAL and ourselves write colors of 8 bits as c * 257,
         Pillow as c * 256, and both come back as they were; finer colors are cut to 8 bits. Gray levels of 1, 2 or 4
         bits become 8 bits, white 255; where 0 is white they are inverted, those of 8 and 16 bits too.
@@ -74,10 +74,10 @@ def color_table(location: Location, page: Any, full: Any, nodata: float | None) 
     else:
         return None
     if nodata is None or not 0 <= nodata < len(colors) or nodata != int(nodata):
-        return ColorTable(colors, False, described)
+        return ValueColors(colors, False, described)
     opacity = np.full_like(colors[:, :1], np.iinfo(colors.dtype).max)
     opacity[int(nodata)] = 0
-    return ColorTable(np.append(colors, opacity, axis=1), True, described)
+    return ValueColors(np.append(colors, opacity, axis=1), True, described)
 
 
 def _bits(page: Any) -> int:

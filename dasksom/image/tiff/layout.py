@@ -17,12 +17,12 @@ import tifffile
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.image.sources.geo_tags import crs_name, georeference
+from dasksom.image.metadata.geo_tags import crs_name, georeference
 from dasksom.image.sources.header_cache import HeaderCache
 from dasksom.image.sources.masks import holds
 from dasksom.image.sources.orientation import UPRIGHT
 from dasksom.image.sources.protocol import shown_window
-from dasksom.image.tiff.color_tables import ColorTable, color_table
+from dasksom.image.tiff.color_tables import ValueColors, color_table
 from dasksom.image.tiff.page_checks import check_chain, check_ome_xml
 from dasksom.image.tiff.pages import TiffLevel, TiffPages, find_pages, images_of, level_of, list_images, mask_page
 from dasksom.image.tiff.tags import TiffFacts, read_facts
@@ -55,7 +55,7 @@ class TiffLayout:
     """What else a person may want to know."""
     masked: bool
     """Whether a page is the mask of the image."""
-    table: ColorTable | None
+    table: ValueColors | None
     """Colors of the values that the pixels are; None where they are colors or measurements themselves."""
 
     @property

@@ -27,8 +27,10 @@ _RGB, _YCBCR = 2, 6
 _PHOTOMETRIC = (WHITE_IS_ZERO, BLACK_IS_ZERO, _RGB, PHOTOMETRIC_PALETTE, _YCBCR)
 _TABLES = (WHITE_IS_ZERO, BLACK_IS_ZERO, PHOTOMETRIC_PALETTE)
 _OLD_JPEG = 6
-_DECODED_TO_RGB = {_OLD_JPEG, 7, 34892, 33003, 33007}
+_DECODED_TO_RGB = {7, 34892, 33003, 33007}
 """Compressions whose YCbCr becomes RGB."""
+_LAYOUT_TAGS = (256, 257, 258, 259, 262, 277, 278, 284, 317, 322, 323, 338, 339)
+"""Tags of size, kind and layout of pixels."""
 _UNPACKED_BITS = (1, 8, 16, 32, 64)
 """Bits of a value that are read without imagecodecs."""
 _MOST_PAGES, _MOST_TAGS = 1 << 20, 4096
@@ -101,8 +103,13 @@ def check_kind(location: Location, page: Any) -> None:
         name = getattr(page.photometric, "name", page.photometric)
         way_out = _WAY_OUT.get(kind, _TO_RGB)
         raise InputError(f"{location}: a TIFF with photometric interpretation {name}; {way_out}")
-    if kind == _YCBCR and int(page.compression) not in _DECODED_TO_RGB:
+    if kind == _YCBCR and int(page.compression) != _OLD_JPEG and int(page.compression) not in _DECODED_TO_RGB:
         raise InputError(f"{location}: its colors are YCbCr without JPEG; {_TO_RGB}")
+    if int(page.compression) == _OLD_JPEG:
+        raise InputError(
+            f"{location}: compressed as old-style JPEG (TIFF compression 6), which is not read; {_RECOMPRESS}"
+        )
+    _check_tags(location, page)
     deep = page.bitspersample if isinstance(page.bitspersample, int) else max(page.bitspersample)
     if page.dtype is None or (deep < 8 and (deep not in TABLE_BITS or kind not in _TABLES)):
         raise InputError(
@@ -114,6 +121,17 @@ def check_kind(location: Location, page: Any) -> None:
     if getattr(page, "imagedepth", 1) != 1:
         raise InputError(f"{location}: holds a stack of {page.imagedepth} planes; save one plane as a TIFF of its own")
     check_decoder(location, page)
+
+
+def _check_tags(location: Location, page: Any) -> None:
+    """Refuse a page that has two values of what pixels are: every reader takes another one."""
+    for code in _LAYOUT_TAGS:
+        values = {str(tag.value) for tag in page.tags.getall(code, default=())}
+        if len(values) > 1:
+            raise InputError(
+                f"{location}: its tag {code} is stored twice, as {' and '.join(sorted(values))}; the file is damaged: "
+                "copy it again"
+            )
 
 
 def check_decoder(location: Location, page: Any) -> None:
@@ -143,13 +161,6 @@ def check_decoder(location: Location, page: Any) -> None:
     unknown = has_codecs and ("not supported" in str(missing) or "not a known" in str(missing))
     way_out = f"none is known: {_RECOMPRESS}" if unknown else "install it with: pip install 'dasksom[tiff]'"
     raise InputError(f"{location}: compressed as {name}, for which a decoder is missing; {way_out}") from missing
-
-
-def decoding_failure(page: Any, error: Exception) -> str:
-    """Return why a tile or strip cannot be decoded, and the way out, for a message."""
-    if int(page.compression) == _OLD_JPEG:
-        return f"{error}; its old-style JPEG (TIFF compression 6) is not one that is read: {_RECOMPRESS}"
-    return f"{error}; the file is damaged"
 
 
 def check_segment_size(location: Location, page: Any, segment: tuple[int, int]) -> None:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.tiff.layout import Band, TiffLayout
-from dasksom.image.tiff.page_checks import decoding_failure
 from dasksom.image.tiff.ycbcr import APERIO_YCBCR, rgb_of_ycbcr
 
 _DEFLATE = (8, 32946)
@@ -106,8 +105,9 @@ def _decode(layout: TiffLayout, page: int, index: int, data: bytes) -> NDArray[A
     except MemoryError:
         raise
     except Exception as error:  # every codec raises its own
-        reason = decoding_failure(stored, error)
-        raise InputError(f"{layout.segment_name(page, index)} cannot be decoded: {reason}") from error
+        raise InputError(
+            f"{layout.segment_name(page, index)} cannot be decoded: {error}; the file is damaged"
+        ) from error
     if pixels is None:
         return None
     return rgb_of_ycbcr(pixels[0]) if compression == APERIO_YCBCR and pixels.shape[-1] == 3 else pixels[0]

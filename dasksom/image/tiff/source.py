@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError
 from dasksom.image.sources.masks import holds
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
-from dasksom.image.sources.orientation import UPRIGHT, UprightSource, is_turned
+from dasksom.image.sources.orientation import is_turned, upright
 from dasksom.image.sources.picture import OpenedImage
-from dasksom.image.sources.protocol import Source, Window, shown_window
+from dasksom.image.sources.protocol import PixelWindow, shown_window
 from dasksom.image.sources.selection import AxisLayout, Selection, plan_axes
 from dasksom.image.tiff.color_tables import look_up_colors
 from dasksom.image.tiff.layout import Band, TiffLayout, tiff_layout
@@ -61,7 +61,7 @@ class TiffSource(NumpyIndexing):
             files |= set(tiff_layout(self.location, self.stamp, self.part).pages.files)
         return (file.member() for file in sorted(files, key=str))
 
-    def read(self, window: Window) -> NDArray[Any]:
+    def read(self, window: PixelWindow) -> NDArray[Any]:
         """Read a window; see `Source`."""
         try:
             return retry(lambda: self._read(window))
@@ -72,7 +72,7 @@ class TiffSource(NumpyIndexing):
                 f"{shown_window(window)} cannot be read any more: {error}"
             ) from self.location.cause(error)
 
-    def _read(self, window: Window) -> NDArray[Any]:
+    def _read(self, window: PixelWindow) -> NDArray[Any]:
         layout = tiff_layout(self.location, self.stamp, self.part)
         bands = _bands(self.view, layout)
         if self.storage_chunks == self.shape[:2]:
@@ -148,21 +148,18 @@ def open_tiff(location: Location, selection: Selection) -> OpenedImage:
     masks = {"mask of the file": _mask(source, selection.lenient)} if layout.masked else {}
     size = facts.pixel_size
     return OpenedImage(
-        source=_upright(source, facts.orientation),
+        source=upright(source, facts.orientation),
         nodata=facts.nodata if table is None else None,
         alpha=next((n for n, (_, sample) in enumerate(bands) if sample == alpha), None),
         alpha_is_nodata=table is not None,
-        masks={name: _upright(mask, facts.orientation) for name, mask in masks.items()},
+        masks={name: upright(mask, facts.orientation) for name, mask in masks.items()},
         geo_tags=facts.geo_tags,
         pixel_size=(size[1], size[0]) if size is not None and is_turned(facts.orientation) else size,
         unit=facts.unit,
+        orientation=facts.orientation,
         band_names=_band_names(facts.band_names, view, bands) if table is None else (),
         about=dict(layout.about),
     )
-
-
-def _upright(source: Source, orientation: int) -> Source:
-    return source if orientation == UPRIGHT else UprightSource(source, orientation)
 
 
 def _band_names(names: tuple[str, ...], view: AxisLayout, bands: tuple[Band, ...]) -> tuple[str, ...]:

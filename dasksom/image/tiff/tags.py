@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dasksom.image.sources.geo_tags import GEO_TAGS, at_level
+from dasksom.image.metadata.geo_tags import GEO_TAGS, at_level
 from dasksom.image.sources.orientation import UPRIGHT, orientation_of
 from dasksom.image.sources.protocol import Tag
 from dasksom.storage.safe_xml import xml_tree

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby, product
@@ -17,11 +17,12 @@ import zarr
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.metadata.cf_attributes import nodata_of_attributes, scale_of_attributes
 from dasksom.image.sources.chunk_planning import MAX_CHUNKS
 from dasksom.image.sources.dtypes_and_axes import check_dtype, check_not_empty, guess_axes
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
 from dasksom.image.sources.picture import OpenedImage
-from dasksom.image.sources.protocol import Window, cuts, shown_window
+from dasksom.image.sources.protocol import PixelWindow, cuts, shown_window
 from dasksom.image.sources.selection import AxisLayout, Selection, plan_axes
 from dasksom.image.zarr.guarded_store import MissingChunkError, WholeStore, attributes_of, open_array, store_of
 from dasksom.image.zarr.ome_metadata import Multiscale
@@ -73,7 +74,7 @@ class ZarrSource(NumpyIndexing):
         most = _MOST_ASKED_FOR if node.lists_nothing else _MOST_CHUNKS_LOOKED_FOR
         yield from node.members(map(array.metadata.encode_chunk_key, _some(_chunks_along(array, self.view), most)))
 
-    def read(self, window: Window) -> NDArray[Any]:
+    def read(self, window: PixelWindow) -> NDArray[Any]:
         """Read a window; see `Source`."""
         try:
             found = retry(lambda: self._read(window))
@@ -92,13 +93,13 @@ class ZarrSource(NumpyIndexing):
             ) from self.location.cause(error)
         return np.ascontiguousarray(self.view.upright(found), dtype=self.dtype)
 
-    def _read(self, window: Window) -> NDArray[Any]:
+    def _read(self, window: PixelWindow) -> NDArray[Any]:
         array = _array(self.location, self.component, self.stamp, self.fill_missing)
         index: Any = self.view.index(window)
         plain = not any(isinstance(part, list) for part in index)
         return np.asarray(array[index] if plain else array.oindex[index])
 
-    def _first_unread(self, window: Window) -> tuple[str, Exception] | None:
+    def _first_unread(self, window: PixelWindow) -> tuple[str, Exception] | None:
         """Name the first chunk of a window that cannot be read, by reading one after the other; None if all can be."""
         array = _array(self.location, self.component, self.stamp, self.fill_missing)
         files = array.shards or array.chunks
@@ -155,7 +156,11 @@ def open_zarr(location: Location, selection: Selection) -> OpenedImage:
         fill_missing=fill_missing,
     )
     about = _about(location, array, axes, pyramid, level)
-    return OpenedImage(source=source, nodata=_nodata(attributes_of(array)), pixel_size=size, unit=unit, about=about)
+    attributes = attributes_of(array)
+    nodata, problem = nodata_of_attributes(attributes, array.fill_value, array.metadata.zarr_format)
+    if scale := scale_of_attributes(attributes):
+        about["scale and offset"] = f"{scale}; not applied: values are as stored"
+    return OpenedImage(source=source, nodata=nodata, nodata_problem=problem, pixel_size=size, unit=unit, about=about)
 
 
 def _check_count(named: str, stored: Sequence[int], view: AxisLayout) -> None:
@@ -249,15 +254,6 @@ def _axes(named: str, array: zarr.Array[Any], pyramid: Multiscale | None, select
     if isinstance(told, (list, tuple)) and len(told) == array.ndim and all(isinstance(name, str) for name in told):
         return tuple(told)
     return ("?",) * array.ndim if selection.axes is not None else guess_axes(named, array.shape)
-
-
-def _nodata(attributes: Mapping[str, Any]) -> float | None:
-    """Return what xarray and others note as the value of missing pixels."""
-    for name in ("_FillValue", "missing_value", "nodata"):
-        told = attributes.get(name)
-        if isinstance(told, (int, float)) and not isinstance(told, bool):
-            return told
-    return None
 
 
 def _about(

@@ -1,6 +1,7 @@
 """Folders of tiles, and GDAL's virtual mosaics, of which rasterio is the judge."""
 
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from PIL import Image
 from rasterio.transform import from_origin
 
 from dasksom import InputError, open_image, open_picture
-from dasksom.image import open_pixels
+from dasksom.image import images_in, open_pixels
+from dasksom.image.tiff import layout
 
 ROWS, COLUMNS = [0, 40, 80, 101], [0, 30, 60, 90, 97]
 
@@ -35,7 +37,7 @@ def _tiles(folder, pixels, name):
 
 @pytest.mark.parametrize(
     "name",
-    ["{i}_{j}.png", "tile_r{i:03}_c{j:03}.tif", "x{j}_y{i}.png", "scan 7 col-{j} row-{i}.png", "a{j}x{i}y.tif"],
+    ["tile_r{i:03}_c{j:03}.tif", "x{j}_y{i}.png", "scan 7 col-{j} row-{i}.png", "a{j}x{i}y.tif"],
 )
 def test_folder__by_the_numbers_in_the_names(tmp_path, pixels, name):
     if name.startswith("a"):
@@ -55,7 +57,7 @@ def test_folder__one_row_and_offsets(tmp_path, pixels):
     folder = tmp_path / "strip"
     folder.mkdir()
     for i in range(2):
-        Image.fromarray(pixels[i * 50 : i * 50 + 50]).save(folder / f"y{i * 50}.png")
+        Image.fromarray(pixels[i * 50 : i * 50 + 50]).save(folder / f"x0_y{i * 50}.png")
     assert np.array_equal(open_image(folder).compute(), pixels[:100])
 
 
@@ -71,8 +73,8 @@ def test_folder__one_row_and_offsets(tmp_path, pixels):
         ),
         ("damaged", r"r1_c2\.png: is not a PNG"),
         ("twice", "have the same row and column"),
-        ("none", r"no Zarr metadata in this directory, and no tiles either; found no images"),
-        ("photos", "0 numbers differ|no tiles either"),
+        ("none", r"no Zarr metadata in this directory, and no tiles of one image either; found no images"),
+        ("photos", "no tiles of one image either; found cat.png, dog.png"),
     ],
 )
 def test_folder__refused(tmp_path, pixels, change, message):
@@ -99,6 +101,64 @@ def test_folder__refused(tmp_path, pixels, change, message):
                 Image.fromarray(pixels).save(folder / f"{name}.png")
     with pytest.raises(InputError, match=message):
         open_image(folder)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["LC08_042034_B2.TIF", "LC08_042034_B3.TIF", "LC08_042034_B4.TIF"],
+        ["T33UUP_20200101_B02.tif", "T33UUP_20200101_B03.tif"],
+        ["0_0.tif", "0_1.tif", "1_0.tif", "1_1.tif"],
+        ["scan_2023_01.tif", "scan_2023_02.tif", "scan_2024_01.tif", "scan_2024_02.tif"],
+        ["frame001.tif", "frame002.tif"],
+        ["x0.tif", "x1.tif"],
+        ["y0.tif", "y1.tif"],
+        ["red_r0_c0.tif", "red_r0_c1.tif", "nir_r0_c0.tif", "nir_r0_c1.tif"],
+        ["r0_c0.tif", "r0_c1.tif", "overview.tif"],
+    ],
+)
+def test_folder__of_other_names_is_separate_images(tmp_path, pixels, names):
+    for name in names:
+        tifffile.imwrite(tmp_path / name, pixels, photometric="rgb")
+    assert images_in(tmp_path) == sorted(str(tmp_path / name) for name in names)
+    with pytest.raises(InputError, match="names that give row and column and differ in nothing else"):
+        open_image(tmp_path)
+
+
+def test_folder__that_lacks_a_tile_is_not_taken_for_separate_images(tmp_path, pixels):
+    folder = _tiles(tmp_path / "tiles", pixels, "r{i}_c{j}.png")
+    assert images_in(folder) == [str(folder)]
+    assert open_picture(folder).about["grid"] == "3 rows of 4"
+    (folder / "r1_c2.png").unlink()
+    assert images_in(folder) == [str(folder)]
+
+
+def test_folder__of_tiles_with_masks_or_other_nodata_is_refused(tmp_path, pixels):
+    folder = _tiles(tmp_path / "tiles", pixels, "r{i}_c{j}.tif")
+    part = pixels[ROWS[1] : ROWS[2], COLUMNS[2] : COLUMNS[3]]
+    tifffile.imwrite(folder / "r1_c2.tif", part, photometric="rgb", extratags=[(42113, "s", 0, "7", True)])
+    with pytest.raises(InputError, match=r"no-data value"):
+        open_image(folder)
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        folder = _tiles(tmp_path / "masked", pixels, "r{i}_c{j}.tif")
+        _geotiff(folder / "r1_c2.tif", part)
+        with rasterio.open(folder / "r1_c2.tif", "r+") as file:
+            file.write_mask(part[:, :, 0] > 100)
+    with pytest.raises(InputError, match=r"r1_c2\.tif has a mask of its own"):
+        open_image(folder)
+
+
+def test_folder__of_many_tiles_parses_each_header_once(tmp_path, monkeypatch):
+    for i in range(12):
+        for j in range(12):
+            tifffile.imwrite(tmp_path / f"r{i}_c{j}.tif", np.full((16, 16), i * j, np.uint8), tile=(16, 16))
+    parsed = []
+    real = layout._parsed
+    monkeypatch.setattr(layout, "_parsed", lambda *given: parsed.append(given[0]) or real(*given))
+    image = open_image(tmp_path)
+    assert image.compute().shape == (192, 192, 1)
+    image.compute()
+    assert len(parsed) == len(set(parsed)) == 144
 
 
 def test_folder__changed_in_between_is_another_image(tmp_path, pixels):
@@ -215,3 +275,50 @@ def test_refused__options_of_single_files(tmp_path, pixels):
     folder = _tiles(tmp_path / "tiles", pixels, "r{i}_c{j}.png")
     with pytest.raises(InputError, match="--level is for single files"):
         open_image(folder, level=1)
+
+
+def _with_metadata(path, pixels, metadata):
+    _geotiff(path.with_name("a.tif"), pixels)
+    _vrt(path, [("a.tif", (0, 0), (0, 0), (101, 97))], (101, 97))
+    text = re.sub(r"<SRS>.*</GeoTransform>", lambda match: metadata, path.read_text())
+    path.write_text(text)
+    return path
+
+
+def test_vrt__ground_control_points_as_gdal_reads_them(tmp_path, pixels):
+    points = "".join(f'<GCP Pixel="{x}" Line="{y}" X="{5e5 + x}" Y="{6e6 - y}" Z="3"/>' for x, y in ((0, 0), (9, 50)))
+    crs = rasterio.CRS.from_epsg(32633).to_wkt().replace('"', "&quot;")
+    path = _with_metadata(tmp_path / "a.vrt", pixels, f'<GCPList Projection="{crs}">{points}</GCPList>')
+    picture = open_picture(path)
+    with rasterio.open(path) as file:
+        gcps, system = file.gcps
+    values = next(tag[3] for tag in picture.geo_tags if tag[0] == 33922)
+    assert values == tuple(number for gcp in gcps for number in (gcp.col, gcp.row, 0, gcp.x, gcp.y, gcp.z))
+    assert picture.about["place on earth"] == f"EPSG:{system.to_epsg()}"
+    assert picture.about["georeference"] == "2 ground control points"
+
+
+def test_vrt__rpcs_as_gdal_reads_them(tmp_path, pixels):
+    keys = ["LINE_OFF", "SAMP_OFF", "LAT_OFF", "LONG_OFF", "HEIGHT_OFF", "LINE_SCALE", "SAMP_SCALE", "LAT_SCALE"]
+    keys += ["LONG_SCALE", "HEIGHT_SCALE"]
+    lines = [f'<MDI key="{key}">{number + 0.5}</MDI>' for number, key in enumerate(keys)]
+    for key in ("LINE_NUM_COEFF", "LINE_DEN_COEFF", "SAMP_NUM_COEFF", "SAMP_DEN_COEFF"):
+        lines.append(f'<MDI key="{key}">{" ".join(str(n / 8) for n in range(20))}</MDI>')
+    path = _with_metadata(tmp_path / "a.vrt", pixels, f'<Metadata domain="RPC">{"".join(lines)}</Metadata>')
+    values = next(tag[3] for tag in open_picture(path).geo_tags if tag[0] == 50844)
+    with rasterio.open(path) as file:
+        rpc = file.rpcs
+    assert values[2:12] == (
+        rpc.line_off, rpc.samp_off, rpc.lat_off, rpc.long_off, rpc.height_off, rpc.line_scale, rpc.samp_scale,
+        rpc.lat_scale, rpc.long_scale, rpc.height_scale,
+    )  # fmt: skip
+    assert values[12:32] == tuple(rpc.line_num_coeff)
+    assert values[72:] == tuple(rpc.samp_den_coeff)
+
+
+def test_vrt__systems_without_a_number_are_not_taken_for_their_units(tmp_path, pixels):
+    crs = rasterio.CRS.from_proj4("+proj=laea +lat_0=10 +lon_0=20 +datum=WGS84").to_wkt()
+    place = f"<SRS>{crs.replace(chr(34), '&quot;')}</SRS><GeoTransform>0, 1, 0, 0, 0, -1</GeoTransform>"
+    picture = open_picture(_with_metadata(tmp_path / "a.vrt", pixels, place))
+    assert picture.geo_tags == ()
+    assert picture.about["place on earth"] == "a coordinate reference system without an EPSG number, which is left out"

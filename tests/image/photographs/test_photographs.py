@@ -130,7 +130,7 @@ def test_refused__kinds(tmp_path, pixels):
     (tmp_path / "text.png").write_text("no image at all")
     with pytest.raises(InputError, match=r"text\.png: is not a PNG, JPEG or WebP"):
         open_image(tmp_path / "text.png")
-    with pytest.raises(InputError, match="a photograph is one image of one level"):
+    with pytest.raises(InputError, match="does not apply to PNG, JPEG or WebP; leave it out"):
         open_image(_saved(rgb, tmp_path / "a.png"), component="x")
 
 

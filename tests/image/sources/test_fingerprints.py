@@ -89,8 +89,8 @@ KINDS = [_zarr, _zarr_v2, _sharded, _group, _tiff, _photograph, _folder, _vrt]
 
 
 def _forget():
-    tiles.tile_found.cache_clear()
-    tiles._tiling.cache_clear()
+    tiles._tiles.cache_clear()
+    tiles._tilings.cache_clear()
     zarr_files._array.cache_clear()
 
 

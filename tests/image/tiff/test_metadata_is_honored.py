@@ -280,3 +280,22 @@ except InputError as error:
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     with pytest.raises(InputError, match="holds no palette"), open_result(tmp_path / "a.tif"):
         pass
+
+
+def test_refused__old_style_jpeg_and_two_values_of_a_tag(tmp_path, gray):
+    tifffile.imwrite(tmp_path / "a.tif", gray)
+    data = (tmp_path / "a.tif").read_bytes()
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        tags = {tag.name: tag.offset for tag in file.pages[0].tags}
+    old = bytearray(data)
+    old[tags["Compression"] + 8] = 6
+    (tmp_path / "old.tif").write_bytes(old)
+    with pytest.raises(InputError, match=r"old\.tif: compressed as old-style JPEG .*gdal_translate"):
+        open_image(tmp_path / "old.tif")
+    twice = bytearray(data)
+    software = tags["Software"]
+    twice[software : software + 12] = data[tags["ImageWidth"] : tags["ImageWidth"] + 12]
+    twice[software + 8] += 7
+    (tmp_path / "twice.tif").write_bytes(twice)
+    with pytest.raises(InputError, match=r"its tag 256 is stored twice, as 50 and 57; the file is damaged"):
+        open_image(tmp_path / "twice.tif")

@@ -13,16 +13,14 @@ from click.testing import CliRunner
 from PIL import Image
 
 from dasksom import open_image
-from dasksom.chunkwise import reduction as reducing
+from dasksom.chunkwise import ThrottledKeeper
 from dasksom.cli.main import cli
 from dasksom.errors import InputError
 from dasksom.image import Output, create_writer
-from dasksom.quantization import write_journal as ledger
 from dasksom.storage.locations import locate
 from dasksom.storage.publish import object_store_run as unfinished
 from dasksom.storage.publish.object_store_publish import locate_output, run_on_store
 from dasksom.storage.publish.object_store_run import StoreRun
-from dasksom.training import checkpoint
 from tests.object_store import SECRET
 
 GRID = ["--grid", "2x3", "--epochs", "2"]
@@ -350,8 +348,7 @@ class _StoppedError(Exception):
 
 @pytest.mark.parametrize("name", ["out.zarr", pytest.param("out.ome.zarr", marks=pytest.mark.slow)])
 def test_resume__goes_on_from_what_is_on_the_store(s3, run, keys, tmp_path, monkeypatch, name):
-    for module, limit in ((checkpoint, "SECONDS"), (reducing, "KEEP_SECONDS"), (ledger, "KEEP_SECONDS")):
-        monkeypatch.setattr(module, limit, 0.0)
+    monkeypatch.setattr(ThrottledKeeper, "is_due", True)
     photo = tmp_path / "scene.zarr"
     zarr.create_array(
         photo, data=np.random.default_rng(0).integers(0, 256, (640, 512, 3), np.uint8), chunks=(128, 128, 3)

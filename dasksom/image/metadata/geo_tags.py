@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,40 +72,16 @@ def tags_of_points(epsg: int, geographic: bool, points: Sequence[Sequence[float]
     return (_TIE_POINTS, _DOUBLE, len(values), values, True), _directory(epsg, geographic)
 
 
+def tag_of_rpc(numbers: Sequence[float]) -> Tag:
+    """Make the tag of rational polynomial coefficients: 92 numbers in the tag's order."""
+    return _RPC, _DOUBLE, len(numbers), tuple(numbers), True
+
+
 def _directory(epsg: int, geographic: bool) -> Tag:
     key = _GEOGRAPHIC if geographic else _PROJECTED
     # version 1.1.0 of the directory, 3 keys: kind of system, pixels are areas, the system
     keys = (1, 1, 0, 3, 1024, 0, 1, 2 if geographic else 1, 1025, 0, 1, 1, key, 0, 1, epsg)
     return _KEYS, _SHORT, len(keys), keys, True
-
-
-def tags_of_gdal_xml(root: ElementTree.Element) -> tuple[Tag, ...]:
-    """Make the tags of what a .vrt or .aux.xml of GDAL declares: SRS and GeoTransform, or GCPList."""
-    if root.find("GCPList") is not None and root.find("GeoTransform") is None:
-        points = root.find("GCPList")
-        assert points is not None  # noqa: S101 - looked for above
-        system = _epsg_of(points.get("Projection", ""))
-        rows = [_numbers([node.get(name, "0") for name in ("Pixel", "Line", "X", "Y", "Z")]) for node in points]
-        placed = [row for row in rows if len(row) == 5]
-        return tags_of_points(*system, placed) if system is not None and placed else ()
-    system = _epsg_of(root.findtext("SRS", ""))
-    transform = _numbers(root.findtext("GeoTransform", "").split(","))
-    return tags_of_epsg(*system, transform) if system is not None and len(transform) == 6 else ()
-
-
-def _epsg_of(crs: str) -> tuple[int, bool] | None:
-    """Return a system's EPSG number, and whether it is geographic; None for a system without."""
-    named = re.findall(r'(?:ID|AUTHORITY)\["EPSG",\s*"?(\d+)"?\]', crs) or re.findall(r"^EPSG:(\d+)$", crs.strip())
-    if not named or int(named[-1]) >= _USER_DEFINED + 1:
-        return None
-    return int(named[-1]), crs.lstrip().startswith(("GEOGCS", "GEOGCRS")) or crs.strip() == "EPSG:4326"
-
-
-def _numbers(texts: Sequence[str]) -> list[float]:
-    try:
-        return [float(text) for text in texts if text.strip()]
-    except ValueError:
-        return []
 
 
 def crs_name(tags: Sequence[Tag]) -> str | None:
@@ -145,3 +119,27 @@ def corners(tags: Sequence[Tag], size: tuple[int, int]) -> Any:
         scale = np.array([values[_PIXEL_SCALE][0], -values[_PIXEL_SCALE][1]])
         return (ends - (column, row)) * scale + (x, y)
     return None
+
+
+def placed_elsewhere(
+    tags: Sequence[Tag], size: tuple[int, int], other: Sequence[Tag], other_size: tuple[int, int]
+) -> str | None:
+    """Return how the georeferences of an image and its mask disagree; None where they agree, or one has none.
+
+    Parameters
+    ----------
+    tags, size : of the image; height and width
+    other, other_size : of the mask, which may be of lower resolution
+    """
+    names = crs_name(tags), crs_name(other)
+    if all(names) and names[0] != names[1]:
+        return f"its coordinate reference system is {names[1]}, the image's {names[0]}"
+    ends, others = corners(tags, size), corners(other, other_size)
+    if ends is None or others is None:
+        return None
+    # sizes of pyramids are rounded, so the far corners may be a pixel of the mask apart
+    pixel = np.abs(others[1] - others[0]) / (other_size[1], other_size[0])
+    if (np.abs(others - ends) <= np.array([[0.5], [1.0]]) * pixel * (1 + 1e-6)).all():
+        return None
+    shown = ["({:.10g}, {:.10g}) to ({:.10g}, {:.10g})".format(*place.ravel()) for place in (others, ends)]
+    return f"its corners are {shown[0]}, the image's {shown[1]}"

@@ -1,0 +1,59 @@
+"""Records of work in progress, from which a process resumes after it was killed, and how often they are saved."""
+
+import time
+from typing import Any, Protocol
+
+SMALL_RECORD_SECONDS = 2.0
+"""Interval between records of a few kilobytes: the work that is lost at most."""
+LARGE_RECORD_SECONDS = 30.0
+"""Interval between records of all sums of a pass, which may be gigabytes of counted colors."""
+
+
+class Keeper(Protocol):
+    """A store of records by name."""
+
+    def load(self, name: str) -> Any:
+        """Return the newest record of that name; None if there is none."""
+
+    def save(self, name: str, value: Any) -> None:
+        """Save a record under that name."""
+
+
+class ThrottledKeeper:
+    """A keeper that saves nothing in the first seconds, and then not more often than every few seconds.
+
+    Work that ends or fails within seconds is sooner repeated than resumed.
+
+    Parameters
+    ----------
+    keeper : Keeper or None
+        Where records go; with None nothing is saved, and nothing is loaded.
+    delay : float
+        Seconds before the first record.
+    interval : float
+        Seconds between records.
+    """
+
+    def __init__(self, keeper: Keeper | None, *, delay: float, interval: float = 0.0) -> None:
+        self._keeper, self._interval = keeper, interval
+        self._due_at = time.monotonic() + delay
+
+    @property
+    def is_due(self) -> bool:
+        """Whether `save` saves."""
+        return time.monotonic() >= self._due_at
+
+    def load(self, name: str) -> Any:
+        """Return the newest record of that name; None if there is none."""
+        return None if self._keeper is None else self._keeper.load(name)
+
+    def save(self, name: str, value: Any) -> None:
+        """Save a record, if one is due."""
+        if self.is_due:
+            self.save_now(name, value)
+
+    def save_now(self, name: str, value: Any) -> None:
+        """Save a record, whether or not one is due."""
+        if self._keeper is not None:
+            self._keeper.save(name, value)
+            self._due_at = time.monotonic() + self._interval

@@ -1,0 +1,1 @@
+"""What files declare of their pixels, in forms that several formats share."""

@@ -1,0 +1,77 @@
+"""What xarray, GDAL and netCDF (CF conventions) record of an array's values: no data, scale and offset."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+_NODATA = ("_FillValue", "missing_value", "nodata", "_FILL_VALUE", "NODATA")
+_NEUTRAL = {"scale_factor": 1.0, "add_offset": 0.0}
+_SPECIAL = {"nan": np.nan, "inf": np.inf, "infinity": np.inf, "-inf": -np.inf, "-infinity": -np.inf}
+
+
+def nodata_of_attributes(
+    attributes: Mapping[str, Any], fill_value: Any, zarr_format: int
+) -> tuple[float | None, str | None]:
+    """Return the no-data value that attributes record, and a note where one cannot be used.
+
+    Parameters
+    ----------
+    attributes, fill_value : of an array
+    zarr_format : 2 or 3; xarray records no data as the fill value of version 2, GDAL as that of both
+
+    Returns
+    -------
+    nodata : int, float or None
+        xarray writes it to Zarr 3 as the base64 text of its bytes (floats), or as a list of one number.
+    note : str or None
+        For a person.
+    """
+    recorded = {name: attributes[name] for name in _NODATA if attributes.get(name) is not None}
+    if fill_value is not None and ("_CRS" in attributes or (zarr_format == 2 and "_ARRAY_DIMENSIONS" in attributes)):
+        recorded.setdefault("fill_value", fill_value)
+    values: dict[str, float] = {}
+    for name, stored in recorded.items():
+        value = _number(stored)
+        if value is None:
+            return None, f"{name} {str(stored)[:40]!r} is no number"
+        values[name] = value
+    distinct = {repr(float(value)) for value in values.values()}
+    if len(distinct) > 1:
+        shown = ", ".join(f"{name} {value:g}" for name, value in values.items())
+        return None, f"{shown} are different no-data values"
+    return next(iter(values.values()), None), None
+
+
+def scale_of_attributes(attributes: Mapping[str, Any]) -> str | None:
+    """List scale and offset that change values, for a person; None without."""
+    parts = [f"{name} {attributes[name]}" for name, value in _NEUTRAL.items() if attributes.get(name, value) != value]
+    return ", ".join(parts) or None
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, (list, tuple, np.ndarray)) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, str):
+        return None
+    text = value.strip()
+    if text.lower() in _SPECIAL:
+        return float(_SPECIAL[text.lower()])
+    try:
+        return int(text) if text.lstrip("+-").isdigit() else float(text)
+    except ValueError:
+        pass
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    # xarray packs floats as float64, whatever the array's type
+    return float(np.frombuffer(data, f"<f{len(data)}")[0]) if len(data) in (4, 8) else None

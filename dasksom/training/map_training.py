@@ -1,0 +1,158 @@
+"""The training of a map on images: from parameters and arrays to the trained map."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from dask.base import tokenize
+from numpy.typing import NDArray
+
+from dasksom._version import __version__
+from dasksom.chunkwise import SMALL_RECORD_SECONDS, Keeper, Progress, ThrottledKeeper
+from dasksom.errors import InputError
+from dasksom.som.codebook import Codebook
+from dasksom.som.color_spaces import from_space, scale_of, to_space
+from dasksom.som.initialization import INITIALIZATIONS
+from dasksom.som.map_state import Epoch, MapState
+from dasksom.som.quality import Quality
+from dasksom.som.schedule import Step
+from dasksom.training.checkpoint import STATE
+from dasksom.training.color_histogram import has_color_table
+from dasksom.training.epochs import OnEpoch, Training, train_epochs
+from dasksom.training.parameter_checks import lattice_from, search_from, seed_from
+from dasksom.training.sources import Weighted, samples_of
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedMap:
+    """The result of a training."""
+
+    weights: NDArray[np.float64]
+    """Shape (rows, columns, bands), in the units of the image, whatever the color space."""
+    history: tuple[Epoch, ...] = ()
+    """One record per epoch."""
+    quality: Quality | None = None
+    """Of the trained map over all samples; None where that would take another pass over the image."""
+    dtype: str | None = None
+    """Type of the image; None if unknown."""
+
+
+def counts_colors(image: da.Array, weights: da.Array | None, method: str) -> bool:
+    """Return whether a map is trained on the counted colors of an image.
+
+    Parameters
+    ----------
+    image : dask array of shape (..., bands)
+    weights : dask array of shape (..., 1), optional
+    method : {"auto", "colors", "stream"}
+
+    Raises
+    ------
+    InputError
+        If `method` is "colors" and they cannot be counted.
+    """
+    masked = weights is None or weights.dtype == np.bool_
+    countable = has_color_table(image) and masked
+    if method == "colors" and not countable:
+        raise InputError(
+            "method='colors' counts the colors of uint8 images with at most 3 bands, without sample weights; this "
+            f"is {image.dtype} with {image.shape[-1]} bands{'' if masked else ', with weights'}: use "
+            "method='stream' or 'auto'"
+        )
+    return countable and method != "stream"
+
+
+def train_map(
+    images: Sequence[Weighted],
+    given: Mapping[str, Any],
+    steps: Sequence[Step],
+    before: TrainedMap | None = None,
+    *,
+    progress: Progress | None = None,
+    on_epoch: OnEpoch | None = None,
+    keeper: Keeper | None = None,
+) -> TrainedMap:
+    """Train a map.
+
+    Parameters
+    ----------
+    images : sequence of (image, weights)
+        Of one type and number of bands.
+    given : mapping
+        The parameters of a `BatchSOM`, checked.
+    steps : sequence of Step
+        All epochs; those in the history of `before` are done.
+    before : TrainedMap, optional
+        The map to continue with.
+    progress, on_epoch : callable, optional
+    keeper : Keeper, optional
+        Stores records of the training, and returns those of a killed one.
+    """
+    dtype, bands = images[0][0].dtype, images[0][0].shape[-1]
+    start = _given_codebook(given, bands) if before is None else before.weights.reshape(-1, bands)
+    lattice, search, seed, scale = lattice_from(given), search_from(given), seed_from(given), scale_of(dtype)
+    count = all(counts_colors(*image, given["method"]) for image in images)
+    samples = samples_of(
+        images,
+        search,
+        count=count,
+        share=given["sample"],
+        seed=seed or 0,
+        cache=given["cache"],
+        progress=progress,
+        keeper=keeper,
+    )
+    state = None if keeper is None else keeper.load(STATE)
+    if state is None:
+        if start is None:
+            codebook = INITIALIZATIONS[str(given["init"])](lattice, samples, seed)
+        else:
+            codebook = to_space(start, search.color_space, scale)
+        state = MapState(codebook, codebook, () if before is None else before.history)
+        if keeper is not None:
+            keeper.save(STATE, state)  # the start may have taken a pass
+    throttled = ThrottledKeeper(keeper, delay=SMALL_RECORD_SECONDS, interval=SMALL_RECORD_SECONDS)
+    training = Training(lattice, given["neighborhood"], given["tol"], given["empty_units"], seed or 0)
+    state = train_epochs(
+        state, steps, samples, training, on_epoch=on_epoch, on_state=lambda state: throttled.save(STATE, state)
+    )
+    quality = samples.quality(state.codebook, lattice) if count and given["sample"] == 1 else None
+    weights = from_space(state.codebook, search.color_space, scale).reshape(lattice.rows, lattice.columns, -1)
+    return TrainedMap(weights, state.history, quality, str(dtype))
+
+
+def identity_of(
+    images: Sequence[Weighted], given: Mapping[str, Any], before: TrainedMap | None = None
+) -> dict[str, Any]:
+    """Return what identifies a training in its checkpoint: parameters, images, versions.
+
+    Raises
+    ------
+    InputError
+        If the parameters hold a random generator, whose numbers would be others in another process.
+    """
+    seed = given["random_state"]
+    if isinstance(seed, (np.random.RandomState, np.random.Generator)):
+        raise InputError(f"checkpoint: needs a random_state that is None or an int, not a {type(seed).__name__}")
+    identity: dict[str, Any] = {name: str(value) for name, value in given.items() if name != "cache"}
+    init = given["init"]
+    identity["init"] = init if isinstance(init, str) else tokenize(np.asarray(init, np.float64))
+    identity["start"] = "" if before is None else tokenize(before.weights.reshape(-1, before.weights.shape[-1]))
+    for number, (image, weights) in enumerate(images):
+        identity[f"image {number}"] = [image.name, "" if weights is None else weights.name, str(image.chunks)]
+    return {**identity, "dasksom": __version__, "numpy": np.__version__}
+
+
+def _given_codebook(given: Mapping[str, Any], bands: int) -> NDArray[np.float64] | None:
+    if isinstance(given["init"], str):
+        return None
+    try:
+        codebook = np.array(given["init"], np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"init: not an array of numbers ({error})") from error
+    shape = (given["rows"], given["columns"], bands)
+    if codebook.shape != shape:
+        raise InputError(f"init: an array of shape {shape} is needed; got {codebook.shape}")
+    return Codebook(codebook).units
