@@ -1,11 +1,11 @@
-"""Figures of maps, trainings and images, and the page of a report; drawn by matplotlib (``dasksom[plots]``)."""
+"""Figures of maps, trainings and images, drawn by matplotlib (``dasksom[plots]``)."""
 
-from dasksom.show.images import SIDE, plot_before_after, plot_labels, thumbnail
+from dasksom.show.images import THUMBNAIL_SIDE, plot_before_after, plot_labels, thumbnail
 from dasksom.show.maps import plot_component_planes, plot_hits, plot_palette, plot_swatches, plot_u_matrix
 from dasksom.show.training import Recorder, plot_training, plot_trajectory
 
 __all__ = [
-    "SIDE",
+    "THUMBNAIL_SIDE",
     "Recorder",
     "plot_before_after",
     "plot_component_planes",

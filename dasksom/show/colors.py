@@ -1,4 +1,4 @@
-"""Vectors of any bands and range as colors that a screen shows."""
+"""Vectors of any number of bands and range as screen colors."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError
 
 LUMA = np.array([0.2126, 0.7152, 0.0722])
-"""Shares of red, green and blue in what the eye takes for brightness."""
+"""Shares of red, green and blue in perceived brightness."""
 
 
 @dataclass(frozen=True, eq=False)
 class Palette:
-    """How vectors become colors: three of their bands, each from black to full."""
+    """A view of vectors as colors: three of their bands, each from black to full intensity."""
 
     bands: tuple[int, int, int]
-    """Shown as red, green and blue; three times the same one where there is but one."""
+    """Shown as red, green and blue; the same one three times for gray."""
     low: NDArray[np.float64]
     """Values that are black, shape (3,)."""
     high: NDArray[np.float64]
@@ -25,21 +25,21 @@ class Palette:
 
     @classmethod
     def of(cls, vectors: NDArray[Any], bands: tuple[int, int, int] | None = None) -> Self:
-        """Choose how to show vectors, by their range.
+        """Choose a view of vectors by their range.
 
-        From 0 to 255, or 0 to 1, they are taken for intensities as they are; anything else is stretched, band by band,
-        from its lowest to its highest value.
+        Values from 0 to 255, or 0 to 1, are intensities; others are stretched, band by band, from the lowest to the
+        highest value.
 
         Parameters
         ----------
         vectors : ndarray of shape (..., bands)
         bands : (int, int, int), optional
-            By default the first three; the only one, where there are fewer than three.
+            By default the first three; the first, where there are fewer than three.
 
         Raises
         ------
         InputError
-            If there is no such band.
+            If a band does not exist.
         """
         count = vectors.shape[-1]
         chosen = bands or ((0, 1, 2) if count >= 3 else (0, 0, 0))
@@ -55,14 +55,14 @@ class Palette:
         return cls(chosen, values.min(axis=0), values.max(axis=0))
 
     def colors(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
-        """Give colors of shape (..., 3), floats from 0 to 1; NaN stays NaN."""
+        """Return colors of shape (..., 3), floats from 0 to 1; NaN stays NaN."""
         values = np.asarray(vectors, np.float64)[..., self.bands]
         span = np.where(self.high > self.low, self.high - self.low, 1.0)
         return np.clip((values - self.low) / span, 0.0, 1.0)
 
 
 def hexadecimal(color: NDArray[Any]) -> str:
-    """Spell a color of three floats from 0 to 1.
+    """Return a color of three floats from 0 to 1 as #rrggbb.
 
     >>> hexadecimal(np.array([1.0, 0.5, 0.0]))
     '#ff8000'

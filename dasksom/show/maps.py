@@ -5,26 +5,29 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.show.colors import LUMA, Palette, hexadecimal
-from dasksom.show.drawing import FittedMap, draw_colors, draw_values, lattice_of, new_figure, panel_height, take_axes
+from dasksom.show.drawable_map import drawable_map
+from dasksom.show.drawing import axes_or_new, draw_colors, draw_values, new_figure, panel_height
 from dasksom.som.u_matrix import u_matrix
 
-NAMED_SWATCHES = 32
+_LABELED_SWATCHES = 32
 """Most swatches that are large enough to write on."""
+_MOST_PLANES = 100
+"""Panels of a figure of component planes, unless bands are chosen."""
 
 
-def plot_u_matrix(som: FittedMap, ax: Any = None) -> Any:
-    """Draw each unit's mean distance to its neighbors: light ridges part groups of units that are alike.
+def plot_u_matrix(som: Any, ax: Any = None) -> Any:
+    """Draw each unit's mean distance to its neighbors: light ridges separate groups of similar units.
 
     Parameters
     ----------
     som : trained map
-        Hexagonal maps are drawn as hexagons; on toroidal ones the edges are neighbors.
+        `BatchSOM`, `MiniSom`, or an object with the same attributes. Hexagonal maps are drawn as hexagons; on toroidal
+        ones opposite edges are neighbors.
     ax : matplotlib axes, optional
-        Where to draw; by default in a new figure.
+        Where to draw; by default in a new figure. The color bar takes its room from them.
 
     Returns
     -------
@@ -33,78 +36,91 @@ def plot_u_matrix(som: FittedMap, ax: Any = None) -> Any:
     Raises
     ------
     InputError
-        If matplotlib is missing.
+        If matplotlib is missing, or `som` is not a trained map.
     """
-    lattice = lattice_of(som)
-    ax = take_axes(ax, 4.6, panel_height(lattice, 4.6))
-    draw_values(ax, lattice, u_matrix(som.weights_, lattice), label="mean distance to neighbors", cmap="viridis")
+    drawable = drawable_map(som)
+    lattice = drawable.lattice
+    ax = axes_or_new(ax, 4.6, panel_height(lattice, 4.6))
+    values = u_matrix(drawable.weights, lattice)
+    draw_values(ax, drawable, values, label="mean distance to neighbors", cmap="viridis")
     ax.set_title("U-matrix")
     return ax.figure
 
 
-def plot_component_planes(
-    som: FittedMap, bands: Sequence[int] | None = None, names: Sequence[str] | None = None
-) -> Any:
+def plot_component_planes(som: Any, bands: Sequence[int] | None = None, names: Sequence[str] | None = None) -> Any:
     """Draw the value of each band over the map, one panel a band, each with its own scale.
 
     Parameters
     ----------
     som : trained map
+        As for `plot_u_matrix`.
     bands : sequence of int, optional
-        Which ones; by default the first twelve.
+        Which ones; by default all, of more than a hundred the first hundred.
     names : sequence of str, optional
-        One for each band shown; by default the names of a data frame's columns, or red, green and blue of three bands.
+        One for each band shown; by default the map's own names (`feature_names_in_`), or red, green and blue of three
+        bands.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    count = som.weights_.shape[-1]
-    chosen = list(range(min(count, 12))) if bands is None else list(bands)
+    drawable = drawable_map(som)
+    count = drawable.weights.shape[-1]
+    chosen = list(range(min(count, _MOST_PLANES))) if bands is None else list(bands)
     if not chosen or not all(0 <= band < count for band in chosen):
         raise InputError(f"bands: some of 0 to {count - 1}; got {chosen}")
-    if names is None:
-        known = getattr(som, "feature_names_in_", ("red", "green", "blue") if count == 3 else ())
-        names = [str(known[band]) if len(known) else f"band {band}" for band in chosen]
-    if len(names) != len(chosen):
-        raise InputError(f"names: one for each of the {len(chosen)} bands shown; got {len(names)}")
-    across = min(len(chosen), 3 if len(chosen) != 4 else 2)
+    titles = [drawable.band_names[band] for band in chosen] if names is None else list(names)
+    if len(titles) != len(chosen):
+        raise InputError(f"names: one for each of the {len(chosen)} bands shown; got {len(titles)}")
+    most_across = 2 if len(chosen) == 4 else 3 if len(chosen) <= 12 else 5
+    across = min(len(chosen), most_across)
     down = ceil(len(chosen) / across)
-    lattice = lattice_of(som)
-    figure = new_figure(3.5 * across, panel_height(lattice, 3.5) * down)
-    for ax, band, name in zip(figure.subplots(down, across, squeeze=False).flat, chosen, names, strict=False):
-        draw_values(ax, lattice, som.weights_[..., band], label="", cmap="cividis")
-        ax.set_title(name)
-    for ax in figure.axes[len(chosen) : down * across]:
+    width = 3.5 if across <= 3 else 3.0
+    figure = new_figure(width * across, panel_height(drawable.lattice, width) * down)
+    panels = figure.subplots(down, across, squeeze=False)
+    for ax, band, title in zip(panels.flat, chosen, titles, strict=False):
+        draw_values(ax, drawable, drawable.weights[..., band], label="", cmap="cividis")
+        ax.set_title(title)
+    for ax in panels.flat[len(chosen) :]:
         ax.remove()
+    if bands is None and count > len(chosen):
+        figure.suptitle(f"the first {len(chosen)} of {count} bands")
     return figure
 
 
-def plot_hits(som: FittedMap, ax: Any = None) -> Any:
-    """Draw how many samples each unit won, as a share of all; units that won none are gray.
+def plot_hits(som: Any, ax: Any = None, *, hits: Any = None) -> Any:
+    """Draw the share of the samples of each unit; units without samples are gray.
 
-    Parameters are those of `plot_u_matrix`.
+    Parameters
+    ----------
+    som, ax
+        As for `plot_u_matrix`.
+    hits : array of shape (rows, columns) or (units,), optional
+        Samples of each unit, such as ``np.bincount(som.predict(X), minlength=units)`` or MiniSom's
+        ``activation_response(X)``; by default those that the map counted (`quality_`).
 
     Raises
     ------
     InputError
-        If the map does not know: `evaluate` counts.
+        If neither the map nor the caller has counted them.
     """
-    share = shares(som)
+    drawable = drawable_map(som, hits)
+    share = drawable.shares
     if share is None:
         raise InputError(
-            "this map did not count hits (quality_ is None): set som.quality_ = som.evaluate(image) and draw again"
+            "this map has not counted its hits (quality_ is None): give hits=, or set som.quality_ = "
+            "som.evaluate(image), and draw again"
         )
-    lattice = lattice_of(som)
-    ax = take_axes(ax, 4.6, panel_height(lattice, 4.6))
-    values = np.where(share > 0, 100 * share, np.nan).reshape(lattice.rows, lattice.columns)
-    draw_values(ax, lattice, values, label="share of the samples (%)", cmap="viridis", lowest=0)
-    ax.set_title("Hits" if (share > 0).all() else f"Hits ({int((share == 0).sum())} units without, gray)")
+    ax = axes_or_new(ax, 4.6, panel_height(drawable.lattice, 4.6))
+    values = np.where(share > 0, 100 * share, np.nan)
+    draw_values(ax, drawable, values, label="share of the samples (%)", cmap="viridis", lowest=0)
+    empty = int((share == 0).sum())
+    ax.set_title("Hits" if not empty else f"Hits ({empty} {'unit' if empty == 1 else 'units'} without, gray)")
     return ax.figure
 
 
-def plot_palette(som: FittedMap, ax: Any = None, *, bands: tuple[int, int, int] | None = None) -> Any:
-    """Draw the color of each unit at its place on the map.
+def plot_palette(som: Any, ax: Any = None, *, bands: tuple[int, int, int] | None = None) -> Any:
+    """Draw the color of each unit at its position on the map.
 
     Parameters
     ----------
@@ -113,38 +129,33 @@ def plot_palette(som: FittedMap, ax: Any = None, *, bands: tuple[int, int, int] 
     bands : (int, int, int), optional
         Shown as red, green and blue.
     """
-    lattice = lattice_of(som)
-    ax = take_axes(ax, 4.6, panel_height(lattice, 4.6))
-    draw_colors(ax, lattice, Palette.of(som.weights_, bands).colors(som.weights_))
-    ax.set_title(f"{som.weights_.shape[0] * som.weights_.shape[1]} colors on the map")
+    drawable = drawable_map(som)
+    ax = axes_or_new(ax, 4.6, panel_height(drawable.lattice, 4.6, bar=False))
+    draw_colors(ax, drawable, Palette.of(drawable.weights, bands).colors(drawable.weights))
+    ax.set_title(f"{drawable.lattice.units} colors on the map")
     return ax.figure
 
 
-def plot_swatches(som: FittedMap, ax: Any = None, *, bands: tuple[int, int, int] | None = None) -> Any:
+def plot_swatches(som: Any, ax: Any = None, *, bands: tuple[int, int, int] | None = None) -> Any:
     """Draw the colors one after the other, the most frequent first, or by lightness where hits are not known.
 
     Up to 32 are labeled with their color and share. Parameters are those of `plot_palette`.
     """
-    colors = Palette.of(som.weights_, bands).colors(som.weights_).reshape(-1, 3)
-    share = shares(som)
+    drawable = drawable_map(som)
+    colors = Palette.of(drawable.weights, bands).colors(drawable.weights).reshape(-1, 3)
+    share = None if drawable.shares is None else drawable.shares.ravel()
     order = np.argsort(-share if share is not None else colors @ LUMA, kind="stable")
-    across = min(len(colors), 8 if len(colors) <= NAMED_SWATCHES else ceil((2.5 * len(colors)) ** 0.5))
+    labeled = len(colors) <= _LABELED_SWATCHES
+    across = min(len(colors), 8 if labeled else ceil((2.5 * len(colors)) ** 0.5))
     down = ceil(len(colors) / across)
-    named = len(colors) <= NAMED_SWATCHES
-    ax = take_axes(ax, 7.0, max(1.0, (1.2 if named else 1.0) * 6.6 * down / across + 0.4))
+    ax = axes_or_new(ax, 7.0, max(1.0, (1.2 if labeled else 1.0) * 6.6 * down / across + 0.4))
     grid = np.full((down * across, 4), 0.0)  # transparent beyond the last
     grid[: len(colors)] = np.column_stack([colors[order], np.ones(len(colors))])
     ax.imshow(grid.reshape(down, across, 4), interpolation="nearest")
-    for place, unit in enumerate(order[: len(order) if named else 0]):
+    for position, unit in enumerate(order if labeled else ()):
         text = hexadecimal(colors[unit]) + ("" if share is None else f"\n{share[unit]:.1%}")
-        shade = "black" if colors[unit] @ LUMA > 0.45 else "white"
-        ax.text(place % across, place // across, text, ha="center", va="center", fontsize=7, color=shade)
+        ink = "black" if colors[unit] @ LUMA > 0.45 else "white"
+        ax.text(position % across, position // across, text, ha="center", va="center", fontsize=7, color=ink)
     ax.set_axis_off()
     ax.set_title(f"{len(colors)} colors, " + ("by lightness" if share is None else "the most frequent first"))
     return ax.figure
-
-
-def shares(som: Any) -> NDArray[np.float64] | None:
-    """Give each unit's share of the samples, shape (units,); None where the map does not know."""
-    quality = getattr(som, "quality_", None)
-    return None if quality is None else np.asarray(quality.hits / (quality.hits.sum() or 1.0))

@@ -1,4 +1,4 @@
-"""Figures of a training: error and radius by epoch, and the way of the units through color space."""
+"""Figures of a training: error and radius by epoch, and the path of the units through color space."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.show.colors import Palette
-from dasksom.show.drawing import new_figure, take_axes
+from dasksom.show.drawing import axes_or_new, new_figure
 
 
 class Recorder:
-    """Keeps the codebook after each epoch, for `plot_trajectory`: give it to ``fit(..., on_epoch=recorder)``.
+    """Saves the codebook after each epoch, for `plot_trajectory`: pass it to ``fit(..., on_epoch=recorder)``.
 
     Parameters
     ----------
     every : int
-        Keep one of so many epochs; a codebook takes units x bands x 8 bytes.
+        Save one of every `every` epochs; a codebook takes units x bands x 8 bytes.
     """
 
     def __init__(self, every: int = 1) -> None:
@@ -24,12 +24,12 @@ class Recorder:
             raise InputError(f"every: at least 1 is needed; got {every}")
         self.every = every
         self.epochs: list[int] = []
-        """Numbers of the epochs kept, from 1."""
+        """Numbers of the epochs saved, from 1."""
         self.codebooks: list[NDArray[np.float64]] = []
         """Their codebooks, shape (units, bands), in the color space of the training."""
 
     def __call__(self, epoch: Any, codebook: NDArray[np.float64]) -> None:
-        """Keep a codebook; called by `fit`."""
+        """Save a codebook; called by `fit`."""
         if (epoch.epoch - 1) % self.every == 0:
             self.epochs.append(int(epoch.epoch))
             self.codebooks.append(np.array(codebook))
@@ -77,12 +77,12 @@ def plot_training(som: Any) -> Any:
 def plot_trajectory(
     recorder: Recorder, ax: Any = None, *, bands: tuple[int, int] | None = None, colors: NDArray[Any] | None = None
 ) -> Any:
-    """Draw the way of each unit through color space, from its first place (ring) to its last (dot).
+    """Draw the path of each unit through color space, from its first position (ring) to its last (dot).
 
     Parameters
     ----------
     recorder : Recorder
-        That kept at least one codebook. Epochs of a refinement while it has more units than the map are left out.
+        With at least one codebook. Epochs of a refinement that has more units than the map are left out.
     ax : matplotlib axes, optional
     bands : (int, int), optional
         Which bands to draw; by default the plane in which the units spread most (principal components).
@@ -94,13 +94,13 @@ def plot_trajectory(
     matplotlib.figure.Figure
     """
     if not recorder.codebooks:
-        raise InputError("the recorder kept nothing; train with fit(image, on_epoch=recorder)")
+        raise InputError("the recorder has no codebooks; train with fit(image, on_epoch=recorder)")
     units = min(len(codebook) for codebook in recorder.codebooks)
-    ways = np.stack([codebook for codebook in recorder.codebooks if len(codebook) == units])  # (epochs, units, bands)
-    drawn, names = _plane(ways, bands)
+    paths = np.stack([codebook for codebook in recorder.codebooks if len(codebook) == units])  # (epochs, units, bands)
+    drawn, names = _plane(paths, bands)
     if colors is None:
-        colors = Palette.of(ways[-1]).colors(ways[-1])
-    ax = take_axes(ax, 5.6, 4.8)
+        colors = Palette.of(paths[-1]).colors(paths[-1])
+    ax = axes_or_new(ax, 5.6, 4.8)
     for unit in range(units):
         ax.plot(drawn[:, unit, 0], drawn[:, unit, 1], color=colors[unit], linewidth=0.9, alpha=0.8, zorder=1)
     size = float(np.clip(4000 / units, 4, 40))
@@ -114,18 +114,18 @@ def plot_trajectory(
     return ax.figure
 
 
-def _plane(ways: NDArray[np.float64], bands: tuple[int, int] | None) -> tuple[NDArray[np.float64], list[str]]:
-    """Give places in a plane, shape (epochs, units, 2), and the names of its axes."""
-    count = ways.shape[2]
+def _plane(paths: NDArray[np.float64], bands: tuple[int, int] | None) -> tuple[NDArray[np.float64], list[str]]:
+    """Return positions in a plane, shape (epochs, units, 2), and the names of its axes."""
+    count = paths.shape[2]
     if bands is not None:
         if len(bands) != 2 or not all(0 <= band < count for band in bands):
             raise InputError(f"bands: two of 0 to {count - 1}; got {bands}")
-        return ways[..., bands], [f"band {band}" for band in bands]
+        return paths[..., bands], [f"band {band}" for band in bands]
     if count == 1:
-        epochs = np.broadcast_to(np.arange(1, len(ways) + 1.0)[:, None, None], ways.shape)
-        return np.concatenate([epochs, ways], axis=2), ["epoch kept", "band 0"]
-    centered = (ways - ways.mean(axis=(0, 1))).reshape(-1, count)
+        epochs = np.broadcast_to(np.arange(1, len(paths) + 1.0)[:, None, None], paths.shape)
+        return np.concatenate([epochs, paths], axis=2), ["epoch saved", "band 0"]
+    centered = (paths - paths.mean(axis=(0, 1))).reshape(-1, count)
     _, spread, axes = np.linalg.svd(centered, full_matrices=False)
     share = spread**2 / max(float((spread**2).sum()), 1e-300)
     names = [f"principal component {number + 1} ({share[number]:.0%} of the variance)" for number in range(2)]
-    return (centered @ axes[:2].T).reshape(*ways.shape[:2], 2), names
+    return (centered @ axes[:2].T).reshape(*paths.shape[:2], 2), names

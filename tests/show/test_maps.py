@@ -9,6 +9,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from dasksom.errors import InputError
+from dasksom.minisom import MiniSom
 from dasksom.show import plot_component_planes, plot_hits, plot_palette, plot_swatches, plot_u_matrix
 from dasksom.som.lattice import Lattice
 from dasksom.som.u_matrix import u_matrix
@@ -66,7 +67,7 @@ def test_large_hexagonal__is_no_vector_drawing(trained):
 
 
 @pytest.mark.parametrize("topology", ["rectangular", "hexagonal"])
-@pytest.mark.parametrize(("bands", "panels"), [(1, 1), (3, 3), (4, 4), (5, 5), (20, 12)])
+@pytest.mark.parametrize(("bands", "panels"), [(1, 1), (3, 3), (4, 4), (5, 5), (20, 20)])
 def test_component_planes__show_each_band(trained, bands, panels, topology):
     som = trained(bands=bands, topology=topology)
     figure = plot_component_planes(som)
@@ -99,7 +100,7 @@ def test_hits__are_shares_and_leave_out_empty_units(trained, topology):
     assert np.array_equal(np.ma.getmaskarray(values), hits == 0)
     assert np.allclose(values.compressed(), 100 * hits[hits > 0] / hits.sum())
     assert bar.get_ylim()[0] == 0
-    assert "1 units without" in ax.get_title()
+    assert "1 unit without" in ax.get_title()
 
 
 def test_hits__unknown_are_an_error(trained):
@@ -144,6 +145,90 @@ def test_axes__of_the_caller_are_drawn_on(trained, plot):
     assert plot(trained(), ax=ax) is mine
     assert ax.get_title()
     assert not mine.axes[0].get_title()
+
+
+def _overlaps(figure):
+    """Return pairs of axes of a figure that overlap, their texts included; color bars are part of their axes."""
+    figure.draw_without_rendering()
+    boxes = [(ax.get_title(), ax.get_tightbbox()) for ax in figure.axes]
+    return [
+        (one, other)
+        for number, (one, first) in enumerate(boxes)
+        for other, second in boxes[:number]
+        if min(first.x1, second.x1) - max(first.x0, second.x0) > 1
+        and min(first.y1, second.y1) - max(first.y0, second.y0) > 1
+    ]
+
+
+@pytest.mark.parametrize("layout", [None, "constrained", "tight"])
+@pytest.mark.parametrize("plot", [plot_u_matrix, plot_hits])
+def test_axes__of_the_caller_do_not_overlap_their_neighbors(trained, plot, layout):
+    mine = Figure(figsize=(13, 4), layout=layout)
+    for ax in mine.subplots(1, 3):
+        plot(trained(6, 9), ax=ax)
+    assert not _overlaps(mine)
+
+
+@pytest.mark.parametrize("topology", ["rectangular", "hexagonal"])
+@pytest.mark.parametrize(("rows", "columns"), [(1, 2), (1, 8), (1, 40), (2, 30), (30, 1)])
+def test_lines_of_units__are_drawn_with_all_their_labels(trained, rows, columns, topology):
+    som = trained(rows, columns, bands=5, topology=topology)
+    for figure in (plot_u_matrix(som), plot_hits(som, hits=np.ones(rows * columns)), plot_component_planes(som)):
+        figure.draw_without_rendering()
+        room = figure.bbox
+        for ax in figure.axes:
+            box = ax.get_tightbbox()
+            assert room.x0 - 1 <= box.x0 <= box.x1 <= room.x1 + 1, (ax.get_title(), box)
+            assert room.y0 - 1 <= box.y0 <= box.y1 <= room.y1 + 1, (ax.get_title(), box)
+
+
+@pytest.mark.parametrize("topology", ["rectangular", "hexagonal"])
+def test_minisom__is_drawn_with_x_to_the_right_and_y_upward(random, topology):
+    data = random.normal(size=(300, 4))
+    som = MiniSom(5, 3, 4, topology=topology, random_seed=0)
+    som.train(data, 100)
+    ax = plot_component_planes(som).axes[0]
+    drawn = np.reshape(shown(ax), (3, 5))
+    assert np.allclose(drawn, som.get_weights()[:, ::-1, 0].T)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("x", "y")
+    labels = [text.get_text() for text in ax.get_yticklabels()]
+    heights = [ax.transData.transform((0, y))[1] for y in ax.get_yticks()]
+    assert labels == ["0", "1", "2"]
+    assert heights == sorted(heights)
+    hits = som.activation_response(data)
+    values = np.ma.filled(np.ma.reshape(shown(plot_hits(som, hits=hits).axes[0]), (3, 5)), 0)
+    assert np.allclose(values, 100 * hits[:, ::-1].T / 300)
+
+
+@pytest.mark.parametrize("size", [(4, 3), (5, 4), (3, 5)])
+def test_minisom__hexagonal_neighbors_are_those_of_minisom(random, size):
+    som = MiniSom(*size, 2, topology="hexagonal", random_seed=0)
+    xx, yy = som.get_euclidean_coordinates()
+    for unit in np.ndindex(size):
+        som.get_weights()[unit] = xx[unit], yy[unit]
+    distances = np.asarray(shown(plot_u_matrix(som).axes[0]))
+    assert np.allclose(distances, 1)
+
+
+def test_hits__of_the_caller(trained):
+    som = trained()
+    som.quality_ = None
+    hits = np.arange(24)
+    values = np.ma.filled(shown(plot_hits(som, hits=hits).axes[0]), 0)
+    assert np.allclose(values.ravel(), 100 * hits / hits.sum())
+    with pytest.raises(InputError, match="each of the 24 units is needed; got 3"):
+        plot_hits(som, hits=[1, 2, 3])
+
+
+def test_names_of_bands__are_those_of_the_map(trained):
+    som = trained(bands=4)
+    som.feature_names_in_ = np.array(["B2", "B3", "B4", "B8"])
+    assert [ax.get_title() for ax in plot_component_planes(som).axes] == ["B2", "B3", "B4", "B8"]
+
+
+def test_no_map__is_refused():
+    with pytest.raises(InputError, match="dict is not a trained map"):
+        plot_u_matrix({})
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 40), (6, 9), (8, 8), (60, 3)])
