@@ -8,12 +8,16 @@ from typing import Any
 
 HIDDEN = "***"
 
-_USER_INFO = re.compile(r"(?<=://)[^/@\s]*@")
+_USER_INFO = re.compile(r"(?<=://)([^/@\s]*|[^/@\s:]*:(?!\d{1,5}/)[^@\s]*)@")
+"""Of URLs; a password may contain slashes, and is not a port with a path."""
 _QUERY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^\s?#'\"<>]*)[?#][^\s'\"<>]*")
-_SECRET_NAME = re.compile(
-    r"pass(word|wd|phrase)?|secret|token|credential|auth|signature|sas|(api|access|account|private|shared)_?key|^key$",
-    re.IGNORECASE,
+_HIDDEN_NAMES = (
+    r"pass(?:word|wd|phrase)?|pwd|secret|token|credential|auth|signature|sas|"
+    r"(?:api|access|account|private|shared)[-_ ]?key"
 )
+_SECRET_NAME = re.compile(rf"{_HIDDEN_NAMES}|^key$", re.IGNORECASE)
+_SECRET_FIELD = re.compile(rf"(?<![\w-])([\w-]*(?:{_HIDDEN_NAMES})[\w-]*\s*[=:]\s*)([^\s;,&'\"]+)", re.IGNORECASE)
+"""Field of a connection string or header, such as AccountKey=... or x-api-key: ..."""
 _ENVIRONMENT = re.compile(r"env(ironment|_vars|_extra)?", re.IGNORECASE)
 """Settings that are variables by name, of which nobody knows which are secret."""
 _ASSIGNED = re.compile(r"\b[A-Z_][A-Z0-9_]{2,}=(\S{4,})")
@@ -54,7 +58,10 @@ def redact_settings(value: Any, name: str = "") -> Any:
         return [redact_settings(one, name) for one in value]
     if not isinstance(value, str):
         return value
-    return _ASSIGNED.sub(lambda found: found[0].replace(found[1], HIDDEN), redact(value)) if name else redact(value)
+    if not name:
+        return redact(value)
+    text = _SECRET_FIELD.sub(rf"\1{HIDDEN}", redact(value))
+    return _ASSIGNED.sub(lambda found: found[0].replace(found[1], HIDDEN), text)
 
 
 def _hides_all(name: str) -> bool:
@@ -76,6 +83,8 @@ def secrets_in(value: Any, name: str = "") -> list[str]:
         found = [secrets_in(one, name) for one in value]
     elif isinstance(value, str) and _SECRET_NAME.search(name):
         return [value]
+    elif isinstance(value, str) and name:
+        return [field[2] for field in _SECRET_FIELD.finditer(value)]
     else:
         return []
     return [text for texts in found for text in texts]

@@ -14,7 +14,7 @@ from PIL import Image
 
 from dasksom import BatchSOM, InputError, load, open_image
 from dasksom.cluster import ClusterOptions, job_script
-from dasksom.redaction import printable, redact, redact_settings
+from dasksom.redaction import printable, redact, redact_settings, secrets_in
 from tests.bad_input.test_bad_input import run
 from tests.image.test_remote_sources import _Parts
 
@@ -197,3 +197,31 @@ def test_redact_settings__hides_by_name_and_keeps_the_rest():
 
 def test_printable():
     assert printable("a\x1b]0;b\x07\u202ec\nd") == "a\\x1b]0;b\\x07\\u202ec\nd"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("GET https://me:pa/ss/w@host/a.tif?x=1 failed", "GET https://host/a.tif failed"),
+        ("tls://:pw@host:1", "tls://host:1"),
+        ("http://host:8080/path/a@b.tif", "http://host:8080/path/a@b.tif"),  # no password: a port and a path
+        ("s3://bucket/a@b.tif", "s3://bucket/a@b.tif"),
+    ],
+)
+def test_redact__passwords_with_slashes(text, expected):
+    assert redact(text) == expected
+
+
+def test_redact_settings__names_and_fields_of_secrets():
+    secrets = ["k1", "p1", "ab/c==", "k2"]
+    settings = {
+        "headers": {"x-api-key": "k1", "pwd": "p1", "accept": "json"},
+        "connection": "AccountName=x;AccountKey=ab/c==;EndpointSuffix=core",
+        "worker_extra_args": ["--header", "x-api-key: k2", "--nthreads", "1"],
+    }
+    assert redact_settings(settings) == {
+        "headers": {"x-api-key": "***", "pwd": "***", "accept": "json"},
+        "connection": "AccountName=x;AccountKey=***;EndpointSuffix=core",
+        "worker_extra_args": ["--header", "x-api-key: ***", "--nthreads", "1"],
+    }
+    assert secrets_in(settings) == secrets
