@@ -4,13 +4,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import dask.array as da
 
 from dasksom.chunkwise import Keeper, keep_in_memory, workers
-from dasksom.cluster import connect, count_tasks
+from dasksom.cluster import check_reads, connect, count_tasks
 from dasksom.config import OutputSection, RunConfig
 from dasksom.estimator import BatchSOM
 from dasksom.image import Manifest, Output, Picture, Rectangle, StoreRun, Writer, create_writer, shown
@@ -95,6 +96,8 @@ class ImageRun:
             if self.image.nbytes > SMALL_BYTES:  # others are done before the line is read
                 self.watcher.plan(self.record.plan)
             check_fits(plan, available.memory)
+            pixel = self.image[:1, :1]
+            check_reads(client, partial(pixel.compute, scheduler="synchronous"), self.record.source or "the image")
             with explained(plan, available.memory):
                 yield client
         self.note(**asdict(counts))
