@@ -1,18 +1,18 @@
-"""A local page to look at an output and its original in a browser: deep zoom, both side by side, and the map.
+"""The viewer: a local page that shows an output next to its original, with deep zoom and the map.
 
-Public names are imported when they are first used, so that commands start quickly.
+`run_viewer` is loaded when it is first used, because its server needs tornado.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dasksom.view.server import view
+    from dasksom.view.server import run_viewer
 
-__all__ = ["view"]
+__all__ = ["run_viewer"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.server"), name)
+    if name in __all__:
+        return getattr(import_module("dasksom.view.server"), name)
+    raise AttributeError(f"module 'dasksom.view' has no attribute {name!r}")

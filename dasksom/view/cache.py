@@ -1,4 +1,4 @@
-"""Decoded blocks of images, kept while they fit: a page asks for many tiles of each."""
+"""A cache of decoded blocks of images, of which a page asks for many tiles each."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -14,12 +14,12 @@ Block = tuple[NDArray[Any], ...]
 
 
 class BlockCache:
-    """Keeps the blocks that were used last; each is made once, however many threads ask for it at the same time.
+    """Caches the blocks that were used last; each is made once, however many threads ask for it at the same time.
 
     Parameters
     ----------
     capacity : int
-        Bytes of all blocks together. The last one is kept however large it is: else each of its tiles would decode it.
+        Bytes of all blocks together. The last one is cached whatever its size: else each of its tiles would decode it.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -31,11 +31,11 @@ class BlockCache:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the blocks that are kept."""
+        """Bytes of the cached blocks."""
         return self._bytes
 
     def get(self, key: Hashable, make: Callable[[], Block]) -> Block:
-        """Give a block; what `make` raises, every thread that waits for it gets, and the next one tries again."""
+        """Return a block; an error of `make` reaches all threads that wait for it, and the next one tries again."""
         with self._lock:
             if key in self._blocks:
                 self._blocks.move_to_end(key)

@@ -1,4 +1,4 @@
-"""What the server of a viewer answers: the page, tiles, and what is at a pixel."""
+"""Request handlers of the viewer's server: the page, tiles, pixels and units."""
 
 import asyncio
 import io
@@ -14,10 +14,11 @@ from PIL import Image
 from tornado.web import HTTPError, RequestHandler
 
 from dasksom.errors import DasksomError
-from dasksom.view.scene import Scene
+from dasksom.redaction import printable
+from dasksom.view.live_scene import LiveScene
 
 HOSTS = ("127.0.0.1", "localhost")
-"""Names that a browser may call this server by: others would be pages that had their own name lead here."""
+"""Names under which a browser may reach this server; others are of pages whose name was made to lead here."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -28,95 +29,113 @@ HEADERS = {
     "Server": "dasksom",
     "Cache-Control": "no-store",
 }
-TYPES = {
+CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
 }
-LASTING = "private, max-age=86400, immutable"
-"""Of tiles that will not change; the next viewer has another address."""
+_CACHED = "private, max-age=86400, immutable"
+"""Of complete tiles; the next viewer, and the next version of the output, have other addresses."""
 _FAST = 1
 
 
-class Handler(RequestHandler):
-    """Answers those who call it by its own name, in a form that no other page can use."""
+class BaseHandler(RequestHandler):
+    """Answers requests to its own host name, in a form that no other page can use."""
 
     closed = False
 
     def set_default_headers(self) -> None:
-        """Let the page load nothing but what lies beside it."""
+        """Let the page load nothing but its own files."""
         for name, value in HEADERS.items():
             self.set_header(name, value)
 
     def prepare(self) -> None:
-        """Refuse other names for this machine: a page of a stranger's that had its name lead here could else read."""
+        """Refuse other host names, by which pages of others could read from here (DNS rebinding)."""
         if self.request.host_name not in HOSTS:
             raise HTTPError(403, reason="Forbidden: call this server 127.0.0.1 or localhost")
 
     def on_connection_close(self) -> None:
-        """Note that nobody waits any more."""
+        """Note that the client has gone."""
         self.closed = True
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Say what went wrong, as JSON."""
+        """Answer with the error's message as JSON."""
         _, error, _ = kwargs.get("exc_info", (None, None, None))
-        told = str(error) if isinstance(error, DasksomError) else f"{type(error).__name__}: {error}"
+        message = str(error) if isinstance(error, DasksomError) else f"{type(error).__name__}: {error}"
         known = error is None or isinstance(error, HTTPError)
-        self.finish({"error": self._reason if known else " ".join(told.split())})
+        self.finish({"error": self._reason if known else printable(" ".join(message.split()))})
 
 
-class Missing(Handler):
-    """Answers whatever else is asked for."""
+class MissingHandler(BaseHandler):
+    """Answers every unknown path."""
 
     def prepare(self) -> None:
-        """Say that there is no such thing."""
+        """Answer 404."""
         super().prepare()
         raise HTTPError(404)
 
 
-class Asset(Handler):
+class AssetHandler(BaseHandler):
     """A file of the page."""
 
     def initialize(self, file: Traversable) -> None:
-        """Take the file."""
+        """Set the file."""
         self.file = file
 
     def get(self) -> None:
-        """Answer with it."""
-        self.set_header("Content-Type", TYPES["." + self.file.name.rpartition(".")[2]])
+        """Answer with the file."""
+        self.set_header("Content-Type", CONTENT_TYPES["." + self.file.name.rpartition(".")[2]])
         self.finish(self.file.read_bytes())
 
 
-class SceneHandler(Handler):
-    """Answers from a scene."""
+class SceneHandler(BaseHandler):
+    """Answers from the scene that was opened, as long as its output is not replaced."""
 
-    def initialize(self, scene: Scene, pool: ThreadPoolExecutor) -> None:
-        """Take what to answer from, and the threads that read."""
-        self.scene, self.pool = scene, pool
+    def initialize(self, live: LiveScene, pool: ThreadPoolExecutor) -> None:
+        """Set the scene, and the threads that read."""
+        self.live, self.pool = live, pool
+        self.scene = live.scene
 
-    async def aside(self, work: Callable[[], Any]) -> Any:
-        """Do what reads files on a thread; not for those who have gone meanwhile."""
-        return await asyncio.get_running_loop().run_in_executor(self.pool, lambda: None if self.closed else work())
+    def check_current(self) -> None:
+        """Answer 410 if the output has been replaced: files of the new one would be shown in the old one's colors."""
+        if not self.live.is_current() or self.live.scene is not self.scene:
+            raise HTTPError(410, reason="The output has been replaced")
+
+    def prepare(self) -> None:
+        """Refuse strangers, and scenes of the past."""
+        super().prepare()
+        self.check_current()
+
+    async def in_thread(self, work: Callable[[], Any]) -> Any:
+        """Run what reads files on a thread, unless the client has gone."""
+        result = await asyncio.get_running_loop().run_in_executor(self.pool, lambda: None if self.closed else work())
+        self.check_current()
+        return result
 
 
-class Tell(SceneHandler):
-    """What the page has to know before it asks for tiles."""
+class AboutHandler(BaseHandler):
+    """What the page needs before it asks for tiles; opens a replaced output again."""
 
-    def get(self) -> None:
+    def initialize(self, live: LiveScene, pool: ThreadPoolExecutor) -> None:
+        """Set the scene, and the threads that read."""
+        self.live, self.pool = live, pool
+
+    async def get(self) -> None:
         """Answer as JSON."""
-        self.finish(self.scene.about)
+        scene = await asyncio.get_running_loop().run_in_executor(self.pool, self.live.refresh)
+        self.finish({**scene.about, "version": self.live.version})
 
 
-class Progress(SceneHandler):
-    """How much of the overviews is there."""
+class ProgressHandler(SceneHandler):
+    """Progress of the overviews, and whether the output is still the one that is shown."""
 
     def get(self) -> None:
         """Answer as JSON."""
         self.finish(self.scene.progress())
 
 
-class Unit(SceneHandler):
-    """What a unit is."""
+class UnitHandler(SceneHandler):
+    """A unit: /number."""
 
     def get(self, number: str) -> None:
         """Answer as JSON."""
@@ -125,24 +144,26 @@ class Unit(SceneHandler):
         self.finish(self.scene.unit(int(number)))
 
 
-class Pixel(SceneHandler):
-    """What is at a pixel: /row/column."""
+class PixelHandler(SceneHandler):
+    """A pixel: /row/column."""
 
     async def get(self, row: str, column: str) -> None:
         """Answer as JSON."""
         height, width = self.scene.labels.size
         if int(row) >= height or int(column) >= width:
             raise HTTPError(404, reason=f"No such pixel: the image has {height} rows and {width} columns")
-        found = await self.aside(lambda: self.scene.pixel(int(row), int(column)))
+        pixel = await self.in_thread(lambda: self.scene.pixel(int(row), int(column)))
         if not self.closed:
-            self.finish(found)
+            self.finish(pixel)
 
 
-class Tile(SceneHandler):
-    """A tile: /layer/steps/row/column, where each of the steps halves the image."""
+class TileHandler(SceneHandler):
+    """A tile: /layer/version/steps/row/column, where each of the steps halves the image."""
 
-    async def get(self, name: str, steps: str, row: str, column: str) -> None:
+    async def get(self, name: str, version: str, steps: str, row: str, column: str) -> None:
         """Answer with labels, deflated, row by row; or with a PNG of the original."""
+        if int(version) != self.live.version:
+            raise HTTPError(410, reason="The output has been replaced")
         layer = self.scene.labels if name == "labels" else self.scene.original
         if layer is None:
             raise HTTPError(404, reason="There is no original")
@@ -152,16 +173,16 @@ class Tile(SceneHandler):
             raise HTTPError(404, reason="No such tile")
 
         def make() -> tuple[bytes, bool]:
-            pixels, whole = layer.tile(1 << number, down, across, self.scene.background)
-            return (zlib.compress(pixels.tobytes(), _FAST) if name == "labels" else png(pixels)), whole
+            pixels, complete = layer.tile(1 << number, down, across, self.scene.background)
+            return (zlib.compress(pixels.tobytes(), _FAST) if name == "labels" else encode_png(pixels)), complete
 
-        made = await self.aside(make)
+        made = await self.in_thread(make)
         if made is None:
             return
-        content, whole = made
-        self.set_header("X-Whole", "1" if whole else "0")
-        if whole:
-            self.set_header("Cache-Control", LASTING)
+        content, complete = made
+        self.set_header("X-Complete", "1" if complete else "0")
+        if complete:
+            self.set_header("Cache-Control", _CACHED)
         if name == "labels":
             self.set_header("Content-Type", "application/octet-stream")
             self.set_header("Content-Encoding", "deflate")
@@ -170,11 +191,11 @@ class Tile(SceneHandler):
         self.finish(content)
 
 
-def png(pixels: NDArray[np.uint8]) -> bytes:
-    """Encode an image of shape (height, width, 4), quickly."""
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode an image of shape (height, width, 4) as PNG, quickly."""
     opaque = (pixels[..., 3] == 255).all()
-    written = io.BytesIO()
+    buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels[..., :3]) if opaque else pixels).save(
-        written, format="PNG", compress_level=_FAST
+        buffer, format="PNG", compress_level=_FAST
     )
-    return written.getvalue()
+    return buffer.getvalue()

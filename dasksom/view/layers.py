@@ -1,8 +1,8 @@
-"""A lazy pyramid as tiles that a page asks for: a bounded number of blocks is decoded for each.
+"""Tiles of a lazy pyramid, each decoded from a bounded number of blocks.
 
-Tiles have `TILE` pixels a side. A tile of step s shows every s-th row and column of the image, counted from its first
-one, or, where the file has coarser levels, the pixel of the coarsest level that is fine enough and lies there. Tiles
-for which too much would be decoded come from an overview that is read in the background.
+Tiles have `VIEW_TILE` pixels a side. A tile of step s shows every s-th row and column of the image, from the first, or,
+where the file has coarser levels, the pixels there of the coarsest level that is fine enough. Tiles that would need too
+much decoding come from an overview that is read in the background.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.view.cache import Block, BlockCache
-from dasksom.view.levels import Level
-from dasksom.view.overview import Survey
+from dasksom.view.levels import ImageLevel
+from dasksom.view.overview import ProgressiveOverview
 
-TILE = 256
-MOST_BYTES = 48 << 20
-"""Of what is decoded for one tile, unless it is of no more than `CORNER` blocks."""
-CORNER = 4
-"""Blocks that meet in a point: so many may be needed for however small a tile."""
+VIEW_TILE = 256
+"""Pixels a side of a tile."""
+TILE_BYTES = 48 << 20
+"""Most bytes decoded for one tile of more than `_CORNER` blocks."""
+_CORNER = 4
+"""Blocks that meet in a point, all of which the smallest tile may need."""
 OVERVIEW_SIDE = 2048
 """Most pixels a side of an overview."""
 
@@ -34,19 +35,21 @@ class Layer:
     ----------
     name : str
         Different for each layer of a cache.
-    levels : sequence of Level
+    levels : sequence of ImageLevel
         The finest first.
     cache : BlockCache
     render : callable (Block) -> ndarray of shape (rows, columns, ...)
-        Turns what was taken out of the arrays into what a tile holds; zeros are nothing.
+        Turns parts of the arrays into the values of a tile; zeros are no data.
     """
 
-    side = TILE
+    side = VIEW_TILE
 
-    def __init__(self, name: str, levels: Sequence[Level], cache: BlockCache, render: Callable[[Block], Any]) -> None:
+    def __init__(
+        self, name: str, levels: Sequence[ImageLevel], cache: BlockCache, render: Callable[[Block], Any]
+    ) -> None:
         self.name, self.levels, self.render = name, tuple(levels), render
         self._cache = cache
-        self.survey = self._survey()
+        self.overview = self._make_overview()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -54,7 +57,7 @@ class Layer:
         return self.levels[0].size
 
     def tile(self, step: int, row: int, column: int, executor: Executor) -> tuple[NDArray[Any], bool]:
-        """Give a tile, and whether it is whole: of an overview that is still being read there may be more later.
+        """Return a tile, and whether it is complete: an overview may still be in the making.
 
         Parameters
         ----------
@@ -67,38 +70,40 @@ class Layer:
 
         Returns
         -------
-        (ndarray of shape (TILE, TILE, ...), bool)
-            Beyond the image's end it is zero.
+        (ndarray of shape (VIEW_TILE, VIEW_TILE, ...), bool)
+            Zero beyond the image's end.
         """
         rows, columns = (
-            np.arange(start * TILE, min((start + 1) * TILE, -(-length // step))) * step
+            np.arange(start * VIEW_TILE, min((start + 1) * VIEW_TILE, -(-length // step))) * step
             for start, length in zip((row, column), self.size, strict=True)
         )
-        whole = True
-        if self.survey is not None and (self._is_costly(step) or (self.survey.share == 1 and step >= self.survey.step)):
-            self.survey.start(executor)
-            found, whole = self.survey.take(rows, columns)
+        complete = True
+        if self.overview is not None and (
+            self._is_costly(step) or (self.overview.share == 1 and step >= self.overview.step)
+        ):
+            self.overview.start(executor)
+            values, complete = self.overview.take(rows, columns)
         else:
-            found = self.render(self.take(self._level_for(step), rows, columns))
-        full = np.zeros((TILE, TILE, *found.shape[2:]), found.dtype)
-        full[: found.shape[0], : found.shape[1]] = found
-        return full, whole
+            values = self.render(self.take(self._level_for(step), rows, columns))
+        full = np.zeros((VIEW_TILE, VIEW_TILE, *values.shape[2:]), values.dtype)
+        full[: values.shape[0], : values.shape[1]] = values
+        return full, complete
 
     def take(self, number: int, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Block:
-        """Take what a level holds at ascending rows and columns of the image."""
+        """Return the values of a level at ascending rows and columns of the image."""
         level = self.levels[number]
-        places = [
-            np.minimum((at / factor).astype(np.int64), length - 1)
-            for at, factor, length in zip((rows, columns), level.factors, level.size, strict=True)
+        positions = [
+            np.minimum((index / factor).astype(np.int64), length - 1)
+            for index, factor, length in zip((rows, columns), level.factors, level.size, strict=True)
         ]
         ends = [np.cumsum(lengths) for lengths in level.chunks]
-        owners = [np.searchsorted(end, place, side="right") for end, place in zip(ends, places, strict=True)]
+        owners = [np.searchsorted(end, position, side="right") for end, position in zip(ends, positions, strict=True)]
         out = tuple(np.zeros((len(rows), len(columns), *part.shape[2:]), part.dtype) for part in level.arrays)
         for down, across in product(*(np.unique(owner) for owner in owners)):
             block = self._block(number, int(down), int(across))
             here = np.ix_(owners[0] == down, owners[1] == across)
-            first = [end[at - 1] if at else 0 for end, at in zip(ends, (down, across), strict=True)]
-            inside = np.ix_(places[0][owners[0] == down] - first[0], places[1][owners[1] == across] - first[1])
+            first = [end[index - 1] if index else 0 for end, index in zip(ends, (down, across), strict=True)]
+            inside = np.ix_(positions[0][owners[0] == down] - first[0], positions[1][owners[1] == across] - first[1])
             for target, part in zip(out, block, strict=True):
                 target[here] = part[inside]
         return out
@@ -107,27 +112,27 @@ class Layer:
         return self._cache.get((self.name, number, down, across), lambda: self.levels[number].read(down, across))
 
     def _level_for(self, step: int) -> int:
-        """Give the coarsest level that is as fine as a step, up to a rounding of its size."""
+        """Return the coarsest level that is as fine as a step, up to a rounding of its size."""
         fine = [n for n, level in enumerate(self.levels) if max(level.factors) <= step * 1.02]
         return fine[-1] if fine else 0
 
     def _is_costly(self, step: int) -> bool:
-        """Tell whether a tile is made of more than can be decoded while somebody waits."""
+        """Return whether a tile needs more decoding than a user should wait for."""
         level = self.levels[self._level_for(step)]
         count = 1
         for factor, lengths in zip(level.factors, level.chunks, strict=True):
-            count *= min(len(lengths), ceil(TILE * step / factor / lengths[0]))
-        return count > CORNER and count * level.block_bytes > MOST_BYTES
+            count *= min(len(lengths), ceil(VIEW_TILE * step / factor / lengths[0]))
+        return count > _CORNER and count * level.block_bytes > TILE_BYTES
 
-    def _survey(self) -> Survey | None:
+    def _make_overview(self) -> ProgressiveOverview | None:
         step = 1
-        while max(self.size) > TILE * step:
+        while max(self.size) > VIEW_TILE * step:
             step *= 2
         if not self._is_costly(step):
             return None
-        # of the level that the coarsest tile, the whole image, would be made of
+        # of the level that the coarsest tile, which shows all of the image, would be made of
         coarsest = self.levels[self._level_for(step)]
         step = 1
         while -(-max(self.size) // step) > OVERVIEW_SIDE:
             step *= 2
-        return Survey(coarsest, self.size, step, self.render)
+        return ProgressiveOverview(coarsest, self.size, step, self.render)

@@ -1,22 +1,24 @@
-"""The resolutions of an image, lazily, and their blocks."""
+"""The resolutions of an image as lazy arrays, and their blocks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import TYPE_CHECKING
 
-import dask
-import dask.array as da
 import numpy as np
 
 from dasksom.view.cache import Block
 
+if TYPE_CHECKING:
+    import dask.array as da
+
 
 @dataclass(frozen=True, eq=False)
-class Level:
+class ImageLevel:
     """One resolution of an image."""
 
-    arrays: tuple[da.Array, ...]
-    """Lazy, of the same rows, columns and chunks: labels; or pixels, and where they count."""
+    arrays: "tuple[da.Array, ...]"
+    """Lazy, of the same rows, columns and chunks: labels; or pixels and their mask."""
     factors: tuple[float, float]
     """Rows and columns of the image for one of the level."""
 
@@ -39,26 +41,28 @@ class Level:
 
     def read(self, down: int, across: int) -> Block:
         """Read one block of each array, on this thread."""
+        import dask
+
         part = tuple(
             slice(sum(lengths[:at]), sum(lengths[: at + 1]))
             for lengths, at in zip(self.chunks, (down, across), strict=True)
         )
-        found: Block = dask.compute(*(array[part] for array in self.arrays), scheduler="synchronous")
-        return found
+        block: Block = dask.compute(*(array[part] for array in self.arrays), scheduler="synchronous")
+        return block
 
 
-def levels_of(levels: Sequence[tuple[da.Array, ...]]) -> list[Level]:
-    """Give the levels of a pyramid of arrays that belong together, the finest first."""
+def levels_of(levels: "Sequence[tuple[da.Array, ...]]") -> list[ImageLevel]:
+    """Return the levels of a pyramid of arrays of the same rows and columns, the finest first."""
     height, width = levels[0][0].shape[:2]
-    found = []
+    result = []
     for arrays in levels:
         rows, columns = arrays[0].shape[:2]
         together = tuple(array.rechunk(arrays[0].chunks[:2] + array.chunks[2:]) for array in arrays)
-        found.append(Level(together, (_factor(height, rows), _factor(width, columns))))
-    return found
+        result.append(ImageLevel(together, (_factor(height, rows), _factor(width, columns))))
+    return result
 
 
-def _factor(whole: int, part: int) -> float:
-    """Give the factor of a level: a power of two exactly, where sizes were halved and rounded up or down."""
-    power = 1 << max(0, round(np.log2(whole / part)))
-    return float(power) if part in (whole // power, -(-whole // power)) else whole / part
+def _factor(full: int, reduced: int) -> float:
+    """Return the factor of a level: exactly a power of two where sizes were halved and rounded up or down."""
+    power = 1 << max(0, round(np.log2(full / reduced)))
+    return float(power) if reduced in (full // power, -(-full // power)) else full / reduced

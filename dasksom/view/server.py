@@ -1,4 +1,4 @@
-"""The server of a viewer: on this machine alone, under a path that nobody can guess, until Ctrl-C."""
+"""The viewer's server: on this machine only, under a path that cannot be guessed, until Ctrl-C."""
 
 import asyncio
 import logging
@@ -11,17 +11,24 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-import dask
 from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
 from dasksom.errors import InputError
-from dasksom.image import open_result
-from dasksom.view.handlers import Asset, Missing, Pixel, Progress, Tell, Tile, Unit
-from dasksom.view.scene import Scene
+from dasksom.redaction import printable
+from dasksom.view.handlers import (
+    AboutHandler,
+    AssetHandler,
+    MissingHandler,
+    PixelHandler,
+    ProgressHandler,
+    TileHandler,
+    UnitHandler,
+)
+from dasksom.view.live_scene import LiveScene
 
-ADDRESS = "127.0.0.1"
-TILE_THREADS = 4
+_ADDRESS = "127.0.0.1"
+_TILE_THREADS = 4
 ASSETS = {
     "": "index.html",
     "viewer.css": "viewer.css",
@@ -30,11 +37,11 @@ ASSETS = {
     "linked.js": "linked.js",
     "lattice.js": "lattice.js",
 }
-"""Path of each file of the page that is ours."""
+"""Path of each file of the page that belongs to this package."""
 LEAFLET = ("leaflet.js", "leaflet.css")
 
 
-def view(
+def run_viewer(
     output: str,
     original: str | None = None,
     *,
@@ -42,57 +49,56 @@ def view(
     browser: bool = True,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Serve a page to look at an output with, until Ctrl-C.
+    """Serve a page that shows an output, until Ctrl-C.
 
     Parameters
     ----------
     output : str
-        What a run wrote: .zarr, .ome.zarr, or a paletted .tif.
+        Output of a run: .zarr, .ome.zarr, or a paletted .tif.
     original : str, optional
         The image that it was made of; by default the one that the output names, if it is still there.
     port : int
-        Where to listen, on the loopback interface alone; 0 is a free one.
+        Port on the loopback interface; 0 selects a free one.
     browser : bool
-        Whether to open the page in the person's browser.
+        Whether to open the page in the user's browser.
     say : callable (str) -> None
-        Gets the page's address.
+        Receives the page's address.
 
     Raises
     ------
     InputError
-        For an output that holds no palette, an original that is not of its size, a port that is taken, or where
-        Leaflet, which moves the page's images, is not installed.
+        If the output holds no palette, the original is not of its size, the port is taken, or Leaflet, which moves the
+        page's images, is not installed.
     """
+    import dask
+
     leaflet = find_leaflet()
-    with open_result(output) as result, dask.config.set(scheduler="synchronous"):
-        scene = Scene.of(result, original)
+    with LiveScene(output, original) as live, dask.config.set(scheduler="synchronous"):
 
         def opened(address: str) -> None:
-            say(f"{address}  shows {output}; Ctrl-C stops it")
-            if browser:  # some browsers hold up whoever calls them
+            say(f"{address}  shows {printable(output)}; Ctrl-C stops it")
+            if browser:  # some browsers block their caller
                 threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
         try:
-            asyncio.run(serve(scene, leaflet, port, opened))
+            asyncio.run(serve(live, leaflet, port, opened))
         except KeyboardInterrupt:
             say("stopped")
-        finally:
-            scene.close()
 
 
-async def serve(scene: Scene, leaflet: Traversable, port: int, opened: Callable[[str], None]) -> None:
-    """Answer until cancelled; `opened` gets the page's address as soon as there is one."""
+async def serve(live: LiveScene, leaflet: Traversable, port: int, opened: Callable[[str], None]) -> None:
+    """Answer requests until cancelled; `opened` receives the page's address."""
     try:
-        listening = socket.create_server((ADDRESS, port))
+        listening = socket.create_server((_ADDRESS, port))
     except (OSError, OverflowError) as error:
-        raise InputError(f"port {port}: cannot be listened on ({error}); leave --port out for a free one") from error
-    logging.getLogger("tornado").setLevel(logging.CRITICAL)  # answers tell of errors themselves
+        raise InputError(f"port {port}: cannot be used ({error}); omit --port for a free one") from error
+    logging.getLogger("tornado").setLevel(logging.CRITICAL)  # answers contain their errors
     token = secrets.token_urlsafe(16)
-    with ThreadPoolExecutor(TILE_THREADS, thread_name_prefix="tiles") as pool:
-        server = HTTPServer(application(scene, leaflet, token, pool), max_body_size=1, max_header_size=16384)
+    with ThreadPoolExecutor(_TILE_THREADS, thread_name_prefix="tiles") as pool:
+        server = HTTPServer(application(live, leaflet, token, pool), max_body_size=1, max_header_size=16384)
         listening.setblocking(False)
         server.add_socket(listening)
-        opened(f"http://{ADDRESS}:{listening.getsockname()[1]}/{token}/")
+        opened(f"http://{_ADDRESS}:{listening.getsockname()[1]}/{token}/")
         try:
             await asyncio.Event().wait()
         finally:
@@ -101,27 +107,27 @@ async def serve(scene: Scene, leaflet: Traversable, port: int, opened: Callable[
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def application(scene: Scene, leaflet: Traversable, token: str, pool: ThreadPoolExecutor) -> Application:
-    """Give what answers; everything but the paths listed here is refused."""
+def application(live: LiveScene, leaflet: Traversable, token: str, pool: ThreadPoolExecutor) -> Application:
+    """Return the application; all paths but those listed here are refused."""
     own = files("dasksom.view").joinpath("page")
     assets = {path: own.joinpath(name) for path, name in ASSETS.items()}
     assets |= {name: leaflet.joinpath(name) for name in LEAFLET}
-    root, known = f"/{token}/", {"scene": scene, "pool": pool}
+    root, known = f"/{token}/", {"live": live, "pool": pool}
     return Application(
         [
-            *((root + path, Asset, {"file": file}) for path, file in assets.items()),
-            (root + "about.json", Tell, known),
-            (root + "progress", Progress, known),
-            (root + r"unit/(\d{1,9})", Unit, known),
-            (root + r"pixel/(\d{1,9})/(\d{1,9})", Pixel, known),
-            (root + r"(labels|original)/(\d{1,2})/(\d{1,9})/(\d{1,9})", Tile, known),
+            *((root + path, AssetHandler, {"file": file}) for path, file in assets.items()),
+            (root + "about.json", AboutHandler, known),
+            (root + "progress", ProgressHandler, known),
+            (root + r"unit/(\d{1,9})", UnitHandler, known),
+            (root + r"pixel/(\d{1,9})/(\d{1,9})", PixelHandler, known),
+            (root + r"(labels|original)/(\d{1,9})/(\d{1,2})/(\d{1,9})/(\d{1,9})", TileHandler, known),
         ],
-        default_handler_class=Missing,
+        default_handler_class=MissingHandler,
     )
 
 
 def find_leaflet() -> Traversable:
-    """Give the folder with Leaflet's files, which pip brought.
+    """Return the folder with Leaflet's files, which a package brings.
 
     Raises
     ------
@@ -133,5 +139,5 @@ def find_leaflet() -> Traversable:
     except ModuleNotFoundError:
         folder = None
     if folder is None or not all(folder.joinpath(name).is_file() for name in LEAFLET):
-        raise InputError("the viewer moves its images by Leaflet: pip install 'dasksom[view]'")
+        raise InputError("the viewer needs Leaflet: pip install 'dasksom[view]'")
     return folder

@@ -83,8 +83,8 @@ class Client:
 
 
 @contextmanager
-def served(scene):
-    """Serve a scene on loopback for as long as the context lasts."""
+def served(live):
+    """Serve a live scene on loopback for as long as the context lasts."""
     there, stop = threading.Event(), {}
 
     def opened(address):
@@ -93,7 +93,7 @@ def served(scene):
 
     def run():
         with suppress(asyncio.CancelledError):
-            asyncio.run(serving.serve(scene, serving.find_leaflet(), 0, opened))
+            asyncio.run(serving.serve(live, serving.find_leaflet(), 0, opened))
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()

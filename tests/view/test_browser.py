@@ -11,7 +11,8 @@ from selenium.webdriver.common.keys import Keys
 
 from dasksom.image import read_results as results
 from dasksom.view import layers
-from dasksom.view.overview import Survey
+from dasksom.view.live_scene import LiveScene
+from dasksom.view.overview import ProgressiveOverview
 from tests.browsing import PHONE, asked, open_page, picture, set_screen, wait
 from tests.view.conftest import quantize, scene_of, served
 
@@ -20,8 +21,8 @@ DESK = 1400
 
 @pytest.fixture(scope="module")
 def viewer(folder):
-    with scene_of(str(folder / "hexagons.zarr")) as scene, served(scene) as client:
-        client.scene = scene
+    with LiveScene(str(folder / "hexagons.zarr"), None) as live, served(live) as client:
+        client.scene = live.scene
         yield client
 
 
@@ -384,31 +385,29 @@ def test_no_motion__for_those_who_want_none(browser, viewer):
 
 
 def test_overview__is_shown_as_it_grows(browser, viewer, folder, monkeypatch):
-    fill = Survey._fill
+    fill = ProgressiveOverview._fill
 
     def slow(survey, down, across):
         time.sleep(0.25)
         fill(survey, down, across)
 
     monkeypatch.setattr(results, "_CHUNK_BYTES", 1 << 14)
-    monkeypatch.setattr(layers, "MOST_BYTES", 1 << 15)
+    monkeypatch.setattr(layers, "TILE_BYTES", 1 << 15)
     monkeypatch.setattr(layers, "CORNER", 1)
-    monkeypatch.setattr(Survey, "_fill", slow)
+    monkeypatch.setattr(ProgressiveOverview, "_fill", slow)
     output = quantize(folder / "photo.png", folder / "chunks.zarr", "--chunk", "128")
-    with scene_of(output) as scene, served(scene) as client:
+    with LiveScene(output, None) as live, served(live) as client:
         set_screen(browser, DESK)
         open_page(browser, client.address)
         settled(browser, "partial")
-        told = wait(
-            lambda: re.fullmatch(r"Reading the whole image once, to show it small: (\d+) %", text(browser, "#status"))
-        )
+        told = wait(lambda: re.fullmatch(r"Reading the image once for its overview: (\d+) %", text(browser, "#status")))
         assert int(told[1]) < 100
         x, y = middle(browser, "#rebuilt .map")
         wait(lambda: state(browser) == "ready", 60)
         assert text(browser, "#status") == ""
         shot = picture(browser)[y - 30 : y + 30, x - 30 : x + 30].reshape(-1, 3)
         # made smaller, colors are mixed: most are still the palette's
-        assert np.isin(shot @ [65536, 256, 1], scene.result.palette.astype(int) @ [65536, 256, 1]).mean() > 0.2
+        assert np.isin(shot @ [65536, 256, 1], live.scene.result.palette.astype(int) @ [65536, 256, 1]).mean() > 0.2
         assert browser.get_log("browser") == []
 
 
@@ -416,7 +415,7 @@ def test_without_an_original__the_rebuilt_image_is_shown_alone(browser, tmp_path
     Image.fromarray(photograph).save(tmp_path / "photo.png")
     output = quantize(tmp_path / "photo.png", tmp_path / "out.zarr")
     (tmp_path / "photo.png").unlink()
-    with scene_of(output) as scene, served(scene) as client:
+    with LiveScene(output, None) as live, served(live) as client:
         show(browser, client)
         assert browser.get_log("browser") == []
         assert not find(browser, "#modes").is_displayed()

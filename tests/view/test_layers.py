@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from dasksom.view import layers
 from dasksom.view.cache import BlockCache
-from dasksom.view.layers import TILE, Layer
+from dasksom.view.layers import VIEW_TILE as TILE
+from dasksom.view.layers import Layer
 from dasksom.view.levels import levels_of
 
 
@@ -100,7 +101,7 @@ class Held:
 
 @pytest.fixture
 def held(monkeypatch):
-    monkeypatch.setattr(layers, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(layers, "TILE_BYTES", 100_000)
     monkeypatch.setattr(layers, "OVERVIEW_SIDE", 200)
     array = Held(numbers(1500, 1100))
     lazy = da.from_array(array, chunks=150, asarray=False, inline_array=True)
@@ -113,9 +114,9 @@ def test_overview__grows_until_it_is_whole(held):
         tile, whole = layer.tile(8, 0, 0, pool)
         assert not whole
         assert not tile.any()
-        assert layer.survey.share == 0
+        assert layer.overview.share == 0
         array.let.set()
-    assert layer.survey.share == 1
+    assert layer.overview.share == 1
     assert len(array.read) == 10 * 8  # each block once
     with ThreadPoolExecutor(1) as pool:
         for step in (8, 16):
@@ -135,7 +136,7 @@ def test_overview__is_not_read_for_those_who_look_at_details(held):
     with ThreadPoolExecutor(1) as pool:
         layer.tile(1, 0, 0, pool)
     assert len(array.read) == 4
-    assert layer.survey.share == 0
+    assert layer.overview.share == 0
 
 
 def test_overview__is_shown_larger_where_more_would_have_to_be_decoded(held):
@@ -160,6 +161,6 @@ def test_overview__tells_what_cannot_be_read(held):
 
 
 def test_overview__is_not_needed_where_levels_go_down_to_a_tile(monkeypatch):
-    monkeypatch.setattr(layers, "MOST_BYTES", 100_000)
-    assert layer_of(numbers(1500, 1100), 150, depth=4).survey is None
-    assert layer_of(numbers(1500, 1100), 150, depth=1).survey is not None
+    monkeypatch.setattr(layers, "TILE_BYTES", 100_000)
+    assert layer_of(numbers(1500, 1100), 150, depth=4).overview is None
+    assert layer_of(numbers(1500, 1100), 150, depth=1).overview is not None

@@ -7,7 +7,7 @@ from dasksom.errors import InputError
 from dasksom.image import open_result
 from dasksom.show.colors import Palette
 from dasksom.som.lattice import Lattice
-from dasksom.view.layers import TILE
+from dasksom.view.layers import VIEW_TILE as TILE
 from dasksom.view.scene import opaque
 from tests.view.conftest import quantize, scene_of
 
@@ -60,10 +60,10 @@ def test_pixel__names_its_unit_and_what_it_was(folder):
         for row, column in [(0, 0), (699, 1099), (123, 456)]:
             found = scene.pixel(row, column)
             unit = int(numbers[row, column]) - 1
-            assert found["found"]["unit"] == unit
-            assert (found["found"]["row"], found["found"]["column"]) == divmod(unit, 4)
-            assert found["found"]["values"] == scene.result.palette[unit].tolist()
-            assert found["found"]["share"] == pytest.approx((numbers == unit + 1).mean())
+            assert found["unit"]["unit"] == unit
+            assert (found["unit"]["row"], found["unit"]["column"]) == divmod(unit, 4)
+            assert found["unit"]["values"] == scene.result.palette[unit].tolist()
+            assert found["unit"]["share"] == pytest.approx((numbers == unit + 1).mean())
             assert found["original"]["values"] == photograph[row, column].tolist()
             assert found["original"]["color"] == "#" + bytes(photograph[row, column]).hex()
 
@@ -80,7 +80,7 @@ def test_scene__stretches_other_types_by_percentiles_and_leaves_no_data_out(many
         assert original[0, 0].tolist() == [255, 255, 255, 255]
         assert original[40:, :, 0].std() > 10  # there is something to see
         found = scene.pixel(0, 60)
-        assert found["found"] is None
+        assert found["unit"] is None
         assert found["original"]["color"] is None
         assert len(scene.pixel(50, 60)["original"]["values"]) == 5
 

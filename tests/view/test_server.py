@@ -11,19 +11,21 @@ import zlib
 import numpy as np
 import psutil
 import pytest
+import zarr
 from click.testing import CliRunner
 from PIL import Image
 
 from dasksom.cli.main import cli
 from dasksom.errors import InputError
 from dasksom.view import server as serving
-from tests.view.conftest import scene_of, served
+from dasksom.view.live_scene import LiveScene
+from tests.view.conftest import quantize, served
 
 
 @pytest.fixture(scope="module")
 def client(folder):
-    with scene_of(str(folder / "hexagons.zarr")) as scene, served(scene) as client:
-        client.scene = scene
+    with LiveScene(str(folder / "hexagons.zarr"), None) as live, served(live) as client:
+        client.scene = live.scene
         yield client
 
 
@@ -49,13 +51,13 @@ def test_page__and_what_it_loads_are_there_and_nothing_else(client):
         "page",
         "page/",
         "..%2f..%2fetc/passwd",
-        "labels/0/3/0",
-        "labels/0/0/5",
-        "labels/4/0/0",
-        "labels/0/-1/0",
-        "labels/0/a/0",
+        "labels/0/0/3/0",
+        "labels/0/0/0/5",
+        "labels/0/4/0/0",
+        "labels/0/0/-1/0",
+        "labels/0/0/a/0",
         "labels/0/0",
-        "labels/0/999999999999/0",
+        "labels/0/0/999999999999/0",
         "image/0/0/0",
         "pixel/700/0",
         "pixel/0/1100",
@@ -77,7 +79,7 @@ def test_others_are_refused(client):
     for path in ("/", "/about.json", f"/{guessed}/about.json"):
         assert client.ask(root + path)[0] == 404
     port = root.rsplit(":", 1)[1]
-    for path in ("", "about.json", "labels/0/0/0", "nothing"):
+    for path in ("", "about.json", "labels/0/0/0/0", "nothing"):
         for host in (f"evil.example:{port}", "evil.example", "127.0.0.1.evil.example", f"0.0.0.0:{port}"):
             assert client.ask(path, {"Host": host})[0] == 403, (path, host)
     assert client.ask("about.json", {"Host": f"localhost:{port}"})[0] == 200
@@ -93,22 +95,22 @@ def test_nothing_listens_outside_this_machine(client):
 
 def test_tiles__hold_labels_and_the_original(client):
     scene = client.scene
-    status, headers, content = client.ask("labels/1/0/1")
+    status, headers, content = client.ask("labels/0/1/0/1")
     assert status == 200
-    assert headers["X-Whole"] == "1"
+    assert headers["X-Complete"] == "1"
     assert "immutable" in headers["Cache-Control"]
     labels = np.frombuffer(zlib.decompress(content), np.uint8).reshape(256, 256)
     assert np.array_equal(labels, scene.labels.tile(2, 0, 1, scene.background)[0])
-    status, headers, content = client.ask("original/1/1/1")
+    status, headers, content = client.ask("original/0/1/1/1")
     image = Image.open(io.BytesIO(content))
     assert (status, headers["Content-Type"], image.mode) == (200, "image/png", "RGBA")
     assert np.array_equal(np.asarray(image), scene.original.tile(2, 1, 1, scene.background)[0])
-    inner = Image.open(io.BytesIO(client.ask("original/1/0/1")[2]))
+    inner = Image.open(io.BytesIO(client.ask("original/0/1/0/1")[2]))
     assert inner.mode == "RGB"  # nothing of it is transparent
 
 
 def test_answers__about_pixels_and_units(client):
-    assert client.json("about.json") == json.loads(json.dumps(client.scene.about))
+    assert client.json("about.json") == json.loads(json.dumps({**client.scene.about, "version": 0}))
     assert client.json("pixel/12/34") == client.scene.pixel(12, 34)
     assert client.json("unit/7") == client.scene.unit(7)
     assert client.json("progress") == {}
@@ -116,16 +118,51 @@ def test_answers__about_pixels_and_units(client):
 
 def test_damage_is_told(folder, tmp_path):
     shutil.copytree(folder / "hexagons.zarr", tmp_path / "damaged.zarr")
-    with scene_of(str(tmp_path / "damaged.zarr")) as scene, served(scene) as client:
+    with LiveScene(str(tmp_path / "damaged.zarr"), None) as live, served(live) as client:
         for chunk in (tmp_path / "damaged.zarr" / "labels" / "c").rglob("*"):
             if chunk.is_file():
                 chunk.write_bytes(b"damaged" + chunk.read_bytes()[7:])
-        for path in ("labels/0/0/0", "pixel/0/0"):
+        for path in ("labels/0/0/0/0", "pixel/0/0"):
             status, headers, content = client.ask(path)
             assert status == 500
             assert "Traceback" not in json.loads(content)["error"]
             assert headers["Cache-Control"] == "no-store"
-        assert client.ask("original/0/0/0")[0] == 200
+        assert client.ask("original/0/0/0/0")[0] == 200
+
+
+def test_an_output_that_is_replaced_is_opened_again(folder, tmp_path, photograph):
+    output = tmp_path / "out.zarr"
+    quantize(folder / "photo.png", output)
+    with LiveScene(str(output), None) as live, served(live) as client:
+        before = client.json("about.json")
+        assert client.ask("labels/0/0/0/0")[0] == 200
+        other = tmp_path / "other.png"
+        Image.fromarray(255 - photograph).save(other)
+        quantize(other, output, "--overwrite")
+        for path in ("labels/0/0/0/0", "unit/0", "pixel/0/0", "progress"):
+            status, headers, content = client.ask(path)
+            assert (status, headers["Cache-Control"]) == (410, "no-store")
+            assert json.loads(content)["error"] == "The output has been replaced"
+        after = client.json("about.json")
+        assert (before["version"], after["version"]) == (0, 1)
+        assert after["colors"] == ["#" + bytes(color).hex() for color in zarr.open_group(output)["palette"][...]]
+        assert after["colors"] != before["colors"]
+        assert (after["height"], after["width"]) == photograph.shape[:2]
+        assert client.ask("labels/0/0/0/0")[0] == 410
+        labels = np.frombuffer(zlib.decompress(client.ask("labels/1/0/0/0")[2]), np.uint8).reshape(256, 256)
+        assert np.array_equal(labels, zarr.open_group(output)["labels"][:256, :256])
+        shutil.rmtree(output)
+        assert client.ask("progress")[0] == 410
+        status, _, content = client.ask("about.json")
+        assert status == 500
+        assert "out.zarr" in json.loads(content)["error"]
+
+
+def test_names_with_escape_characters_are_shown_as_text(folder, tmp_path):
+    output = tmp_path / os.fsdecode(b"esc\x1b[2J\xff.zarr")
+    shutil.copytree(folder / "hexagons.zarr", output)
+    with LiveScene(str(output), None) as live, served(live) as client:
+        assert client.json("about.json")["title"] == "esc\\x1b[2J\\udcff.zarr"
 
 
 def test_view__without_leaflet_names_the_extra(folder, monkeypatch):
@@ -143,8 +180,8 @@ def test_view__of_a_port_that_is_taken_says_so(folder):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(InputError, match=rf"port {port}: .*leave --port out"):
-            serving.view(str(folder / "hexagons.zarr"), port=port, browser=False)
+        with pytest.raises(InputError, match=rf"port {port}: .*omit --port"):
+            serving.run_viewer(str(folder / "hexagons.zarr"), port=port, browser=False)
 
 
 @pytest.mark.parametrize(("number", "code", "last"), [(signal.SIGINT, 0, "stopped\n"), (signal.SIGTERM, 143, "")])
@@ -172,6 +209,6 @@ def test_view__opens_the_browser(folder, monkeypatch):
         os.kill(os.getpid(), signal.SIGINT)  # Ctrl-C
 
     monkeypatch.setattr(serving.webbrowser, "open", browse)
-    serving.view(str(folder / "hexagons.zarr"), say=said.append)
+    serving.run_viewer(str(folder / "hexagons.zarr"), say=said.append)
     assert said[0].startswith(opened[0])
     assert said[1:] == ["stopped"]

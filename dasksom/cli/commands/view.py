@@ -26,4 +26,4 @@ def command(output_path: str, original: str | None, port: int, no_browser: bool)
       dasksom view slide.ome.zarr
       dasksom view reduced.zarr --original photo.png --no-browser --port 8123
     """  # noqa: D301 - click takes the character itself
-    view.view(output_path, original, port=port, browser=not no_browser, say=click.echo)
+    view.run_viewer(output_path, original, port=port, browser=not no_browser, say=click.echo)

@@ -1,4 +1,4 @@
-// The map's units, drawn where they sit: squares or hexagons, one of which can be chosen.
+// The map's units, drawn at their positions: squares or hexagons, one of which can be selected.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -25,7 +25,7 @@ const add = (parent, name, attributes) => {
   return element;
 };
 
-// Draws the units in the colors given. With `choose`, they are a list to choose from by mouse and keyboard.
+// Draws the units in the given colors. With `choose`, they can be selected by mouse and keyboard.
 export function drawLattice(parent, about, colors, { name, describe, choose = null, over = () => {} }) {
   const shape = about.hexagonal ? SHAPES.hexagon : SHAPES.square;
   const xs = about.places.map(([x]) => x), ys = about.places.map(([, y]) => y);

@@ -1,4 +1,4 @@
-// One or two maps that show the same place at the same scale.
+// One or two maps that show the same region at the same scale.
 
 // x to the right and y down, in pixels of the image; zoom 0 is one to one
 const crs = () => L.Util.extend({}, L.CRS.Simple, { transformation: L.transformation(1, 0, 1, 0) });
@@ -24,7 +24,7 @@ export function makeMap(element, about, calm) {
   return map;
 }
 
-// Both maps' corners lie on whole pixels of the screen: moved by their difference, they show the same to the pixel.
+// Both maps' corners are at integer pixels of the screen: moved by their difference, they show the same to the pixel.
 function align(leader, follower) {
   const apart = leader.getPixelBounds().min.subtract(follower.getPixelBounds().min);
   if (apart.x || apart.y) follower.panBy(apart, { animate: false });
@@ -63,7 +63,7 @@ export function link(first, second) {
   follow(first, second, busy);
   follow(second, first, busy);
   return {
-    // Their room has another size: the middle stays where it is.
+    // After a change of size the center stays where it is.
     resize() {
       busy.now = true;
       for (const map of [first, second]) map.invalidateSize({ animate: false, pan: true });
@@ -73,12 +73,12 @@ export function link(first, second) {
   };
 }
 
-// Zooms by steps, also by those that are asked for while an earlier one is still shown.
+// Zooms by steps, also by those requested during the animation of an earlier one.
 export function makeZoom(map, follower) {
   let wanted = null, moving = false;
   const go = zoom => {
     wanted = Math.min(map.getMaxZoom(), Math.max(map.getMinZoom(), zoom));
-    moving ||= wanted !== map.getZoom();  // it begins in the next frame
+    moving ||= wanted !== map.getZoom();  // the animation starts in the next frame
     map.setZoom(wanted);
   };
   map.on("zoomanim", () => { moving = true; });
@@ -90,7 +90,7 @@ export function makeZoom(map, follower) {
   return {
     by: steps => go((wanted ?? map.getZoom()) + steps),
     to: go,
-    // Leaflet forgets what else is asked of a map that zooms.
+    // Leaflet drops other requests to a map that zooms.
     instead(action) {
       wanted = null;
       if (moving || map.zooms || follower?.zooms) setTimeout(() => this.instead(action), 20);
@@ -99,7 +99,7 @@ export function makeZoom(map, follower) {
   };
 }
 
-// A bar between two images that lie on each other: dragged, or moved by arrow keys.
+// A bar between two overlaid images: dragged, or moved by arrow keys.
 export function makeDivider(divider, views) {
   const set = share => {
     const percent = Math.min(100, Math.max(0, share));

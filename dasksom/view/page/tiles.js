@@ -1,4 +1,4 @@
-// Layers of tiles: fetched from the server, painted on canvases, painted anew when a color is lit.
+// Layers of tiles: fetched from the server, painted on canvases, repainted when a color is highlighted.
 
 const LITTLE = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
@@ -10,7 +10,7 @@ export const parts = color => [1, 3, 5].map(at => parseInt(color.slice(at, at + 
 
 const brightness = ([red, green, blue]) => 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 
-// What is not lit fades, away from the lit color: to white behind dark colors, to black behind light ones.
+// Other pixels fade away from the highlighted color: to white behind dark colors, to black behind light ones.
 export const fader = color => {
   const ground = brightness(parts(color)) < 110 ? 240 : 18;
   return (red, green, blue) => {
@@ -33,15 +33,19 @@ export function colorTable(colors, lit) {
 export async function ask(path, signal) {
   const answer = await fetch(path, { signal });
   if (answer.ok) return answer;
-  const told = await answer.json().catch(() => ({}));
-  throw new Error(told.error || `the server answered ${answer.status}`);
+  if (answer.status === 410) {  // the output has been replaced: this page shows the old one
+    location.reload();
+    throw new DOMException("replaced", "AbortError");
+  }
+  const message = await answer.json().catch(() => ({}));
+  throw new Error(message.error || `the server answered ${answer.status}`);
 }
 
 async function labelsOf(about, place, signal) {
-  const answer = await ask(`labels/${place}`, signal);
+  const answer = await ask(`labels/${about.version}/${place}`, signal);
   const bytes = await answer.arrayBuffer();
   const kinds = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array };
-  return { whole: answer.headers.get("X-Whole") === "1", labels: new kinds[about.bytes](bytes) };
+  return { complete: answer.headers.get("X-Complete") === "1", labels: new kinds[about.bytes](bytes) };
 }
 
 // Each kind fetches what a tile needs, and paints it.
@@ -57,11 +61,11 @@ const KINDS = {
   original: {
     async fetch(about, place, lit, signal) {
       const [answer, labeled] = await Promise.all(
-        [ask(`original/${place}`, signal), lit === null ? null : labelsOf(about, place, signal)]);
+        [ask(`original/${about.version}/${place}`, signal), lit === null ? null : labelsOf(about, place, signal)]);
       const blob = await answer.blob();
       const image = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
-      const whole = answer.headers.get("X-Whole") === "1" && (labeled === null || labeled.whole);
-      return { whole, image, labels: labeled && labeled.labels };
+      const complete = answer.headers.get("X-Complete") === "1" && (labeled === null || labeled.complete);
+      return { complete, image, labels: labeled && labeled.labels };
     },
     paint(context, { image, labels }, { tile, colors }, { lit }) {
       context.clearRect(0, 0, tile, tile);
@@ -78,7 +82,7 @@ const KINDS = {
   },
 };
 
-// A layer of one kind. `look` is shared by all layers: {lit, table}; `events` tells "state" and "failed".
+// A layer of one kind. `look` is shared by all layers: {lit, table}; `events` receives "state" and "failed".
 export function tileLayer(kind, about, look, events, density) {
   const shift = Math.round(Math.log2(density));
   const own = KINDS[kind];
@@ -89,17 +93,17 @@ export function tileLayer(kind, about, look, events, density) {
     events.dispatchEvent(new CustomEvent("state"));
     const { x, y, z } = entry.coords, lit = look.lit;
     try {
-      const found = await own.fetch(about, `${-z - shift}/${y}/${x}`, lit, entry.stop.signal);
+      const data = await own.fetch(about, `${-z - shift}/${y}/${x}`, lit, entry.stop.signal);
       if (alive.get(entry.canvas) !== entry) return;
-      entry.data = found;
-      own.paint(entry.canvas.getContext("2d", { willReadFrequently: kind === "original" }), found, about, look);
+      entry.data = data;
+      own.paint(entry.canvas.getContext("2d", { willReadFrequently: kind === "original" }), data, about, look);
       entry.canvas.classList.remove("failed");
       entry.done(null, entry.canvas);
     } catch (error) {
       if (error.name === "AbortError") return;
       entry.data = null;
       entry.canvas.classList.add("failed");
-      // where nothing answers, what was seen before stays
+      // if nothing answers, the previous tiles stay
       if (!(error instanceof TypeError)) entry.done(error, entry.canvas);
       events.dispatchEvent(new CustomEvent("failed", { detail: error }));
     }
@@ -117,7 +121,7 @@ export function tileLayer(kind, about, look, events, density) {
       load(entry);
       return canvas;
     },
-    // paint what is there in the colors of now
+    // paint the loaded tiles in the current colors
     repaint() {
       for (const entry of alive.values()) {
         if (!entry.data || entry.loading) continue;
@@ -125,12 +129,12 @@ export function tileLayer(kind, about, look, events, density) {
         else own.paint(entry.canvas.getContext("2d"), entry.data, about, look);
       }
     },
-    // ask again for what was not whole, or failed
+    // request tiles again that were not complete, or failed
     refresh() {
-      for (const entry of alive.values()) if (!entry.loading && !(entry.data && entry.data.whole)) load(entry);
+      for (const entry of alive.values()) if (!entry.loading && !(entry.data && entry.data.complete)) load(entry);
     },
     waits() { return [...alive.values()].some(entry => entry.loading); },
-    partial() { return [...alive.values()].some(entry => entry.data && !entry.data.whole); },
+    partial() { return [...alive.values()].some(entry => entry.data && !entry.data.complete); },
     broken() { return [...alive.values()].some(entry => !entry.loading && !entry.data); },
   });
   const layer = new Layer({

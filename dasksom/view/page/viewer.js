@@ -1,4 +1,4 @@
-// The page: what the parts beside this file make, put together.
+// The page, assembled from the other modules.
 
 import { drawLattice, ramp } from "./lattice.js";
 import { link, makeDivider, makeMap, makeZoom } from "./linked.js";
@@ -49,15 +49,16 @@ async function start() {
 }
 
 function notes(about) {
-  const told = [...about.notes];
+  const lines = [...about.notes];
   if (about.dtype !== "uint8" || about.bands !== 3) {
-    const [one, two, three] = about.shown;
+    const named = band => about.names[band] ?? band;
+    const [one, two, three] = about.shown.map(named);
     const which = new Set(about.shown).size > 1 ? `bands ${one}, ${two} and ${three} as red, green and blue`
       : `band ${one} as gray`;
-    told.push(`${about.bands} band${about.bands === 1 ? "" : "s"} of ${about.dtype}: shown are ${which}, `
+    lines.push(`${about.bands} band${about.bands === 1 ? "" : "s"} of ${about.dtype}, shown as ${which}, `
       + `from ${about.range.map(value => +value.toPrecision(6)).join(" to ")}.`);
   }
-  return told;
+  return lines;
 }
 
 // ------------------------------------------------------------------------------------------------------- the images
@@ -71,11 +72,11 @@ function showImages(about, look) {
     const map = makeMap(element, about, calm), layer = tileLayer(name, about, look, events, density);
     return { name, map, layer, element, spot: null };
   });
-  const [main, other] = panes, whole = L.latLngBounds([[0, 0], [about.height, about.width]]);
+  const [main, other] = panes, image = L.latLngBounds([[0, 0], [about.height, about.width]]);
   const views = { about, panes, main, onPixel: () => {} };
 
   views.zoom = makeZoom(main.map, other?.map);
-  views.fit = () => views.zoom.instead(() => main.map.fitBounds(whole, { animate: false, padding: [8, 8] }));
+  views.fit = () => views.zoom.instead(() => main.map.fitBounds(image, { animate: false, padding: [8, 8] }));
   views.actual = () => views.zoom.to(-Math.log2(density));
   views.setMode = mode => {
     at("views").dataset.mode = mode;
@@ -89,11 +90,11 @@ function showImages(about, look) {
     }
     events.dispatchEvent(new CustomEvent("state"));
   };
-  views.mark = found => {
+  views.mark = pixel => {
     for (const pane of panes) {
       if (pane.spot) pane.spot.remove();
-      pane.spot = found && L.layerGroup(["black", "white"].map((color, n) => L.circleMarker(
-        [found.y + 0.5, found.x + 0.5], { color, radius: 9, weight: 5 - 3 * n, fill: false, interactive: false },
+      pane.spot = pixel && L.layerGroup(["black", "white"].map((color, n) => L.circleMarker(
+        [pixel.y + 0.5, pixel.x + 0.5], { color, radius: 9, weight: 5 - 3 * n, fill: false, interactive: false },
       ))).addTo(pane.map);
     }
   };
@@ -173,22 +174,22 @@ function showMap(about, look, views) {
       views.mark(null);
       show();
       if (unit === null) return at("card").replaceChildren();
-      return ask(`unit/${unit}`).then(answer => answer.json()).then(found => {
-        if (look.lit === unit) fill({ found });
+      return ask(`unit/${unit}`).then(answer => answer.json()).then(properties => {
+        if (look.lit === unit) fill({ unit: properties });
       }).catch(failed);
     },
     async find(x, y) {
       try {
-        const found = await (await ask(`pixel/${y}/${x}`)).json();
-        views.mark(found);
-        state.picked = found.found && found.found.unit;
+        const pixel = await (await ask(`pixel/${y}/${x}`)).json();
+        views.mark(pixel);
+        state.picked = pixel.unit && pixel.unit.unit;
         if (look.lit !== null && look.lit !== state.picked) {
           look.lit = null;
           look.table = colorTable(about.colors, null);
           views.panes.forEach(({ layer }) => layer.repaint());
         }
         show();
-        fill(found);
+        fill(pixel);
       } catch (error) {
         failed(error);
       }
@@ -205,10 +206,10 @@ function showMap(about, look, views) {
     at("hint").hidden = state.picked !== null;
     root.dataset.lit = look.lit ?? "";
   };
-  const fill = told => {
+  const fill = content => {
     at("hint").hidden = true;
     at("card").hidden = false;
-    at("card").replaceChildren(...card(told, about, look, map));
+    at("card").replaceChildren(...card(content, about, look, map));
   };
   show();
   return map;
@@ -222,7 +223,7 @@ function swatch(color) {
   return element;
 }
 
-function card({ x, y, found, original }, about, look, map) {
+function card({ x, y, unit, original }, about, look, map) {
   const list = values => make("span", {
     className: "values",
     textContent: values.slice(0, 12).map(value => value === null ? "–" : +value.toPrecision(6)).join(", ")
@@ -231,10 +232,10 @@ function card({ x, y, found, original }, about, look, map) {
   const row = (name, ...inside) => make("div", {}, make("dt", { textContent: name }), make("dd", {}, ...inside));
   const rows = [];
   if (x !== undefined) rows.push(row("Pixel", `x ${number(x)}, y ${number(y)}`));
-  if (found) {
-    rows.push(row("Unit", `${found.unit} (row ${found.row}, column ${found.column})`));
-    rows.push(row("Color", swatch(found.color), make("code", { textContent: found.color }), list(found.values)));
-    if (found.share !== null) rows.push(row("Share", `${percent(found.share)} of the pixels`));
+  if (unit) {
+    rows.push(row("Unit", `${unit.unit} (row ${unit.row}, column ${unit.column})`));
+    rows.push(row("Color", swatch(unit.color), make("code", { textContent: unit.color }), list(unit.values)));
+    if (unit.share !== null) rows.push(row("Share", `${percent(unit.share)} of the pixels`));
   } else rows.push(row("Unit", "none: no data here"));
   if (original) {
     rows.push(row("Original", swatch(original.color), ...(original.color
@@ -242,14 +243,14 @@ function card({ x, y, found, original }, about, look, map) {
   }
   const inside = [make("dl", {}, ...rows)];
   const buttons = make("p", { className: "buttons" });
-  if (found) {
-    const lit = look.lit === found.unit;
+  if (unit) {
+    const lit = look.lit === unit.unit;
     buttons.append(make("button", {
-      type: "button", id: "light", textContent: lit ? "Show all colors" : "Light up this color",
-      onclick: () => map.light(lit ? null : found.unit),
+      type: "button", id: "light", textContent: lit ? "Show all colors" : "Highlight this color",
+      onclick: () => map.light(lit ? null : unit.unit),
     }));
   }
-  if (!found || look.lit !== found.unit) {
+  if (!unit || look.lit !== unit.unit) {
     buttons.append(make("button", { type: "button", id: "clear", textContent: "Clear", onclick: () => map.clear() }));
   }
   return [...inside, buttons];
@@ -285,13 +286,13 @@ function useKeys(views, map) {
   });
 }
 
-// ------------------------------------------------------------------------------------------- what is still to come
+// ------------------------------------------------------------------------------------------------- loading state
 
 function failed(error) {
   const lost = error instanceof TypeError;  // what fetch raises where nothing answers
   setState(lost ? "lost" : "failed");
   say(lost ? "The viewer does not answer: it was stopped, or the connection is lost. Start dasksom view again and open the "
-    + "new address; where it still runs, this page goes on by itself." : `Something cannot be shown: ${error.message}`, lost);
+    + "new address; if it still runs, this page continues by itself." : `Cannot be shown: ${error.message}`, lost);
 }
 
 function watch(views) {
@@ -304,7 +305,7 @@ function watch(views) {
     try {
       const shares = Object.values(await (await ask("progress")).json());
       const least = Math.min(1, ...shares);
-      at("status").textContent = `Reading the whole image once, to show it small: ${Math.floor(100 * least)} %`;
+      at("status").textContent = `Reading the image once for its overview: ${Math.floor(100 * least)} %`;
     } catch (error) {
       failed(error);
     }
@@ -321,7 +322,7 @@ function watch(views) {
       setState("partial");
       timer ??= setTimeout(look, 300);
     } else if (any("waits")) {
-      if (root.dataset.state === "lost") return;  // until something has come
+      if (root.dataset.state === "lost") return;  // until an answer arrives
       setState("loading");
       at("status").textContent = "Loading …";
     } else {
@@ -333,6 +334,8 @@ function watch(views) {
   events.addEventListener("state", settle);
   events.addEventListener("failed", ({ detail }) => failed(detail));
   settle();
+  // An output that is replaced while the page is idle is noticed too; `ask` reloads.
+  setInterval(() => document.hidden || root.dataset.state !== "ready" || ask("progress").catch(() => {}), 3000);
 }
 
 start().catch(error => {
