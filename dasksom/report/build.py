@@ -1,4 +1,4 @@
-"""From an output to the report of its run: what to look at, and how to say it."""
+"""Assembly of the report of a run from its output."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,50 +6,59 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dask
-import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
 from dasksom import show
-from dasksom.image import RESULTS, QuantizedImage, check_output, open_result, publish, size_on_disk
+from dasksom.image import QuantizedImage, check_output, open_result, publish, size_on_disk
 from dasksom.provenance.original_image import UNKNOWN_LATTICE, Original, lattice_of_output
 from dasksom.provenance.run_record import RunRecord
 from dasksom.quantization.thumbnail import Overview
-from dasksom.report.html import Figure, Report, Row, View, render
+from dasksom.report.html import Figure, ImageView, Report, Row, render
 from dasksom.report.image_metrics import compare, count_units
 from dasksom.report.inline_svg import inline_png, inline_svg
+from dasksom.report.notes import describe_colors, describe_comparison, describe_palette, describe_unread
 from dasksom.report.regions import tiles
-from dasksom.report.tables import facts, headline, how_compared, how_shown, how_unread, palette_note
+from dasksom.report.tables import fact_tables, headline
 from dasksom.show.colors import Palette, hexadecimal
 from dasksom.show.drawing import matplotlib_figure
 from dasksom.som.lattice import Lattice
 
-MOST_ROWS = 1024
-"""Rows of the palette's table."""
-NO_DATA = "None of the pixels that were to be compared with the original has data (--all-pixels compares all)."
-DETAIL_SIDE = 192
-"""Pixels a side of what is shown at full resolution."""
+if TYPE_CHECKING:
+    import dask.array as da
+
+_TABLE_ROWS = 1024
+"""Most rows of the palette's table."""
+_NO_DATA = "None of the pixels that were to be compared with the original has data (--all-pixels compares all)."
+_DETAIL_SIDE = 192
+"""Pixels a side of the detail at full resolution."""
 
 
 @dataclass(frozen=True, eq=False)
 class StoredMap:
-    """A trained map as far as an output tells it; the figures take it for one."""
+    """A trained map as far as an output records it, with the attributes that figures need."""
 
     weights_: NDArray[Any]
     topology: str
     toroidal: bool
     history_: tuple[Any, ...]
     quality_: Any
+    feature_names_in_: tuple[str, ...] | None
 
 
 def report_path(output: str) -> str:
-    """Give the name of an output's report: photo.report.html for photo.zarr."""
+    """Return the name of an output's report: a different one for each output.
+
+    Examples
+    --------
+    >>> [report_path(f"photo{suffix}") for suffix in (".zarr", ".ome.zarr", ".tif")]
+    ['photo.report.html', 'photo.ome.report.html', 'photo.tif.report.html']
+    """
     path = Path(output)
-    suffix = next((end for end in (".ome.zarr", *RESULTS) if path.name.lower().endswith(end)), "")
-    return str(path.parent / f"{path.name[: len(path.name) - len(suffix)]}.report.html")
+    stem = path.name[:-5] if path.name.lower().endswith(".zarr") else path.name
+    return str(path.parent / f"{stem}.report.html")
 
 
 def check_report(output: str, target: str, *, overwrite: bool) -> None:
@@ -58,7 +67,7 @@ def check_report(output: str, target: str, *, overwrite: bool) -> None:
     Raises
     ------
     InputError
-        If it exists and may not be replaced, its folder is missing, or matplotlib is.
+        If it exists and may not be replaced, or its folder or matplotlib is missing.
     """
     matplotlib_figure()
     check_output(target, inputs=[output], overwrite=overwrite, suffixes=[".html"])
@@ -69,7 +78,7 @@ def write_report(
     target: str,
     *,
     original: str | None = None,
-    whole: bool | None = None,
+    all_pixels: bool | None = None,
     overwrite: bool = False,
     just_made: tuple[RunRecord | None, Overview | None] = (None, None),
 ) -> None:
@@ -78,30 +87,37 @@ def write_report(
     Parameters
     ----------
     output : str
-        What the run wrote: .zarr, or a paletted .tif.
+        Output of the run: .zarr, or a paletted .tif.
     target : str
-        Where the report goes.
+        Path of the report.
     original : str, optional
-        The image that the run read; by default the one that the output names. Without it nothing is compared.
-    whole : bool, optional
-        Whether to compare all pixels; by default those of tiles, where there are many.
+        Image that the run read; by default the one that the output names. Without it nothing is compared.
+    all_pixels : bool, optional
+        Whether to compare all pixels; by default only those of tiles, where there are many.
     overwrite : bool
-        Whether a report that exists may be replaced.
+        Whether an existing report may be replaced.
     just_made : (RunRecord or None, Overview or None)
-        What a run that just ended tells; by default what the output tells, and views read from the files.
+        Record and overview of a run that has just ended; by default they are read from the files.
 
     Raises
     ------
     InputError
-        For an output that holds no palette, or an original that is not of its size.
+        If the output holds no palette, or the original is not of its size.
     """
+    import dask
+
     start = time.perf_counter()
     check_report(output, target, overwrite=overwrite)
     record, overview = just_made
     with open_result(output) as result, dask.config.set(scheduler="threads"):
-        known = record or RunRecord.read(result.about.get("run", {})) or RunRecord()
+        run_record = record or RunRecord.read(result.about.get("run", {})) or RunRecord()
         report = _report(
-            result, known, Original.find(original, known, just_ran=record is not None), whole, overview, start
+            result,
+            run_record,
+            Original.find(original, run_record, just_ran=record is not None),
+            all_pixels,
+            overview,
+            start,
         )
     with publish(target, overwrite=overwrite) as path:
         path.write_text(render(report), encoding="utf-8")
@@ -111,41 +127,42 @@ def _report(
     result: QuantizedImage,
     record: RunRecord,
     original: Original,
-    whole: bool | None,
+    all_pixels: bool | None,
     overview: Overview | None,
     start: float,
 ) -> Report:
-    som, notes = _stored_map(result, record)
+    names = () if original.picture is None else original.picture.band_names
+    som, notes = _stored_map(result, record, names)
     comparison, before = None, None if original.picture is None else original.picture.pixels
     if before is not None:
-        comparison = compare(before, result.labels[0], result.rebuilt, result.palette, whole=whole)
-        notes.append(NO_DATA if comparison is None else how_compared(comparison, result))
+        comparison = compare(before, result.labels[0], result.rebuilt, result.palette, all_pixels=all_pixels)
+        notes.append(_NO_DATA if comparison is None else describe_comparison(comparison, result))
     else:
         notes.append(original.missing)
     if record.not_read:
-        notes.append(f"Not all of the image was read: {how_unread(record.not_read)}.")
+        notes.append(f"Not all of the image was read: {describe_unread(record.not_read)}.")
     palette = Palette.of(result.palette)
     if result.palette.shape[1] != 3 or result.palette.dtype != np.uint8:
-        notes.append(how_shown(palette, result))
+        notes.append(describe_colors(palette, result, names))
     rows = _rows(som, palette, result)
     sizes = [None if path is None else size_on_disk(path) for path in (original.path, result.path)]
     views = tuple(_views(result, before, overview, palette))
     training, maps = tuple(_training(som)), tuple(_maps(som))
     return Report(
         title=f"{Path(result.path).name}: {len(result.palette)} colors by a self-organizing map",
-        subtitle=f"made of {record.source or original.path or 'an unknown image'}",
+        subtitle=f"made from {record.source or original.path or 'an unknown image'}",
         headline=tuple(headline(result, record, comparison, sizes)),
         notes=tuple(notes),
         views=views,
         training=training,
-        palette=rows[:MOST_ROWS],
-        palette_note=palette_note(rows, MOST_ROWS),
+        palette=rows[:_TABLE_ROWS],
+        palette_note=describe_palette(rows, _TABLE_ROWS, names),
         maps=maps,
-        facts=facts(result, record, comparison, sizes, time.perf_counter() - start),
+        facts=fact_tables(result, record, comparison, sizes, time.perf_counter() - start),
     )
 
 
-def _stored_map(result: QuantizedImage, record: RunRecord) -> tuple[StoredMap, list[str]]:
+def _stored_map(result: QuantizedImage, record: RunRecord, names: tuple[str, ...]) -> tuple[StoredMap, list[str]]:
     units, notes = len(result.palette), []
     lattice = lattice_of_output(result)
     if lattice is None:
@@ -158,18 +175,18 @@ def _stored_map(result: QuantizedImage, record: RunRecord) -> tuple[StoredMap, l
         hits = count_units(result.labels[0], result.units_of, units).astype(np.float64)
     weights = result.palette.reshape(lattice.rows, lattice.columns, -1)
     counted = SimpleNamespace(hits=hits)
-    return StoredMap(weights, lattice.topology, lattice.toroidal, record.history, counted), notes
+    return StoredMap(weights, lattice.topology, lattice.toroidal, record.history, counted, names or None), notes
 
 
 # --------------------------------------------------------------------------------------------------------- in pictures
 
 
 def _views(
-    result: QuantizedImage, original: da.Array | None, overview: Overview | None, palette: Palette
-) -> Iterator[tuple[View, ...]]:
-    """Give pairs of views: all of the image, made small, and a part of it at full resolution."""
+    result: QuantizedImage, original: "da.Array | None", overview: Overview | None, palette: Palette
+) -> Iterator[tuple[ImageView, ...]]:
+    """Yield pairs of views: the image made small, and a detail at full resolution."""
     height, width = result.shape
-    step = -(-max(height, width) // show.SIDE)
+    step = -(-max(height, width) // show.THUMBNAIL_SIDE)
     if overview is not None:
         before: NDArray[Any] | None = overview.pixels
         units = np.where(overview.labels < len(result.palette), overview.labels, -1)
@@ -179,7 +196,7 @@ def _views(
     size = "all pixels" if step == 1 else f"one pixel of {step} x {step}"
     yield tuple(_pair(before, result.colors_of(units), units, palette, size))
     if step > 1:
-        regions = tiles(height, width, count=9, side=DETAIL_SIDE)
+        regions = tiles(height, width, count=9, side=_DETAIL_SIDE)
         chosen = regions[len(regions) // 2]
         part = slice(chosen.top, chosen.bottom), slice(chosen.left, chosen.right)
         detail = None if original is None else np.asarray(original[part])
@@ -190,18 +207,18 @@ def _views(
 
 def _pair(
     before: NDArray[Any] | None, after: NDArray[Any], units: NDArray[np.int64], palette: Palette, what: str
-) -> Iterator[View]:
+) -> Iterator[ImageView]:
     if before is not None:
-        yield View(f"Before: {what}", inline_png(palette.colors(before)))
-    yield View(f"After: {what}", inline_png(np.where((units >= 0)[..., None], palette.colors(after), np.nan)))
+        yield ImageView(f"Before: {what}", inline_png(palette.colors(before)))
+    yield ImageView(f"After: {what}", inline_png(np.where((units >= 0)[..., None], palette.colors(after), np.nan)))
 
 
 def _training(som: StoredMap) -> Iterator[Figure]:
     if som.history_:
         caption = (
             f"Error of the codebook that each of {len(som.history_)} epochs began with, over all pixels, and the "
-            "radius of the neighborhood; at radius 0 units move alone, as in k-means. In a refinement the error dips "
-            "where units are added for a few epochs, and rises again where as many are removed."
+            "radius of the neighborhood; at radius 0 units move independently, as in k-means. In a refinement the error"
+            " dips where units are added for a few epochs, and rises again where as many are removed."
         )
         svg = inline_svg(partial(show.plot_training, som), "Error and sigma by epoch", "training")
         yield Figure("Training", caption, svg)
@@ -209,10 +226,10 @@ def _training(som: StoredMap) -> Iterator[Figure]:
 
 def _maps(som: StoredMap) -> Iterator[Figure]:
     drawn: list[tuple[str, str, Callable[[StoredMap], Any]]] = [
-        ("Palette", "Each unit's color, at its place on the map.", show.plot_palette),
-        ("U-matrix", "How far each unit is from its neighbors: ridges part groups of colors.", show.plot_u_matrix),
-        ("Hits", "How many of the pixels each unit stands for.", show.plot_hits),
-        ("Component planes", "The value of each band over the map.", show.plot_component_planes),
+        ("Palette", "Color of each unit at its position on the map.", show.plot_palette),
+        ("U-matrix", "Distance of each unit to its neighbors: ridges separate groups of colors.", show.plot_u_matrix),
+        ("Hits", "Share of the pixels of each unit.", show.plot_hits),
+        ("Component planes", "Value of each band over the map.", show.plot_component_planes),
     ]
     for title, caption, plot in drawn:
         name = title.lower().replace(" ", "-")
@@ -220,7 +237,7 @@ def _maps(som: StoredMap) -> Iterator[Figure]:
 
 
 def _rows(som: StoredMap, palette: Palette, result: QuantizedImage) -> tuple[Row, ...]:
-    """Give the colors, the most frequent first."""
+    """Return the colors, the most frequent first."""
     hits, columns = som.quality_.hits, som.weights_.shape[1]
     total, colors = max(float(hits.sum()), 1.0), palette.colors(result.palette)
     return tuple(

@@ -1,14 +1,16 @@
-"""The report of a run: one HTML file that needs nothing beside it."""
+"""The page of a report: one self-contained HTML file."""
 
 import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import DictLoader, Environment, StrictUndefined
-from markupsafe import Markup
+from dasksom.redaction import printable
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Row:
     row: int
     column: int
     color: str
-    """As CSS spells it: #rrggbb."""
+    """CSS color, #rrggbb."""
     values: str
     pixels: int
     share: float
@@ -28,16 +30,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture with what it shows."""
+    """A figure with its caption."""
 
     title: str
     caption: str
-    svg: Markup
+    svg: "Markup"
 
 
 @dataclass(frozen=True)
-class View:
-    """A small image, before or after."""
+class ImageView:
+    """A small image, before or after quantization."""
 
     title: str
     source: str
@@ -46,7 +48,7 @@ class View:
 
 @dataclass(frozen=True)
 class Fact:
-    """A name with a value, and what stands small beside it."""
+    """A name with its value, and a note in small print."""
 
     name: str
     value: str
@@ -55,14 +57,14 @@ class Fact:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that the page shows, ready to be shown."""
+    """Everything that the page shows."""
 
     title: str
     subtitle: str
     headline: tuple[Fact, ...]
     notes: tuple[str, ...]
-    """How the figures came about, and what is missing."""
-    views: tuple[tuple[View, ...], ...]
+    """How the numbers were computed, and what is missing."""
+    views: tuple[tuple[ImageView, ...], ...]
     """Pairs, before and after."""
     training: tuple[Figure, ...]
     palette: tuple[Row, ...]
@@ -73,16 +75,20 @@ class Report:
 
 
 def render(report: Report) -> str:
-    """Write the page.
+    """Return the page's HTML.
 
-    Everything is escaped, whatever it holds; the page's own policy lets no browser load anything or run any script but
-    the one that sorts the table.
+    All values are escaped, and so are characters that are not printable, such as bytes of names that are not UTF-8; the
+    page's own policy lets browsers load nothing and run only the script that sorts the table.
     """
-    script, style = (_part(name) for name in ("report.js", "report.css"))
+    from jinja2 import DictLoader, Environment, StrictUndefined
+    from markupsafe import Markup
+
+    script, style = (_read_file(name) for name in ("report.js", "report.css"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     environment = Environment(
-        loader=DictLoader({"report.html": _part("report.html")}),
+        loader=DictLoader({"report.html": _read_file("report.html")}),
         autoescape=True,
+        finalize=lambda value: printable(value) if type(value) is str else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -92,5 +98,5 @@ def render(report: Report) -> str:
     return environment.get_template("report.html").render(**content, **own)
 
 
-def _part(name: str) -> str:
+def _read_file(name: str) -> str:
     return files("dasksom.report").joinpath(name).read_text(encoding="utf-8")

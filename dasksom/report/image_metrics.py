@@ -1,62 +1,60 @@
-"""How far a rebuilt image is from the original, out of core: PSNR, SSIM and CIEDE2000 over all pixels or fair tiles.
+"""PSNR, SSIM and CIEDE2000 of a quantized image out of core, over all pixels or a sample of tiles.
 
-An image is looked at in regions, each of which gives sums; these are added in the order of the regions. So a grid of
-regions gives what scikit-image gives of the whole image, to rounding, with a few regions in memory at a time.
+Each region gives sums, which are added in the order of the regions. A grid of regions gives the result of scikit-image
+on the complete image, to rounding, with a few regions in memory at a time.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dask
-import dask.array as da
 import numpy as np
-from dask.delayed import Delayed
 from numpy.typing import NDArray
-from scipy.ndimage import minimum_filter
-from skimage.color import deltaE_ciede2000, rgb2lab
-from skimage.metrics import structural_similarity
 
 from dasksom.errors import InputError
-from dasksom.report.regions import WINDOW, Region, covering, tiles
+from dasksom.report.regions import WINDOW, ComparedRegion, covering, tiles
 from dasksom.som.color_spaces import scale_of
 
-WHOLE_PIXELS = 1 << 22
-"""Images of at most so many pixels are compared as a whole, larger ones by tiles, unless told otherwise."""
-BATCH = 64
-"""Regions whose reading is planned together, so that what neighbors share is read once."""
-BIN = 0.1
+if TYPE_CHECKING:
+    import dask.array as da
+    from dask.delayed import Delayed
+
+MOST_PIXELS_COMPARED = 1 << 22
+"""Images of at most so many pixels are compared completely by default, larger ones by tiles."""
+_BATCH = 64
+"""Regions that are read together, so that chunks they share are read once."""
+_BIN = 0.1
 """Width of the classes of color differences, from which the percentile is taken."""
 
 Rebuild = Callable[[NDArray[Any]], tuple[NDArray[Any], NDArray[np.bool_]]]
-"""Turns numbers of a label file, shape (rows, columns), into pixels (rows, columns, bands), and where there are any."""
+"""Turns numbers of a label file, shape (rows, columns), into pixels (rows, columns, bands) and their mask."""
 
 
 @dataclass(frozen=True, eq=False)
-class Sums:
-    """What regions add up to."""
+class RegionSums:
+    """Sums over the pixels of a region."""
 
     pixels: int = 0
     squared: float = 0.0
-    """Squared differences, over the bands too."""
+    """Squared differences over pixels and bands."""
     windows: int = 0
     similarity: float = 0.0
-    """SSIM of the windows, mean over the bands."""
+    """SSIM of the windows, averaged over the bands."""
     difference: float = 0.0
     """CIEDE2000 of the pixels."""
     classes: NDArray[np.int64] | None = None
-    """Pixels by CIEDE2000, in classes of `BIN`; None where colors are not sRGB."""
+    """Pixels by CIEDE2000, in classes of `_BIN`; None where colors are not sRGB."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far a rebuilt image is from the original."""
+    """Differences between a quantized image and the original."""
 
     pixels: int
-    """Compared; those without data, and NaN, never are."""
-    whole: bool
-    """Whether all pixels were compared, not those of tiles."""
+    """Number compared; pixels without data, and NaN, never are."""
+    all_pixels: bool
+    """Whether all pixels were compared, not only tiles."""
     regions: int
     peak: float
     """Range of the values that PSNR and SSIM refer to."""
@@ -77,15 +75,15 @@ class Comparison:
 
 
 def compare(
-    original: da.Array,
-    labels: da.Array,
+    original: "da.Array",
+    labels: "da.Array",
     rebuild: Rebuild,
     palette: NDArray[Any],
     *,
-    whole: bool | None = None,
+    all_pixels: bool | None = None,
     seed: int = 0,
 ) -> Comparison | None:
-    """Compare an image with its rebuilt form, on dask's current scheduler.
+    """Compare an image with its quantized form, on dask's current scheduler.
 
     Parameters
     ----------
@@ -94,66 +92,70 @@ def compare(
     labels : dask array of shape (height, width)
         Numbers of a label file.
     rebuild : callable
-        What those numbers stand for.
+        Turns those numbers into pixels.
     palette : ndarray of shape (units, bands)
-        Its range is what PSNR and SSIM refer to, but for 8-bit images, where it is 255.
-    whole : bool, optional
+        PSNR and SSIM refer to its range; for 8-bit images to 255.
+    all_pixels : bool, optional
         Whether to compare all pixels; by default where there are at most 2^22.
     seed : int
-        Of where tiles lie.
+        Seed of the tiles' positions.
 
     Returns
     -------
-    Comparison, or None if no pixel that was looked at has data
+    Comparison, or None if no pixel of the regions has data
 
     Raises
     ------
     InputError
-        If the two do not belong together.
+        If the shapes differ.
     """
+    import dask
+
     height, width = labels.shape
     if original.shape != (height, width, palette.shape[1]):
         raise InputError(
-            f"the original has shape {original.shape}, and what was made of it ({height}, {width}, "
+            f"the original has shape {original.shape}, but the output was made from ({height}, {width}, "
             f"{palette.shape[1]}); give the image that the run read (--original)"
         )
-    if whole is None:
-        whole = height * width <= WHOLE_PIXELS
+    if all_pixels is None:
+        all_pixels = height * width <= MOST_PIXELS_COMPARED
     peak = 255.0 if palette.dtype == np.uint8 else float(palette.max()) - float(palette.min())
-    regions = covering(height, width) if whole else tiles(height, width, seed=seed)
+    regions = covering(height, width) if all_pixels else tiles(height, width, seed=seed)
     scale = _color_scale(palette)
     task = dask.delayed(_compare_region, pure=False)
-    parts: list[Sums] = []
-    for start in range(0, len(regions), BATCH):
+    parts: list[RegionSums] = []
+    for start in range(0, len(regions), _BATCH):
         batch: list[Delayed] = [
-            task(original[one.read], labels[one.read], one, rebuild, peak, scale)
-            for one in regions[start : start + BATCH]
+            task(original[region.read], labels[region.read], region, rebuild, peak, scale)
+            for region in regions[start : start + _BATCH]
         ]
         parts += dask.compute(*batch)
-    return _summary(parts, palette.shape[1], peak, whole)
+    return _summary(parts, palette.shape[1], peak, all_pixels)
 
 
 def count_units(
-    labels: da.Array, units_of: Callable[[NDArray[Any]], NDArray[np.int64]], units: int
+    labels: "da.Array", units_of: Callable[[NDArray[Any]], NDArray[np.int64]], units: int
 ) -> NDArray[np.int64]:
-    """Count the pixels of each unit, over all chunks of a label file.
+    """Count the pixels of each unit in a label file.
 
     Parameters
     ----------
     labels : dask array of shape (height, width)
     units_of : callable
-        Turns its numbers into those of units, negative where there is no data.
+        Turns its numbers into units, negative where there is no data.
     units : int
 
     Returns
     -------
     ndarray of shape (units,), int64
     """
+    import dask
+
     blocks = labels.to_delayed().ravel()
     task = dask.delayed(_count_block, pure=False)
     total = np.zeros(units, np.int64)
-    for start in range(0, len(blocks), BATCH):
-        for counts in dask.compute(*(task(block, units_of, units) for block in blocks[start : start + BATCH])):
+    for start in range(0, len(blocks), _BATCH):
+        for counts in dask.compute(*(task(block, units_of, units) for block in blocks[start : start + _BATCH])):
             total += counts
     return total
 
@@ -166,7 +168,7 @@ def _count_block(
 
 
 def _color_scale(palette: NDArray[Any]) -> float | None:
-    """Give the value of full intensity where three bands are sRGB: integers, or floats from 0 to 1."""
+    """Return the value of full intensity where three bands are sRGB: integers, or floats from 0 to 1."""
     if palette.shape[1] != 3 or palette.dtype.kind not in "uf":
         return None
     inside = palette.dtype.kind == "u" or (palette.min() >= 0 and palette.max() <= 1)
@@ -174,20 +176,25 @@ def _color_scale(palette: NDArray[Any]) -> float | None:
 
 
 def _compare_region(
-    original: NDArray[Any], numbers: NDArray[Any], region: Region, rebuild: Rebuild, peak: float, scale: float | None
-) -> Sums:
+    original: NDArray[Any],
+    numbers: NDArray[Any],
+    region: ComparedRegion,
+    rebuild: Rebuild,
+    peak: float,
+    scale: float | None,
+) -> RegionSums:
     rebuilt, counts = rebuild(numbers)
     before, after = original.astype(np.float64), rebuilt.astype(np.float64)
     counts = counts & np.isfinite(before).all(axis=2)
-    before[~counts] = after[~counts] = 0.0  # no difference, and no color that could be warned of
+    before[~counts] = after[~counts] = 0.0  # no difference, and no invalid color
     inner = region.inner
     chosen = counts[inner]
     windows, similarity = _similarity(before, after, counts, inner, peak)
     differences, classes = 0.0, None
     if scale is not None:
         found = _color_differences(before[inner][chosen] / scale, after[inner][chosen] / scale)
-        differences, classes = float(found.sum()), np.bincount((found / BIN).astype(np.int64))
-    return Sums(
+        differences, classes = float(found.sum()), np.bincount((found / _BIN).astype(np.int64))
+    return RegionSums(
         pixels=int(chosen.sum()),
         squared=float(((before[inner] - after[inner]) ** 2).sum()),
         windows=windows,
@@ -198,6 +205,8 @@ def _compare_region(
 
 
 def _color_differences(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:
+    from skimage.color import deltaE_ciede2000, rgb2lab
+
     return np.asarray(deltaE_ciede2000(rgb2lab(np.clip(before, 0, 1)), rgb2lab(np.clip(after, 0, 1))))
 
 
@@ -208,7 +217,10 @@ def _similarity(
     inner: tuple[slice, slice],
     peak: float,
 ) -> tuple[int, float]:
-    """Give the windows that lie in the image and have data throughout, by their center, and the sum of their SSIM."""
+    """Return the number of windows inside the image that have data throughout, and the sum of their SSIM."""
+    from scipy.ndimage import minimum_filter
+    from skimage.metrics import structural_similarity
+
     if min(counts.shape) < WINDOW or peak <= 0:
         return 0, 0.0
     _, found = structural_similarity(
@@ -219,7 +231,7 @@ def _similarity(
     return int(chosen.sum()), float(found.mean(axis=2)[inner][chosen].sum())
 
 
-def _summary(parts: Sequence[Sums], bands: int, peak: float, whole: bool) -> Comparison | None:
+def _summary(parts: Sequence[RegionSums], bands: int, peak: float, all_pixels: bool) -> Comparison | None:
     used = [part for part in parts if part.pixels]
     pixels = sum(part.pixels for part in used)
     if not pixels:
@@ -230,33 +242,33 @@ def _summary(parts: Sequence[Sums], bands: int, peak: float, whole: bool) -> Com
     for part in used:
         if part.classes is not None:
             classes = part.classes if classes is None else _add(classes, part.classes)
-    spread = 0.0 if whole else _spread([part.squared / (part.pixels * bands) for part in used])
+    spread = 0.0 if all_pixels else _spread([part.squared / (part.pixels * bands) for part in used])
     return Comparison(
         pixels=pixels,
-        whole=whole,
+        all_pixels=all_pixels,
         regions=len(parts),
         peak=peak,
         mean_squared_error=error,
         psnr=10 * math.log10(peak**2 / error) if error and peak else math.inf,
         psnr_spread=10 / math.log(10) * spread / error if error else 0.0,
         ssim=math.fsum(part.similarity for part in used) / windows if windows else None,
-        ssim_spread=0.0 if whole else _spread([part.similarity / part.windows for part in used if part.windows]),
+        ssim_spread=0.0 if all_pixels else _spread([part.similarity / part.windows for part in used if part.windows]),
         ciede2000=None if classes is None else math.fsum(part.difference for part in used) / pixels,
-        ciede2000_spread=0.0 if whole else _spread([part.difference / part.pixels for part in used]),
+        ciede2000_spread=0.0 if all_pixels else _spread([part.difference / part.pixels for part in used]),
         ciede2000_95=None if classes is None else _percentile(classes, 0.95),
     )
 
 
 def _add(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
     length = max(len(first), len(second))
-    return np.asarray(sum(np.pad(one, (0, length - len(one))) for one in (first, second)))
+    return np.asarray(sum(np.pad(counts, (0, length - len(counts))) for counts in (first, second)))
 
 
 def _percentile(classes: NDArray[np.int64], share: float) -> float:
-    """Give the upper end of the class in which a share of the pixels is reached."""
-    return round(BIN * (int(np.searchsorted(np.cumsum(classes), share * classes.sum())) + 1), 10)
+    """Return the upper end of the class in which a share of the pixels is reached."""
+    return round(_BIN * (int(np.searchsorted(np.cumsum(classes), share * classes.sum())) + 1), 10)
 
 
 def _spread(means: Sequence[float]) -> float:
-    """Give the standard error of the mean of tiles."""
+    """Return the standard error of the mean of tiles."""
     return float(np.std(means, ddof=1) / len(means) ** 0.5) if len(means) > 1 else 0.0

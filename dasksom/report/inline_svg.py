@@ -1,53 +1,55 @@
-"""Figures and small images as parts of a page: no files beside it, colors that follow the page."""
+"""Figures and small images inside a page, in the colors of the page."""
 
 import base64
 import io
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from markupsafe import Markup
 from numpy.typing import NDArray
-from PIL import Image
 
 from dasksom.show.drawing import matplotlib_figure
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
 _INK = "#010203"
-"""Drawn in place of black, and replaced by the color of the page's text."""
+"""Drawn instead of black, and replaced by the color of the page's text."""
 
 
-def inline_svg(draw: Callable[[], Any], title: str, name: str) -> Markup:
-    """Draw a figure and give it as an SVG element.
+def inline_svg(draw: Callable[[], Any], title: str, name: str) -> "Markup":
+    """Draw a figure as an SVG element.
 
     Parameters
     ----------
     draw : callable () -> matplotlib figure
     title : str
-        What it shows, for those who cannot see it.
+        Description for screen readers.
     name : str
         Different for each figure of a page; letters and hyphens only.
 
     Returns
     -------
     Markup
-        Text, ticks and frames have the color of the text around it; the background is the page's.
+        Text, ticks and frames have the color of the page's text; the background is transparent.
     """
     matplotlib_figure()
     import matplotlib
+    from markupsafe import Markup
 
     ink = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _INK)
     settings = {"svg.fonttype": "path", "svg.hashsalt": name, "axes.facecolor": "none", "legend.framealpha": 0.0}
     with matplotlib.rc_context({**ink, **settings}):
         figure = draw()
         width, height = figure.get_size_inches()
-        written = io.StringIO()
-        nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        figure.savefig(written, format="svg", transparent=True, dpi=120, metadata=nothing)
-    svg = written.getvalue()
+        buffer = io.StringIO()
+        no_metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
+        figure.savefig(buffer, format="svg", transparent=True, dpi=120, metadata=no_metadata)
+    svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\b(id="|url\(#|href="#)', rf"\g<1>{name}-", svg)  # ids of a page are its own
+    svg = re.sub(r'\b(id="|url\(#|href="#)', rf"\g<1>{name}-", svg)  # ids are unique within a page
     head, _, body = svg.partition(">")
     view = re.search(r'viewBox="[^"]*"', head)
     spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
@@ -57,16 +59,18 @@ def inline_svg(draw: Callable[[], Any], title: str, name: str) -> Markup:
 
 
 def inline_png(colors: NDArray[np.floating]) -> str:
-    """Give an image as the address of an `img` element.
+    """Return an image as the data URI of an `img` element.
 
     Parameters
     ----------
     colors : ndarray of shape (height, width, 3)
         Floats from 0 to 1; pixels with NaN are transparent.
     """
-    there = np.isfinite(colors).all(axis=2)
+    from PIL import Image
+
+    has_data = np.isfinite(colors).all(axis=2)
     opaque = np.round(np.nan_to_num(colors) * 255).astype(np.uint8)
-    image = Image.fromarray(opaque if there.all() else np.dstack([opaque, there * np.uint8(255)]))
-    written = io.BytesIO()
-    image.save(written, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(written.getvalue()).decode("ascii")
+    image = Image.fromarray(opaque if has_data.all() else np.dstack([opaque, has_data * np.uint8(255)]))
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import re
 import shutil
 
@@ -260,6 +261,39 @@ def test_report__of_a_paletted_tiff(folder, no_figures):
     assert np.array_equal(pictures(tif)[1], pictures(other)[1])
 
 
+def test_report_path__is_another_for_each_output():
+    names = ["a.zarr", "a.ome.zarr", "a.tif", "a.tiff", "a.ome.tif", "A.ZARR", "b.zarr", "dir/a.zarr"]
+    assert len({report_path(name) for name in names}) == len(names)
+
+
+@pytest.mark.parametrize("layout", [{"rowsperstrip": 7}, {"tile": (32, 48)}, {"rowsperstrip": 7, "planarconfig": 2}])
+def test_report__of_an_original_that_is_a_tiff(folder, photograph, no_figures, layout):
+    wide = np.tile(photograph, (2, 4, 1))
+    stored = np.moveaxis(wide, 2, 0) if "planarconfig" in layout else wide
+    tifffile.imwrite("photo.tif", stored, photometric="rgb", compression="zlib", **layout)
+    run("quantize", "photo.tif", "out.zarr", "--grid", "3x3", "--epochs", "2")
+    run("report", "out.zarr")  # reads every second pixel of the TIFF
+    page = page_of(folder / "out.report.html")
+    before, after, detail, _ = pictures(page)
+    rebuilt = zarr.open_group("out.zarr", mode="r")["image"][...]
+    assert np.array_equal(before, wide[::2, ::2])
+    assert np.array_equal(after, rebuilt[::2, ::2])
+    where = page.all("img")[2]["attributes"]["alt"]
+    top, bottom, left, right = (int(number) for number in re.findall(r"\d+", where))
+    assert np.array_equal(detail, wide[top:bottom, left:right])
+    assert page.facts["PSNR"] == f"{peak_signal_noise_ratio(wide, rebuilt):.2f} dB"
+
+
+def test_report__of_names_that_are_no_text(folder, no_figures):
+    name = os.fsdecode(b"esc\x1b[2J\xff")
+    run("quantize", "photo.png", "out.zarr", "--grid", "3x3", "--epochs", "2")
+    shutil.move("out.zarr", f"{name}.zarr")
+    write_report(f"{name}.zarr", "names.html")
+    text = (folder / "names.html").read_text(encoding="utf-8")
+    assert "\x1b" not in text
+    assert r"esc\x1b[2J\udcff.zarr" in page_of(folder / "names.html").all("h1")[0]["text"]
+
+
 def test_files__of_the_same_run_have_the_same_bytes(folder):
     for name in ("one.tif", "two.tif"):
         run("quantize", "photo.png", name, "--grid", "3x3", "--epochs", "2")
@@ -278,7 +312,7 @@ def test_report__of_an_ome_zarr_reads_its_levels(folder, photograph, no_figures)
         group.create_array(str(level), data=np.moveaxis(plain["image"][...], 2, 0)[:, :: 2**level, :: 2**level])
     run("report", "same.ome.zarr")
     run("report", "out.zarr")
-    same, other = page_of(folder / "same.report.html"), page_of(folder / "out.report.html")
+    same, other = page_of(folder / "same.ome.report.html"), page_of(folder / "out.report.html")
     assert same.palette == other.palette
     assert same.facts["SSIM"] == other.facts["SSIM"]
     assert np.array_equal(pictures(same)[1], pictures(other)[1])
@@ -301,7 +335,7 @@ def test_report__of_many_bands_and_pixels_without_data(folder, photograph):
 
 def test_large_images__are_compared_by_tiles_unless_told(folder, monkeypatch, no_figures):
     run("quantize", "photo.png", "out.zarr", "--grid", "4x4", "--epochs", "3")
-    monkeypatch.setattr("dasksom.report.image_metrics.WHOLE_PIXELS", 1000)
+    monkeypatch.setattr("dasksom.report.image_metrics.MOST_PIXELS_COMPARED", 1000)
     run("report", "out.zarr", "tiles.html")
     run("report", "out.zarr", "all.html", "--all-pixels")
     some, every = ((folder / name).read_text(encoding="utf-8") for name in ("tiles.html", "all.html"))
@@ -389,7 +423,7 @@ def test_refuses__another_suffix(folder):
 
 @pytest.mark.parametrize(
     ("output", "report"),
-    [("a.zarr", "a.report.html"), ("b.OME.zarr", "b.report.html"), ("c/d.tiff", "c/d.report.html")],
+    [("a.zarr", "a.report.html"), ("b.OME.zarr", "b.OME.report.html"), ("c/d.tiff", "c/d.tiff.report.html")],
 )
 def test_report__is_called_as_the_output(output, report):
     assert report_path(output) == report

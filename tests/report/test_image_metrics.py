@@ -42,7 +42,7 @@ def test_whole__is_what_scikit_image_gives_of_the_whole_image(monkeypatch, quant
     rebuilt = palette[numbers.astype(int) - 1]
     monkeypatch.setattr(comparison, "covering", lambda height, width: covering(height, width, side))
     found = compared(original, numbers, palette)
-    assert found.whole
+    assert found.all_pixels
     assert found.pixels == 240_000
     assert found.psnr == pytest.approx(peak_signal_noise_ratio(original, rebuilt), rel=1e-12)
     assert found.ssim == pytest.approx(structural_similarity(original, rebuilt, channel_axis=2), rel=1e-9)
@@ -55,14 +55,14 @@ def test_whole__is_what_scikit_image_gives_of_the_whole_image(monkeypatch, quant
 def test_tiles__estimate_the_whole(monkeypatch, quantized):
     original, numbers, palette = quantized
     monkeypatch.setattr(comparison, "tiles", lambda height, width, seed: tiles(height, width, side=48, seed=seed))
-    whole, some = (compared(original, numbers, palette, whole=choice) for choice in (True, False))
-    assert not some.whole
+    whole, some = (compared(original, numbers, palette, all_pixels=choice) for choice in (True, False))
+    assert not some.all_pixels
     assert some.pixels == TILES * 48**2
     for name in ("psnr", "ssim", "ciede2000"):
         spread = getattr(some, f"{name}_spread")
         assert 0 < abs(getattr(some, name) - getattr(whole, name)) < 4 * spread
-    assert compared(original, numbers, palette, whole=False) == some
-    assert compared(original, numbers, palette, whole=False, seed=1) != some
+    assert compared(original, numbers, palette, all_pixels=False) == some
+    assert compared(original, numbers, palette, all_pixels=False, seed=1) != some
 
 
 def test_pixels_without_data__do_not_count(quantized):

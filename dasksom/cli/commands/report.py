@@ -31,5 +31,5 @@ def command(
       dasksom report classes.zarr scene.html --original scene.zarr --all-pixels
     """  # noqa: D301 - click takes the character itself
     target = report_html or report.report_path(output_path)
-    report.write_report(output_path, target, original=original, whole=all_pixels, overwrite=overwrite)
+    report.write_report(output_path, target, original=original, all_pixels=all_pixels, overwrite=overwrite)
     print_line(f"{target}: report of {output_path}")
