@@ -1,4 +1,4 @@
-"""One file or Zarr directory becomes an opened image: its suffix, or else its content, chooses the format."""
+"""Choose the format of a file or Zarr directory by its suffix, or else by its content, and open it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dasksom.storage.zarr_nodes import ZARR_METADATA
 
 Opener = Callable[[Location, Selection], OpenedImage]
 
-# A format to read: one line here, one file beside this one. Openers read headers, never pixels.
+# A format to read: one line here, one file next to this one. Openers read headers, never pixels.
 FILE_OPENERS: dict[str, Opener] = {
     ".jpeg": open_photograph,
     ".jpg": open_photograph,
@@ -43,7 +43,7 @@ MAGIC: dict[bytes, Opener] = {
 
 
 def is_remote_zarr(location: Location) -> bool:
-    """Tell whether a URL is that of a Zarr array or group."""
+    """Return whether a URL is that of a Zarr array or group."""
     return location.file_name.endswith(".zarr") or any(location.below(name).exists() for name in ZARR_METADATA)
 
 

@@ -1,4 +1,4 @@
-"""Is an output still what was written? Every byte is read and compared with the sums that were taken then."""
+"""Compare every byte of an output with the checksums that were recorded when it was written."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Checked:
 
     name: str
     problem: str | None
-    """None where it is as it was written."""
+    """None where it matches."""
 
 
 def verify(path: str, storage: Mapping[str, Any] | None = None) -> Iterator[Checked]:
-    """Compare every file of an output, or the one that it is, with the sums that were taken when it was written.
+    """Compare every file of an output with the checksums that were recorded when it was written.
 
     Parameters
     ----------
@@ -40,12 +40,12 @@ def verify(path: str, storage: Mapping[str, Any] | None = None) -> Iterator[Chec
     Yields
     ------
     Checked
-        For every file, in order: missing ones, and those that do not belong there, too.
+        For every file, in order; missing and unexpected files too.
 
     Raises
     ------
     InputError
-        If it is nothing that dasksom writes, or has no sums.
+        It is no output of dasksom, or has no checksums.
     """
     if is_remote(path):
         return _verify_zarr(locate(path.rstrip("/"), storage))
@@ -70,18 +70,18 @@ def _verify_zarr(root: Location) -> Iterator[Checked]:
             f"has no file {MANIFEST} ({error}): it is no Zarr output of dasksom, or that file is lost"
         ) from None
     try:
-        told = dict(read_manifest(lines))
+        recorded = dict(read_manifest(lines))
     except ValueError as error:
         return iter([Checked(MANIFEST, f"is not what was written: {error}")])
-    found = set(_files(root)) - {MANIFEST}
-    names = sorted(told.keys() | found)
+    present = set(_files(root)) - {MANIFEST}
+    names = sorted(recorded.keys() | present)
 
     def check(name: str) -> Checked:
-        if name not in found:
+        if name not in present:
             return Checked(name, "is missing")
-        if name not in told:
+        if name not in recorded:
             return Checked(name, "does not belong here")
-        return Checked(name, None if _sum(root.below(name)) == told[name] else "is not what was written")
+        return Checked(name, None if _sum(root.below(name)) == recorded[name] else "is not what was written")
 
     def checked() -> Iterator[Checked]:
         with ThreadPoolExecutor(_THREADS) as pool:

@@ -18,7 +18,7 @@ from dasksom.image.sources.selection import COLUMNS, ROWS, Selection, plan_axes
 
 
 def is_data_array(image: Any) -> bool:
-    """Tell whether something is an xarray DataArray, or walks like one."""
+    """Return whether something has the interface of an xarray DataArray."""
     return all(hasattr(image, name) for name in ("dims", "coords", "attrs", "transpose", "data"))
 
 
@@ -56,7 +56,7 @@ def open_data_array(image: Any, selection: Selection) -> tuple[str, Header, da.A
 
 
 def _geo_tags(image: Any) -> tuple[Tag, ...]:
-    """Return where on earth it lies, where rioxarray can tell."""
+    """Return the georeference that rioxarray reports; nothing without it."""
     crs: Any = getattr(getattr(image, "rio", None), "crs", None)
     epsg = crs.to_epsg() if crs is not None else None
     return () if epsg is None else tags_of_epsg(epsg, crs.is_geographic, image.rio.transform().to_gdal())

@@ -53,7 +53,7 @@ def touched(monkeypatch):
         return noted
 
     for source in SOURCES:
-        monkeypatch.setattr(source, "__getitem__", noting("pixels", source.__getitem__))
+        monkeypatch.setattr(source, "read", noting("pixels", source.read))
     monkeypatch.setattr(image_run, "connect", noting("cluster", image_run.connect))
     return seen
 

@@ -302,7 +302,7 @@ def test_other_errors__are_no_bad_chunks(tmp_path, pixels, error, monkeypatch):
     def fail(self, region):
         raise error("no chunk's fault")
 
-    monkeypatch.setattr(type(picture.sources[0]), "__getitem__", fail)
+    monkeypatch.setattr(type(picture.sources[0]), "read", fail)
     with pytest.raises(error, match="no chunk's fault"):
         find_unread(picture)
 

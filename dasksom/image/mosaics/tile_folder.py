@@ -53,7 +53,7 @@ def open_tile_folder(location: Location, selection: Selection) -> OpenedImage:
 
 
 def parse_folder(location: Location) -> Tiling:
-    """Find out where the tiles of a folder lie."""
+    """Find the positions of the tiles of a folder."""
     grid = _grid(location, tile_names(location.local))
     # what tiles lack, and whether all can be opened, is checked, or allowed, where the image is opened
     found = headers([Location(str(path)) for row in grid for path in row], fill_missing=True, lenient=True)
@@ -90,7 +90,7 @@ def _side(tiles: Sequence[Path], sources: Mapping[Path, Source], axis: int) -> i
     for path in tiles:
         if path in sources:
             return sources[path].shape[axis]
-    return open_tile(Location(str(tiles[0])), fill_missing=True, lenient=True).source.shape[axis]  # which tells why not
+    return open_tile(Location(str(tiles[0])), fill_missing=True, lenient=True).source.shape[axis]  # raises the reason
 
 
 def _places(paths: Sequence[Path]) -> list[TilePlace] | None:

@@ -1,4 +1,4 @@
-"""Many files side by side as one image."""
+"""Mosaics: many files side by side as one image."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _HEADERS_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class PlacedTile:
-    """A rectangle of one file, which is a rectangle of the whole image."""
+    """A rectangle of one file, which is a rectangle of the complete image."""
 
     location: Location
     y: int
@@ -42,12 +42,12 @@ class PlacedTile:
     bands: tuple[tuple[int, int], ...] = ()
     """(band of the image, band of the file); empty: all bands as they are."""
     nodata: float | None = None
-    """Pixels of this value let through what lies below."""
+    """Pixels of this value show the tile below."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tiling:
-    """Where tiles lie. Later ones lie over earlier ones."""
+    """Positions of tiles; later ones cover earlier ones."""
 
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
@@ -75,11 +75,11 @@ class Tiling:
         return (self.tiles[number] for number in np.flatnonzero(hits))
 
     def has_gaps(self) -> bool:
-        """Tell whether there are pixels that no tile covers."""
+        """Return whether there are pixels that no tile covers."""
         ys = np.unique(np.append(self._bounds[:, :2], (0, self.shape[0])))
         xs = np.unique(np.append(self._bounds[:, 2:], (0, self.shape[1])))
         if len(ys) * len(xs) > _MOST_CELLS:
-            return False  # too irregular to tell
+            return False  # too irregular to check
         covered = np.zeros((len(ys) - 1, len(xs) - 1), bool)
         for top, bottom, left, right in self._bounds:
             covered[slice(*np.searchsorted(ys, (top, bottom))), slice(*np.searchsorted(xs, (left, right)))] = True
@@ -91,7 +91,7 @@ Parser = Callable[[Location], Tiling]
 
 @dataclass(frozen=True)
 class TiledSource(NumpyIndexing):
-    """Many files read as one image: each process finds out once where they lie."""
+    """Many files read as one image; each process parses their positions once."""
 
     location: Location
     stamp: tuple[Any, ...]
@@ -108,7 +108,7 @@ class TiledSource(NumpyIndexing):
         return "tiles", self.location.name, self.stamp
 
     def members(self) -> Iterator[Member]:
-        """Tell what says where the tiles lie, and the files of each."""
+        """List the file that gives the positions, and the files of each tile."""
         if not self.location.local.is_dir():
             yield self.location.member()
         tiles = tiling_of(self.parse, self.location, self.stamp).tiles
@@ -179,7 +179,7 @@ def headers(locations: list[Location], fill_missing: bool, lenient: bool) -> dic
 
 
 def _check_inside(location: Location, tiling: Tiling) -> None:
-    """Refuse a mosaic from somebody else that would show files of this machine."""
+    """Refuse a mosaic of foreign origin that would read other files of this machine."""
     folder = normpath(location.path if location.local.is_dir() else location.local.parent)
     outside = next(
         (t.location for t in tiling.tiles if commonpath((folder, normpath(t.location.path))) != folder), None

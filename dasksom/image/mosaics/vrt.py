@@ -23,18 +23,20 @@ _TYPES = {
     "Int64": "i8", "Float32": "f4", "Float64": "f8",
 }  # fmt: skip
 _PLAIN = {"SourceFilename", "SourceBand", "SourceProperties", "SrcRect", "DstRect", "OpenOptions", "NODATA"}
-"""What a source may tell without its pixels being changed."""
+"""Elements of a source that do not change its pixels."""
 
 
 def open_vrt(location: Location, selection: Selection) -> OpenedImage:
     """Open a virtual mosaic of plain rectangles; reads the header of each file."""
     if location.remote:
-        raise InputError(f"{location}: a .vrt is read from a disk alone, and so are its files; copy them to one")
+        raise InputError(
+            f"{location}: .vrt mosaics can only be read from a local disk; copy the .vrt and its files to one"
+        )
     return open_tiles(location, location.stamp(), parse_vrt, selection, {"format": "GDAL virtual mosaic"})
 
 
 def parse_vrt(location: Location) -> Tiling:
-    """Find out where the files of a virtual mosaic lie."""
+    """Find the positions of the files of a virtual mosaic."""
     root = _root(location)
     bands = root.findall("VRTRasterBand")
     if root.get("subClass") or root.find("MaskBand") is not None or not bands:
@@ -118,7 +120,7 @@ def _tile(location: Location, node: ElementTree.Element) -> tuple[PlacedTile, in
 
 def _rectangle(location: Location, node: ElementTree.Element | None, name: str) -> tuple[int, int, int, int]:
     if node is None:
-        raise InputError(f"{location}: the source {name} does not say where it lies (SrcRect, DstRect); {_WAY_OUT}")
+        raise InputError(f"{location}: the source {name} has no position (SrcRect, DstRect); {_WAY_OUT}")
     x, y, width, height = (_whole(location, node.get(key)) for key in ("xOff", "yOff", "xSize", "ySize"))
     return x, y, width, height
 
@@ -129,7 +131,7 @@ def _whole(location: Location, text: str | None) -> int:
     except ValueError:
         number = -1.0
     if not 0 <= number <= _LONGEST or number != int(number):
-        raise InputError(f"{location}: {text!r} is no whole number of pixels, so pixels are resampled; {_WAY_OUT}")
+        raise InputError(f"{location}: {text!r} is no integer number of pixels, so pixels are resampled; {_WAY_OUT}")
     return int(number)
 
 

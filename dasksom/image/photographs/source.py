@@ -34,7 +34,7 @@ _CONVERSION = (
 )
 
 _ALPHA = {"LA": 1, "RGBA": 3}
-"""Modes with a band that tells how opaque a pixel is, and its number."""
+"""Modes with an opacity band, and its number."""
 
 # Pillow mode of the file -> (mode to decode to, bands, dtype)
 _MODES: dict[str, tuple[str, int, str]] = {

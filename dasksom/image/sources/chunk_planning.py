@@ -1,4 +1,4 @@
-"""How an image is cut into dask chunks: whole storage chunks, about the wanted number of bytes, close to square."""
+"""Cut images into dask chunks of complete storage chunks, about a wanted number of bytes, close to square."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def plan_chunks(
 
     Multiples of the storage chunk, so that nothing is decoded twice, and of `align`, so that outputs can be written.
     Where no common multiple of both is of reasonable size, `align` wins: reading at any offset is correct, only slower,
-    while writing at a wrong offset is not. A storage chunk that holds the whole image is split freely. Depends on
+    while writing at a wrong offset is not. A storage chunk that holds the complete image is split freely. Depends on
     nothing but its arguments: never on the number of workers, because results may depend on the chunks.
 
     Parameters
@@ -106,8 +106,8 @@ def _units(size: tuple[int, int], stored: tuple[int, int], wanted: int, align: i
         exact = lcm(stored[axis], align)
         across = size[other] if covers[other] else 2 * isqrt(wanted)
         # an axis that one storage chunk covers is never cut: each piece would decode all of it again
-        whole = not covers[axis] and exact * across <= _OVERSHOOT * wanted
-        units.append(exact if whole else aligned)
+        divides = not covers[axis] and exact * across <= _OVERSHOOT * wanted
+        units.append(exact if divides else aligned)
     return units[0], units[1]
 
 

@@ -1,4 +1,4 @@
-"""What tells whether the files of an image are still those that they were."""
+"""Fingerprints of the files behind an image, to detect changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def fingerprint(image: Picture | Readable) -> str:
     Parameters
     ----------
     image : Picture or source
-        Opened anew: what its files are is looked at now.
+        Its files are looked up now, even if it was opened before.
 
     Returns
     -------

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class HeaderCache(Generic[T]):
-    """Values by key; threads that want the same one wait for the first of them, and all others go on.
+    """Values by key; threads that want the same one wait for the first of them; others are not blocked.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which pixels count, lazily: told by an image's alpha band, its no-data value, or another image."""
+"""Lazy masks of the pixels that hold data: by an alpha band, a no-data value, or another image."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def nodata_mask(pixels: da.Array, nodata: float) -> da.Array | None:
 
 
 def holds(dtype: np.dtype[Any], nodata: float) -> bool:
-    """Tell whether pixels of a type can hold a no-data value."""
+    """Return whether pixels of a type can hold a no-data value."""
     return (isnan(nodata) and dtype.kind == "f") or _as(dtype, nodata) is not None
 
 
@@ -88,7 +88,7 @@ class MaskSource(NumpyIndexing):
     shape: tuple[int, int]
     """Height and width of the other one."""
     factor: tuple[int, int] | None
-    """How many of its rows and columns lie in one of the mask, where that is a whole number."""
+    """Rows and columns of the image per row and column of the mask, where these are integers."""
     bands: int
     """Bands that are looked at: those that are not alpha."""
 
@@ -103,7 +103,7 @@ class MaskSource(NumpyIndexing):
         return "mask", self.source.identity, self.shape, self.bands
 
     def members(self) -> Iterator[Member]:
-        """Tell those of the mask."""
+        """List the files of the mask."""
         return self.source.members()
 
     def read(self, window: PixelWindow) -> NDArray[np.bool_]:
@@ -142,7 +142,7 @@ def mask_of(source: Source, size: tuple[int, int], named: str, alpha: int | None
 
 
 def _factor(size: tuple[int, int], own: tuple[int, int], named: str) -> tuple[int, int] | None:
-    """Return the whole factors between an image and its mask; None where they are fractions."""
+    """Return the integer factors between an image and its mask; None where they are fractions."""
     lengths = list(zip(size, own, strict=True))
     for factor in {round(length / short) for length, short in lengths}:
         # sizes of pyramids are rounded up by some programs and down by others

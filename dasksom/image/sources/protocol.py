@@ -73,4 +73,4 @@ class Source(Readable, Protocol):
 
     @property
     def storage_chunks(self) -> tuple[int, int]:
-        """Rows and columns of what is decoded at once: Zarr chunk or shard, TIFF tile or strip, whole photograph."""
+        """Rows and columns of what is decoded at once: Zarr chunk or shard, TIFF tile or strip, complete photograph."""

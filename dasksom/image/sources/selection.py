@@ -1,4 +1,4 @@
-"""Which part of a file is the image, and how it lies there: axes of any order become (height, width, bands)."""
+"""Choose the image within a stored array: axes of any order become (height, width, bands)."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _picks(axis: str, what: Any) -> Picks:
 
 @dataclass(frozen=True)
 class AxisLayout:
-    """How an image lies in a stored array."""
+    """The axes of a stored array that are rows, columns and bands of an image."""
 
     roles: tuple[str | int, ...]
     """For each stored axis "y", "x", "c" (bands), or the one place along it that is the image's."""
@@ -125,7 +125,7 @@ class AxisLayout:
 
 
 def plan_axes(named: str, axes: Sequence[str], shape: Sequence[int], selection: Selection) -> AxisLayout:
-    """Tell how an image lies in a stored array.
+    """Find rows, columns and bands of an image among the axes of a stored array.
 
     Parameters
     ----------
@@ -140,27 +140,27 @@ def plan_axes(named: str, axes: Sequence[str], shape: Sequence[int], selection: 
         Axes that leave a choice, or do not make an image; the way out is named.
     """
     names = _renamed(named, [axis.lower() for axis in axes], shape, selection.axes)
-    told = dict(zip(names, shape, strict=True))
+    lengths = dict(zip(names, shape, strict=True))
     shown = ", ".join(f"{axis}={length}" for axis, length in zip(names, shape, strict=True))
     y, x = (next((name for name in names if name in known), None) for known in (ROWS, COLUMNS))
-    if y is None or x is None or len(told) != len(names):
+    if y is None or x is None or len(lengths) != len(names):
         raise InputError(
             f"{named}: its axes are {shown}; an image needs y and x, and every axis a name of its own: "
             f"say what they are, for example --axes {'ctzyx'[-len(names) :]}"
         )
     picks = dict(selection.select)
     for axis in picks:
-        if axis not in told or axis in (y, x):
-            raise InputError(f"{named}: --select {axis}=...: its axes to select along are {_others(told, y, x)}")
-    bands = _bands_axis(named, told, picks, y, x, shown)
+        if axis not in lengths or axis in (y, x):
+            raise InputError(f"{named}: --select {axis}=...: its axes to select along are {_others(lengths, y, x)}")
+    bands = _bands_axis(named, lengths, picks, y, x, shown)
     roles: list[str | int] = []
     for axis in names:
         if axis in (y, x, bands):
             roles.append("y" if axis == y else "x" if axis == x else "c")
         else:
-            roles.append(_one_place(named, axis, told, picks, shown, bands is not None))
-    places = _places(named, bands, told[bands], picks.get(bands, slice(None))) if bands is not None else (0,)
-    return AxisLayout(tuple(roles), places, (told[y], told[x], len(places)))
+            roles.append(_one_place(named, axis, lengths, picks, shown, bands is not None))
+    places = _places(named, bands, lengths[bands], picks.get(bands, slice(None))) if bands is not None else (0,)
+    return AxisLayout(tuple(roles), places, (lengths[y], lengths[x], len(places)))
 
 
 def _renamed(named: str, axes: list[str], shape: Sequence[int], given: str | None) -> list[str]:
@@ -175,14 +175,14 @@ def _renamed(named: str, axes: list[str], shape: Sequence[int], given: str | Non
     return letters
 
 
-def _others(told: dict[str, int], y: str, x: str) -> str:
-    return ", ".join(f"{axis} (0 to {length - 1})" for axis, length in told.items() if axis not in (y, x)) or "none"
+def _others(lengths: dict[str, int], y: str, x: str) -> str:
+    return ", ".join(f"{axis} (0 to {length - 1})" for axis, length in lengths.items() if axis not in (y, x)) or "none"
 
 
-def _bands_axis(named: str, told: dict[str, int], picks: dict[str, Picks], y: str, x: str, shown: str) -> str | None:
+def _bands_axis(named: str, lengths: dict[str, int], picks: dict[str, Picks], y: str, x: str, shown: str) -> str | None:
     """Return the axis of bands; None where the image has one band."""
-    able = [axis for axis in told if axis in BAND_NAMES]
-    long = [axis for axis in able if told[axis] > 1 and not isinstance(picks.get(axis), int)]
+    able = [axis for axis in lengths if axis in BAND_NAMES]
+    long = [axis for axis in able if lengths[axis] > 1 and not isinstance(picks.get(axis), int)]
     if len(long) > 1:
         raise InputError(
             f"{named}: its axes are {shown}: {' and '.join(long)} may both be bands; "
@@ -193,15 +193,15 @@ def _bands_axis(named: str, told: dict[str, int], picks: dict[str, Picks], y: st
 
 
 def _one_place(
-    named: str, axis: str, told: dict[str, int], picks: dict[str, Picks], shown: str, has_bands: bool
+    named: str, axis: str, lengths: dict[str, int], picks: dict[str, Picks], shown: str, has_bands: bool
 ) -> int:
-    if axis not in picks and told[axis] > 1:
+    if axis not in picks and lengths[axis] > 1:
         raise InputError(
             f"{named}: its axes are {shown}: an image is one plane of these; take one along {axis} with "
-            f"--select {axis}=0 (0 to {told[axis] - 1})"
+            f"--select {axis}=0 (0 to {lengths[axis] - 1})"
             + ("" if has_bands else f", or say with --axes that {axis} is the bands (c)")
         )
-    places = _places(named, axis, told[axis], picks.get(axis, 0))
+    places = _places(named, axis, lengths[axis], picks.get(axis, 0))
     if len(places) != 1:
         raise InputError(f"{named}: --select {axis}: takes one place, because {axis} is not the bands ({shown})")
     return places[0]

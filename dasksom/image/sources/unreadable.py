@@ -1,4 +1,4 @@
-"""Parts of an image that cannot be read: finding them, and reading an image without them."""
+"""Find the regions of an image that cannot be read, and read the rest."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from dasksom.storage.locations import Member
 
 @dataclass(frozen=True)
 class WithoutRegions(NumpyIndexing):
-    """A source of which some parts are never read: 0 is there."""
+    """A source of which some regions are never read; they are 0."""
 
     source: Readable
     unread: tuple[Rectangle, ...]
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """That of the source."""
+        """Of the source."""
         return self.source.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """That of the source."""
+        """Of the source."""
         return self.source.dtype
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """That of the source, and the parts."""
+        """Of the source, with the regions."""
         return "without", self.source.identity, self.unread
 
     def members(self) -> Iterator[Member]:
-        """Tell those of the source."""
+        """List the files of the source."""
         return self.source.members()
 
     def read(self, window: PixelWindow) -> NDArray[Any]:
@@ -59,7 +59,7 @@ class WithoutRegions(NumpyIndexing):
 
 @dataclass(frozen=True)
 class ReadableMask(NumpyIndexing):
-    """Where an image is read: True outside of some parts."""
+    """False inside the rectangles that are left out, True elsewhere."""
 
     shape: tuple[int, int]
     unread: tuple[Rectangle, ...]
@@ -71,11 +71,11 @@ class ReadableMask(NumpyIndexing):
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """The parts."""
+        """Of the rectangles."""
         return "rest", self.shape, self.unread
 
     def members(self) -> Iterator[Member]:
-        """Tell nothing: it is read from no file."""
+        """List nothing: it is read from no file."""
         return iter(())
 
     def read(self, window: PixelWindow) -> NDArray[np.bool_]:
@@ -88,7 +88,7 @@ class ReadableMask(NumpyIndexing):
 
 
 def parts_in(parts: Sequence[Rectangle], rows: range, columns: range) -> list[Rectangle]:
-    """Give what of some parts lies in a region."""
+    """Return the intersections of rectangles with a region."""
     cut = (
         (max(top, rows.start), min(bottom, rows.stop), max(left, columns.start), min(right, columns.stop))
         for top, bottom, left, right in parts
@@ -97,7 +97,7 @@ def parts_in(parts: Sequence[Rectangle], rows: range, columns: range) -> list[Re
 
 
 def _around(parts: Sequence[Rectangle], rows: range, columns: range) -> Iterator[Rectangle]:
-    """Yield rectangles that make up a region without some parts that lie in it."""
+    """Yield rectangles that cover a region except for some rectangles in it."""
     edges = sorted({rows.start, rows.stop, *(edge for part in parts for edge in part[:2])})
     for top, bottom in pairwise(edges):
         at = columns.start
@@ -148,15 +148,15 @@ def unread_in(
 
 def merged(parts: Sequence[Rectangle]) -> tuple[Rectangle, ...]:
     """Join rectangles that are neighbors: those side by side, then those below one another; in row-major order."""
-    beside: list[Rectangle] = []
+    across: list[Rectangle] = []
     for part in sorted(parts):
-        last = beside[-1] if beside else None
+        last = across[-1] if across else None
         if last is not None and last[:2] == part[:2] and last[3] == part[2]:
-            beside[-1] = (*last[:3], part[3])
+            across[-1] = (*last[:3], part[3])
         else:
-            beside.append(part)
+            across.append(part)
     below: list[Rectangle] = []
-    for part in sorted(beside, key=lambda one: (one[2], one[3], one[0])):
+    for part in sorted(across, key=lambda one: (one[2], one[3], one[0])):
         last = below[-1] if below else None
         if last is not None and last[2:] == part[2:] and last[1] == part[0]:
             below[-1] = (last[0], *part[1:])

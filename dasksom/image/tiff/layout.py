@@ -125,7 +125,7 @@ def _opened(location: Location) -> Iterator[Any]:
     if location.remote:
         with location.open() as file, tifffile.TiffFile(file, name=location.file_name) as tiff:
             yield tiff
-    else:  # by its path, beside which an OME-TIFF may have other files
+    else:  # by its path: an OME-TIFF may have other files next to it
         with tifffile.TiffFile(location.path) as tiff:
             yield tiff
 

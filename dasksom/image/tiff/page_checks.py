@@ -51,13 +51,13 @@ def check_chain(location: Location, tiff: Any) -> None:
             raise InputError(f"{location}: its pages {what}; the file is damaged: copy it again")
         seen.add(offset)
         file.seek(offset)
-        told = file.read(form.tagnosize)
-        count = int.from_bytes(told, "little" if form.byteorder == "<" else "big")
+        data = file.read(form.tagnosize)
+        count = int.from_bytes(data, "little" if form.byteorder == "<" else "big")
         file.seek(offset + form.tagnosize + count * form.tagsize)
-        told = file.read(form.offsetsize)
-        if count > _MOST_TAGS or len(told) < form.offsetsize:
+        data = file.read(form.offsetsize)
+        if count > _MOST_TAGS or len(data) < form.offsetsize:
             return  # tifffile takes the pages before it
-        offset = int.from_bytes(told, "little" if form.byteorder == "<" else "big")
+        offset = int.from_bytes(data, "little" if form.byteorder == "<" else "big")
 
 
 def check_ome_xml(location: Location, tiff: Any) -> None:
@@ -164,7 +164,7 @@ def check_decoder(location: Location, page: Any) -> None:
 
 
 def check_segment_size(location: Location, page: Any, segment: tuple[int, int]) -> None:
-    """Refuse tiles that cannot be held: they are decoded as a whole, also where they reach past the image's end."""
+    """Refuse tiles that cannot be held: they are decoded completely, also where they reach past the image's end."""
     samples = 1 if int(page.planarconfig or 1) == 2 else int(page.samplesperpixel)
     size = prod(segment) * samples * page.dtype.itemsize
     if min(segment) < 1 or (page.is_tiled and size > MAX_STORAGE_CHUNK_BYTES):

@@ -16,7 +16,7 @@ from dasksom.image.tiff.page_checks import check_decoder, check_kind, check_segm
 from dasksom.storage.locations import Location
 
 _MASK = 4
-"""Bit of the tag NewSubfileType: the page tells which pixels of another one count."""
+"""Bit of the tag NewSubfileType: the page is the mask of another one."""
 _MOST_PAGES_SEARCHED = 64
 _MOST_LISTED = 20
 
@@ -28,15 +28,15 @@ class TiffLevel:
     series: int | None = None
     level: int = 0
     mask: bool = False
-    """The page that tells which pixels of this part count, in place of the part itself."""
+    """The mask of this level, in place of the level itself."""
 
 
 @dataclass(frozen=True, eq=False)
 class TiffPages:
-    """The pages of one part, and how pixels lie in each."""
+    """The pages of one level, and the layout of pixels in each."""
 
     pages: tuple[Any, ...]
-    """tifffile pages, row-major along the axes that are not within a page; one alone where all lie behind it."""
+    """tifffile pages, row-major along the axes that are not within a page; only one if all pixels follow it."""
     axes: str
     """A lower-case letter for each stored axis."""
     shape: tuple[int, ...]
@@ -68,7 +68,7 @@ class TiffPages:
 
     @property
     def planar(self) -> bool:
-        """Whether a page's samples lie plane by plane."""
+        """Whether a page's samples are stored plane by plane."""
         return self.axes[self.leading] == "s"
 
     @property
@@ -185,7 +185,7 @@ def _is_mask(page: Any) -> bool:
 
 
 def mask_page(tiff: Any, level: Any) -> Any:
-    """Return the page that tells which pixels of a level count, as GDAL writes it into a GeoTIFF; None without."""
+    """Return the mask page of a level, as GDAL writes it into a GeoTIFF; None without."""
     if len(tiff.pages) > _MOST_PAGES_SEARCHED:
         return None
     size = level.keyframe.imagelength, level.keyframe.imagewidth
@@ -214,7 +214,9 @@ def _files(location: Location, pages: tuple[Any, ...]) -> tuple[Location, ...]:
     if len(set(names)) == 1:
         return ()
     if location.remote:
-        raise InputError(f"{location}: an OME-TIFF of several files is read from a disk alone: copy them all to one")
+        raise InputError(
+            f"{location}: an OME-TIFF of several files can only be read from a local disk: copy all its files to one"
+        )
     folder = os.path.realpath(location.local.parent)
     for name in names:
         if os.path.realpath(os.path.dirname(name)) != folder:

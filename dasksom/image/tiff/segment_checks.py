@@ -20,15 +20,15 @@ def _length(location: Location, file: Location) -> int:
         raise InputError(f"{location}: its file {file} is missing ({error.strerror}); copy it too") from error
 
 
-def _places(location: Location, told: Sequence[int]) -> NDArray[np.int64]:
+def _places(location: Location, stored: Sequence[int]) -> NDArray[np.int64]:
     """Return offsets or lengths, of at most 2^62 bytes."""
     try:
-        found = np.asarray(told, np.int64)
+        found = np.asarray(stored, np.int64)
         if found.ndim == 1 and (found >> 62 == 0).all():
             return found
     except (OverflowError, TypeError, ValueError):  # tags of damaged files may hold anything
         pass
-    raise InputError(f"{location}: its table of tiles or strips is damaged: {str(told)[:60]}; copy the file again")
+    raise InputError(f"{location}: its table of tiles or strips is damaged: {str(stored)[:60]}; copy the file again")
 
 
 def check_segments(location: Location, pages: TiffPages, used: set[int], size: int, fill_missing: bool) -> None:
@@ -48,7 +48,7 @@ def check_segments(location: Location, pages: TiffPages, used: set[int], size: i
             offsets, counts = np.array([pages.raw_offsets[number]]), np.array([page_bytes])
         else:
             page = pages.pages[number]
-            offsets, counts = (_places(location, told) for told in (page.dataoffsets, page.databytecounts))
+            offsets, counts = (_places(location, stored) for stored in (page.dataoffsets, page.databytecounts))
         down, across = pages.grid
         expected = 1 if pages.raw_offsets else down * across * (pages.samples if pages.planar else 1)
         if len(offsets) != expected or len(counts) != expected:

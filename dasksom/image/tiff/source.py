@@ -55,7 +55,7 @@ class TiffSource(NumpyIndexing):
         return "tiff", self.location.name, self.stamp, part, self.view.roles, self.view.bands
 
     def members(self) -> Iterator[Member]:
-        """Tell the TIFF, or the files of an OME-TIFF of several."""
+        """List the TIFF, or the files of an OME-TIFF of several."""
         files = {self.location}
         with suppress(InputError):  # it has changed
             files |= set(tiff_layout(self.location, self.stamp, self.part).pages.files)
@@ -187,7 +187,7 @@ def _mask(source: TiffSource, lenient: bool) -> TiffSource:
 
 
 def _check_axes(location: Location, layout: TiffLayout, view: AxisLayout) -> None:
-    """Refuse other names for axes that lie within a page: tiles have rows and columns whatever they are called."""
+    """Refuse other names for axes within a page: tiles have rows and columns, whatever their names."""
     leading, within = layout.pages.leading, layout.pages.axes[layout.pages.leading :]
     fits = all(view.roles[leading + within.index(axis)] == axis for axis in "yx")
     if not fits or "y" in view.roles[:leading] or "x" in view.roles[:leading]:

@@ -251,7 +251,7 @@ def test_vrt__bands_of_different_files(tmp_path, pixels):
             "bands of subClass VRTDerivedRasterBand",
         ),
         ('ySize="101"/></Simp', 'ySize="50"/></Simp', "is resampled"),
-        ('xSize="97" ySize="101"/><Dst', 'xSize="9.5" ySize="101"/><Dst', "is no whole number of pixels"),
+        ('xSize="97" ySize="101"/><Dst', 'xSize="9.5" ySize="101"/><Dst', "is no integer number of pixels"),
         ("a.png<", "/vsicurl/http://host/a.png<", "is no file on a disk"),
         ("a.png<", "gone.png<", r"gone\.png: cannot be opened: No such file"),
         ("Byte", "UInt16", r"has 3 bands of uint8, but 1 of uint16 are needed"),

@@ -64,7 +64,7 @@ def test_reads__any_byte_order_as_native_contiguous(tmp_path, pixels, dtype, ord
 
 def test_image__one_task_per_chunk_and_nothing_read(tmp_path, pixels, monkeypatch):
     path = _store(tmp_path / "a.zarr", pixels, chunks=(64, 50, 3))
-    monkeypatch.setattr("dasksom.image.zarr.source.ZarrSource.__getitem__", None)
+    monkeypatch.setattr("dasksom.image.zarr.source.ZarrSource.read", None)
     image = open_image(path, chunk_bytes=1)
     assert image.npartitions == 25
     assert len(dict(image.__dask_graph__())) == 25
