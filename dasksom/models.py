@@ -1,12 +1,15 @@
 """Trained maps from files."""
 
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from dasksom.errors import InputError
 from dasksom.estimator import BatchSOM
 from dasksom.model_files import codebook_at
 from dasksom.som.codebook import Codebook
-from dasksom.training.map_training import TrainedMap
+from dasksom.training.trained_map import restored_map
 
 
 def load(path: str | Path) -> BatchSOM:
@@ -21,15 +24,34 @@ def load(path: str | Path) -> BatchSOM:
 
 
 def from_codebook(codebook: Codebook) -> BatchSOM:
-    """Make a trained map of a codebook; its parameters are those that the codebook tells, or else the defaults."""
-    rows, columns, _ = codebook.weights.shape
-    told = codebook.about.get("parameters", {})
-    if not isinstance(told, dict):
-        raise InputError(f"a model whose parameters are {told!r}, not a mapping; train it again")
+    """Make the trained map of a codebook; what its description lacks has the defaults.
+
+    Raises
+    ------
+    InputError
+        If the description is not one that `BatchSOM.save` wrote.
+    """
+    rows, columns, bands = codebook.weights.shape
+    parameters, state = _mapping_in(codebook, "parameters"), _mapping_in(codebook, "state")
     known = BatchSOM().get_params()
-    kept = {name: value for name, value in told.items() if name in known and name not in ("rows", "columns")}
-    if isinstance(kept.get("sigma"), list):
-        kept["sigma"] = tuple(kept["sigma"])  # JSON has lists alone
-    som = BatchSOM(rows, columns, **kept)
+    given = {name: value for name, value in parameters.items() if name in known and name not in ("rows", "columns")}
+    if isinstance(given.get("sigma"), list):
+        given["sigma"] = tuple(given["sigma"])  # JSON has no tuples
+    som = BatchSOM(rows, columns, **given)
     som.check_parameters()
-    return som.restore(TrainedMap(codebook.weights, dtype=codebook.dtype), som.refine or 0)
+    som.restore(restored_map(codebook.weights, state, codebook.dtype), som.refine or 0)
+    if state.get("refine", som.refine) is None:
+        som.refine = None  # left to the images; the description has what it was for those of the training
+    names = state.get("bands")
+    if names is not None:
+        if not isinstance(names, list) or len(names) != bands or not all(isinstance(name, str) for name in names):
+            raise InputError(f"a model of {bands} bands whose names are {names!r}; train it again")
+        som.feature_names_in_ = np.array(names, object)
+    return som
+
+
+def _mapping_in(codebook: Codebook, name: str) -> dict[str, Any]:
+    value = codebook.about.get(name, {})
+    if not isinstance(value, dict):
+        raise InputError(f"a model whose {name} are {value!r}, not a mapping; train it again")
+    return value

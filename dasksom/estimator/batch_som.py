@@ -16,9 +16,10 @@ from dasksom.som.schedule import Decay, Step
 from dasksom.training.checkpoint import Checkpoint
 from dasksom.training.epochs import OnEpoch
 from dasksom.training.input_arrays import computing, is_lazy, several
-from dasksom.training.map_training import TrainedMap, identity_of, train_map
+from dasksom.training.map_training import identity_of, train_map
 from dasksom.training.parameter_checks import check_parameters, plan_epochs
 from dasksom.training.sources import Weighted
+from dasksom.training.trained_map import TrainedMap
 
 
 class BatchSOM(MapPredictor):
@@ -211,9 +212,6 @@ class BatchSOM(MapPredictor):
                 f"use rows={rows}, columns={columns}, or train a new one (clone it, or fit with warm_start=False)"
             )
         return self._trained()
-
-    def _trained(self) -> TrainedMap:
-        return TrainedMap(self.weights_, self.history_, self.quality_, self.dtype_)
 
     def _steps(self, images: list[Weighted]) -> tuple[Step, ...]:
         counted = all(self.counts_colors(*image) for image in images)

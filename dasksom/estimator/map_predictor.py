@@ -33,9 +33,10 @@ from dasksom.training.input_arrays import (
     named_columns,
     several,
 )
-from dasksom.training.map_training import TrainedMap, counts_colors
+from dasksom.training.map_training import counts_colors
 from dasksom.training.parameter_checks import lattice_from, search_from
 from dasksom.training.sources import Weighted, samples_of
+from dasksom.training.trained_map import TrainedMap
 
 
 class NotTrainedError(InputError, NotFittedError):  # type: ignore[misc]
@@ -47,6 +48,7 @@ class MapPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     rows: int
     columns: int
+    refine: int | None
     decay: str | Decay
     init: str | ArrayLike
     color_space: str
@@ -154,8 +156,17 @@ class MapPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return Codebook(self.weights_, about if self.dtype_ is None else {**about, "dtype": self.dtype_})
 
     def save(self, path: str | Path) -> None:
-        """Write the trained map as .npz, without pickle, with a checksum that ``dasksom verify`` checks."""
-        save_codebook(self.codebook_, path)
+        """Write the trained map as .npz, without pickle, with a checksum that ``dasksom verify`` checks.
+
+        The file keeps what `partial_fit`, `warm_start` and checks of later arrays depend on: history, quality, type and
+        names of the bands. A decay that is a function, and an array or random generator that training started from, are
+        not kept.
+        """
+        codebook = self.codebook_
+        state = {**self._trained().state(), "refine": None if self.refine is None else int(self.refine)}
+        if hasattr(self, "feature_names_in_"):
+            state["bands"] = [str(name) for name in self.feature_names_in_]
+        save_codebook(Codebook(codebook.weights, {**codebook.about, "state": state}), path)
 
     def save_palette(self, path: str | Path, *, bands: Sequence[int] | None = None, overwrite: bool = False) -> None:
         """Write the map's colors as .gpl (GIMP), .act (Adobe), .clr (QGIS), .txt (GDAL) or .png (a swatch).
@@ -196,6 +207,9 @@ class MapPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         self.quality_, self.dtype_, self.refine_ = trained.quality, trained.dtype, refine
         self.n_features_in_ = int(trained.weights.shape[-1])
         return self
+
+    def _trained(self) -> TrainedMap:
+        return TrainedMap(self.weights_, self.history_, self.quality_, self.dtype_)
 
     def labeling_for(self, dtype: np.dtype[Any]) -> Labeling:
         """Return how the trained map labels the pixels of an image of that type."""

@@ -26,7 +26,7 @@ from dasksom.runs.watcher import Watcher
 from dasksom.som.quality import Quality
 from dasksom.training.checkpoint import TRAINED, UNREAD
 from dasksom.training.input_arrays import as_weights
-from dasksom.training.map_training import TrainedMap
+from dasksom.training.trained_map import TrainedMap
 
 SMALL_BYTES = 256 << 20
 """Images that decode to less are not worth starting processes for."""

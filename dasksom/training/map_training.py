@@ -1,7 +1,6 @@
 """The training of a map on images: from parameters and arrays to the trained map."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import dask.array as da
@@ -15,28 +14,14 @@ from dasksom.errors import InputError
 from dasksom.som.codebook import Codebook
 from dasksom.som.color_spaces import from_space, scale_of, to_space
 from dasksom.som.initialization import INITIALIZATIONS
-from dasksom.som.map_state import Epoch, MapState
-from dasksom.som.quality import Quality
+from dasksom.som.map_state import MapState
 from dasksom.som.schedule import Step
 from dasksom.training.checkpoint import STATE
 from dasksom.training.color_histogram import has_color_table
 from dasksom.training.epochs import OnEpoch, Training, train_epochs
 from dasksom.training.parameter_checks import lattice_from, search_from, seed_from
 from dasksom.training.sources import Weighted, samples_of
-
-
-@dataclass(frozen=True, eq=False)
-class TrainedMap:
-    """The result of a training."""
-
-    weights: NDArray[np.float64]
-    """Shape (rows, columns, bands), in the units of the image, whatever the color space."""
-    history: tuple[Epoch, ...] = ()
-    """One record per epoch."""
-    quality: Quality | None = None
-    """Of the trained map over all samples; None where that would take another pass over the image."""
-    dtype: str | None = None
-    """Type of the image; None if unknown."""
+from dasksom.training.trained_map import TrainedMap
 
 
 def counts_colors(image: da.Array, weights: da.Array | None, method: str) -> bool:

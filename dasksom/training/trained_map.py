@@ -1,0 +1,69 @@
+"""The result of a training, and its state in model files."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.errors import InputError
+from dasksom.som.map_state import Epoch
+from dasksom.som.quality import Quality
+
+_VECTORS = ("hits", "squared_errors", "counts", "offsets")
+"""Fields of `Quality` that are arrays."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedMap:
+    """The result of a training."""
+
+    weights: NDArray[np.float64]
+    """Shape (rows, columns, bands), in the units of the image, whatever the color space."""
+    history: tuple[Epoch, ...] = ()
+    """One record per epoch."""
+    quality: Quality | None = None
+    """Of the trained map over all samples; None where that would take another pass over the image."""
+    dtype: str | None = None
+    """Type of the image; None if unknown."""
+
+    def state(self) -> dict[str, Any]:
+        """Return history and quality as JSON; numbers keep their bits."""
+        quality = self.quality
+        return {
+            "history": [asdict(epoch) for epoch in self.history],
+            "quality": quality
+            and {
+                field.name: value.tolist() if isinstance(value := getattr(quality, field.name), np.ndarray) else value
+                for field in fields(quality)
+            },
+        }
+
+
+def restored_map(weights: NDArray[np.float64], state: Mapping[str, Any], dtype: str | None) -> TrainedMap:
+    """Undo `TrainedMap.state`; a file of an older version has none.
+
+    Raises
+    ------
+    InputError
+        If the state is not one that `TrainedMap.state` returned.
+    """
+    try:
+        history = tuple(Epoch(**epoch) for epoch in state.get("history", ()))
+        if not all(isinstance(value, int | float) for epoch in history for value in asdict(epoch).values()):
+            raise TypeError("the record of an epoch holds other values than numbers")
+        quality = _quality_from(state["quality"], weights[..., 0].size) if state.get("quality") else None
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(f"a model whose state cannot be read ({error}); train it again") from error
+    return TrainedMap(weights, history, quality, dtype)
+
+
+def _quality_from(values: Mapping[str, Any], units: int) -> Quality:
+    converted: dict[str, Any] = {
+        name: np.array(value, np.float64) if name in _VECTORS else value for name, value in values.items()
+    }
+    quality = Quality(**converted)
+    if {quality.hits.shape, quality.squared_errors.shape} != {(units,)}:
+        raise ValueError(f"its quality is not that of {units} units")
+    return quality
