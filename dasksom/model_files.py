@@ -1,6 +1,5 @@
 """Read and write trained maps as .npz files, without pickle."""
 
-import os
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +13,7 @@ from dasksom.storage.embedded_checksums import seal_archive
 from dasksom.storage.location_checks import read_object
 from dasksom.storage.locations import is_remote
 from dasksom.storage.npz import read_npz
+from dasksom.storage.own_files import replace_file
 
 MOST_MODEL_BYTES = 1 << 30
 """Largest codebook that is read from a file."""
@@ -32,14 +32,10 @@ def save_codebook(codebook: Codebook, path: str | Path) -> None:
         raise InputError(f"{path}: a trained map is saved as .npz; give a name that ends so")
     if not path.absolute().parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.absolute().parent}; create it first (mkdir -p)")
-    temporary = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, **codebook.to_arrays())  # type: ignore[arg-type]
-        seal_archive(temporary)
-        os.replace(temporary, path)  # concurrent readers see the old file or the new one, never a mixture
-    finally:
-        temporary.unlink(missing_ok=True)
+    file = BytesIO()
+    np.savez(file, **codebook.to_arrays())  # type: ignore[arg-type]
+    seal_archive(file)
+    replace_file(path, file.getvalue())  # concurrent readers see the old file or the new one, never a mixture
 
 
 def load_codebook(path: str | Path) -> Codebook:

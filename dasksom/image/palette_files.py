@@ -17,6 +17,7 @@ from PIL import Image
 from dasksom.errors import InputError
 from dasksom.image.writers.palettes import display_colors
 from dasksom.storage.local_paths import listed, local_path, match_suffix
+from dasksom.storage.own_files import write_file
 from dasksom.storage.publish.atomic_publish import check_output, publish
 
 _Shape = tuple[int, int]
@@ -67,7 +68,7 @@ def write_palette(
     content = form(colors, (rows, columns))
     check_output(local, overwrite=overwrite, suffixes=PALETTE_FILES)
     with publish(local, overwrite=overwrite) as temporary:
-        temporary.write_bytes(content)
+        write_file(temporary, [content])
 
 
 def _gimp(colors: NDArray[np.uint8], shape: _Shape) -> bytes:

@@ -133,7 +133,7 @@ def check_format(
         )
     height, width, bands = shape
     palette = np.zeros((units, bands), dtype)
-    form.check(Output(name, height, width, (height, width), palette, {}, with_image, nodata, options))
+    form.check(Output(name, height, width, (height, width), palette, {}, with_image, nodata, options=options))
 
 
 def create_writer(output: Output) -> Writer:

@@ -25,6 +25,7 @@ from dasksom.report.tables import fact_tables, headline
 from dasksom.show.colors import Palette, hexadecimal
 from dasksom.show.drawing import matplotlib_figure
 from dasksom.som.lattice import Lattice
+from dasksom.storage.own_files import write_file
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -120,7 +121,7 @@ def write_report(
             start,
         )
     with publish(target, overwrite=overwrite) as path:
-        path.write_text(render(report), encoding="utf-8")
+        write_file(path, [render(report).encode()])
 
 
 def _report(

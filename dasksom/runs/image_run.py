@@ -147,7 +147,15 @@ class ImageRun:
                 on_epoch=lambda epoch, _: self.watcher.epoch(epoch),
             )
 
-    def write(self, som: BatchSOM, place: Path | StoreRun, settings: OutputSection, manifest: Manifest) -> Writer:
+    def write(
+        self,
+        som: BatchSOM,
+        place: Path | StoreRun,
+        settings: OutputSection,
+        manifest: Manifest,
+        *,
+        resumed: bool = False,
+    ) -> Writer:
         """Label every pixel and write the image in the map's colors; add the checksums of the files to the manifest."""
         height, width, bands = self.image.shape
         codebook = som.codebook_
@@ -161,6 +169,7 @@ class ImageRun:
             with_image=settings.image,
             nodata=self.picture.has_gaps,
             options=settings.options(),
+            resumed=resumed,
         )
         writer = create_writer(output.placed_as(self.picture))
         self.note(units=som.units, color_space=som.color_space)

@@ -42,6 +42,7 @@ from dasksom.runs.run_state import (
     resumed_config,
 )
 from dasksom.runs.watcher import Watcher
+from dasksom.storage.own_files import replace_file
 
 logger = logging.getLogger(__name__)
 
@@ -103,9 +104,10 @@ def quantize_image(
                 run.leave_out_unread(partial(fit_to_output, picture, output, config))
             if model is None:
                 run.train(som, config)
-            if not has_written(work):
+            written = has_written(work)
+            if not written:
                 work.clear_place()
-            writer = run.write(som, work.place, config.output, manifest)
+            writer = run.write(som, work.place, config.output, manifest, resumed=written)
             run.complete(som, writer, client, manifest)
         check_inputs_unchanged(work, [source], [picture])
     run.note(bytes_written=size_on_disk(output))
@@ -127,7 +129,7 @@ def _check_summary(path: str | None, inputs: Sequence[str]) -> None:
 
 def _write_summary(record: RunRecord, path: str | None) -> None:
     if path is not None:
-        Path(path).write_text(json.dumps(record.summary(), indent=1) + "\n")
+        replace_file(Path(path), (json.dumps(record.summary(), indent=1) + "\n").encode())
 
 
 def _check_model(som: BatchSOM, model: str, image: da.Array, source: str) -> None:

@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import zarr
-from zarr.storage import WrapperStore
+from zarr.storage import LocalStore, WrapperStore
+
+from dasksom.storage.own_files import replace_file, write_file
+from dasksom.storage.zarr_nodes import ALL_METADATA
 
 MANIFEST = "palette/SHA256SUMS"
 """The file of sums in a Zarr: beside an array's chunks, for of other files in a group zarr warns whoever lists it."""
@@ -25,6 +28,22 @@ FileSums = tuple[tuple[str, str], ...]
 """Names of files, relative to the output, and their SHA-256 in hexadecimal."""
 
 _REMEMBERED = 1 << 16
+
+
+class OwnStore(LocalStore):
+    """A Zarr of ours on a disk: metadata is replaced, chunks are created once, no link is followed."""
+
+    def __init__(self, root: str, resumed: bool = False) -> None:
+        super().__init__(root)
+        self._resumed = resumed
+
+    async def set(self, key: str, value: Any) -> None:
+        """Write under a key."""
+        path, content = self.root / key, value.as_buffer_like()
+        if key.rpartition("/")[2] in ALL_METADATA:
+            await asyncio.to_thread(replace_file, path, bytes(content))
+        else:
+            await asyncio.to_thread(write_file, path, [content], self._resumed)
 
 
 class SummingStore(WrapperStore[Any]):

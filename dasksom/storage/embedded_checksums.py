@@ -1,4 +1,4 @@
-"""A checksum inside a file: a mark, and the SHA-256 of the whole file with zeros in the place of the sum."""
+"""A checksum inside a file: a mark, and the SHA-256 of the complete file with zeros where the checksum is."""
 
 from __future__ import annotations
 
@@ -9,45 +9,44 @@ from pathlib import Path
 from typing import BinaryIO
 
 MARK = b"dasksom-sha256:"
-"""Stands before a file's own sum."""
+"""Precedes the checksum in a file."""
 UNSEALED = MARK.decode() + 64 * "0"
-"""What a file says of its sum before there is one."""
+"""Reserves the place of the checksum in a file."""
 
 _HEAD_BYTES = 4 << 20
 _BLOCK_BYTES = 4 << 20
 
 
-def seal(path: Path) -> None:
-    """Put a file's sum into it, at the place that `UNSEALED` holds."""
-    with path.open("r+b") as file:
-        place = _place_of_sum(file)
-        if place is None:
-            raise ValueError(f"internal error: {path} has no place for its checksum")
-        digest = _sum_without(file, place)
-        file.seek(place)
-        file.write(digest.encode())
+def seal(file: BinaryIO) -> None:
+    """Write the checksum of an open file into it, where `UNSEALED` is."""
+    place = _place_of_sum(file)
+    if place is None:
+        raise ValueError("internal error: the file has no place for its checksum")
+    digest = _sum_without(file, place)
+    file.seek(place)
+    file.write(digest.encode())
 
 
-def seal_archive(path: Path) -> None:
-    """Put the sum of a zip archive (.npz) into it, as its comment."""
-    with zipfile.ZipFile(path, "a") as archive:
+def seal_archive(file: BinaryIO) -> None:
+    """Write the checksum of an open zip archive (.npz) into its comment."""
+    with zipfile.ZipFile(file, "a") as archive:
         archive.comment = UNSEALED.encode()
-    seal(path)
+    seal(file)
 
 
 def sealed_sum(path: Path) -> tuple[str, str] | None:
-    """Return the sum that a file holds, and the one that it has; None if it holds none."""
+    """Return the checksum stored in a file and the one computed from its content; None if it stores none."""
     with path.open("rb") as file:
         place = _place_of_sum(file)
         if place is None:
             return None
         file.seek(place)
-        told = file.read(64).decode("ascii", "replace")
-        return told, _sum_without(file, place)
+        stored = file.read(64).decode("ascii", "replace")
+        return stored, _sum_without(file, place)
 
 
 def _place_of_sum(file: BinaryIO) -> int | None:
-    """Look where sums are put: in headers, and at the end."""
+    """Return the offset of the checksum, in the header or at the end of the file."""
     length = file.seek(0, os.SEEK_END)
     for start in (0, max(0, length - _HEAD_BYTES)):
         file.seek(start)

@@ -15,13 +15,14 @@ import psutil
 
 from dasksom.errors import InputError
 from dasksom.storage.locations import Location, file_system
+from dasksom.storage.own_files import remove_file, replace_file
 
 SUFFIX = ".record"
 BEFORE = ".before"
 """Ends the name of the record that was there before."""
 FIRST = frozenset({"identity", "how"})
 """Names of the records of what is to be done: nothing to go on from."""
-_OURS = (SUFFIX, BEFORE, ".tmp")
+_OURS = (SUFFIX, BEFORE, ".tmp", ".new")
 
 
 class Records(Protocol):
@@ -110,21 +111,7 @@ class RecordFolder:
 
     def write(self, name: str, content: bytes) -> None:
         """Put a record in the place of the old one, in a single step."""
-        path = self.folder / (name + SUFFIX)
-        temporary = path.with_suffix(".tmp")
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            os.replace(path, path.with_suffix(BEFORE))
-        os.replace(temporary, path)
-        if os.name == "posix":
-            handle = os.open(self.folder, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+        replace_file(self.folder / (name + SUFFIX), content, previous=name + BEFORE, sync=True)
 
     def names(self) -> set[str]:
         """Return the names of the records that are there."""
@@ -133,8 +120,8 @@ class RecordFolder:
     def clear(self) -> None:
         """Delete the records."""
         for path in self.folder.iterdir():
-            if path.name.endswith(_OURS):
-                path.unlink()
+            if path.name.endswith(_OURS) and not path.is_symlink():
+                remove_file(path)
 
 
 @dataclass(frozen=True)

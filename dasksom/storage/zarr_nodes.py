@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from dasksom.storage.local_paths import Stamp
@@ -27,3 +28,16 @@ def metadata_stamp(node: Location) -> Stamp:
         except FileNotFoundError:
             continue
     raise node.refusal("its Zarr metadata is gone")
+
+
+_CHUNK = re.compile(r"(.*/)?(c|(c[./])?\d+([./]\d+)*)(\.[0-9a-f]{32}\.partial)?")
+
+
+def is_zarr_key(key: str) -> bool:
+    """Return whether a key is one that a Zarr has: metadata, a chunk or shard, or our file of checksums.
+
+    >>> [is_zarr_key(key) for key in ("labels/zarr.json", "0/c/1/2", "0.3", "palette/SHA256SUMS", "notes.txt", "a/b")]
+    [True, True, True, True, False, False]
+    """
+    name = key.rpartition("/")[2]
+    return name in (*ALL_METADATA, "SHA256SUMS") or _CHUNK.fullmatch(key) is not None

@@ -28,6 +28,7 @@ from dasksom.image.writers.protocol import (
 )
 from dasksom.storage.checksum_manifests import FileSums
 from dasksom.storage.embedded_checksums import UNSEALED, seal
+from dasksom.storage.own_files import create
 
 _MAX_JPEG_SIDE = 65_535
 
@@ -68,15 +69,16 @@ class PhotographWriter(Writer):
             labels[y : y + height, x : x + width] = chunk
         text = json.dumps({"dasksom": dict(output.metadata)})
         image, how = self._image(labels)
-        if self.jpeg:
-            # no chroma subsampling: it would blur the few colors that the map has chosen
-            comment = f"{UNSEALED} {text}".encode()[:60_000]
-            image.save(output.path, format="JPEG", quality=95, subsampling=0, comment=comment)
-            seal(Path(output.path))
-            return
-        notes = PngImagePlugin.PngInfo()
-        notes.add_text("dasksom", text)
-        image.save(output.path, format="PNG", pnginfo=notes, **how)
+        with create(Path(output.path)) as file:
+            if self.jpeg:
+                # no chroma subsampling: it would blur the few colors that the map has chosen
+                comment = f"{UNSEALED} {text}".encode()[:60_000]
+                image.save(file, format="JPEG", quality=95, subsampling=0, comment=comment)
+                seal(file)
+            else:
+                notes = PngImagePlugin.PngInfo()
+                notes.add_text("dasksom", text)
+                image.save(file, format="PNG", pnginfo=notes, **how)
 
     def _image(self, labels: NDArray[Any]) -> tuple[Image.Image, dict[str, Any]]:
         """Return the image and how it is saved: in a PNG, pixels without data are transparent."""

@@ -23,6 +23,7 @@ from dasksom.image.writers.codecs import TIFF, codec_named
 from dasksom.image.writers.protocol import Output
 from dasksom.image.writers.pyramid import PyramidPlan, Size
 from dasksom.storage.embedded_checksums import UNSEALED, seal
+from dasksom.storage.own_files import create
 
 _GDAL_NODATA = 42113
 _OFFSETS, _BYTE_COUNTS = 324, 325
@@ -50,13 +51,14 @@ def assemble(
     layout : "flat", "pyramid" (coarser levels are SubIFDs of the image) or "cog" (they follow it)
     piece_path : gives a piece's file by level and first pixel
     """
-    _write_directories(output, pixels, pyramid, tile, layout)
-    with tifffile.TiffFile(output.path) as tiff:
-        # not tifffile's levels: it takes those of a single row or column for other images
-        first = tiff.pages.first
-        found = [first, *(first.pages or ())] if layout == "pyramid" else list(tiff.pages)
-        tables = [{code: page.aspage().tags[code] for code in (_OFFSETS, _BYTE_COUNTS)} for page in found]
-    with open(output.path, "r+b") as file:
+    with create(Path(output.path)) as file:
+        _write_directories(file, output, pixels, pyramid, tile, layout)
+        file.seek(0)
+        with tifffile.TiffFile(file) as tiff:
+            # not tifffile's levels: it takes those of a single row or column for other images
+            first = tiff.pages.first
+            pages = [first, *(first.pages or ())] if layout == "pyramid" else list(tiff.pages)
+            tables = [{code: page.aspage().tags[code] for code in (_OFFSETS, _BYTE_COUNTS)} for page in pages]
         file.seek(0, 2)
         for level in reversed(range(len(pyramid.levels))):
             offsets, counts = _append(file, pyramid, level, tile, piece_path)
@@ -65,7 +67,7 @@ def assemble(
                 file.seek(tag.valueoffset)
                 file.write(values.astype({3: "<u2", 4: "<u4", 16: "<u8"}[int(tag.dtype)]).tobytes())
             file.seek(0, 2)
-    seal(Path(output.path))
+        seal(file)
 
 
 def _append(
@@ -92,7 +94,7 @@ def _append(
     return offsets.reshape(-1), counts.reshape(-1)
 
 
-def _write_directories(output: Output, pixels: Pixels, pyramid: PyramidPlan, tile: int, layout: str) -> None:
+def _write_directories(file: Any, output: Output, pixels: Pixels, pyramid: PyramidPlan, tile: int, layout: str) -> None:
     common = {
         "dtype": pixels.dtype,
         "tile": (tile, tile),
@@ -105,7 +107,7 @@ def _write_directories(output: Output, pixels: Pixels, pyramid: PyramidPlan, til
         value = pixels.nodata_value
         nodata = [(_GDAL_NODATA, "s", 0, str(int(value)) if float(value).is_integer() else str(value), True)]
     extra = {"extratags": [*output.geo_tags, *nodata], **_resolution(output)}
-    with tifffile.TiffWriter(output.path, bigtiff=True) as tiff:
+    with tifffile.TiffWriter(file, bigtiff=True) as tiff:
         for number, level in enumerate(pyramid.levels):
             tiles = ceil(level.size[0] / tile) * ceil(level.size[1] / tile)
             if number == 0:

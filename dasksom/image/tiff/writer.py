@@ -7,8 +7,6 @@ for each chunk and level. When all are there, the driver joins them to one TIFF:
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +35,7 @@ from dasksom.image.writers.protocol import (
 from dasksom.image.writers.pyramid import PyramidPlan, Size, Stage, plan_pyramid
 from dasksom.storage.checksum_manifests import FileSums, files_are_whole
 from dasksom.storage.local_paths import parts_folder
+from dasksom.storage.own_files import write_file
 
 FLAT_TILES = 2
 """Images of at most so many tiles a side have no coarser levels unless asked."""
@@ -103,19 +102,19 @@ class TiffWriter(Writer):
         if corner[0] % piece[0] or corner[1] % piece[1]:
             raise RuntimeError(f"internal error: a chunk at {corner} of level {level} is no whole piece of {piece}")
         path, encode = self._piece_path(level, corner), codec_named(self.output.options.codec, TIFF).encode
-        path.parent.mkdir(exist_ok=True)
-        temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
         sizes, digest = [], hashlib.sha256()
-        with temporary.open("wb") as file:
+
+        def content() -> Iterator[bytes]:
             for y, x in _tiles(planes.shape[-2:], self.tile):
                 tile = encode(_padded(planes[:, y : y + self.tile, x : x + self.tile], self.tile))
                 sizes.append(len(tile))
-                file.write(tile)
                 digest.update(tile)
-            told = np.array(sizes, "<u4").tobytes()
-            file.write(told)
-            digest.update(told)
-        os.replace(temporary, path)  # a task that runs twice leaves one whole file
+                yield tile
+            table = np.array(sizes, "<u4").tobytes()
+            digest.update(table)
+            yield table
+
+        write_file(path, content(), replace=self.output.resumed)
         return ((path.name, digest.hexdigest()),)
 
     def _read(self, level: int, corner: Size, block: Size) -> NDArray[Any]:

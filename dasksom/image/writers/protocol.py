@@ -110,6 +110,8 @@ class Output:
     """Write the rebuilt image too, where the format can do without it (Zarr)."""
     nodata: bool = False
     """Some labels may be `units` or more, for pixels without data: label 0 in the file, NaN or 0 in the image."""
+    resumed: bool = False
+    """Chunks of an earlier process may be there; they are replaced."""
     options: Options = DEFAULTS
     """How it is stored."""
     geo_tags: tuple[Tag, ...] = ()

@@ -108,7 +108,7 @@ class OmeWriter(TargetWriter):
         )
 
     def _target(self) -> _Target:
-        return _target(self.target, len(self.pyramid.levels), version_of(self.target))
+        return _target(self.target, len(self.pyramid.levels), version_of(self.target), self.resumed)
 
 
 def _present(numbers: NDArray[Any], colors: NDArray[Any]) -> NDArray[np.bool_]:
@@ -134,8 +134,8 @@ class _Target:
 
 
 @lru_cache(maxsize=4)
-def _target(place: Target, levels: int, version: Hashable) -> _Target:
-    group = zarr.open_group(writable(place), mode="r+")
+def _target(place: Target, levels: int, version: Hashable, resumed: bool) -> _Target:
+    group = zarr.open_group(writable(place, resumed), mode="r+")
     # the palette is read back from the output: it can be megabytes, and would else travel with every task
     palette = np.asarray(array_to_write(group, PALETTE_ARRAY)[...])
     labels = [array_to_write(group, f"{LABELS}/{level}") for level in range(levels)]
@@ -175,7 +175,7 @@ def create_ome_zarr(output: Output) -> OmeWriter:
     made: dict[str, Any] = {}
     _create_arrays(output, pyramid, MemoryStore(made))
     put_all(output.target, {key: value.to_bytes() for key, value in made.items()})
-    return OmeWriter(output.target, pyramid, output.units, output.nodata, alignment)
+    return OmeWriter(output.target, output.resumed, pyramid, output.units, output.nodata, alignment)
 
 
 def _create_arrays(output: Output, pyramid: PyramidPlan, store: MemoryStore) -> None:

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import zarr
-from zarr.storage import LocalStore
 
 from dasksom.image.writers.protocol import JSON, Target, Writer
-from dasksom.storage.checksum_manifests import MANIFEST, FileSums, Manifest, SummingStore, files_are_whole
+from dasksom.storage.checksum_manifests import MANIFEST, FileSums, Manifest, OwnStore, SummingStore, files_are_whole
 from dasksom.storage.locations import Location, file_system
-from dasksom.storage.publish.object_store_checks import unwritable
+from dasksom.storage.own_files import replace_file
 from dasksom.storage.publish.object_store_run import StoreRun
+from dasksom.storage.publish.own_objects import unwritable
 from dasksom.storage.zarr_nodes import ALL_METADATA, metadata_stamp
 
 PALETTE_ARRAY = "palette"
 """Name of the array of a Zarr output that holds the map's colors."""
 
 
-def writable(target: Target) -> Any:
+def writable(target: Target, resumed: bool = False) -> Any:
     """Return a store to write there with, that remembers the sums of what is written."""
-    return SummingStore(LocalStore(target) if isinstance(target, str) else target.store())
+    return SummingStore(OwnStore(target, resumed) if isinstance(target, str) else target.store(resumed))
 
 
 def put_all(target: Target, contents: Mapping[str, bytes]) -> None:
@@ -34,11 +33,7 @@ def put_all(target: Target, contents: Mapping[str, bytes]) -> None:
         target.put(contents)
         return
     for key, content in contents.items():
-        path = Path(target) / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.new")
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
+        replace_file(Path(target) / key, content)
 
 
 def version_of(target: Target) -> Hashable:
@@ -51,6 +46,8 @@ class TargetWriter(Writer):
     """Base of the writers of Zarrs, whose chunks are stored by the tasks that make them."""
 
     target: Target
+    resumed: bool
+    """Whether chunks of an earlier process may be there."""
 
     @property
     def keeps_chunks(self) -> bool:
@@ -71,8 +68,7 @@ class TargetWriter(Writer):
 
     def annotate(self, more: Mapping[str, JSON]) -> None:
         """Add to the metadata in the attributes of the root group; see `Writer`."""
-        store = self.target if isinstance(self.target, str) else self.target.store()
-        group = zarr.open_group(store, mode="r+")
+        group = zarr.open_group(writable(self.target), mode="r+")
         own: dict[str, Any] = dict(group.attrs["dasksom"])  # type: ignore[arg-type]
         group.attrs["dasksom"] = {**own, "metadata": {**own["metadata"], **more}}
 

@@ -61,7 +61,7 @@ class ZarrWriter(TargetWriter):
         """Write one chunk; see `Writer`."""
         check_labels(labels, self.units, self.nodata)
         self._check_whole(labels.shape, corner)
-        target = _target(self.target, self.with_image, version_of(self.target))
+        target = _target(self.target, self.with_image, version_of(self.target), self.resumed)
         rows = slice(corner[0], corner[0] + labels.shape[0])
         columns = slice(corner[1], corner[1] + labels.shape[1])
         numbers = (
@@ -106,9 +106,9 @@ class _Target:
 
 
 @lru_cache(maxsize=4)
-def _target(place: Target, with_image: bool, version: Hashable) -> _Target:
+def _target(place: Target, with_image: bool, version: Hashable, resumed: bool) -> _Target:
     # the palette is read back from the output: it can be megabytes, and would else travel with every task
-    group = zarr.open_group(writable(place), mode="r+")
+    group = zarr.open_group(writable(place, resumed), mode="r+")
     labels, palette = array_to_write(group, "labels"), np.asarray(array_to_write(group, PALETTE_ARRAY)[...])
     numbers = np.append(np.arange(1, len(palette) + 1), 0).astype(labels.dtype)
     return _Target(labels, array_to_write(group, "image") if with_image else None, numbers, with_nodata_row(palette))
@@ -144,7 +144,7 @@ def create_zarr(output: Output) -> ZarrWriter:
     made: dict[str, Any] = {}
     _create_arrays(output, size, stored, MemoryStore(made))
     put_all(output.target, {key: value.to_bytes() for key, value in made.items()})
-    return ZarrWriter(output.target, *size, stored, output.units, output.with_image, output.nodata)
+    return ZarrWriter(output.target, output.resumed, *size, stored, output.units, output.with_image, output.nodata)
 
 
 def _create_arrays(output: Output, size: tuple[int, int], stored: tuple[int, int], store: MemoryStore) -> None:

@@ -1,12 +1,11 @@
-"""Results get their final name only when complete, and never replace anything by accident."""
+"""Atomic publishing: outputs get their final name when complete, and replace only what they may."""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
-import shutil
 import stat
-import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +13,19 @@ from pathlib import Path
 from dasksom.errors import InputError
 from dasksom.storage.local_paths import listed, local_path, parts_folder
 from dasksom.storage.locations import is_remote
-from dasksom.storage.zarr_nodes import is_zarr
+from dasksom.storage.own_files import (
+    PARTIAL,
+    foreign_in,
+    identity,
+    is_temporary,
+    remove_file,
+    remove_tree,
+    take_name,
+)
+from dasksom.storage.zarr_nodes import is_zarr, is_zarr_key
 
-SWEEP_SECONDS = 10.0
-"""How long to try to delete an unfinished output that is still being written to."""
-SWEEP_PAUSE_SECONDS = 0.2
-"""How long to wait for what is written meanwhile before it is looked for."""
+_PART = re.compile(r"\d+-\d+-\d+")
+"""Names of the parts of a TIFF: level, and y and x of the first pixel."""
 
 
 def check_output(
@@ -29,19 +35,19 @@ def check_output(
     overwrite: bool = False,
     suffixes: Collection[str],
 ) -> Path:
-    """Return the local path of an output, refusing it before any work is done if it cannot be written later.
+    """Return the local path of an output; refuse it, before any work, if it could not be written.
 
     Parameters
     ----------
     path : the final path
-    inputs : what the run reads; the output may not be one of them, inside one of them, or contain one of them
+    inputs : what the run reads; the output must not be, contain, or be inside any of them
     overwrite : an existing output of the same kind may be replaced
-    suffixes : what the name may end in; images, if not said otherwise
+    suffixes : accepted ends of the name
 
     Raises
     ------
     InputError
-        Unknown suffix, existing file, parent folder missing or not writable, or in the way of an input.
+        Unknown suffix, existing file, parent folder missing or not writable, or conflict with an input.
     """
     final = local_path(path)
     if not final.name.lower().endswith(tuple(suffixes)):
@@ -63,10 +69,10 @@ def check_output(
 
 @contextmanager
 def publish(final_path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary path beside the final one; on success it takes the final name, else it is deleted.
+    """Yield a temporary path next to the final one; it gets the final name on success, and is deleted on failure.
 
-    The name ends like the final one, so that its suffix stands for the same format. Whatever fails, also an interrupt:
-    what stood under the final name before is still there, whole.
+    The temporary name has the suffix of the final one. After any failure or interrupt, what had the final name before
+    is still there and complete. What appears under that name meanwhile is never replaced.
 
     Examples
     --------
@@ -74,41 +80,25 @@ def publish(final_path: str | os.PathLike[str], *, overwrite: bool = False) -> I
     ...     write(temporary)
     """
     final = local_path(final_path).absolute()
-    if os.path.lexists(final):
+    before = identity(final)
+    if before is not None:
         check_replaceable(final, overwrite)
     # the end of a long name holds its suffix; names have at most 255 bytes
-    temporary = final.with_name(f".partial-{os.getpid()}-{secrets.token_hex(4)}-{final.name[-40:]}")
+    token = f"{os.getpid()}-{secrets.token_hex(4)}-{final.name[-40:]}"
+    temporary, aside = final.with_name(PARTIAL + token), final.with_name(f".old-{token}")
     try:
         yield temporary
         if not os.path.lexists(temporary):
             raise FileNotFoundError(f"internal error: nothing was written to {temporary}")
         flush(temporary)
-        _rename(temporary, final, overwrite)
+        take_name(temporary, final, aside, before)
         flush(final.parent)
+        remove_output(aside)
     except BaseException:
-        remove(temporary)
+        remove_output(temporary)
         raise
     finally:
-        remove(parts_folder(temporary))
-
-
-def _rename(temporary: Path, final: Path, overwrite: bool) -> None:
-    if not os.path.lexists(final):
-        os.rename(temporary, final)
-        return
-    check_replaceable(final, overwrite)
-    if not final.is_dir():
-        os.replace(temporary, final)  # the old or the new file, at any moment
-        return
-    # a directory cannot be replaced in one step
-    old = final.with_name(f".old-{secrets.token_hex(4)}-{final.name[-40:]}")
-    os.rename(final, old)
-    try:
-        os.rename(temporary, final)
-    except BaseException:
-        os.rename(old, final)
-        raise
-    remove(old)
+        remove_tree(parts_folder(temporary), is_part)
 
 
 def check_replaceable(final: Path, overwrite: bool) -> None:
@@ -130,6 +120,11 @@ def check_replaceable(final: Path, overwrite: bool) -> None:
             raise InputError(
                 f"{final}: is a directory but not a Zarr store of its own; it is never deleted: choose another name"
             )
+        if foreign := foreign_in(final, is_output_key):
+            raise InputError(
+                f"{final}: contains {len(foreign)} files that are not of a Zarr, such as {foreign[0]}; they are never "
+                "deleted: move them away, or choose another name"
+            )
     elif wants_directory or not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
         raise InputError(f"{final}: is not what would be written there; it is never deleted: choose another name")
 
@@ -145,7 +140,7 @@ def _check_apart(final: Path, given: Path) -> None:
 
 
 def flush(path: Path) -> None:
-    """Bring one file, or a folder's names, onto the disk; what lies in the folder has been left to the system."""
+    """Flush one file, or the names in a folder, to the disk; files in the folder are left to the system."""
     if path.is_dir() and os.name != "posix":
         return
     handle = os.open(path, os.O_RDONLY)
@@ -157,12 +152,19 @@ def flush(path: Path) -> None:
         os.close(handle)
 
 
-def remove(path: Path) -> None:
-    """Delete a file, or a folder that tasks may still be writing into for a moment."""
-    if path.is_dir() and not path.is_symlink():
-        deadline = time.monotonic() + SWEEP_SECONDS
-        while path.exists() and time.monotonic() < deadline:
-            shutil.rmtree(path, ignore_errors=True)
-            time.sleep(SWEEP_PAUSE_SECONDS)
-    else:
-        path.unlink(missing_ok=True)
+def remove_output(path: Path) -> list[str]:
+    """Remove an output of ours, a file or a Zarr that tasks may be writing into; return what is in it and not ours."""
+    if path.is_symlink() or path.is_dir():
+        return remove_tree(path, is_output_key)
+    remove_file(path)
+    return []
+
+
+def is_output_key(key: str) -> bool:
+    """Return whether a file in a folder is one of a Zarr, or one that its writer was stopped at."""
+    return is_zarr_key(key) or is_temporary(key.rpartition("/")[2])
+
+
+def is_part(key: str) -> bool:
+    """Return whether a file in the folder of an output's parts is one of them."""
+    return _PART.fullmatch(key) is not None or is_temporary(key)

@@ -17,8 +17,8 @@ from urllib.parse import unquote, urlsplit
 from dasksom.errors import InputError
 from dasksom.storage.local_paths import listed, local_path
 from dasksom.storage.locations import Location, is_remote, locate, shown
-from dasksom.storage.publish.object_store_checks import check_free, check_writable
 from dasksom.storage.publish.object_store_run import BEAT_SECONDS, StoreRun, unfinished_at
+from dasksom.storage.publish.own_objects import check_free, check_writable
 from dasksom.storage.publish.run_folder import RunFolder, run_folder
 from dasksom.storage.records import is_worth_keeping, tell_how_to_go_on, told_of
 
@@ -97,7 +97,7 @@ def run_on_store(location: Location, *, overwrite: bool, resume: bool) -> Iterat
         check_free(location, overwrite)
     check_writable(location)
     unfinished = found if resume and found is not None else StoreRun(location, secrets.token_hex(8), overwrite)
-    with _beating(unfinished):
+    with unfinished.claimed(), _beating(unfinished):
         try:
             yield unfinished
             unfinished.finish()

@@ -11,17 +11,31 @@ from __future__ import annotations
 import json
 import logging
 import os
+import secrets
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import FsspecStore, WrapperStore
 
 from dasksom.storage.locations import Location, file_system
-from dasksom.storage.publish.object_store_checks import UNFINISHED, check_free, delete_below, unwritable
-from dasksom.storage.records import RecordObjects, owner, runs
+from dasksom.storage.own_files import UNFINISHED
+from dasksom.storage.publish.own_objects import (
+    CLAIM,
+    check_free,
+    create_object,
+    create_object_async,
+    delete_below,
+    delete_keys,
+    foreign_object,
+    put_new,
+    unwritable,
+)
+from dasksom.storage.records import RecordObjects, owner, runs, told_of
 from dasksom.storage.zarr_nodes import ALL_METADATA, ZARR_METADATA
 
 logger = logging.getLogger(__name__)
@@ -30,6 +44,10 @@ _OWNER, _RECORDS = "owner.json", "records"
 BEAT_SECONDS = 15.0
 """How often a run shows that it goes on."""
 _LIVE_SECONDS = 4 * BEAT_SECONDS
+CLAIM_SECONDS = 0.5
+"""How long after its claim a run looks whether it still has the place."""
+_active: set[str] = set()
+"""Ids of the claims of this process."""
 _SWEEP_SECONDS = 10.0
 
 
@@ -48,13 +66,13 @@ class StoreRun:
         """Where metadata lies until the output is whole."""
         return self.final.below(UNFINISHED + self.token)
 
-    def store(self) -> Any:
+    def store(self, resumed: bool = False) -> Any:
         """Return the output as a store that zarr writes to."""
         try:
             store = FsspecStore.from_url(self.final.path, storage_options=self.final.storage_options())
         except Exception as error:
             raise unwritable(self.final, error) from None
-        return _HeldBack(store, self)
+        return _HeldBack(store, self, resumed)
 
     @property
     def place(self) -> StoreRun:
@@ -71,38 +89,70 @@ class StoreRun:
         self.folder.below(_OWNER).write(json.dumps({**owner(), "beat": time.time()}).encode())
 
     def owner(self) -> dict[str, Any]:
-        """Tell which process has had the run last."""
+        """Return which process had the run last."""
         try:
-            found = json.loads(self.folder.below(_OWNER).read(0, 1 << 12))
-        except (OSError, ValueError):
+            return _parsed(self.folder.below(_OWNER).read(0, 1 << 12))
+        except OSError:
             return {}
-        return found if isinstance(found, dict) else {}
 
     def is_live(self) -> bool:
-        """Tell whether a process has it: one of this machine that runs, or one that has shown so of late."""
-        told = self.owner()
-        if told.get("host") == socket.gethostname() and isinstance(told.get("process"), int):
-            return told["process"] != os.getpid() and runs(told)
-        beat = told.get("beat")
-        return isinstance(beat, float) and time.time() - beat < _LIVE_SECONDS
+        """Return whether a process has it: one of this machine that runs, or one that has shown so recently."""
+        return _is_live(self.owner())
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Reserve the place for this process; of several that try at once, one gets it.
+
+        Raises
+        ------
+        InputError
+            Another process has it.
+        """
+        system, root = file_system(self.final)
+        path, token = f"{root}/{CLAIM}", secrets.token_hex(8)
+        mine = json.dumps({**owner(), "beat": time.time(), "id": token}).encode()
+        _active.add(token)
+        try:
+            if not create_object(system, path, mine):
+                other = _parsed(system.cat_file(path))
+                if _is_live(other) or other.get("id") in _active:
+                    raise self.final.refusal(
+                        f"another run is making it ({told_of(other)}); wait for it, stop it, or choose another name"
+                    )
+                delete_keys(self.final, [CLAIM])
+                create_object(system, path, mine)
+            time.sleep(CLAIM_SECONDS)  # stores without conditional puts, and two that saw the same abandoned claim
+            if (found := system.cat_file(path)) != mine:
+                raise self.final.refusal(
+                    f"another run is making it ({told_of(_parsed(found))}); wait for it, or choose another name"
+                )
+        except Exception as error:
+            _active.discard(token)
+            raise unwritable(self.final, error) from None
+        try:
+            yield
+        finally:
+            _active.discard(token)
+            with suppress(Exception):  # an abandoned claim is noticed by the next run
+                if system.cat_file(path) == mine:
+                    delete_keys(self.final, [CLAIM])
 
     def clear_place(self) -> None:
         """Delete an older output, which cannot be opened any more then, and what was written of the new one."""
         check_free(self.final, self.overwrite, own=self.folder)
-        _, path = file_system(self.folder)
+        own = f"{UNFINISHED}{self.token}"
         try:
-            delete_below(self.final, but=(f"{path}/{_RECORDS}/", f"{path}/{_OWNER}"))
+            delete_below(self.final, keep=lambda key: key.startswith((f"{own}/{_RECORDS}/", f"{own}/{_OWNER}")))
         except Exception as error:
             raise unwritable(self.final, error) from None
 
     def put(self, contents: Mapping[str, bytes]) -> None:
         """Write small objects by their keys in the output; metadata goes where it lies until the output is whole."""
-        system, path = file_system(self.final)
-        try:
-            for key, content in contents.items():
-                system.pipe_file(f"{path}/{self.placed(key)}", content)
-        except Exception as error:
-            raise unwritable(self.final, error) from None
+        for key, content in contents.items():
+            if self.placed(key) == key:
+                put_new(self.final, key, content)
+            else:
+                self.folder.below(key).write(content)
 
     def placed(self, key: str) -> str:
         """Return where a key of the output lies now."""
@@ -119,14 +169,13 @@ class StoreRun:
 
     def finish(self) -> None:
         """Bring the metadata to its place, the root's last."""
-        system, final = file_system(self.final)
         try:
             contents = self.metadata()
             if not any(key in ZARR_METADATA for key in contents):
                 raise FileNotFoundError("internal error: nothing was written")
             for key, content in contents.items():
-                system.pipe_file(f"{final}/{key}", content)
-            system.rm(file_system(self.folder)[1], recursive=True)
+                put_new(self.final, key, content)
+            self._delete_folder()
         except Exception as error:
             raise unwritable(self.final, error) from None
 
@@ -135,14 +184,17 @@ class StoreRun:
         deadline, seen_empty = time.monotonic() + _SWEEP_SECONDS, 0
         while time.monotonic() < deadline:
             try:
-                place = self.folder if self._has_older() else self.final
-                seen_empty = 0 if delete_below(place) else seen_empty + 1
+                deleted = self._delete_folder() if self._has_older() else delete_below(self.final)
+                seen_empty = 0 if deleted else seen_empty + 1
             except Exception as error:
                 logger.warning("%s", self.final.refusal(f"cannot be deleted: {error}"))
             if seen_empty == 2:
                 return
             time.sleep(0.5)
         logger.warning("%s: what an unfinished run wrote is left there; delete it", self.final)
+
+    def _delete_folder(self) -> int:
+        return delete_below(self.final, keep=lambda key: not key.startswith(f"{UNFINISHED}{self.token}/"))
 
     def _has_older(self) -> bool:
         system, path = file_system(self.final)
@@ -152,12 +204,12 @@ class StoreRun:
 class _HeldBack(WrapperStore[Any]):
     """A store that keeps all metadata in another folder, and whose errors tell no secrets."""
 
-    def __init__(self, store: Any, run: StoreRun) -> None:
+    def __init__(self, store: Any, run: StoreRun, resumed: bool) -> None:
         super().__init__(store)
-        self._run = run
+        self._run, self._resumed = run, resumed
 
     def _with_store(self, store: Any) -> _HeldBack:
-        return _HeldBack(store, self._run)
+        return _HeldBack(store, self._run, self._resumed)
 
     async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -172,8 +224,15 @@ class _HeldBack(WrapperStore[Any]):
             raise unwritable(self._run.final, error) from None
 
     async def set(self, key: str, value: Any) -> None:
+        placed = self._run.placed(key)
         try:
-            await self._store.set(self._run.placed(key), value)
+            if placed != key or self._resumed:
+                await self._store.set(placed, value)
+                return
+            content = value.to_bytes()
+            made = await create_object_async(self._store.fs, f"{self._store.path}/{key}", content)
+            if not made and (await self._store.get(key, default_buffer_prototype())).to_bytes() != content:
+                raise foreign_object(self._run.final, key)
         except Exception as error:
             raise unwritable(self._run.final, error) from None
 
@@ -184,6 +243,21 @@ class _HeldBack(WrapperStore[Any]):
     async def _set_many(self, values: Any) -> None:
         for key, value in values:
             await self.set(key, value)
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _is_live(told: Mapping[str, Any]) -> bool:
+    if told.get("host") == socket.gethostname() and isinstance(told.get("process"), int):
+        return told["process"] != os.getpid() and runs(dict(told))
+    beat = told.get("beat")
+    return isinstance(beat, float) and time.time() - beat < _LIVE_SECONDS
 
 
 def _root_last(key: str) -> tuple[bool, bool, str]:
@@ -201,5 +275,5 @@ def unfinished_at(location: Location, overwrite: bool) -> StoreRun | None:
         return None
     except Exception as error:
         raise unwritable(location, error) from None
-    tokens = [name.removeprefix(UNFINISHED) for name in names if name.startswith(UNFINISHED)]
+    tokens = [name.removeprefix(UNFINISHED) for name in names if name.startswith(UNFINISHED) and name != CLAIM]
     return StoreRun(location, tokens[0], overwrite) if tokens else None

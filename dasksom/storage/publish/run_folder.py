@@ -1,30 +1,52 @@
-"""Outputs on a disk while a run makes them: in a hidden folder beside their place, which outlives a killed run.
+"""Runs on a disk: a hidden folder next to the output, which outlives a killed run.
 
-The folder holds the output, the parts that it is joined of, and the records that the run goes on from; one process at a
-time has its lock. When the output is whole it takes its place in one step, and the folder is deleted.
+The folder holds the output, the parts that it is joined of, and the records that the run resumes from; one process at a
+time has its lock. ``owner.json`` is our mark: a folder without it is not ours, and is neither written to nor deleted.
+When the output is complete it gets its name in one step, and the folder is deleted.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
-import shutil
+import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from dasksom.errors import InputError
 from dasksom.storage.local_paths import parts_folder
-from dasksom.storage.publish.atomic_publish import check_replaceable, flush, remove
+from dasksom.storage.own_files import (
+    UNFINISHED,
+    ForeignFileError,
+    Identity,
+    foreign_in,
+    identity,
+    is_same_file,
+    is_temporary,
+    remove_file,
+    remove_tree,
+    rename_new,
+    replace_file,
+    take_name,
+)
+from dasksom.storage.publish.atomic_publish import check_replaceable, flush, is_output_key, is_part, remove_output
 from dasksom.storage.records import RecordFolder, is_worth_keeping, owner, tell_how_to_go_on, told_of
 
-_PREFIX = ".unfinished-"
+logger = logging.getLogger(__name__)
+
 _MOST_NAME_BYTES = 200
-_LOCK, _OWNER = "lock", "owner.json"
+_LOCK, _OWNER, _RECORDS, _REPLACED, _WHOLE = "lock", "owner.json", "records", "replaced", "whole"
+_REPLACES = "replaces"
+"""Key in the owner's file: identity of what had the output's name when the run began."""
+_RECORD = re.compile(r"[\w.-]+\.(record|before|tmp)")
 
 
 def run_folder(final: Path) -> Path:
@@ -32,7 +54,7 @@ def run_folder(final: Path) -> Path:
     name = final.name
     if len(os.fsencode(name)) > _MOST_NAME_BYTES:  # names have at most 255 bytes
         name = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
-    return final.absolute().with_name(_PREFIX + name)
+    return final.absolute().with_name(UNFINISHED + name)
 
 
 @dataclass(frozen=True)
@@ -40,7 +62,7 @@ class RunFolder:
     """A run on a disk."""
 
     final: Path
-    """Where the output will lie."""
+    """Where the output will be."""
     folder: Path
 
     @property
@@ -50,63 +72,127 @@ class RunFolder:
 
     @property
     def records(self) -> RecordFolder:
-        """What the run goes on from."""
-        return RecordFolder(self.folder / "records")
+        """What the run resumes from."""
+        return RecordFolder(self.folder / _RECORDS)
 
     @property
     def replaced(self) -> Path:
-        """Where an older output lies while the new one takes its place."""
-        return self.folder / "replaced"
-
-    def publish(self, overwrite: bool) -> None:
-        """Give the output its name; doing it again after being killed in the middle does no harm."""
-        if os.path.lexists(self.place):
-            flush(self.place)
-            self._whole.touch()
-            if not os.path.lexists(self.final):
-                os.rename(self.place, self.final)
-            else:
-                check_replaceable(self.final, overwrite)
-                if self.final.is_dir():  # which cannot be replaced in one step
-                    os.rename(self.final, self.replaced)
-                    os.rename(self.place, self.final)
-                else:
-                    os.replace(self.place, self.final)
-            flush(self.final.parent)
-        self.delete()
+        """Where an older output is while the new one gets its name."""
+        return self.folder / _REPLACED
 
     @property
     def _whole(self) -> Path:
-        return self.folder / "whole"
+        return self.folder / _WHOLE
+
+    def own(self, replaces: Identity) -> None:
+        """Record that this process has the run, and what its output may replace."""
+        replace_file(self.folder / _OWNER, json.dumps({**owner(), _REPLACES: replaces}).encode())
+
+    def replaces(self) -> Identity:
+        """Return the identity of what the output may replace."""
+        told = _owner_of(self.folder) or {}
+        found = told.get(_REPLACES)
+        return tuple(map(int, found)) if isinstance(found, list) else None
+
+    def publish(self) -> None:
+        """Give the output its name; safe to repeat after a kill at any point.
+
+        Raises
+        ------
+        ForeignFileError
+            The output's name is taken by what was not there when the run began.
+        """
+        if os.path.lexists(self.place):
+            if self.place.is_dir() and (foreign := foreign_in(self.place, is_output_key)):
+                raise ForeignFileError(self.place / foreign[0])
+            flush(self.place)
+            replace_file(self._whole, b"")
+            take_name(self.place, self.final, self.replaced, self.replaces())
+            flush(self.final.parent)
+        self.delete()
 
     def finish(self) -> bool:
-        """Finish what a process that was killed while it published has left; tell whether there was one."""
-        if not self._whole.exists():
+        """Complete the publishing that a killed process began; return whether there was any."""
+        check_own_folder(self.final, self.folder)
+        if not self._whole.is_file():
             return False
         with _locked(self.final, self.folder):
-            self.publish(overwrite=True)  # it was asked before
+            self.publish()
         return True
 
     def clear_place(self) -> None:
         """Delete what was written of the output."""
-        remove(self.place)
-        remove(parts_folder(self.place))
+        remove_output(self.place)
+        remove_tree(parts_folder(self.place), is_part)
 
     def restore(self) -> None:
-        """Give an older output that was about to be replaced its place back, if that is free."""
-        if os.path.lexists(self.replaced) and not os.path.lexists(self.final):
-            os.rename(self.replaced, self.final)
+        """Give an older output that was about to be replaced its name back, if that is free."""
+        if self._has_replaced() and not os.path.lexists(self.final):
+            rename_new(self.replaced, self.final)
+
+    def _has_replaced(self) -> bool:
+        return is_same_file(identity(self.replaced), self.replaces())
 
     def delete(self) -> None:
-        """Delete the folder; of a run whose output has its name, last of all what says so: `finish` goes by it."""
+        """Delete our files in the folder; last our mark, and the one that `finish` needs."""
         self.restore()
-        if self._whole.exists():
-            for one in self.folder.iterdir():
-                if one.is_dir():
-                    shutil.rmtree(one, ignore_errors=True)
-                elif one != self._whole:
-                    one.unlink(missing_ok=True)
-        remove(self.folder)
+        self._delete(keep=())
+
+    def begin_again(self) -> None:
+        """Delete what an earlier run left, except the lock and the owner."""
+        self.restore()
+        self._delete(keep=(_LOCK, _OWNER))
+
+    def _delete(self, keep: tuple[str, ...]) -> None:
+        replaced = self._has_replaced()
+
+        def is_ours(key: str) -> bool:
+            return key not in keep and self._is_ours(key) and (replaced or key.partition("/")[0] != _REPLACED)
+
+        left = remove_tree(self.folder, is_ours, last=(_OWNER, _WHOLE))
+        if foreign := [key for key in left if key not in keep]:
+            logger.warning("%s: is left, because %s in it is not of this run", self.folder, foreign[0])
+
+    def _is_ours(self, key: str) -> bool:
+        top, _, inside = key.partition("/")
+        if not inside:
+            return top in (_LOCK, _OWNER, _WHOLE, _REPLACED, self.place.name) or is_temporary(top)
+        if top == _RECORDS:
+            return _RECORD.fullmatch(inside) is not None or is_temporary(inside)
+        if top in (_REPLACED, self.place.name):
+            return is_output_key(inside)
+        return top == parts_folder(self.place).name and is_part(inside)
+
+
+def _owner_of(folder: Path) -> dict[str, Any] | None:
+    """Return the content of our mark in a folder; None without."""
+    path = folder / _OWNER
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return None
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and {"process", "host"} <= found.keys() else None
+
+
+def check_own_folder(final: Path, folder: Path) -> None:
+    """Refuse what has the name of a run's folder and is not one of ours: a link, or a folder without our mark.
+
+    Raises
+    ------
+    ForeignFileError
+    """
+    found = os.lstat(folder)
+    if not stat.S_ISDIR(found.st_mode):
+        raise ForeignFileError(folder, f"is not a folder, and a run needs this name to write {final.name}")
+    if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
+        raise ForeignFileError(folder, f"belongs to another user, and a run needs this name to write {final.name}")
+    names = set(os.listdir(folder))
+    if _owner_of(folder) is None and not all(name == _LOCK or is_temporary(name) for name in names):
+        raise ForeignFileError(folder, f"is not the folder of a run, and a run needs this name to write {final.name}")
+    if os.path.lexists(lock := folder / _LOCK) and not stat.S_ISREG(os.lstat(lock).st_mode):
+        raise ForeignFileError(lock)
 
 
 def check_unfinished(final: Path, overwrite: bool) -> None:
@@ -123,47 +209,47 @@ def check_unfinished(final: Path, overwrite: bool) -> None:
         pass
     if not overwrite:
         raise InputError(
-            f"{final}: an unfinished run is there ({_told(folder)}); go on with it (dasksom resume {final}), or begin "
-            "anew (--overwrite)"
+            f"{final}: an unfinished run is there ({_described(folder)}); go on with it (dasksom resume {final}), or "
+            "begin anew (--overwrite)"
         )
 
 
 @contextmanager
 def run_on_disk(final: Path, *, overwrite: bool, resume: bool) -> Iterator[RunFolder]:
-    """Hold the folder of a run; the output in it takes its place when all went well.
+    """Reserve the folder of a run; the output in it gets its name on success.
 
-    Where something failed, the folder stays if there are records to go on from.
+    After a failure, the folder stays if there are records to resume from.
 
     Parameters
     ----------
-    final : where the output will lie
-    overwrite : an output, or an unfinished one, may be replaced
-    resume : go on with the run that is there
+    final : where the output will be
+    overwrite : an output that is there now, or an unfinished one, may be replaced
+    resume : continue the run that is there
 
     Raises
     ------
     InputError
-        If another process has the run, or one is there that was not asked for.
+        Another process has the run, or there is one and neither `overwrite` nor `resume` was given.
     """
     run = RunFolder(final.absolute(), run_folder(final))
     if not resume:
         check_unfinished(final, overwrite)
     try:
         run.folder.mkdir(exist_ok=True)
+    except FileExistsError:
+        raise ForeignFileError(run.folder, "is not a folder of a run") from None
     except OSError as error:
         raise InputError(
             f"{final}: nothing can be written beside it ({error.strerror}); choose another folder"
         ) from error
     with _locked(final, run.folder):
         try:
-            if not resume:
-                _begin_anew(run, overwrite)
-            (run.folder / _OWNER).write_text(json.dumps(owner()))
+            _take_over(run, overwrite, resume)
             run.records.make()
             yield run
             if not os.path.lexists(run.place):
                 raise FileNotFoundError(f"internal error: nothing was written to {run.place}")
-            run.publish(overwrite)
+            run.publish()
         except BaseException as error:
             if is_worth_keeping(run.records):
                 tell_how_to_go_on(error, str(final))
@@ -172,23 +258,28 @@ def run_on_disk(final: Path, *, overwrite: bool, resume: bool) -> Iterator[RunFo
             raise
 
 
-def _begin_anew(run: RunFolder, overwrite: bool) -> None:
-    run.restore()
-    if os.path.lexists(run.final):
-        check_replaceable(run.final, overwrite)
-    for path in run.folder.iterdir():
-        if path.name not in (_LOCK, _OWNER):
-            remove(path)
+def _take_over(run: RunFolder, overwrite: bool, resume: bool) -> None:
+    if resume:
+        replaces = run.replaces()
+        if not run.place.is_dir():
+            remove_file(run.place)  # a file that was about to be completed is made again from its parts
+    else:
+        run.begin_again()
+        replaces = identity(run.final)
+        if replaces is not None:
+            check_replaceable(run.final, overwrite)
+    run.own(replaces)
 
 
 @contextmanager
 def _locked(final: Path, folder: Path) -> Iterator[None]:
+    check_own_folder(final, folder)
     lock = FileLock(folder / _LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout:
         raise InputError(
-            f"{final}: another run is making it ({_told(folder)}); wait for it, stop it, or choose another name"
+            f"{final}: another run is making it ({_described(folder)}); wait for it, stop it, or choose another name"
         ) from None
     except OSError as error:
         raise InputError(f"{folder}: cannot be locked ({error.strerror}); choose another folder") from error
@@ -198,8 +289,5 @@ def _locked(final: Path, folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _told(folder: Path) -> str:
-    try:
-        return told_of(json.loads((folder / _OWNER).read_text()))
-    except (OSError, ValueError):
-        return "of an unknown process"
+def _described(folder: Path) -> str:
+    return told_of(_owner_of(folder))

@@ -1,5 +1,4 @@
 import os
-import shutil
 from functools import partial
 
 import numpy as np
@@ -10,6 +9,7 @@ from dasksom.errors import InputError
 from dasksom.image import check_output as _check_output
 from dasksom.image import publish, run_on_disk
 from dasksom.image.write_formats import WRITERS
+from dasksom.storage import own_files
 from dasksom.storage.publish import atomic_publish as publishing
 
 check_output = partial(_check_output, suffixes=tuple(WRITERS))
@@ -76,7 +76,7 @@ def test_publish__does_not_replace_what_appeared_meanwhile(tmp_path):
             temporary.write_text("new")
             (tmp_path / "a.png").write_text("somebody else's")
 
-    with pytest.raises(InputError, match=r"exists already.*--overwrite"):
+    with pytest.raises(InputError, match=r"exists already.* during the run.*move it away"):
         publish_late()
     assert (tmp_path / "a.png").read_text() == "somebody else's"
     assert _names(tmp_path) == ["a.png"]
@@ -184,13 +184,13 @@ def test_check_output__in_the_way_of_an_input(tmp_path):
     check_output(tmp_path / "in.zarr2.zarr", inputs=[source])
 
 
-def test_delete__does_not_follow_links(tmp_path):
+def test_remove__neither_follows_nor_removes_links(tmp_path):
     (tmp_path / "kept").mkdir()
-    (tmp_path / "kept" / "a").write_text("kept")
+    (tmp_path / "kept" / "zarr.json").write_text("kept")
     os.symlink(tmp_path / "kept", tmp_path / "link")
-    publishing.remove(tmp_path / "link")
-    assert _names(tmp_path) == ["kept"]
-    assert (tmp_path / "kept" / "a").exists()
+    publishing.remove_output(tmp_path / "link")
+    assert _names(tmp_path) == ["kept", "link"]
+    assert (tmp_path / "kept" / "zarr.json").exists()
 
 
 def test_publish__refuses_at_once_what_it_could_not_replace(tmp_path):
@@ -199,15 +199,15 @@ def test_publish__refuses_at_once_what_it_could_not_replace(tmp_path):
         publish(tmp_path / "a.png").__enter__()
 
 
-@pytest.mark.parametrize("deleted", [0, 1, 2])
+@pytest.mark.parametrize("deleted", [0, 1])
 def test_run_on_disk__stopped_while_its_folder_is_deleted_can_be_finished(tmp_path, monkeypatch, deleted):
-    final, rmtree, calls = tmp_path / "a.zarr", shutil.rmtree, []
+    final, remove_once, calls = tmp_path / "a.zarr", own_files._remove_once, []
 
-    def dies(path, **options):
+    def dies(*given):
         if len(calls) == deleted:
             raise SystemExit
-        calls.append(path)
-        rmtree(path, **options)
+        calls.append(given)
+        return remove_once(*given)
 
     holding = run_on_disk(final, overwrite=False, resume=False)
     work = holding.__enter__()
@@ -215,7 +215,7 @@ def test_run_on_disk__stopped_while_its_folder_is_deleted_can_be_finished(tmp_pa
     for name in ("records", "more"):
         (work.folder / name).mkdir(exist_ok=True)
     with monkeypatch.context() as dying:
-        dying.setattr(shutil, "rmtree", dies)
+        dying.setattr(own_files, "_remove_once", dies)
         with pytest.raises(SystemExit):
             holding.__exit__(None, None, None)
     assert final.is_dir()

@@ -1,0 +1,394 @@
+"""Every removal, rename and overwrite of files that the package makes: nothing of anyone else is deleted or written.
+
+What is ours: what this run created under a name that did not exist, and, inside a run folder that holds our mark
+(``owner.json``), regular files with the names that a run uses. What is never ours: symbolic links, which are neither
+followed nor removed; other names; other kinds of files; what appears under the name of an output during a run.
+
+| what | where | how |
+| --- | --- | --- |
+| create a chunk, tile, small file | `write_file`, `create` | a new name only; an equal file is accepted |
+| overwrite a record, an owner, metadata | `replace_file`, `update` | only a regular file, in one step |
+| give an output its name | `take_name`, `rename_new` | free, or still what was there when the run began |
+| remove one file, a folder | `remove_file`, `remove_tree` | regular files of known names; empty folders |
+| the same on object stores | `storage.publish.own_objects` | conditional puts; objects of known keys |
+
+A test lists every other call that could do so (tests/storage/test_own_files.py).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from dasksom.errors import InputError
+
+UNFINISHED, PARTIAL = ".unfinished-", ".partial-"
+"""Begin the names of the folders and files that a run works in."""
+SWEEP_SECONDS = 10.0
+"""How long to try to delete a folder that tasks are still writing into."""
+SWEEP_PAUSE_SECONDS = 0.2
+"""How long to wait for such tasks before looking again."""
+
+Identity = tuple[int, ...] | None
+"""Device, inode, size and modification time of what has a name; None where nothing has."""
+
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_BY_HANDLE = os.open in os.supports_dir_fd
+_COMPARED_BYTES = 4 << 20
+
+
+class ForeignFileError(InputError):
+    """Something that is not ours has the name of something that is to be written or deleted."""
+
+    def __init__(self, path: Path | str, what: str = "is not a file that dasksom wrote") -> None:
+        super().__init__(f"{path}: {what}; it is never changed or deleted: move it away, then run again")
+
+
+class _Folder:
+    """An open folder; no link was followed on the way from its first component of ours."""
+
+    def __init__(self, path: Path, handle: int | None) -> None:
+        self.path, self.handle = path, handle
+
+    def named(self, name: str) -> str:
+        return name if self.handle is not None else str(self.path / name)
+
+    def stat(self, name: str) -> os.stat_result | None:
+        try:
+            return os.stat(self.named(name), dir_fd=self.handle, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def open(self, name: str, flags: int, mode: str) -> BinaryIO:
+        def opener(_: str, __: int) -> int:
+            return os.open(self.named(name), flags | _NO_FOLLOW, 0o666, dir_fd=self.handle)
+
+        return open(self.path / name, mode, opener=opener)  # type: ignore[return-value]
+
+    def check_regular(self, name: str) -> bool:
+        """Return whether there is a file; refuse anything that is not a regular one."""
+        found = self.stat(name)
+        if found is not None and not stat.S_ISREG(found.st_mode):
+            raise ForeignFileError(self.path / name)
+        return found is not None
+
+    def remove(self, name: str) -> None:
+        os.unlink(self.named(name), dir_fd=self.handle)
+
+    def replace(self, old: str, new: str) -> None:
+        os.replace(self.named(old), self.named(new), src_dir_fd=self.handle, dst_dir_fd=self.handle)
+
+    def link(self, old: str, new: str) -> None:
+        os.link(self.named(old), self.named(new), src_dir_fd=self.handle, dst_dir_fd=self.handle, follow_symlinks=False)
+
+
+@contextmanager
+def _opened(path: Path, *, make: bool = False) -> Iterator[_Folder]:
+    """Open a folder; its components from the first of ours on, at least the last one, are no links."""
+    parts = path.parts
+    ours = next((at for at, part in enumerate(parts) if part.startswith((UNFINISHED, PARTIAL))), len(parts) - 1)
+    ours = max(1, ours)
+    if not _BY_HANDLE:
+        if make:
+            path.mkdir(parents=True, exist_ok=True)
+        yield _Folder(path, None)
+        return
+    start = Path(*parts[:ours])
+    if make:
+        start.mkdir(parents=True, exist_ok=True)
+    handle = os.open(start, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for number, part in enumerate(parts[ours:], ours + 1):
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(part, dir_fd=handle)
+            try:
+                inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=handle)
+            except OSError as error:
+                if error.errno in (errno.ELOOP, errno.ENOTDIR):
+                    raise ForeignFileError(Path(*parts[:number]), "is not a folder of its own") from None
+                error.filename = str(path)
+                raise
+            os.close(handle)
+            handle = inner
+        yield _Folder(path, handle)
+    finally:
+        os.close(handle)
+
+
+# -------------------------------------------------------------------------------------------------------------- writing
+
+
+@contextmanager
+def create(path: Path) -> Iterator[BinaryIO]:
+    """Create a file under a new name, to read and write; ForeignFileError where the name is taken."""
+    with _opened(path.absolute().parent) as folder:
+        try:
+            file = folder.open(path.name, os.O_RDWR | os.O_CREAT | os.O_EXCL, "w+b")
+        except FileExistsError:
+            raise ForeignFileError(path, "has appeared during the run") from None
+        with file:
+            yield file
+
+
+@contextmanager
+def update(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file of ours to read and write in it."""
+    with _opened(path.absolute().parent) as folder:
+        folder.check_regular(path.name)
+        with folder.open(path.name, os.O_RDWR, "r+b") as file:
+            yield file
+
+
+def write_file(path: Path, content: Iterable[bytes | memoryview], replace: bool = False) -> None:
+    """Create a file, and the folders that it is in, at once and under a new name; an equal file is accepted.
+
+    Parameters
+    ----------
+    replace : a regular file of that name is one that an earlier process of this run wrote, and is replaced
+
+    Raises
+    ------
+    ForeignFileError
+        Something else has the name, or one of its folders is a link.
+    """
+    temporary = _temporary(path.name)
+    with _opened(path.absolute().parent, make=True) as folder:
+        try:
+            with folder.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, "wb") as file:
+                for part in content:
+                    file.write(part)
+            if replace and folder.check_regular(path.name):
+                folder.replace(temporary, path.name)
+            else:
+                _name(folder, temporary, path.name)
+        finally:
+            if folder.stat(temporary) is not None:
+                folder.remove(temporary)
+
+
+def _name(folder: _Folder, temporary: str, name: str) -> None:
+    try:
+        folder.link(temporary, name)  # unlike a rename, this replaces nothing
+    except FileExistsError:
+        if not _equal(folder, temporary, name):
+            raise ForeignFileError(folder.path / name) from None
+    except OSError:  # a file system without hard links
+        if folder.stat(name) is None:
+            folder.replace(temporary, name)
+        elif not _equal(folder, temporary, name):
+            raise ForeignFileError(folder.path / name) from None
+
+
+def _equal(folder: _Folder, one: str, other: str) -> bool:
+    sizes = [found.st_size if found and stat.S_ISREG(found.st_mode) else -1 for found in map(folder.stat, (one, other))]
+    if sizes[0] != sizes[1]:
+        return False
+    with folder.open(one, os.O_RDONLY, "rb") as first, folder.open(other, os.O_RDONLY, "rb") as second:
+        while block := first.read(_COMPARED_BYTES):
+            if block != second.read(_COMPARED_BYTES):
+                return False
+    return True
+
+
+def replace_file(path: Path, content: bytes, *, previous: str | None = None, sync: bool = False) -> None:
+    """Write a small file in one step; a regular file of that name is ours, and is replaced.
+
+    Parameters
+    ----------
+    previous : name that the older file is kept under, in the same folder
+    sync : return when the content is on the disk
+    """
+    temporary = _temporary(path.name)
+    with _opened(path.absolute().parent, make=True) as folder:
+        exists = folder.check_regular(path.name)
+        try:
+            with folder.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, "wb") as file:
+                file.write(content)
+                file.flush()
+                if sync:
+                    os.fsync(file.fileno())
+            if exists and previous is not None:
+                folder.check_regular(previous)
+                folder.replace(path.name, previous)
+            folder.replace(temporary, path.name)
+        finally:
+            if folder.stat(temporary) is not None:
+                folder.remove(temporary)
+        if sync and folder.handle is not None:
+            os.fsync(folder.handle)
+
+
+def _temporary(name: str) -> str:
+    return f".{name[-60:]}.{secrets.token_hex(8)}.new"
+
+
+def is_temporary(name: str) -> bool:
+    """Return whether a file is one that `write_file` or `replace_file` was stopped at."""
+    return name.startswith(".") and name.endswith(".new")
+
+
+# --------------------------------------------------------------------------------------------------------------- names
+
+
+def identity(path: Path) -> Identity:
+    """Return what identifies the file, folder or link that has a name now."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def is_same_file(one: Identity, other: Identity) -> bool:
+    """Return whether two identities are of the same file or folder, whose content may have changed."""
+    return one is not None and other is not None and one[:2] == other[:2]
+
+
+def rename_new(source: Path, target: Path) -> None:
+    """Rename a file or folder to a name that is free; ForeignFileError where it is not."""
+    if os.path.lexists(target):
+        raise ForeignFileError(target, "exists already: it appeared during the run")
+    if source.is_dir():
+        os.rename(source, target)  # replaces an empty folder at most
+        return
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except FileExistsError:
+        raise ForeignFileError(target, "exists already: it appeared during the run") from None
+    except OSError:  # a file system without hard links
+        os.rename(source, target)
+        return
+    os.unlink(source)
+
+
+def take_name(source: Path, final: Path, aside: Path, before: Identity) -> None:
+    """Give a complete output its name.
+
+    Parameters
+    ----------
+    source : the output
+    final : its name
+    aside : where an older folder is put; it stays there
+    before : identity of what may be replaced: of what had the name when the run began
+
+    Raises
+    ------
+    ForeignFileError
+        Something else has the name now.
+    """
+    now = identity(final)
+    if now is None:
+        rename_new(source, final)
+        return
+    if is_same_file(now, identity(source)):  # a kill came between the two steps of a rename
+        os.unlink(source)
+        return
+    if now != before:
+        raise ForeignFileError(final, "exists already, and appeared or changed during the run")
+    if not stat.S_ISDIR(os.lstat(final).st_mode):
+        os.replace(source, final)  # the old or the new file, at any moment
+        return
+    rename_new(final, aside)  # a folder cannot be replaced in one step
+    try:
+        rename_new(source, final)
+    except BaseException:
+        rename_new(aside, final)
+        raise
+
+
+# ------------------------------------------------------------------------------------------------------------ removing
+
+
+def remove_file(path: Path) -> None:
+    """Remove a regular file of ours; anything else of that name is refused, nothing is accepted."""
+    try:
+        with _opened(path.absolute().parent) as folder:
+            if folder.check_regular(path.name):
+                folder.remove(path.name)
+    except FileNotFoundError:
+        return
+
+
+def foreign_in(folder: Path, is_ours: Callable[[str], bool]) -> list[str]:
+    """Return what in a folder is not ours: links, other kinds than regular files, and other names.
+
+    Parameters
+    ----------
+    is_ours : takes a file's path relative to the folder, with slashes
+    """
+    found = []
+    for root, folders, names in os.walk(folder):
+        inside = Path(root).relative_to(folder)
+        links = [name for name in folders if os.path.islink(os.path.join(root, name))]
+        for name in (*names, *links):
+            key = (inside / name).as_posix()
+            if name in links or not is_ours(key) or not stat.S_ISREG(os.lstat(os.path.join(root, name)).st_mode):
+                found.append(key)
+    return sorted(found)
+
+
+def remove_tree(folder: Path, is_ours: Callable[[str], bool], last: Collection[str] = ()) -> list[str]:
+    """Remove our files of a folder and what is empty then; return the rest, which is not ours.
+
+    Tasks may still be writing for a moment, so it is done until nothing of ours is left.
+
+    Parameters
+    ----------
+    is_ours : takes a file's path relative to the folder, with slashes
+    last : files that are removed after all others
+    """
+    deadline = time.monotonic() + SWEEP_SECONDS
+    left: list[str] = []
+    while os.path.isdir(folder) and not os.path.islink(folder):
+        left, removed = _remove_once(folder, lambda key: key not in last and is_ours(key))
+        if not removed and not set(left).isdisjoint(last):
+            left, removed = _remove_once(folder, is_ours)
+        if (left and not removed) or time.monotonic() > deadline:
+            break
+        if os.path.isdir(folder):
+            time.sleep(SWEEP_PAUSE_SECONDS)
+    return left
+
+
+def _remove_once(top: Path, is_ours: Callable[[str], bool]) -> tuple[list[str], int]:
+    left, removed = [], 0
+    for root, folders, names, handle in _walk(top):
+        inside = Path(root).relative_to(top)
+        here = _Folder(Path(root), handle)
+        for name in names:
+            key = (inside / name).as_posix()
+            found = here.stat(name)
+            if found is None:
+                continue
+            if stat.S_ISREG(found.st_mode) and is_ours(key):
+                with suppress(FileNotFoundError):
+                    here.remove(name)
+                removed += 1
+            else:
+                left.append(key)
+        for name in folders:
+            try:
+                os.rmdir(here.named(name), dir_fd=handle)
+            except OSError as error:
+                if error.errno == errno.ENOTDIR:  # a link
+                    left.append((inside / name).as_posix())
+    with suppress(OSError):
+        os.rmdir(top)
+    return left, removed
+
+
+def _walk(top: Path) -> Iterator[tuple[str, list[str], list[str], int | None]]:
+    """Yield the folders below one, the deepest first; no link is followed."""
+    if _BY_HANDLE:
+        yield from os.fwalk(top, topdown=False)
+    else:
+        for root, folders, names in os.walk(top, topdown=False):
+            yield root, folders, names, None
