@@ -105,7 +105,8 @@ def _write_directories(file: Any, output: Output, pixels: Pixels, pyramid: Pyram
     nodata: list[tuple[Any, ...]] = []
     if pixels.nodata_value is not None:
         value = pixels.nodata_value
-        nodata = [(_GDAL_NODATA, "s", 0, str(int(value)) if float(value).is_integer() else str(value), True)]
+        text = str(int(value)) if isinstance(value, int) or float(value).is_integer() else str(value)
+        nodata = [(_GDAL_NODATA, "s", 0, text, True)]
     extra = {"extratags": [*output.geo_tags, *nodata], **_resolution(output)}
     with tifffile.TiffWriter(file, bigtiff=True) as tiff:
         for number, level in enumerate(pyramid.levels):

@@ -84,15 +84,23 @@ def _colors(output: Output) -> Pixels:
     fill: float | None = np.nan if dtype.kind == "f" else None
     told = output.nodata_value
     if told is not None and (dtype.kind == "f" or _holds(dtype, told)):
-        fill = told
+        fill = told if dtype.kind == "f" else int(told)
     if fill is None:
         highest = np.iinfo(dtype).max
         opaque = np.append(palette, np.full_like(palette[:, :1], highest), axis=1)
         return Pixels("colors", np.append(opaque, np.zeros_like(opaque[:1]), axis=0), True, True, None)
     # a color that happens to be the value for no data would read as none
-    kept = palette if np.isnan(fill) else np.where(palette == fill, palette + away_from(fill, dtype), palette)
+    kept = palette if np.isnan(fill) else np.where(palette == fill, _next_to(fill, dtype), palette)
     table = np.append(kept, np.full_like(kept[:1], fill), axis=0).astype(dtype)
-    return Pixels("colors", table, True, False, float(fill))
+    return Pixels("colors", table, True, False, fill)
+
+
+def _next_to(value: float, dtype: np.dtype[Any]) -> Any:
+    """Return the value of a type that is next to another one, inside the type's range."""
+    if dtype.kind == "f":
+        number = dtype.type(value)
+        return np.nextafter(number, dtype.type(np.inf if number < np.finfo(dtype).max else 0))
+    return dtype.type(int(value) + away_from(value, dtype))
 
 
 def _holds(dtype: np.dtype[Any], value: float) -> bool:

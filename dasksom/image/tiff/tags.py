@@ -65,7 +65,8 @@ def _geo_tags(page: Any, shrink: tuple[float, float]) -> tuple[Tag, ...]:
     for code in GEO_TAGS:
         tag = page.tags.get(code)
         if tag is not None:
-            value = tag.value if isinstance(tag.value, (tuple, str)) else (tag.value,)
+            # tifffile returns long tags as arrays, and tags of one value as that value
+            value = tag.value if isinstance(tag.value, str) else tuple(np.atleast_1d(tag.value).tolist())
             tags.append((code, int(tag.dtype), 0 if isinstance(value, str) else len(value), value, True))
     return tuple(at_level(tag, shrink) for tag in tags)
 

@@ -13,6 +13,16 @@ from dasksom.image.writers.protocol import Output
 MOST_COLORS = 256
 """Colors of a palette, one without data included; palettes of 16 bits are part of the standard and hardly read."""
 
+_R2 = np.array([0.7548776662466927, 0.5698402909980532])
+_CHROMA = 0.11
+_TO_SRGB = np.array(
+    [
+        [4.0767416621, -3.3077115913, 0.2309699292],
+        [-1.2684380046, 2.6097574011, -0.3413193965],
+        [-0.0041960863, -0.7034186147, 1.7076147010],
+    ]
+)
+
 
 def display_colors(palette: NDArray[Any]) -> NDArray[np.uint8]:
     """Return a palette as 8-bit RGB, to look at.
@@ -31,6 +41,42 @@ def display_colors(palette: NDArray[Any]) -> NDArray[np.uint8]:
     low, high = _range(shown)
     scaled = (shown.astype(np.float64) - low) * (255 / (high - low) if high > low else 0)
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+def label_colors(palette: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return a color for each unit that can be told from the others: the palette where it is one of colors.
+
+    Units of more than three bands have no colors of their own; they get hues and lightnesses in Oklab (Ottosson 2020)
+    that fill the plane evenly for any number of units (the R2 sequence, Roberts 2018): unit k has the same color in
+    every file.
+
+    Parameters
+    ----------
+    palette : ndarray of shape (units, bands), real
+
+    Returns
+    -------
+    ndarray of shape (units, 3), uint8
+    """
+    if palette.shape[1] <= 3:
+        return display_colors(palette)
+    at = np.arange(len(palette))[:, np.newaxis] * _R2 % 1
+    hue, lightness = 2 * np.pi * at[:, 0], 0.42 + 0.45 * at[:, 1]
+    return _from_oklab(lightness, _CHROMA * np.cos(hue), _CHROMA * np.sin(hue))
+
+
+def _from_oklab(lightness: NDArray[Any], a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.uint8]:
+    cones = np.stack(
+        [
+            lightness + 0.3963377774 * a + 0.2158037573 * b,
+            lightness - 0.1055613458 * a - 0.0638541728 * b,
+            lightness - 0.0894841775 * a - 1.2914855480 * b,
+        ]
+    )
+    linear = _TO_SRGB @ cones**3
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.clip(linear, 0.0031308, 1) ** (1 / 2.4) - 0.055)
+    colors: NDArray[np.uint8] = np.clip(np.rint(255 * encoded), 0, 255).astype(np.uint8).T
+    return colors
 
 
 def _range(shown: NDArray[Any]) -> tuple[float, float]:

@@ -125,7 +125,8 @@ class Output:
     def __post_init__(self) -> None:
         if self.palette.ndim != 2 or 0 in self.palette.shape:
             raise InputError(f"a palette must be (units, bands), both at least 1, not of shape {self.palette.shape}")
-        native = np.ascontiguousarray(self.palette, self.palette.dtype.newbyteorder("="))
+        # by its name: NumPy has two types of 64-bit integers, and zarr knows one of them
+        native = np.ascontiguousarray(self.palette, np.dtype(self.palette.dtype.name))
         chunks = min(self.chunks[0], self.height), min(self.chunks[1], self.width)
         for name, value in (("palette", native), ("chunks", chunks)):
             object.__setattr__(self, name, value)

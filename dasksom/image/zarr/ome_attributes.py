@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dasksom.image.writers.palettes import display_colors
+from dasksom.image.writers.palettes import label_colors
 from dasksom.image.writers.protocol import Output
 from dasksom.image.writers.pyramid import PyramidPlan
 
@@ -40,9 +40,13 @@ def labels_attributes(version: str) -> dict[str, Any]:
 def label_attributes(output: Output, pyramid: PyramidPlan) -> dict[str, Any]:
     """Return the attributes of the labels: label k + 1 has the color of row k of the palette, 0 is no data."""
     version = output.options.ome_version
-    shown = display_colors(output.palette).tolist()
+    shown = label_colors(output.palette).tolist()
     colors = [{"label-value": k + 1, "rgba": [*color, 255]} for k, color in enumerate(shown)]
-    properties = [{"label-value": k + 1, "unit": k, "values": v} for k, v in enumerate(output.palette.tolist())]
+    # scalars: napari refuses properties that are lists
+    properties = [
+        {"label-value": k + 1, "unit": k, **{f"band {band}": value for band, value in enumerate(values)}}
+        for k, values in enumerate(output.palette.tolist())
+    ]
     label: dict[str, Any] = {"colors": colors, "properties": properties, "source": {"image": "../../"}}
     if version == "0.4":
         label["version"] = version

@@ -1,4 +1,4 @@
-"""OME-Zarr 0.4 and 0.5 metadata: which arrays are the levels of an image, what their axes are, how large a pixel is."""
+"""OME-Zarr metadata, versions 0.1 to 0.6: arrays of the levels of an image, their axes, sizes of pixels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 from dasksom.errors import InputError
 
 _OLD_AXES = ("t", "c", "z", "y", "x")
-"""Of version 0.1 and 0.2, which do not name them."""
+"""Of versions 0.1 and 0.2, which do not name them."""
+_WITHOUT_AXES = ("0.1", "0.2")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ class Multiscale:
         return (scale[y], scale[x]), self.units[y]
 
 
+def has_pyramid(attributes: Mapping[str, Any]) -> bool:
+    """Return whether attributes describe an OME-Zarr image; GeoZarr has an object under the same key."""
+    return "multiscales" in (ome := ome_attributes(attributes)) and not isinstance(ome["multiscales"], Mapping)
+
+
 def ome_attributes(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the OME part of a group's attributes: below "ome" since 0.5, at the root before."""
     inner = attributes.get("ome")
@@ -51,11 +57,12 @@ def pyramid_of(named: str, attributes: Mapping[str, Any]) -> Multiscale | None:
         They describe one in a way that cannot be understood.
     """
     ome = ome_attributes(attributes)
-    if "multiscales" not in ome:
+    if not has_pyramid(attributes):
         return None
     try:
         image = ome["multiscales"][0]
-        axes = _axes(image.get("axes"))
+        version = str(ome.get("version") or image.get("version") or "0.1")
+        axes = _axes(_declared_axes(image), version)
         whole = _scale(image.get("coordinateTransformations"), len(axes))
         scales = []
         for level in image["datasets"]:
@@ -67,7 +74,7 @@ def pyramid_of(named: str, attributes: Mapping[str, Any]) -> Multiscale | None:
             axes=tuple(name for name, _ in axes),
             scales=tuple(scales),
             units=tuple(unit for _, unit in axes),
-            version=str(ome.get("version") or image.get("version") or "0.1"),
+            version=version,
         )
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
@@ -84,8 +91,21 @@ def pyramid_of(named: str, attributes: Mapping[str, Any]) -> Multiscale | None:
     return found
 
 
-def _axes(told: Sequence[Any] | None) -> list[tuple[str, str | None]]:
+def _declared_axes(image: Mapping[str, Any]) -> Sequence[Any] | None:
+    """Return the axes of the arrays; since 0.6 those of the coordinate system that the levels are transformed to."""
+    if "coordinateSystems" not in image:
+        axes: Sequence[Any] | None = image.get("axes")
+        return axes
+    systems: dict[str, Sequence[Any]] = {system["name"]: system["axes"] for system in image["coordinateSystems"]}
+    outputs = [step.get("output") for step in image["datasets"][0].get("coordinateTransformations", ())]
+    named = [output.get("name") if isinstance(output, Mapping) else output for output in outputs]
+    return next((systems[name] for name in named if name in systems), next(iter(systems.values())))
+
+
+def _axes(told: Sequence[Any] | None, version: str) -> list[tuple[str, str | None]]:
     if told is None:
+        if version not in _WITHOUT_AXES:
+            raise ValueError(f"version {version} without axes")
         return [(name, None) for name in _OLD_AXES]
     # 0.3 has names alone
     return [
@@ -95,6 +115,8 @@ def _axes(told: Sequence[Any] | None) -> list[tuple[str, str | None]]:
 
 def _scale(transformations: Sequence[Mapping[str, Any]] | None, axes: int) -> tuple[float, ...] | None:
     for step in transformations or ():
+        if step.get("type") == "sequence":
+            return _scale(step.get("transformations"), axes)
         if step.get("type") == "scale" and len(step.get("scale", ())) == axes:
             return tuple(float(length) for length in step["scale"])
     return None

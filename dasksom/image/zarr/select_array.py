@@ -9,7 +9,7 @@ import zarr
 from dasksom.errors import InputError
 from dasksom.image.sources.selection import Selection
 from dasksom.image.zarr.guarded_store import attributes_of, open_node
-from dasksom.image.zarr.ome_metadata import Multiscale, ome_attributes, pyramid_of
+from dasksom.image.zarr.ome_metadata import Multiscale, has_pyramid, ome_attributes, pyramid_of
 from dasksom.storage.locations import Location
 
 
@@ -23,7 +23,7 @@ def choose_array(location: Location, selection: Selection) -> tuple[str, Multisc
             )
         base = selection.component.strip("/")
         node = _member(location, node, base, selection.component)
-    if isinstance(node, zarr.Group) and "multiscales" not in ome_attributes(attributes_of(node)):
+    if isinstance(node, zarr.Group) and not has_pyramid(attributes_of(node)):
         base, node = _scene(location, node, base, selection.series)
     elif selection.series is not None:
         raise InputError(f"{location}: holds one image; leave --series {selection.series} out")
