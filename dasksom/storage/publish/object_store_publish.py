@@ -18,7 +18,7 @@ from dasksom.errors import InputError
 from dasksom.storage.local_paths import listed, local_path
 from dasksom.storage.locations import Location, is_remote, locate, shown
 from dasksom.storage.publish.object_store_run import BEAT_SECONDS, StoreRun, unfinished_at
-from dasksom.storage.publish.own_objects import check_free, check_writable
+from dasksom.storage.publish.own_objects import check_free, check_writable, put_new
 from dasksom.storage.publish.run_folder import RunFolder, run_folder
 from dasksom.storage.records import is_worth_keeping, tell_how_to_go_on, told_of
 
@@ -162,7 +162,10 @@ def publish_object(location: Location, *, overwrite: bool = False) -> Iterator[P
     with tempfile.TemporaryDirectory(prefix="dasksom-") as folder:
         local = Path(folder, location.file_name)
         yield local
-        location.write(local.read_bytes())
+        if overwrite:
+            location.write(local.read_bytes())
+        else:
+            put_new(location, "", local.read_bytes())
 
 
 def _check_apart(final: Location, given: str) -> None:

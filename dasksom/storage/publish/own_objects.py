@@ -46,7 +46,7 @@ def put_new(location: Location, key: str, content: bytes) -> None:
         Another object has the key, or the store cannot be written to.
     """
     system, root = file_system(location)
-    path = f"{root}/{key}"
+    path = f"{root}/{key}" if key else root
     try:
         if not create_object(system, path, content) and system.cat_file(path) != content:
             raise foreign_object(location, key)
