@@ -14,8 +14,8 @@ from dasksom.chunkwise import reduction as reducing
 from dasksom.config import RunConfig
 from dasksom.errors import DasksomError, InputError
 from dasksom.quantization import write_journal
-from dasksom.runs import workflows
-from dasksom.runs.apply_many import apply_to_all
+from dasksom.runs.apply_many import apply_to_many
+from dasksom.runs.workflows import quantize_image, resume_run, train_model
 from dasksom.storage import own_files
 from dasksom.storage.own_files import (
     ForeignFileError,
@@ -41,6 +41,7 @@ CHANGES = {
 }
 """Names of functions and methods that change or delete files or objects."""
 ALLOWED = {
+    ("cli/run_results.py", "open"): "the null device",
     ("cluster/allocation.py", "unlink"): "the file that dask's scheduler wrote for this job",
     ("cluster/encryption.py", "touch"): "keys of a cluster, in a temporary folder of its own",
     ("cluster/encryption.py", "write_text"): "keys of a cluster, in a temporary folder of its own",
@@ -221,11 +222,11 @@ def test_link_for_a_run_folder__is_refused(image, tmp_path, precious, name, comm
     config = _config(chunk=None) if name.endswith(".png") else _config()
     os.symlink(precious, run_folder(tmp_path / name))
     if command == "apply":
-        workflows.train([image], str(tmp_path / "map.npz"), config, _Watcher())
+        train_model([image], str(tmp_path / "map.npz"), config, _Watcher())
         (tmp_path / "in").mkdir()
         os.rename(image, tmp_path / "in" / "out.zarr")
         done = list(
-            apply_to_all(
+            apply_to_many(
                 str(tmp_path / "map.npz"),
                 [str(tmp_path / "in" / "out.zarr")],
                 str(tmp_path),
@@ -239,8 +240,8 @@ def test_link_for_a_run_folder__is_refused(image, tmp_path, precious, name, comm
         output, watcher = str(tmp_path / name), _Watcher()
         chosen = config.output.model_copy(update={"overwrite": command == "overwrite"})
         run = {
-            "resume": lambda: workflows.resume(output, RunConfig(), watcher),
-        }.get(command, lambda: workflows.quantize(image, output, config.model_copy(update={"output": chosen}), watcher))
+            "resume": lambda: resume_run(output, RunConfig(), watcher),
+        }.get(command, lambda: quantize_image(image, output, config.model_copy(update={"output": chosen}), watcher))
         with pytest.raises(InputError, match="is not a folder"):
             run()
     assert _unchanged(precious)
@@ -254,7 +255,7 @@ def test_link_inside_a_run_folder__is_refused(image, tmp_path, precious, inside)
     os.symlink(precious / inside, folder / inside)
     for overwrite in (False, True):
         with pytest.raises(ForeignFileError):
-            workflows.quantize(image, str(tmp_path / "out.zarr"), _config(overwrite=overwrite), _Watcher())
+            quantize_image(image, str(tmp_path / "out.zarr"), _config(overwrite=overwrite), _Watcher())
     assert _unchanged(precious)
     assert (folder / inside).is_symlink()
 
@@ -264,7 +265,7 @@ def test_folder_without_our_mark__is_refused(image, tmp_path):
     folder.mkdir()
     (folder / "notes.txt").write_text("years of work")
     with pytest.raises(ForeignFileError, match="is not the folder of a run"):
-        workflows.quantize(image, str(tmp_path / "out.zarr"), _config(overwrite=True), _Watcher())
+        quantize_image(image, str(tmp_path / "out.zarr"), _config(overwrite=True), _Watcher())
     assert (folder / "notes.txt").read_text() == "years of work"
 
 
@@ -283,21 +284,21 @@ def test_output_that_appears_during_a_run__is_not_replaced_by_resume_either(imag
     output = tmp_path / "out.png"
     watcher = _Watcher(6, lambda: output.write_bytes(b"someone else's"))
     with pytest.raises(InputError, match=r"exists already.*during the run"):
-        workflows.quantize(image, str(output), _config(chunk=None, overwrite=overwrite), watcher)
+        quantize_image(image, str(output), _config(chunk=None, overwrite=overwrite), watcher)
     with pytest.raises(InputError, match="exists already"):
-        workflows.resume(str(output), RunConfig(), _Watcher())
+        resume_run(str(output), RunConfig(), _Watcher())
     assert output.read_bytes() == b"someone else's"
     output.rename(tmp_path / "theirs.png")
-    workflows.resume(str(output), RunConfig(), _Watcher())
+    resume_run(str(output), RunConfig(), _Watcher())
     assert output.is_file()
     assert not run_folder(output).exists()
 
 
 def test_old_output_with_files_of_others__is_not_replaced(image, tmp_path):
-    workflows.quantize(image, str(tmp_path / "out.zarr"), _config(), _Watcher())
+    quantize_image(image, str(tmp_path / "out.zarr"), _config(), _Watcher())
     (tmp_path / "out.zarr" / "labels" / "notes.txt").write_text("years of work")
     with pytest.raises(InputError, match=r"contains 1 files that are not of a Zarr, such as labels/notes\.txt"):
-        workflows.quantize(image, str(tmp_path / "out.zarr"), _config(overwrite=True), _Watcher())
+        quantize_image(image, str(tmp_path / "out.zarr"), _config(overwrite=True), _Watcher())
 
 
 # -------------------------------------------------------------------------------------------------------------- seeded
@@ -372,11 +373,11 @@ def test_strangers_files_survive(image, tmp_path, precious, monkeypatch, seed):
     for attempt in range(3):
         try:
             if attempt == 0:
-                workflows.quantize(image, str(final), config, _Watcher(at, act))
+                quantize_image(image, str(final), config, _Watcher(at, act))
             elif attempt == 1:
-                workflows.resume(str(final), RunConfig(), _Watcher())
+                resume_run(str(final), RunConfig(), _Watcher())
             else:
-                workflows.quantize(image, str(final), _config(overwrite=True, **chosen), _Watcher())
+                quantize_image(image, str(final), _config(overwrite=True, **chosen), _Watcher())
         except (DasksomError, OSError):
             pass
         asked = path == final and (attempt == 2 or (before and config.output.overwrite))
