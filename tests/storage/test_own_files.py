@@ -340,7 +340,7 @@ def _appear(path, kind, precious):
     return True
 
 
-@pytest.mark.parametrize("seed", [*range(24), *(pytest.param(n, marks=pytest.mark.slow) for n in range(24, 224))])
+@pytest.mark.parametrize("seed", [*range(12), *(pytest.param(n, marks=pytest.mark.slow) for n in range(12, 212))])
 def test_strangers_files_survive(image, tmp_path, precious, monkeypatch, seed):
     for module, name in ((checkpoint, "SECONDS"), (reducing, "KEEP_SECONDS"), (write_journal, "KEEP_SECONDS")):
         if hasattr(module, name):

@@ -10,7 +10,7 @@ from PIL import Image
 from rio_cogeo import cog_validate
 
 from dasksom.errors import InputError
-from dasksom.image import Options, Output, Picture, check_format, create_writer, open_image, publish
+from dasksom.image import Options, Output, Picture, check_format, create_writer, open_image, open_picture, publish
 from tests.image.writes import halved_colors, halved_labels, write
 
 
@@ -298,3 +298,54 @@ def test_failed_run__leaves_nothing_behind(tmp_path, scene):
     with pytest.raises(ZeroDivisionError):
         fail()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "u8", "i2", "i4", "i8", "f4"])
+@pytest.mark.parametrize("end", ["min", "max"])
+def test_writes__nodata_at_the_end_of_a_range(tmp_path, random, dtype, end):
+    limits = np.finfo(dtype) if dtype == "f4" else np.iinfo(dtype)
+    value = getattr(limits, end)
+    value = float(value) if dtype == "f4" else int(value)
+    palette = random.integers(1, 100, (6, 4)).astype(dtype)
+    palette[0] = value  # a color that would read as no data
+    labels = random.integers(0, 7, (96, 80)).astype(np.uint8)
+    write(tmp_path / "a.tif", labels, palette, (96, 80), nodata=True, picture=Picture(None, nodata=value))
+    with rasterio.open(tmp_path / "a.tif") as file:
+        if np.dtype(dtype).itemsize < 8:  # of 64-bit integers rasterio gives none
+            assert file.nodatavals[0] == value
+        found = np.moveaxis(file.read(), 0, -1)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert np.dtype(dtype).type(file.pages.first.tags[42113].value) == value
+    assert np.array_equal((found == value).all(axis=2), labels == 6)
+    assert np.array_equal(found[(labels > 0) & (labels < 6)], palette[labels[(labels > 0) & (labels < 6)]])
+
+
+def test_many_values_of_a_tag__are_kept(tmp_path, random):
+    points = [
+        rasterio.control.GroundControlPoint(row=float(n), col=2.0 * n, x=10 + n / 7, y=50 - n / 9) for n in range(189)
+    ]
+    pixels = random.integers(0, 256, (3, 200, 400), np.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with rasterio.open(
+            tmp_path / "in.tif",
+            "w",
+            driver="GTiff",
+            width=400,
+            height=200,
+            count=3,
+            dtype="uint8",
+            gcps=points,
+            crs="EPSG:4326",
+        ) as file:
+            file.write(pixels)
+    picture = open_picture(tmp_path / "in.tif")
+    palette = random.integers(0, 256, (9, 3), np.uint8)
+    write(tmp_path / "a.tif", random.integers(0, 9, (200, 400)).astype(np.uint8), palette, (512, 512), picture=picture)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with rasterio.open(tmp_path / "a.tif") as file:
+            found, crs = file.gcps
+    assert crs.to_epsg() == 4326
+    assert [(p.row, p.col, p.x, p.y) for p in found] == [(p.row, p.col, p.x, p.y) for p in points]

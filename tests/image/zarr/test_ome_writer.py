@@ -9,9 +9,12 @@ from ome_zarr_models.v04.image import Image
 from ome_zarr_models.v04.image_label import ImageLabel
 from ome_zarr_models.v04.labels import Labels
 from pydantic_zarr import v2
+from scipy.spatial.distance import pdist
 
 from dasksom.errors import InputError
 from dasksom.image import Options, Output, Picture, check_format, create_writer
+from dasksom.image.writers.palettes import label_colors
+from dasksom.som.color_spaces import oklab_of_rgb
 from tests.image.writes import halved_colors, halved_labels, write
 
 # ome-zarr-models 1.6 imports names for type checkers only; pydantic from 2.14 on needs them
@@ -209,3 +212,51 @@ def test_writes__metadata_is_kept(tmp_path, scene):
     kept = json.loads((tmp_path / "a.ome.zarr/zarr.json").read_text())["attributes"]
     assert kept["dasksom"] == {"units": 9, "metadata": {"epochs": [1, 2]}}
     assert np.array_equal(zarr.open_array(tmp_path / "a.ome.zarr", path="palette", mode="r")[...], palette)
+
+
+NAPARI_SCALARS = (str, int, float, bool)
+
+
+@pytest.mark.parametrize("bands", [1, 3, 5])
+@pytest.mark.parametrize("version", ["0.5", "0.4"])
+def test_labels__as_napari_takes_them(tmp_path, random, bands, version):
+    """Build the layer's data as napari-ome-zarr does, through ome-zarr-py's reader."""
+    labels, palette = random.integers(0, 40, (96, 80)).astype(np.uint8), random.normal(0, 100, (40, bands))
+    write(tmp_path / "a.ome.zarr", labels, palette, (96, 80), options=Options(ome_version=version))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ome_zarr.io import parse_url
+        from ome_zarr.reader import Reader
+
+        som = next(node for node in Reader(parse_url(tmp_path / "a.ome.zarr"))() if node.zarr.path.endswith("som"))
+    properties = som.metadata["properties"]
+    assert list(properties) == list(range(1, 41))
+    names = {tuple(values) for values in properties.values()}
+    assert len(names) == 1, "napari makes one column of each name"
+    columns = {name: [values[name] for values in properties.values()] for name in next(iter(names))}
+    for name, column in columns.items():
+        assert all(isinstance(value, NAPARI_SCALARS) for value in column), name
+        assert np.asarray(column).shape == (40,)
+    assert columns["unit"] == list(range(40))
+    assert np.allclose([columns[f"band {band}"] for band in range(bands)], palette.T)
+    colors = np.array([som.metadata["color"][label] for label in properties])
+    assert colors.shape == (40, 4)
+    if bands > 3:
+        oklab = oklab_of_rgb(np.rint(colors[:, :3] * 255).astype(np.uint8))
+        assert pdist(np.asarray(oklab, np.float64)).min() > 2, "just noticeable differences are about 2"
+
+
+def test_labels__of_many_bands_have_the_same_colors_everywhere():
+    few, many = label_colors(np.zeros((16, 5))), label_colors(np.ones((1000, 40), np.uint16))
+    assert np.array_equal(few, many[:16])
+    assert len(np.unique(many, axis=0)) == 1000
+
+
+@pytest.mark.parametrize("dtype", ["q", "Q", "l", "L", "longlong", "ulonglong", ">u8", "<i8"])
+@pytest.mark.parametrize("name", ["a.zarr", "a.ome.zarr"])
+def test_writes__every_type_of_64_bits(tmp_path, random, name, dtype):
+    palette = random.integers(0, 1 << 60, (9, 3)).astype(dtype)
+    labels = random.integers(0, 9, (64, 64)).astype(np.uint8)
+    write(tmp_path / name, labels, palette, (64, 64))
+    group = zarr.open_group(tmp_path / name, mode="r")
+    assert np.array_equal(group["palette"][...], palette)
