@@ -1,4 +1,4 @@
-"""No-data as other writers store it, compared with what xarray itself reads."""
+"""No-data as xarray stores it, compared with what xarray reads; OME-Zarr 0.6 and GeoZarr."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,6 @@ def test_nodata__as_xarray_masks_it(tmp_path, random, version, dtype, fill):
         present = ~np.isnan(read["v"].values)
     picture = open_picture(tmp_path / "a.zarr", component="v")
     if np.isnan(fill):
-        assert picture.nodata is None
         assert np.array_equal(~np.isnan(picture.pixels.compute()[..., 0]), present)
     else:
         assert picture.nodata == fill
@@ -40,36 +39,6 @@ def test_no_nodata__where_xarray_has_none(tmp_path, random, version):
     picture = open_picture(tmp_path / "a.zarr", component="v")
     assert picture.nodata is None
     assert picture.mask is None
-
-
-def _array(path, attributes):
-    array = zarr.create_array(path, data=np.arange(100, dtype=np.int16).reshape(10, 10), chunks=(10, 10))
-    array.attrs.update(attributes)
-    return path
-
-
-@pytest.mark.parametrize("missing", [7, [7], [7, 7]])
-def test_missing_value__is_honored(tmp_path, missing):
-    picture = open_picture(_array(tmp_path / "a.zarr", {"missing_value": missing, "_FillValue": 7}))
-    assert (~picture.mask.compute()).nonzero() == (0, 7)
-
-
-@pytest.mark.parametrize("attributes", [{"missing_value": [1, 2]}, {"missing_value": 1, "_FillValue": 2}])
-def test_several_values__are_refused(tmp_path, attributes):
-    with pytest.raises(InputError, match=r"declares 2 values for no data \(1, 2\); one is accepted"):
-        open_image(_array(tmp_path / "a.zarr", attributes))
-
-
-def test_scale_and_range__are_reported(tmp_path):
-    about = {"scale_factor": 0.01, "add_offset": 1.0, "valid_range": [0, 50], "_FillValue": -1}
-    picture = open_picture(_array(tmp_path / "a.zarr", about))
-    assert picture.about["scale"] == "scale_factor 0.01, add_offset 1.0: not applied"
-    assert picture.about["valid values"] == "valid_range [0, 50]: not checked"
-
-
-@pytest.mark.parametrize("text", ["AAAAAICHw8A", "no base64!", ""])
-def test_text_that_is_no_number__is_ignored(tmp_path, text):
-    assert open_picture(_array(tmp_path / "a.zarr", {"_FillValue": text})).nodata is None
 
 
 # ------------------------------------------------------------------------------------------- versions of specifications
