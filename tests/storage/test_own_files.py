@@ -51,7 +51,7 @@ ALLOWED = {
     ("image/palette_files.py", "save"): "Pillow writes into memory",
     ("model_files.py", "savez"): "NumPy writes into memory",
     ("storage/locations.py", "pipe_file"): "Location.write: one object, of a name that was checked",
-    ("training/checkpoint.py", "savez"): "NumPy writes into memory",
+    ("training/record_encoding.py", "savez"): "NumPy writes into memory",
 }
 STRINGS = {"replace"}
 """Also methods of text and records: only `os.replace` and paths' are meant."""
