@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from skimage import data
 
-from dasksom.storage import own_files
+from dasksom.storage import own_removal
 from tests import browsing
 
 BUSY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # machines are busy at times
@@ -38,7 +38,7 @@ def _threads():
 def _sweep_soon():
     """Shorten the wait for tasks that still write before a deletion; most tests have none."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(own_files, "SWEEP_PAUSE_SECONDS", 0.005)
+        patch.setattr(own_removal, "SWEEP_PAUSE_SECONDS", 0.005)
         yield
 
 

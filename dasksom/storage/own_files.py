@@ -7,9 +7,9 @@ followed nor removed; other names; other kinds of files; what appears under the 
 | what | where | how |
 | --- | --- | --- |
 | create a chunk, tile, small file | `write_file`, `create` | a new name only; an equal file is accepted |
-| overwrite a record, an owner, metadata | `replace_file`, `update` | only a regular file, in one step |
+| overwrite a record, an owner, metadata | `replace_file` | only a regular file, in one step |
 | give an output its name | `take_name`, `rename_new` | free, or still what was there when the run began |
-| remove one file, a folder | `remove_file`, `remove_tree` | regular files of known names; empty folders |
+| remove one file, a folder | `own_removal.remove_file`, `remove_tree` | regular files of known names; empty folders |
 | the same on object stores | `storage.publish.own_objects` | conditional puts; objects of known keys |
 
 A test lists every other call that could do so (tests/storage/test_own_files.py).
@@ -21,8 +21,7 @@ import errno
 import os
 import secrets
 import stat
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -31,11 +30,6 @@ from dasksom.errors import InputError
 
 UNFINISHED, PARTIAL = ".unfinished-", ".partial-"
 """Begin the names of the folders and files that a run works in."""
-SWEEP_SECONDS = 10.0
-"""How long to try to delete a folder that tasks are still writing into."""
-SWEEP_PAUSE_SECONDS = 0.2
-"""How long to wait for such tasks before looking again."""
-
 Identity = tuple[int, ...] | None
 """Device, inode, size and modification time of what has a name; None where nothing has."""
 
@@ -51,22 +45,26 @@ class ForeignFileError(InputError):
         super().__init__(f"{path}: {what}; it is never changed or deleted: move it away, then run again")
 
 
-class _Folder:
+class OpenFolder:
     """An open folder; no link was followed on the way from its first component of ours."""
 
     def __init__(self, path: Path, handle: int | None) -> None:
         self.path, self.handle = path, handle
 
     def named(self, name: str) -> str:
+        """Return how to name a file to functions of `os`."""
         return name if self.handle is not None else str(self.path / name)
 
     def stat(self, name: str) -> os.stat_result | None:
+        """Return the status of what has a name, also of a link; None without."""
         try:
             return os.stat(self.named(name), dir_fd=self.handle, follow_symlinks=False)
         except FileNotFoundError:
             return None
 
     def open(self, name: str, flags: int, mode: str) -> BinaryIO:
+        """Open a file, but no link."""
+
         def opener(_: str, __: int) -> int:
             return os.open(self.named(name), flags | _NO_FOLLOW, 0o666, dir_fd=self.handle)
 
@@ -80,17 +78,20 @@ class _Folder:
         return found is not None
 
     def remove(self, name: str) -> None:
+        """Remove a file."""
         os.unlink(self.named(name), dir_fd=self.handle)
 
     def replace(self, old: str, new: str) -> None:
+        """Rename a file, and replace what has the new name."""
         os.replace(self.named(old), self.named(new), src_dir_fd=self.handle, dst_dir_fd=self.handle)
 
     def link(self, old: str, new: str) -> None:
+        """Give a file a second name, if that is free."""
         os.link(self.named(old), self.named(new), src_dir_fd=self.handle, dst_dir_fd=self.handle, follow_symlinks=False)
 
 
 @contextmanager
-def _opened(path: Path, *, make: bool = False) -> Iterator[_Folder]:
+def open_folder(path: Path, *, make: bool = False) -> Iterator[OpenFolder]:
     """Open a folder; its components from the first of ours on, at least the last one, are no links."""
     parts = path.parts
     ours = next((at for at, part in enumerate(parts) if part.startswith((UNFINISHED, PARTIAL))), len(parts) - 1)
@@ -98,7 +99,7 @@ def _opened(path: Path, *, make: bool = False) -> Iterator[_Folder]:
     if not _BY_HANDLE:
         if make:
             path.mkdir(parents=True, exist_ok=True)
-        yield _Folder(path, None)
+        yield OpenFolder(path, None)
         return
     start = Path(*parts[:ours])
     if make:
@@ -118,7 +119,7 @@ def _opened(path: Path, *, make: bool = False) -> Iterator[_Folder]:
                 raise
             os.close(handle)
             handle = inner
-        yield _Folder(path, handle)
+        yield OpenFolder(path, handle)
     finally:
         os.close(handle)
 
@@ -129,21 +130,12 @@ def _opened(path: Path, *, make: bool = False) -> Iterator[_Folder]:
 @contextmanager
 def create(path: Path) -> Iterator[BinaryIO]:
     """Create a file under a new name, to read and write; ForeignFileError where the name is taken."""
-    with _opened(path.absolute().parent) as folder:
+    with open_folder(path.absolute().parent) as folder:
         try:
             file = folder.open(path.name, os.O_RDWR | os.O_CREAT | os.O_EXCL, "w+b")
         except FileExistsError:
             raise ForeignFileError(path, "has appeared during the run") from None
         with file:
-            yield file
-
-
-@contextmanager
-def update(path: Path) -> Iterator[BinaryIO]:
-    """Open a regular file of ours to read and write in it."""
-    with _opened(path.absolute().parent) as folder:
-        folder.check_regular(path.name)
-        with folder.open(path.name, os.O_RDWR, "r+b") as file:
             yield file
 
 
@@ -160,7 +152,7 @@ def write_file(path: Path, content: Iterable[bytes | memoryview], replace: bool 
         Something else has the name, or one of its folders is a link.
     """
     temporary = _temporary(path.name)
-    with _opened(path.absolute().parent, make=True) as folder:
+    with open_folder(path.absolute().parent, make=True) as folder:
         try:
             with folder.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, "wb") as file:
                 for part in content:
@@ -174,7 +166,7 @@ def write_file(path: Path, content: Iterable[bytes | memoryview], replace: bool 
                 folder.remove(temporary)
 
 
-def _name(folder: _Folder, temporary: str, name: str) -> None:
+def _name(folder: OpenFolder, temporary: str, name: str) -> None:
     try:
         folder.link(temporary, name)  # unlike a rename, this replaces nothing
     except FileExistsError:
@@ -187,7 +179,7 @@ def _name(folder: _Folder, temporary: str, name: str) -> None:
             raise ForeignFileError(folder.path / name) from None
 
 
-def _equal(folder: _Folder, one: str, other: str) -> bool:
+def _equal(folder: OpenFolder, one: str, other: str) -> bool:
     sizes = [found.st_size if found and stat.S_ISREG(found.st_mode) else -1 for found in map(folder.stat, (one, other))]
     if sizes[0] != sizes[1]:
         return False
@@ -207,7 +199,7 @@ def replace_file(path: Path, content: bytes, *, previous: str | None = None, syn
     sync : return when the content is on the disk
     """
     temporary = _temporary(path.name)
-    with _opened(path.absolute().parent, make=True) as folder:
+    with open_folder(path.absolute().parent, make=True) as folder:
         exists = folder.check_regular(path.name)
         try:
             with folder.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, "wb") as file:
@@ -302,93 +294,3 @@ def take_name(source: Path, final: Path, aside: Path, before: Identity) -> None:
     except BaseException:
         rename_new(aside, final)
         raise
-
-
-# ------------------------------------------------------------------------------------------------------------ removing
-
-
-def remove_file(path: Path) -> None:
-    """Remove a regular file of ours; anything else of that name is refused, nothing is accepted."""
-    try:
-        with _opened(path.absolute().parent) as folder:
-            if folder.check_regular(path.name):
-                folder.remove(path.name)
-    except FileNotFoundError:
-        return
-
-
-def foreign_in(folder: Path, is_ours: Callable[[str], bool]) -> list[str]:
-    """Return what in a folder is not ours: links, other kinds than regular files, and other names.
-
-    Parameters
-    ----------
-    is_ours : takes a file's path relative to the folder, with slashes
-    """
-    found = []
-    for root, folders, names in os.walk(folder):
-        inside = Path(root).relative_to(folder)
-        links = [name for name in folders if os.path.islink(os.path.join(root, name))]
-        for name in (*names, *links):
-            key = (inside / name).as_posix()
-            if name in links or not is_ours(key) or not stat.S_ISREG(os.lstat(os.path.join(root, name)).st_mode):
-                found.append(key)
-    return sorted(found)
-
-
-def remove_tree(folder: Path, is_ours: Callable[[str], bool], last: Collection[str] = ()) -> list[str]:
-    """Remove our files of a folder and what is empty then; return the rest, which is not ours.
-
-    Tasks may still be writing for a moment, so it is done until nothing of ours is left.
-
-    Parameters
-    ----------
-    is_ours : takes a file's path relative to the folder, with slashes
-    last : files that are removed after all others
-    """
-    deadline = time.monotonic() + SWEEP_SECONDS
-    left: list[str] = []
-    while os.path.isdir(folder) and not os.path.islink(folder):
-        left, removed = _remove_once(folder, lambda key: key not in last and is_ours(key))
-        if not removed and not set(left).isdisjoint(last):
-            left, removed = _remove_once(folder, is_ours)
-        if (left and not removed) or time.monotonic() > deadline:
-            break
-        if os.path.isdir(folder):
-            time.sleep(SWEEP_PAUSE_SECONDS)
-    return left
-
-
-def _remove_once(top: Path, is_ours: Callable[[str], bool]) -> tuple[list[str], int]:
-    left, removed = [], 0
-    for root, folders, names, handle in _walk(top):
-        inside = Path(root).relative_to(top)
-        here = _Folder(Path(root), handle)
-        for name in names:
-            key = (inside / name).as_posix()
-            found = here.stat(name)
-            if found is None:
-                continue
-            if stat.S_ISREG(found.st_mode) and is_ours(key):
-                with suppress(FileNotFoundError):
-                    here.remove(name)
-                removed += 1
-            else:
-                left.append(key)
-        for name in folders:
-            try:
-                os.rmdir(here.named(name), dir_fd=handle)
-            except OSError as error:
-                if error.errno == errno.ENOTDIR:  # a link
-                    left.append((inside / name).as_posix())
-    with suppress(OSError):
-        os.rmdir(top)
-    return left, removed
-
-
-def _walk(top: Path) -> Iterator[tuple[str, list[str], list[str], int | None]]:
-    """Yield the folders below one, the deepest first; no link is followed."""
-    if _BY_HANDLE:
-        yield from os.fwalk(top, topdown=False)
-    else:
-        for root, folders, names in os.walk(top, topdown=False):
-            yield root, folders, names, None

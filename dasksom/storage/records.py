@@ -15,7 +15,8 @@ import psutil
 
 from dasksom.errors import InputError
 from dasksom.storage.locations import Location, file_system
-from dasksom.storage.own_files import remove_file, replace_file
+from dasksom.storage.own_files import replace_file
+from dasksom.storage.own_removal import remove_file
 
 SUFFIX = ".record"
 BEFORE = ".before"

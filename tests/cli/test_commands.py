@@ -360,7 +360,7 @@ def test_interrupted_while_writing__sweeps_up(folder, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("dasksom.runs.image_run.quantize_into", burst)
-    monkeypatch.setattr("dasksom.storage.own_files.SWEEP_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr("dasksom.storage.own_removal.SWEEP_PAUSE_SECONDS", 0.2)
     monkeypatch.setattr("threading.excepthook", lambda _: None)  # its folder is taken from under it
     before = names(folder)
     assert run("quantize", "photo.png", "out.zarr")[0] == 130

@@ -13,15 +13,8 @@ from pathlib import Path
 from dasksom.errors import InputError
 from dasksom.storage.local_paths import listed, local_path, parts_folder
 from dasksom.storage.locations import is_remote
-from dasksom.storage.own_files import (
-    PARTIAL,
-    foreign_in,
-    identity,
-    is_temporary,
-    remove_file,
-    remove_tree,
-    take_name,
-)
+from dasksom.storage.own_files import PARTIAL, identity, is_temporary, take_name
+from dasksom.storage.own_removal import foreign_in, remove_file, remove_tree
 from dasksom.storage.zarr_nodes import is_zarr, is_zarr_key
 
 _PART = re.compile(r"\d+-\d+-\d+")

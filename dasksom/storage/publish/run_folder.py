@@ -27,16 +27,14 @@ from dasksom.storage.own_files import (
     UNFINISHED,
     ForeignFileError,
     Identity,
-    foreign_in,
     identity,
     is_same_file,
     is_temporary,
-    remove_file,
-    remove_tree,
     rename_new,
     replace_file,
     take_name,
 )
+from dasksom.storage.own_removal import foreign_in, remove_file, remove_tree
 from dasksom.storage.publish.atomic_publish import check_replaceable, flush, is_output_key, is_part, remove_output
 from dasksom.storage.records import RecordFolder, is_worth_keeping, owner, tell_how_to_go_on, told_of
 

@@ -9,7 +9,7 @@ from dasksom.errors import InputError
 from dasksom.image import check_output as _check_output
 from dasksom.image import publish, run_on_disk
 from dasksom.image.write_formats import WRITERS
-from dasksom.storage import own_files
+from dasksom.storage import own_removal
 from dasksom.storage.publish import atomic_publish as publishing
 
 check_output = partial(_check_output, suffixes=tuple(WRITERS))
@@ -201,7 +201,7 @@ def test_publish__refuses_at_once_what_it_could_not_replace(tmp_path):
 
 @pytest.mark.parametrize("deleted", [0, 1])
 def test_run_on_disk__stopped_while_its_folder_is_deleted_can_be_finished(tmp_path, monkeypatch, deleted):
-    final, remove_once, calls = tmp_path / "a.zarr", own_files._remove_once, []
+    final, remove_once, calls = tmp_path / "a.zarr", own_removal._remove_once, []
 
     def dies(*given):
         if len(calls) == deleted:
@@ -215,7 +215,7 @@ def test_run_on_disk__stopped_while_its_folder_is_deleted_can_be_finished(tmp_pa
     for name in ("records", "more"):
         (work.folder / name).mkdir(exist_ok=True)
     with monkeypatch.context() as dying:
-        dying.setattr(own_files, "_remove_once", dies)
+        dying.setattr(own_removal, "_remove_once", dies)
         with pytest.raises(SystemExit):
             holding.__exit__(None, None, None)
     assert final.is_dir()

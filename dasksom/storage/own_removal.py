@@ -1,0 +1,105 @@
+"""Every removal of files that the package makes; see `storage.own_files`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from dasksom.storage.own_files import OpenFolder, open_folder
+
+SWEEP_SECONDS = 10.0
+"""How long to try to delete a folder that tasks are still writing into."""
+SWEEP_PAUSE_SECONDS = 0.2
+"""How long to wait for such tasks before looking again."""
+
+
+def remove_file(path: Path) -> None:
+    """Remove a regular file of ours; anything else of that name is refused, nothing is accepted."""
+    try:
+        with open_folder(path.absolute().parent) as folder:
+            if folder.check_regular(path.name):
+                folder.remove(path.name)
+    except FileNotFoundError:
+        return
+
+
+def foreign_in(folder: Path, is_ours: Callable[[str], bool]) -> list[str]:
+    """Return what in a folder is not ours: links, other kinds than regular files, and other names.
+
+    Parameters
+    ----------
+    is_ours : takes a file's path relative to the folder, with slashes
+    """
+    found = []
+    for root, folders, names in os.walk(folder):
+        inside = Path(root).relative_to(folder)
+        links = [name for name in folders if os.path.islink(os.path.join(root, name))]
+        for name in (*names, *links):
+            key = (inside / name).as_posix()
+            if name in links or not is_ours(key) or not stat.S_ISREG(os.lstat(os.path.join(root, name)).st_mode):
+                found.append(key)
+    return sorted(found)
+
+
+def remove_tree(folder: Path, is_ours: Callable[[str], bool], last: Collection[str] = ()) -> list[str]:
+    """Remove our files of a folder and what is empty then; return the rest, which is not ours.
+
+    Tasks may still be writing for a moment, so it is done until nothing of ours is left.
+
+    Parameters
+    ----------
+    is_ours : takes a file's path relative to the folder, with slashes
+    last : files that are removed after all others
+    """
+    deadline = time.monotonic() + SWEEP_SECONDS
+    left: list[str] = []
+    while os.path.isdir(folder) and not os.path.islink(folder):
+        left, removed = _remove_once(folder, lambda key: key not in last and is_ours(key))
+        if not removed and not set(left).isdisjoint(last):
+            left, removed = _remove_once(folder, is_ours)
+        if (left and not removed) or time.monotonic() > deadline:
+            break
+        if os.path.isdir(folder):
+            time.sleep(SWEEP_PAUSE_SECONDS)
+    return left
+
+
+def _remove_once(top: Path, is_ours: Callable[[str], bool]) -> tuple[list[str], int]:
+    left, removed = [], 0
+    for root, folders, names, handle in _walk(top):
+        inside = Path(root).relative_to(top)
+        here = OpenFolder(Path(root), handle)
+        for name in names:
+            key = (inside / name).as_posix()
+            found = here.stat(name)
+            if found is None:
+                continue
+            if stat.S_ISREG(found.st_mode) and is_ours(key):
+                with suppress(FileNotFoundError):
+                    here.remove(name)
+                removed += 1
+            else:
+                left.append(key)
+        for name in folders:
+            try:
+                os.rmdir(here.named(name), dir_fd=handle)
+            except OSError as error:
+                if error.errno == errno.ENOTDIR:  # a link
+                    left.append((inside / name).as_posix())
+    with suppress(OSError):
+        os.rmdir(top)
+    return left, removed
+
+
+def _walk(top: Path) -> Iterator[tuple[str, list[str], list[str], int | None]]:
+    """Yield the folders below one, the deepest first; no link is followed."""
+    if hasattr(os, "fwalk"):
+        yield from os.fwalk(top, topdown=False)
+    else:
+        for root, folders, names in os.walk(top, topdown=False):
+            yield root, folders, names, None
