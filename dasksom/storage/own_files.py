@@ -30,7 +30,7 @@ from dasksom.errors import InputError
 
 UNFINISHED, PARTIAL = ".unfinished-", ".partial-"
 """Begin the names of the folders and files that a run works in."""
-Identity = tuple[int, ...] | None
+FileIdentity = tuple[int, ...] | None
 """Device, inode, size and modification time of what has a name; None where nothing has."""
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -230,7 +230,7 @@ def is_temporary(name: str) -> bool:
 # --------------------------------------------------------------------------------------------------------------- names
 
 
-def identity(path: Path) -> Identity:
+def identity(path: Path) -> FileIdentity:
     """Return what identifies the file, folder or link that has a name now."""
     try:
         found = os.lstat(path)
@@ -239,7 +239,7 @@ def identity(path: Path) -> Identity:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def is_same_file(one: Identity, other: Identity) -> bool:
+def is_same_file(one: FileIdentity, other: FileIdentity) -> bool:
     """Return whether two identities are of the same file or folder, whose content may have changed."""
     return one is not None and other is not None and one[:2] == other[:2]
 
@@ -261,7 +261,7 @@ def rename_new(source: Path, target: Path) -> None:
     os.unlink(source)
 
 
-def take_name(source: Path, final: Path, aside: Path, before: Identity) -> None:
+def take_name(source: Path, final: Path, aside: Path, before: FileIdentity) -> None:
     """Give a complete output its name.
 
     Parameters

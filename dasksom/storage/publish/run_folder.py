@@ -25,8 +25,8 @@ from dasksom.errors import InputError
 from dasksom.storage.local_paths import parts_folder
 from dasksom.storage.own_files import (
     UNFINISHED,
+    FileIdentity,
     ForeignFileError,
-    Identity,
     identity,
     is_same_file,
     is_temporary,
@@ -82,11 +82,11 @@ class RunFolder:
     def _whole(self) -> Path:
         return self.folder / _WHOLE
 
-    def own(self, replaces: Identity) -> None:
+    def own(self, replaces: FileIdentity) -> None:
         """Record that this process has the run, and what its output may replace."""
         replace_file(self.folder / _OWNER, json.dumps({**owner(), _REPLACES: replaces}).encode())
 
-    def replaces(self) -> Identity:
+    def replaces(self) -> FileIdentity:
         """Return the identity of what the output may replace."""
         told = _owner_of(self.folder) or {}
         found = told.get(_REPLACES)
