@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -191,6 +191,45 @@ def _check_inside(location: Location, tiling: Tiling) -> None:
         )
 
 
+def _changed_on_reading(opened: OpenedImage) -> str | None:
+    """Return why the pixels that are read are not those that are stored; None where they are."""
+    if "palette" in opened.about or opened.about.get("colors") in ("P", "PA"):
+        return "indices into a palette"
+    if "gray levels" in opened.about or opened.about.get("colors") == "1":
+        return "gray levels of few bits, or with 0 as white"
+    return "rows and columns that its orientation turns" if opened.orientation != 1 else None
+
+
+def _check_tiles(
+    location: Location, tiling: Tiling, readable: Sequence[PlacedTile], found: Mapping[Location, OpenedImage]
+) -> None:
+    """Refuse tiles of another type, smaller than the mosaic says, or with masks and palettes of their own."""
+    for tile in readable:
+        source = found[tile.location].source
+        most = max((stored for _, stored in tile.bands), default=tiling.shape[2] - 1)
+        if source.dtype != tiling.dtype or most >= source.shape[2]:
+            raise InputError(
+                f"{location}: {tile.location} has {source.shape[2]} bands of {source.dtype}, but "
+                f"{most + 1} of {tiling.dtype} are needed; convert the tiles to one type"
+            )
+        if found[tile.location].masks:
+            raise InputError(
+                f"{location}: {tile.location} has a mask of its own, which a mosaic leaves out; make one file of them "
+                "first (GDAL: gdal_translate -co TILED=YES IN.vrt OUT.tif), or give one mask with --mask"
+            )
+        changed = _changed_on_reading(found[tile.location])
+        if tile.bands and changed is not None:
+            raise InputError(
+                f"{location}: {tile.location} holds {changed}, which a .vrt takes as they are stored; make one file of "
+                "them first (GDAL: gdal_translate -co TILED=YES IN.vrt OUT.tif)"
+            )
+        if tile.top + tile.height > source.shape[0] or tile.left + tile.width > source.shape[1]:
+            raise InputError(
+                f"{location}: {tile.location} has {source.shape[0]} x {source.shape[1]} pixels, fewer than "
+                f"are taken from it; is it an older version?"
+            )
+
+
 def open_tiles(
     location: Location, stamp: tuple[Any, ...], parse: Parser, selection: Selection, about: dict[str, str]
 ) -> OpenedImage:
@@ -212,29 +251,7 @@ def open_tiles(
     readable = [tile for tile in tiling.tiles if tile.location in found]
     if not readable:
         raise InputError(f"{location}: none of its {len(names)} tiles can be opened; is {names[0]} an image?")
-    for tile in readable:
-        source = found[tile.location].source
-        most = max((stored for _, stored in tile.bands), default=tiling.shape[2] - 1)
-        if source.dtype != tiling.dtype or most >= source.shape[2]:
-            raise InputError(
-                f"{location}: {tile.location} has {source.shape[2]} bands of {source.dtype}, but "
-                f"{most + 1} of {tiling.dtype} are needed; convert the tiles to one type"
-            )
-        if found[tile.location].masks:
-            raise InputError(
-                f"{location}: {tile.location} has a mask of its own, which a mosaic leaves out; make one file of them "
-                "first (GDAL: gdal_translate -co TILED=YES IN.vrt OUT.tif), or give one mask with --mask"
-            )
-        if tile.bands and "palette" in found[tile.location].about:
-            raise InputError(
-                f"{location}: {tile.location} holds indices into a palette, which files side by side need not share; "
-                "make one file of them first (GDAL: gdal_translate -co TILED=YES IN.vrt OUT.tif)"
-            )
-        if tile.top + tile.height > source.shape[0] or tile.left + tile.width > source.shape[1]:
-            raise InputError(
-                f"{location}: {tile.location} has {source.shape[0]} x {source.shape[1]} pixels, fewer than "
-                f"are taken from it; is it an older version?"
-            )
+    _check_tiles(location, tiling, readable, found)
     if tiling.has_gaps() and tiling.nodata is None and tiling.nodata_problem is None and not selection.fill_missing:
         raise InputError(
             f"{location}: its tiles leave gaps, and it has no no-data value; say --fill-missing to take the gaps for "

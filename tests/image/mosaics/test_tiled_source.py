@@ -322,3 +322,20 @@ def test_vrt__systems_without_a_number_are_not_taken_for_their_units(tmp_path, p
     picture = open_picture(_with_metadata(tmp_path / "a.vrt", pixels, place))
     assert picture.geo_tags == ()
     assert picture.about["place on earth"] == "a coordinate reference system without an EPSG number, which is left out"
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [("palette", "indices into a palette"), ("bits", "gray levels of few bits"), ("turned", "orientation turns")],
+)
+def test_vrt__of_pixels_that_reading_changes_is_refused(tmp_path, pixels, kind, message):
+    image = Image.fromarray(pixels)
+    if kind == "turned":
+        exif = Image.Exif()
+        exif[274] = 3
+        image.save(tmp_path / "a.png", exif=exif)
+    else:
+        (image.quantize(8) if kind == "palette" else image.convert("1")).save(tmp_path / "a.png")
+    path = _vrt(tmp_path / "a.vrt", [("a.png", (0, 0), (0, 0), (101, 97))], (101, 97), bands=1)
+    with pytest.raises(InputError, match=message):
+        open_image(path)
