@@ -15,6 +15,11 @@ from dasksom.som.lattice import Lattice
 from dasksom.som.numba_kernel import kernel
 from dasksom.som.samples import NO_SAMPLES
 
+_BENDS = 6
+"""Components that the plane of a start is bent along."""
+_BEND = 0.1
+"""How far, in standard deviations along each."""
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -86,6 +91,10 @@ def pca_codebook(lattice: Lattice, of: Moments) -> NDArray[np.float64]:
 
     The longer side of the lattice follows the first component. Each component points to where its largest entry is
     positive. With one band there is no second component: the shorter side then subdivides the steps of the longer one.
+    A map with one row or column follows the first component only.
+
+    The plane is bent a little along the next components: batch updates keep symmetries, so that units in a plane that
+    is a mirror of the data would never leave it.
 
     Returns
     -------
@@ -98,17 +107,23 @@ def pca_codebook(lattice: Lattice, of: Moments) -> NDArray[np.float64]:
     spans = np.sqrt(np.maximum(variances[order], 0))[:, None] * vectors[:, order].T
     largest = np.abs(spans).argmax(axis=1)
     spans *= np.where(spans[np.arange(len(spans)), largest] < 0, -1.0, 1.0)[:, None]
-    first = spans[0]
-    longer = max(lattice.rows, lattice.columns)
-    second = spans[1] if len(spans) > 1 else first / longer
-
-    def places(side: int) -> NDArray[np.float64]:
-        return np.linspace(-1, 1, side) if side > 1 else np.zeros(1)
-
-    along_rows, along_columns = (first, second) if lattice.rows >= lattice.columns else (second, first)
-    grid = places(lattice.rows)[:, None, None] * along_rows + places(lattice.columns)[None, :, None] * along_columns
-    codebook: NDArray[np.float64] = of.mean + grid.reshape(lattice.units, -1)
+    rows, columns = np.meshgrid(*(_offsets(side) for side in (lattice.rows, lattice.columns)), indexing="ij")
+    along, across = (rows, columns) if lattice.rows >= lattice.columns else (columns, rows)
+    second = spans[1] if len(spans) > 1 else spans[0] / max(lattice.rows, lattice.columns)
+    units = along[..., None] * spans[0] + across[..., None] * second
+    bends = spans[1 if min(lattice.rows, lattice.columns) == 1 else 2 :][:_BENDS]
+    for number, span in enumerate(bends):
+        # waves of different lengths and phases, so that no reflection of the lattice is one of the bent plane
+        cycles = (number % 3 + 1) * along + (number // 3 + 1) * across
+        wave = np.cos(np.pi / 2 * cycles + 0.7 + 1.3 * number)
+        units += _BEND * (wave - wave.mean())[..., None] * span
+    codebook: NDArray[np.float64] = of.mean + units.reshape(lattice.units, -1)
     return codebook
+
+
+def _offsets(side: int) -> NDArray[np.float64]:
+    """Return the offsets of a side's units from its middle, from -1 to 1."""
+    return np.linspace(-1, 1, side) if side > 1 else np.zeros(1)
 
 
 def sample_positions(samples: int, units: int, seed: int | None) -> NDArray[np.int64]:

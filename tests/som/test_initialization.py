@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dasksom import BatchSOM
 from dasksom.som.initialization import merge_moments, moments, pca_codebook, sample_positions
 from dasksom.som.lattice import Lattice
 
@@ -39,6 +40,28 @@ def test_pca_codebook__spans_the_plane_of_the_components(rows, columns):
     if len(longer) > 1:
         assert np.ptp(longer[:, 0]) == pytest.approx(2 * samples[:, 0].std(), rel=0.01)
         assert longer[-1, 0] > longer[0, 0]
+
+
+def symmetric_sets():
+    values, angles = np.arange(0, 256, 8, dtype=np.uint8), np.linspace(0, 2 * np.pi, 2000, endpoint=False)
+    cube = np.stack(np.meshgrid(values, values, values, indexing="ij"), axis=-1).reshape(-1, 32, 3)
+    grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, 7)] * 4, indexing="ij"), axis=-1).reshape(-1, 4)
+    return {
+        "cube of colors": (cube, (16, 16)),
+        "cube of colors, a row": (cube, (1, 30)),
+        "circle, a row": (np.stack([np.cos(angles), np.sin(angles)], axis=1), (1, 30)),
+        "grid of four bands": (grid, (16, 16)),
+    }
+
+
+@pytest.mark.parametrize("name", symmetric_sets())
+def test_pca_codebook__leaves_the_plane_of_symmetric_data(name):
+    samples, shape = symmetric_sets()[name]
+
+    def error(**options):
+        return BatchSOM(*shape, **options).fit(samples).evaluate(samples).mean_squared_error
+
+    assert error() <= 1.05 * min(error(init="sample", random_state=seed) for seed in range(3))
 
 
 def test_pca_codebook__of_one_band_has_different_units():
