@@ -39,8 +39,10 @@ def _cgroup_limits(proc: Path, mount: Path) -> Iterator[int]:
             continue
         roots = [mount / "memory"] if controllers else [mount, mount / "unified"]
         for root in roots:
-            # in a container the name may be that of the host: then the root is the container's own
-            group = root / name.lstrip("/")
+            # in a container the name may begin with the host's, and the root be the container's own group
+            parts = name.strip("/").split("/")
+            inside = (parts[start:] for start in range(len(parts)) if (root / parts[start]).is_dir())
+            group = root.joinpath(*next(inside, []))
             for folder in (group, *group.parents):
                 yield from _limits_in(folder)
                 if folder == root:

@@ -45,6 +45,7 @@ V1_UNLIMITED = 9223372036854771712
         ("0::/a/b\n", {"a/b/memory.max": "max", "a/memory.max": 2 * GIB}, 2 * GIB),  # the outer one is smaller
         ("0::/a/b\n", {"a/b/memory.max": 3 * GIB, "a/b/memory.high": GIB}, GIB),
         ("0::/host/x\n", {"memory.max": 5 * GIB}, 5 * GIB),  # the name is that of the host
+        ("0::/docker/id/job\n", {"job/memory.max": GIB, "memory.max": "max"}, GIB),  # and begins with it
         ("4:memory:/job\n", {"memory/job/memory.limit_in_bytes": 1400 << 20}, 1400 << 20),
         ("4:memory:/a/b\n0::/\n", {"memory/a/memory.limit_in_bytes": GIB}, GIB),
         ("4:memory:/x\n", {"memory/memory.limit_in_bytes": V1_UNLIMITED}, 64 * GIB),
