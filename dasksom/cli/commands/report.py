@@ -23,7 +23,7 @@ def command(
 
     It has the settings, the error by epoch, the image before and after with PSNR, SSIM and CIEDE2000, the palette with
     the share of each color, U-matrix and component planes, and sizes on disk. The default name is that of OUTPUT with
-    the suffix .report.html.
+    .report.html in place of .zarr, or after other suffixes.
 
     \b
     Examples:
