@@ -55,7 +55,7 @@ PIXEL_BYTES = 20
 """Of each pixel of a chunk: labels, marks, and what is written of them."""
 DRIVER_BYTES = 128 << 20
 """Of driver and scheduler for the tasks in flight and their messages: the same however large the image."""
-MOST_COLORS = 2_000_000
+_MOST_COLORS = 2_000_000
 COLOR_BYTES = 96
 """Of each color counted: the counts so far, those of the next window, both merged, and as the epochs take them."""
 LEAST_CHUNK_BYTES = 1 << 16
@@ -120,7 +120,7 @@ class Plan:
     def driver_bytes(self) -> int:
         """Memory of driver and scheduler above what they start with, at most, for images of up to 2,000,000 colors."""
         sums = 4 * 8 * self.units * (self.shape[2] + 2)  # those so far, those of the next window, both added up
-        colors = min(MOST_COLORS, self.shape[0] * self.shape[1]) if self.counted else 0
+        colors = min(_MOST_COLORS, self.shape[0] * self.shape[1]) if self.counted else 0
         return DRIVER_BYTES + sums + COLOR_BYTES * colors
 
     def memory_for(self, chunk_bytes: int) -> int:

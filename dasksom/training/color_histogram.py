@@ -33,7 +33,7 @@ from dasksom.som.unit_sums import UnitSums
 
 COLORS = "colors"
 """Name of the record of all colors and their counts."""
-COLORS_A_TASK = 1 << 14
+_COLORS_A_TASK = 1 << 14
 """Colors that a thread matches in one go, about: whole cells of color space. Fewer are not worth a thread."""
 
 
@@ -58,7 +58,7 @@ class ColorTable:
     @cached_property
     def _pieces(self) -> list[tuple[Cells, NDArray[np.int64]]]:
         """Colors and counts, as threads take them."""
-        slices = split_by_cells(self.numbers, self.bands, COLORS_A_TASK)
+        slices = split_by_cells(self.numbers, self.bands, _COLORS_A_TASK)
         return [(into_cells(self.numbers[these], self.bands), self.counts[these]) for these in slices]
 
     def moments(self) -> Moments:

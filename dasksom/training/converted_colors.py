@@ -17,7 +17,7 @@ from dasksom.som.counted_colors.cells import colors_from_numbers
 from dasksom.training.color_histogram import ColorTable
 from dasksom.training.streaming import Stream
 
-COLORS_A_TASK = 1 << 14
+_COLORS_A_TASK = 1 << 14
 _SCALE = scale_of(np.dtype(np.uint8))
 
 
@@ -39,8 +39,8 @@ def compared_colors(table: ColorTable, search: Search) -> ComparedColors:
     """Convert the colors of a table; distances are compared in float64, as befits exact counts."""
     values = to_space(colors_from_numbers(table.numbers, table.bands), search.color_space, _SCALE).astype(np.float64)
     return ComparedColors(
-        da.from_array(values, chunks=(COLORS_A_TASK, -1), name=False),
-        da.from_array(table.counts[:, None].astype(np.float64), chunks=(COLORS_A_TASK, 1), name=False),
+        da.from_array(values, chunks=(_COLORS_A_TASK, -1), name=False),
+        da.from_array(table.counts[:, None].astype(np.float64), chunks=(_COLORS_A_TASK, 1), name=False),
         replace(search, color_space="rgb"),
         here=True,
         table=table,

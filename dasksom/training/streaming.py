@@ -60,7 +60,7 @@ def _chunk_moments(
     return moments(samples.values, samples.weights)
 
 
-Drawn = tuple[NDArray[np.uint64], NDArray[np.float64]]
+_Drawn = tuple[NDArray[np.uint64], NDArray[np.float64]]
 """Some samples and the numbers that decide which are taken, lowest first."""
 
 
@@ -73,7 +73,7 @@ def _chunk_draws(
     units: int,
     seed: int,
     search: Search,
-) -> Drawn:
+) -> _Drawn:
     whole = replace(search, missing="error" if search.missing == "error" else "exclude")
     samples = whole.convert(whole.take(block, corner, weights), block.dtype)
     numbers = place_numbers(block.shape[:-1], corner, leading, seed)
@@ -83,7 +83,7 @@ def _chunk_draws(
     return numbers[lowest], np.asarray(samples.values[lowest], np.float64)
 
 
-def _lowest_draws(parts: Sequence[Drawn], units: int) -> Drawn:
+def _lowest_draws(parts: Sequence[_Drawn], units: int) -> _Drawn:
     numbers = np.concatenate([part[0] for part in parts])
     lowest = np.argsort(numbers, kind="stable")[:units]
     return numbers[lowest], np.concatenate([part[1] for part in parts])[lowest]
@@ -122,13 +122,13 @@ class Stream:
         found: Moments = self._reduce(_chunk_moments, merge_moments)
         return found
 
-    def lowest(self, units: int, seed: int) -> Drawn:
+    def lowest(self, units: int, seed: int) -> _Drawn:
         """Give the samples with the lowest random numbers, at most so many, lowest first."""
 
-        def combine(parts: Sequence[Drawn]) -> Drawn:
+        def combine(parts: Sequence[_Drawn]) -> _Drawn:
             return _lowest_draws(parts, units)
 
-        found: Drawn = self._reduce(_chunk_draws, combine, leading=self.image.shape[:-1], units=units, seed=seed)
+        found: _Drawn = self._reduce(_chunk_draws, combine, leading=self.image.shape[:-1], units=units, seed=seed)
         return found
 
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ ROWS_A_TASK = 1 << 16
 MOST_OF_MEMORY = 0.25
 """Share of this machine's free memory that a sample may take."""
 
-Drawn = tuple[NDArray[np.uint64], NDArray[Any], NDArray[np.float64] | None]
+_Drawn = tuple[NDArray[np.uint64], NDArray[Any], NDArray[np.float64] | None]
 """Random numbers, values (n, bands) and weights, if any, of the samples that were taken."""
 
 
@@ -33,7 +33,7 @@ def _chunk_sample(
     share: float,
     seed: int,
     missing: str,
-) -> Drawn:
+) -> _Drawn:
     samples = take_samples(block, corner, weights, missing)
     numbers = place_numbers(block.shape[:-1], corner, leading, seed)
     if samples.kept is not None:
@@ -42,7 +42,7 @@ def _chunk_sample(
     return numbers[taken], samples.values[taken], None if samples.weights is None else samples.weights[taken]
 
 
-def _join(parts: Sequence[Drawn]) -> Drawn:
+def _join(parts: Sequence[_Drawn]) -> _Drawn:
     numbers, values, weights = zip(*parts, strict=True)
     return np.concatenate(numbers), np.concatenate(values), None if weights[0] is None else np.concatenate(weights)
 

@@ -62,7 +62,9 @@ def test_configuration__has_every_option_and_its_default():
 
 @pytest.mark.parametrize("command", ["quantize", "train", "plan"])
 def test_command_line__has_every_option_and_its_choices(command):
-    options = {option.name: option for option in cli.get_command(None, command).params if isinstance(option, click.Option)}
+    options = {
+        option.name: option for option in cli.get_command(None, command).params if isinstance(option, click.Option)
+    }
     for parameter in OPTIONS:
         option = options[parameter.option]
         assert option.help.startswith(parameter.help)

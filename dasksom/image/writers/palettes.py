@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError
 from dasksom.image.writers.protocol import Output
 
-MOST_COLORS = 256
+_MOST_COLORS = 256
 """Colors of a palette, one without data included; palettes of 16 bits are part of the standard and hardly read."""
 
 _R2 = np.array([0.7548776662466927, 0.5698402909980532])
@@ -90,7 +90,7 @@ def _range(shown: NDArray[Any]) -> tuple[float, float]:
 
 def may_be_paletted(output: Output) -> bool:
     """Tell whether 8-bit indices can stand for the colors, and one for no data where that is needed."""
-    return output.palette.dtype == np.uint8 and output.bands == 3 and output.units + output.nodata <= MOST_COLORS
+    return output.palette.dtype == np.uint8 and output.bands == 3 and output.units + output.nodata <= _MOST_COLORS
 
 
 def check_paletted(output: Output) -> None:
@@ -104,7 +104,7 @@ def check_paletted(output: Output) -> None:
         return
     none = ", and one entry for no data" if output.nodata else ""
     raise InputError(
-        f"{output.path}: a palette holds {MOST_COLORS} colors of 3 bands of uint8, and these are {output.units} colors "
+        f"{output.path}: a palette holds {_MOST_COLORS} colors of 3 bands of uint8, and these are {output.units} colors "
         f"of {output.bands} bands of {output.palette.dtype}{none}; write pixels='colors' or 'labels' (--pixels), or "
         "train a smaller map"
     )
