@@ -172,5 +172,5 @@ def test_refusals_are_in_the_words_of_a_configuration(tmp_path, section, value, 
 
 def test_tls__files_go_together(tmp_path):
     given = {"config_paths": (), "ca": "ca.pem", "key": "key.pem"}
-    with pytest.raises(InputError, match="--tls-cert: missing; .* are given together"):
+    with pytest.raises(InputError, match=r"--tls-cert: missing; .* are given together"):
         config_from(given)

@@ -104,7 +104,8 @@ def check_paletted(output: Output) -> None:
         return
     none = ", and one entry for no data" if output.nodata else ""
     raise InputError(
-        f"{output.path}: a palette holds {_MOST_COLORS} colors of 3 bands of uint8, and these are {output.units} colors "
+        f"{output.path}: a palette holds {_MOST_COLORS} colors of 3 bands of uint8, "
+        f"and these are {output.units} colors "
         f"of {output.bands} bands of {output.palette.dtype}{none}; write pixels='colors' or 'labels' (--pixels), or "
         "train a smaller map"
     )
