@@ -17,6 +17,7 @@ from dasksom.errors import DasksomError, InputError
 from dasksom.image import Picture, RunFolder, StoreRun, fingerprint, is_remote, run_folder, shown
 from dasksom.quantization.write_journal import JOURNAL_RECORD
 from dasksom.redaction import redact_settings
+from dasksom.storage.local_paths import absolute_path
 from dasksom.training.checkpoint import HOW, Checkpoint
 
 VERSIONS = ("dasksom", "numba", "numpy", "zarr")
@@ -165,7 +166,7 @@ def resumed_config(request: Request, given: RunConfig) -> RunConfig:
 
 
 def _lasting(path: str) -> str:
-    return shown(path) if is_remote(path) else os.path.abspath(os.path.expanduser(path.removeprefix("file://")))
+    return shown(path) if is_remote(path) else str(absolute_path(path))
 
 
 @contextmanager

@@ -38,6 +38,15 @@ def local_path(path: str | os.PathLike[str]) -> Path:
         raise InputError(f"{text}: {error}; write the folder out instead of ~") from error
 
 
+def absolute_path(path: str | os.PathLike[str]) -> Path:
+    """Return the absolute local path that was meant, the same for every spelling with ``..``, ``file://`` or %20."""
+    absolute = local_path(path).absolute()
+    if ".." not in absolute.parts:
+        return absolute
+    end = len(absolute.parts) - absolute.parts[::-1].index("..")
+    return Path(os.path.realpath(Path(*absolute.parts[:end])), *absolute.parts[end:])  # links count before ..
+
+
 def parts_folder(path: str | os.PathLike[str]) -> Path:
     """Return the folder where parts of an output may lie until they are joined; `publish` deletes it."""
     beside = Path(path)

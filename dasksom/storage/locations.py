@@ -22,7 +22,7 @@ import fsspec
 
 from dasksom.errors import InputError
 from dasksom.redaction import HIDDEN, redact
-from dasksom.storage.local_paths import Stamp, local_path, stamp_of
+from dasksom.storage.local_paths import Stamp, absolute_path, stamp_of
 
 Member = tuple[str, Stamp | None]
 """Name of a file, and what names its version; None where there is none."""
@@ -214,7 +214,7 @@ def locate(path: str | os.PathLike[str], storage: Mapping[str, Any] | None = Non
     text = os.fspath(path)
     found = _SCHEME.match(text) if isinstance(text, str) else None
     if found is None or found[1].lower() == "file":
-        return Location(str(local_path(path).absolute()))
+        return Location(str(absolute_path(path)))
     scheme = found[1].lower()
     if scheme not in STORES or "::" in text:
         raise InputError(

@@ -3,6 +3,7 @@
 import json
 import logging
 import pickle
+import threading
 import time
 from contextlib import contextmanager
 
@@ -395,3 +396,68 @@ def test_resume__not_while_another_process_has_it(s3, run, photo, keys, monkeypa
     monkeypatch.setattr(unfinished, "_LIVE_SECONDS", -1.0)  # it has not shown itself for long
     run("quantize", photo, "s3://images/a.zarr", *GRID, "--overwrite")
     assert "a.zarr/zarr.json" in keys()
+
+
+def test_resume__stopped_between_the_first_chunk_and_the_first_record(s3, run, photo, keys, tmp_path, monkeypatch):
+    common = [*GRID, "--chunk", "64", "--chunk-size", "48KiB"]
+    run("quantize", photo, tmp_path / "straight.zarr", *common)
+    location = locate("s3://images/out.zarr", s3[0])
+
+    def killed(self):
+        raise _StoppedError
+
+    for name in ("finish", "sweep"):
+        monkeypatch.setattr(StoreRun, name, killed)
+    CliRunner().invoke(cli, ["quantize", str(photo), location.path, *common, "--config", str(tmp_path / "run.yaml")])
+    for key in keys("out.zarr/.unfinished-"):
+        if "/records/written" in key:
+            s3[1].delete_object(Bucket="images", Key=key)
+    assert [key for key in keys("out.zarr/labels") if "/c/" in key]
+    monkeypatch.undo()
+    run("resume", location.path)
+    expected = {key: value for key, value in _files(tmp_path / "straight.zarr").items() if "/c/" in key}
+    found = {key: value for key, value in _objects(s3, keys, "out.zarr").items() if "/c/" in key}
+    assert found == expected
+
+
+def test_two_runs_at_once__one_gets_the_place(s3, keys):
+    location, results = locate("s3://images/a.zarr", s3[0]), []
+    together = threading.Barrier(4)
+
+    def begin():
+        together.wait()
+        try:
+            with _begun(location) as place:
+                _write(place)
+                time.sleep(1)
+            results.append("made")
+        except InputError as error:
+            results.append(str(error))
+
+    threads = [threading.Thread(target=begin) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert results.count("made") == 1, results
+    assert all(text == "made" or "another run is making it" in text or "exists already" in text for text in results)
+    assert (open_image(location.path, storage=s3[0]).compute() == [3, 4, 5]).all()
+    assert not [key for key in keys() if ".unfinished" in key]
+
+
+@pytest.mark.parametrize("key", ["notes.txt", "labels/notes.txt", "labels/c/0/0", "zarr.json"])
+def test_objects_of_others__are_neither_deleted_nor_overwritten(s3, keys, key):
+    def appears():
+        with _begun(locate("s3://images/a.zarr", s3[0])) as place:
+            s3[1].put_object(Bucket="images", Key=f"a.zarr/{key}", Body=b"years of work")
+            _write(place)
+
+    if key.endswith(".txt"):
+        appears()
+    else:
+        with pytest.raises(InputError, match=r"an object that dasksom did not write is there"):
+            appears()
+    kept = [name for name in keys() if name == f"a.zarr/{key}"]
+    assert kept or key == "labels/c/0/0", "a chunk's own key counts as the run's when it is swept"
+    if kept:
+        assert s3[1].get_object(Bucket="images", Key=f"a.zarr/{key}")["Body"].read() == b"years of work"
