@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 import zarr
 
-from dasksom.chunkwise import reduction as reducing
+from dasksom.chunkwise import ThrottledKeeper
 from dasksom.config import RunConfig
 from dasksom.errors import DasksomError, InputError
-from dasksom.quantization import write_journal
 from dasksom.runs.apply_many import apply_to_many
 from dasksom.runs.workflows import quantize_image, resume_run, train_model
 from dasksom.storage import own_removal
@@ -28,7 +27,6 @@ from dasksom.storage.own_files import (
 )
 from dasksom.storage.own_removal import remove_file, remove_tree
 from dasksom.storage.publish.run_folder import run_folder, run_on_disk
-from dasksom.training import checkpoint
 
 PACKAGE = Path(__file__).parents[2] / "dasksom"
 GUARDS = {"storage/own_files.py", "storage/own_removal.py", "storage/publish/own_objects.py"}
@@ -278,7 +276,7 @@ def test_folder_of_another_user__is_refused(image, tmp_path):
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_output_that_appears_during_a_run__is_not_replaced_by_resume_either(image, tmp_path, monkeypatch, overwrite):
-    monkeypatch.setattr(checkpoint, "SECONDS", 0.0)
+    monkeypatch.setattr(ThrottledKeeper, "is_due", True)
     output = tmp_path / "out.png"
     watcher = _Watcher(6, lambda: output.write_bytes(b"someone else's"))
     with pytest.raises(InputError, match=r"exists already.*during the run"):
@@ -340,9 +338,7 @@ def _appear(path, kind, precious):
 
 @pytest.mark.parametrize("seed", [*range(12), *(pytest.param(n, marks=pytest.mark.slow) for n in range(12, 212))])
 def test_strangers_files_survive(image, tmp_path, precious, monkeypatch, seed):
-    for module, name in ((checkpoint, "SECONDS"), (reducing, "KEEP_SECONDS"), (write_journal, "KEEP_SECONDS")):
-        if hasattr(module, name):
-            monkeypatch.setattr(module, name, 0.0)
+    monkeypatch.setattr(ThrottledKeeper, "is_due", True)  # every record
     draw = python_random.Random(seed)  # noqa: S311 - reproducible
     name = draw.choice(["out.zarr", "out.ome.zarr", "out.tif", "out.png"])
     final = tmp_path / name
