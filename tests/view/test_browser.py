@@ -323,7 +323,7 @@ def test_keys__do_what_the_help_says(browser, viewer):
     press(browser, "?")
     help_ = find(browser, "#keys")
     assert help_.is_displayed()
-    assert "the whole image" in help_.text
+    assert "fit the image" in help_.text
     press(browser, Keys.ESCAPE)
     assert not help_.is_displayed()
 
