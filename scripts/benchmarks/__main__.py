@@ -20,6 +20,7 @@ from benchmarks.clusters import chunks, limit, plan, scaling
 from benchmarks.exact import exact
 from benchmarks.fits import fits
 from benchmarks.gigapixel import gigapixel
+from benchmarks.maps import maps
 from benchmarks.measuring import TOY, Row, Sizes
 from benchmarks.memory import memory
 from benchmarks.online import online
@@ -44,6 +45,7 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "peers": peers,
     "online": online,
     "palettes": palettes,
+    "maps": maps,
     "tools": tools,
     "search": search,
     "fits": fits,
