@@ -14,7 +14,7 @@ from dasksom.view import layers
 from dasksom.view.live_scene import LiveScene
 from dasksom.view.overview import ProgressiveOverview
 from tests.browsing import PHONE, asked, open_page, picture, set_screen, wait
-from tests.view.conftest import quantize, scene_of, served
+from tests.view.conftest import quantize, served
 
 DESK = 1400
 
@@ -393,7 +393,7 @@ def test_overview__is_shown_as_it_grows(browser, viewer, folder, monkeypatch):
 
     monkeypatch.setattr(results, "_CHUNK_BYTES", 1 << 14)
     monkeypatch.setattr(layers, "TILE_BYTES", 1 << 15)
-    monkeypatch.setattr(layers, "CORNER", 1)
+    monkeypatch.setattr(layers, "_CORNER", 1)
     monkeypatch.setattr(ProgressiveOverview, "_fill", slow)
     output = quantize(folder / "photo.png", folder / "chunks.zarr", "--chunk", "128")
     with LiveScene(output, None) as live, served(live) as client:
@@ -425,8 +425,8 @@ def test_without_an_original__the_rebuilt_image_is_shown_alone(browser, tmp_path
 
 
 def test_a_server_that_is_gone_is_told(browser, folder):
-    with scene_of(str(folder / "levels.ome.zarr")) as scene:
-        with served(scene) as client:
+    with LiveScene(str(folder / "levels.ome.zarr"), None) as live:
+        with served(live) as client:
             show(browser, client)
         ActionChains(browser).send_keys("1").perform()
         wait(lambda: find(browser, "#message").is_displayed())
