@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from dasksom.redaction import printable
+
 
 class JsonFormatter(logging.Formatter):
     """Format log records as JSON objects, for programs that read them."""
@@ -22,6 +24,17 @@ class JsonFormatter(logging.Formatter):
             **getattr(record, "told", {}),
         }
         return json.dumps(fields)
+
+
+class PlainFormatter(logging.Formatter):
+    """Format log records for a terminal, which names of files may not control."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(message)s", "%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as one line, more for a traceback."""
+        return printable(super().format(record))
 
 
 class MessageLog:
@@ -49,8 +62,7 @@ class MessageLog:
             for logger in (root, ours):
                 logger.removeHandler(self._handler)
         self._handler = logging.StreamHandler(sys.stderr)
-        formatter = JsonFormatter() if as_json else logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
-        self._handler.setFormatter(formatter)
+        self._handler.setFormatter(JsonFormatter() if as_json else PlainFormatter())
         (root if as_json else ours).addHandler(self._handler)
         logging.captureWarnings(as_json)
         level = logging.DEBUG if debug else logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
@@ -66,7 +78,7 @@ class MessageLog:
         if self.as_json:
             logging.getLogger("dasksom").error("%s", text)
         else:
-            click.echo(f"dasksom: {text}", err=True)
+            click.echo(f"dasksom: {printable(text)}", err=True)
 
 
 LOG = MessageLog()

@@ -11,7 +11,7 @@ import click
 from dasksom._version import __version__
 from dasksom.cli.log import LOG, log_options
 from dasksom.errors import DasksomError
-from dasksom.redaction import printable, redact
+from dasksom.redaction import redact
 
 COMMANDS = (
     "quantize",
@@ -64,8 +64,8 @@ def cli() -> None:
 
 def _fail(error: BaseException, code: int, text: str) -> NoReturn:
     if "--debug" in sys.argv:
-        click.echo(redact("".join(traceback.format_exception(error))).rstrip(), err=True)
-    LOG.error(printable(redact(text)))
+        LOG.error(redact("".join(traceback.format_exception(error))).rstrip())
+    LOG.error(redact(text))
     _print_notes(error)
     sys.exit(code)
 
@@ -73,7 +73,7 @@ def _fail(error: BaseException, code: int, text: str) -> NoReturn:
 def _print_notes(error: BaseException) -> None:
     interrupt = error.__cause__ if isinstance(error, click.Abort) else error
     for note in getattr(interrupt, "__notes__", ()):
-        LOG.error(printable(note))
+        LOG.error(note)
 
 
 def main() -> None:

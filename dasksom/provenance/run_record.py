@@ -10,9 +10,11 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dasksom.redaction import redact, redact_settings
+from dasksom.redaction import redact_settings
 from dasksom.som.map_state import Epoch
 from dasksom.som.quality import Quality
+from dasksom.storage.local_paths import absolute_path
+from dasksom.storage.locations import is_remote, shown
 
 PACKAGES = ("dasksom", "dask", "distributed", "numba", "numpy", "scikit-image", "scipy", "tifffile", "zarr")
 _REPEATABLE = ("source", "size", "dtype", "decoded_bytes", "not_read", "history", "quality")
@@ -99,15 +101,15 @@ class RunRecord(_Record):
     def begin(cls, source: str, image: Any, config: dict[str, dict[str, Any]], output: str = "") -> Self:
         """Record what is known before anything is computed."""
         return cls(
-            source=redact(source) if "://" in source else os.path.abspath(os.path.expanduser(source)),
+            source=_text(shown(source) if is_remote(source) else str(absolute_path(source))),
             size=image.shape,
             dtype=str(image.dtype),
             decoded_bytes=image.nbytes,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             config=redact_settings(config),
             versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-            image=source,
-            output=output,
+            image=_text(source),
+            output=_text(output),
         )
 
     @classmethod
@@ -185,6 +187,11 @@ class RunRecord(_Record):
     def total_seconds(self) -> float:
         """Time of all stages."""
         return sum(self.seconds.values())
+
+
+def _text(path: str) -> str:
+    """Return a path as text that JSON can hold: bytes of a name that are not UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 _MOST_PLACES = 20

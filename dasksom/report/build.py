@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -82,6 +82,7 @@ def write_report(
     all_pixels: bool | None = None,
     overwrite: bool = False,
     just_made: tuple[RunRecord | None, Overview | None] = (None, None),
+    name: str | None = None,
 ) -> None:
     """Write the report of a run as one HTML file.
 
@@ -99,6 +100,8 @@ def write_report(
         Whether an existing report may be replaced.
     just_made : (RunRecord or None, Overview or None)
         Record and overview of a run that has just ended; by default they are read from the files.
+    name : str, optional
+        Path that the output is going to have; by default the one that it has.
 
     Raises
     ------
@@ -118,6 +121,7 @@ def write_report(
             Original.find(original, run_record, just_ran=record is not None),
             all_pixels,
             overview,
+            name,
             start,
         )
     with publish(target, overwrite=overwrite) as path:
@@ -130,6 +134,7 @@ def _report(
     original: Original,
     all_pixels: bool | None,
     overview: Overview | None,
+    name: str | None,
     start: float,
 ) -> Report:
     names = () if original.picture is None else original.picture.band_names
@@ -148,6 +153,7 @@ def _report(
     rows = _rows(som, palette, result)
     sizes = [None if path is None else size_on_disk(path) for path in (original.path, result.path)]
     views = tuple(_views(result, before, overview, palette))
+    result = replace(result, path=name or result.path)
     training, maps = tuple(_training(som)), tuple(_maps(som))
     return Report(
         title=f"{Path(result.path).name}: {len(result.palette)} colors by a self-organizing map",

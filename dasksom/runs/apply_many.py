@@ -1,5 +1,6 @@
 """Several images in the colors of one trained map."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,18 +29,18 @@ def apply_to_many(
 ) -> Iterator[Applied]:
     """Write several images in the colors of a trained map, each to an output of its name in a folder.
 
-    Outputs that are there already are passed over, unless they are to be overwritten: what has its name is whole. So
-    the same call goes on where another one was stopped. An image that fails does not stop the others.
+    Existing outputs are complete, and are skipped unless they may be overwritten: the same call resumes an interrupted
+    one. An image that fails does not stop the others.
 
     Parameters
     ----------
     model : str
     sources : sequence of str
-        Paths; of a folder that is no image itself all images are taken.
+        Paths; a folder means every image in it.
     folder : str
-        Made if it is not there.
+        Created if it does not exist.
     suffix : str
-        Of the outputs; chooses their format.
+        Suffix of the outputs; chooses their format.
     config : RunConfig
     watcher : Watcher
 
@@ -49,7 +50,9 @@ def apply_to_many(
         Before anything is written, if two outputs would have one name, or the folder or the suffix cannot be used.
     """
     if is_remote(folder):
-        raise InputError(f"{folder}: the outputs of several images go to a folder; write to a store image by image")
+        raise InputError(
+            f"{folder}: the outputs of several images go to a folder; write one image at a time to a store"
+        )
     if output_suffix(f"a{suffix}") != suffix:
         near = f"; did you mean .{suffix}?" if output_suffix(f"a.{suffix}") == f".{suffix}" else ""
         raise InputError(
@@ -61,20 +64,22 @@ def apply_to_many(
     try:
         Path(folder).expanduser().mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: no folder for the outputs can be there: {error.strerror}") from error
+        raise InputError(f"{folder}: no folder for the outputs can be created there: {error.strerror}") from error
     for output, source in outputs.items():
-        if Path(output).exists() and not config.output.overwrite:
-            yield Applied(source, output)
-            continue
         try:
+            if os.path.lexists(output) and not config.output.overwrite:
+                yield Applied(source, output)
+                continue
             resume = not config.output.overwrite and run_folder(Path(output)).is_dir()
             yield Applied(source, output, quantize_image(source, output, config, watcher, model=model, resume=resume))
         except DasksomError as error:
             yield Applied(source, output, error=error)
+        except Exception as error:  # such as a name that is too long; the other images may be fine
+            yield Applied(source, output, error=DasksomError(f"{type(error).__name__}: {error}"))
 
 
 def _outputs(sources: Sequence[str], folder: str, suffix: str) -> dict[str, str]:
-    """Name the output of each image; give the images by their outputs."""
+    """Return the images by the names of their outputs."""
     outputs: dict[str, str] = {}
     for source in (path for given in sources for path in images_in(given)):
         name = Path(shown(source)).name

@@ -12,7 +12,7 @@ import dask.array as da
 
 from dasksom.chunkwise import Keeper, keep_in_memory, workers
 from dasksom.cluster import check_reads, connect, count_tasks
-from dasksom.config import OutputSection, RunConfig
+from dasksom.config import MapSection, OutputSection, RunConfig
 from dasksom.estimator import BatchSOM
 from dasksom.image import Manifest, Output, Picture, Rectangle, StoreRun, Writer, create_writer, shown
 from dasksom.provenance.run_record import RunRecord, cluster_of
@@ -43,6 +43,13 @@ def new_map(config: RunConfig) -> BatchSOM:
     som = BatchSOM(*config.map.grid, **parameters, cache="none", random_state=config.map.seed)
     som.check_parameters()
     return som
+
+
+def map_settings(som: BatchSOM) -> dict[str, Any]:
+    """Return the parameters of a map as the section `map` of a configuration holds them."""
+    parameters = som.get_params()
+    settings = {name: parameters.get(name) for name in MapSection.model_fields}
+    return {**settings, "grid": [som.rows, som.columns], "seed": parameters["random_state"]}
 
 
 class ImageRun:

@@ -37,6 +37,8 @@ class Request:
     """Absolute paths, and URLs without secrets."""
     model: str | None
     config: dict[str, Any]
+    summary: str | None = None
+    """Absolute path of the summary that was asked for."""
 
 
 def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Any = None) -> ThrottledKeeper:
@@ -99,7 +101,7 @@ def check_inputs_unchanged(work: Work, sources: Sequence[str], images: Sequence[
     """
     then = Checkpoint(work.records).identity() or {}
     for source, picture in zip(sources, images, strict=True):
-        if then.get(f"image {_lasting(source)}", [None])[0] != fingerprint(picture):
+        if then.get(f"image {lasting_path(source)}", [None])[0] != fingerprint(picture):
             work.records.clear()
             raise InputError(f"{shown(source)}: changed while it was read; start over once nothing writes to it")
 
@@ -119,7 +121,7 @@ def load_request(work: Work) -> Request:
     """
     try:
         saved = json.loads(Checkpoint(work.records).load(HOW))
-        return Request(saved["command"], tuple(saved["sources"]), saved["model"], saved["config"])
+        return Request(saved["command"], tuple(saved["sources"]), saved["model"], saved["config"], saved.get("summary"))
     except (ValueError, KeyError, TypeError):  # missing, or not ours
         raise InputError(
             f"{shown(str(work.final))}: the records of its run are missing or damaged; start over (the first "
@@ -127,14 +129,27 @@ def load_request(work: Work) -> Request:
         ) from None
 
 
-def request_of(command: str, sources: Sequence[str], model: str | None, config: RunConfig, chunk_bytes: int) -> Request:
+def request_of(
+    command: str,
+    sources: Sequence[str],
+    model: str | None,
+    config: RunConfig,
+    chunk_bytes: int,
+    summary: str | None = None,
+) -> Request:
     """Describe what a run is asked to do, so that it is the same from any folder and on any machine."""
     settings = config.model_dump(mode="json")
     settings["input"]["chunk_size"] = f"{chunk_bytes}B"  # by default the memory of the cluster decides
-    settings["input"]["mask"] = None if config.input.mask is None else _lasting(config.input.mask)
+    settings["input"]["mask"] = None if config.input.mask is None else lasting_path(config.input.mask)
     if redact_settings(config.cluster.options) != config.cluster.options:
         settings["cluster"] = None  # holds secrets
-    return Request(command, tuple(map(_lasting, sources)), None if model is None else _lasting(model), settings)
+    return Request(
+        command,
+        tuple(map(lasting_path, sources)),
+        None if model is None else lasting_path(model),
+        settings,
+        None if summary is None else lasting_path(summary),
+    )
 
 
 def resumed_config(request: Request, given: RunConfig) -> RunConfig:
@@ -165,7 +180,8 @@ def resumed_config(request: Request, given: RunConfig) -> RunConfig:
     return config.model_copy(update=update)
 
 
-def _lasting(path: str) -> str:
+def lasting_path(path: str) -> str:
+    """Return a path or URL that means the same in any folder, without secrets."""
     return shown(path) if is_remote(path) else str(absolute_path(path))
 
 

@@ -9,16 +9,18 @@ from pathlib import Path
 import dask.array as da
 
 from dasksom.config import RunConfig
-from dasksom.errors import InputError
+from dasksom.errors import DasksomError, InputError
 from dasksom.estimator import BatchSOM
 from dasksom.image import (
     Manifest,
     RunFolder,
+    StoreRun,
     check_alike,
     check_mask_of_several,
     check_output,
     check_result,
     images_in,
+    is_remote,
     shown,
     size_on_disk,
     unfinished_run,
@@ -29,7 +31,7 @@ from dasksom.models import from_codebook
 from dasksom.provenance.run_record import RunRecord
 from dasksom.quantization.labels import check_dither
 from dasksom.report.build import check_report, report_path, write_report
-from dasksom.runs.image_run import ImageRun, new_map
+from dasksom.runs.image_run import ImageRun, map_settings, new_map
 from dasksom.runs.input_image import fit_to_output, most_chunk_bytes, open_for_output, open_input, without_regions
 from dasksom.runs.output_location import check_output_format, hold_model, hold_output
 from dasksom.runs.run_state import (
@@ -94,10 +96,12 @@ def quantize_image(
     if config.output.report:
         gaps = picture.has_gaps or config.input.skips
         check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + gaps)
-    request = request_of("quantize", [source], model, config, most_chunk_bytes(config))
+    request = request_of("quantize", [source], model, config, most_chunk_bytes(config), summary)
     with explained_errors(output), reserved as work, Manifest() as manifest:
         keeper = begin(work, request, [picture], None if codebook is None else codebook.weights)
         run = ImageRun(source, picture, output, config, watcher, keeper)
+        if model is not None:
+            run.note(config={**run.record.config, "map": map_settings(som)})
         # the cluster stops before the output is published or removed: no task writes any more then
         with run.on_cluster(config, som, trains=model is None, writes=True) as client:
             if config.input.skips:
@@ -110,13 +114,30 @@ def quantize_image(
             writer = run.write(som, work.place, config.output, manifest, resumed=written)
             run.complete(som, writer, client, manifest)
         check_inputs_unchanged(work, [source], [picture])
-    run.note(bytes_written=size_on_disk(output))
-    _write_summary(run.record, summary)
-    if config.output.report:
-        target, overwrite = report_path(output), config.output.overwrite or resume
-        write_report(output, target, original=source, overwrite=overwrite, just_made=(run.record, run.overview))
-        run.note(report=target)
+        # before the output is published: a run that is killed here can be resumed
+        problem = _write_report(run, source, output, work.place, overwrite=config.output.overwrite or resume)
+        run.note(bytes_written=None if is_remote(output) else size_on_disk(str(work.place)))
+        _write_summary(run.record, summary)
+    if problem is not None:
+        raise DasksomError(
+            f"{shown(output)}: is complete, but its report cannot be written: {problem}; `dasksom report` tries again"
+        ) from problem
     return run.record
+
+
+def _write_report(
+    run: ImageRun, source: str, output: str, place: Path | StoreRun, *, overwrite: bool
+) -> Exception | None:
+    """Write the report of a run if it is wanted; return what went wrong, which is no reason to lose the output."""
+    if not run.record.config["output"]["report"] or not isinstance(place, Path):
+        return None
+    target, just_made = report_path(output), (run.record, run.overview)
+    try:
+        write_report(str(place), target, original=source, overwrite=overwrite, just_made=just_made, name=output)
+    except Exception as error:
+        return error
+    run.note(report=target)
+    return None
 
 
 def _check_summary(path: str | None, inputs: Sequence[str]) -> None:
@@ -182,7 +203,7 @@ def train_model(
     som = new_map(config)
     pictures = [open_input(path, config) for path in paths]
     check_alike(paths, pictures)
-    request = request_of("train", paths, None, config, most_chunk_bytes(config))
+    request = request_of("train", paths, None, config, most_chunk_bytes(config), summary)
     with explained_errors(model), reserved as work:
         keeper = begin(work, request, pictures) if isinstance(work, RunFolder) else None
         run = ImageRun(paths[0], pictures[0], model, config, watcher, keeper)
@@ -199,9 +220,10 @@ def train_model(
             run.train(som, config, more)
         if isinstance(work, RunFolder):
             check_inputs_unchanged(work, paths, pictures)
-        som.save(work.place if isinstance(work, RunFolder) else work)
-    run.note(bytes_written=size_on_disk(model))
-    _write_summary(run.record, summary)
+        place = work.place if isinstance(work, RunFolder) else work
+        som.save(place)
+        run.note(bytes_written=None if is_remote(model) else size_on_disk(str(place)))
+        _write_summary(run.record, summary)
     return run.record
 
 
@@ -216,7 +238,7 @@ def resume_run(output: str, given: RunConfig, watcher: Watcher, *, summary: str 
         Of which cluster, input.storage and output.storage are used.
     watcher : Watcher
     summary : str, optional
-        Path of a JSON file for a summary of the run.
+        Path of a JSON file for a summary of the run; by default the one that the run began with, if any.
 
     Returns
     -------
@@ -234,6 +256,7 @@ def resume_run(output: str, given: RunConfig, watcher: Watcher, *, summary: str 
         return None
     request = load_request(work)
     config = resumed_config(request, given)
+    summary = summary or request.summary
     if request.command == "train":
         return train_model(request.sources, output, config, watcher, summary=summary, resume=True)
     return quantize_image(

@@ -66,7 +66,7 @@ class Location:
         """The path or URL, without user, password and query."""
         if not self.remote:
             return self.path
-        url = urlsplit(self.path)
+        url = urlsplit(redact(self.path))
         return urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
 
     @property
