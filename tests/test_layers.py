@@ -20,7 +20,7 @@ config, minisom
 chunkwise, model_files, provenance, show
 cluster, image, som
 storage
-__init__, _version, errors, redaction
+__init__, _version, deferred, errors, redaction
 """
 IMAGE_FLOORS = """\
 __init__

@@ -26,9 +26,11 @@ _MEMORY_KEY = "dasksom.threads-memory"
 def thread_pool(options: ClusterOptions) -> AbstractContextManager[Any]:
     """Run on this process's threads: nothing to start, for images of ordinary size."""
     import dask
+    import dask.threaded
 
     limits = {"num_workers": options.threads, _MEMORY_KEY: options.threads_memory}
-    return dask.config.set({"scheduler": "threads", **limits})  # type: ignore[no-any-return]
+    # the function itself: for the name "threads" dask imports distributed, to see whether there is a client
+    return dask.config.set({"scheduler": dask.threaded.get, **limits})  # type: ignore[no-any-return]
 
 
 def thread_pool_memory() -> int:

@@ -9,10 +9,9 @@ from typing import Any
 
 import dask.array as da
 
+from dasksom.deferred import deferred
 from dasksom.errors import InputError
 from dasksom.image.metadata.geo_tags import placed_elsewhere
-from dasksom.image.mosaics.tile_folder import open_tile_folder
-from dasksom.image.mosaics.vrt import open_vrt
 from dasksom.image.picture_assembly import PictureParts, check_mask_array
 from dasksom.image.read_formats import FILE_OPENERS, Opener, open_file
 from dasksom.image.read_options import ReadOptions
@@ -25,6 +24,9 @@ from dasksom.image.xarray_input import is_data_array, open_data_array, refuse_ot
 from dasksom.storage.local_paths import check_readable
 from dasksom.storage.locations import Location, locate
 from dasksom.storage.zarr_nodes import is_zarr
+
+open_tile_folder: Opener = deferred("dasksom.image.mosaics.tile_folder:open_tile_folder")
+open_vrt: Opener = deferred("dasksom.image.mosaics.vrt:open_vrt")
 
 READERS: dict[str, Opener] = {**FILE_OPENERS, ".vrt": open_vrt}
 """Openers by suffix."""

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from dasksom.deferred import deferred
 from dasksom.errors import InputError
-from dasksom.image.photographs.source import open_photograph
 from dasksom.image.sidecars import with_sidecars
 from dasksom.image.sources.other_formats import kind_by_content, way_out_of
 from dasksom.image.sources.picture import OpenedImage
 from dasksom.image.sources.selection import Selection
-from dasksom.image.tiff.source import open_tiff
-from dasksom.image.zarr.source import open_zarr
 from dasksom.storage.local_paths import check_readable, listed, match_suffix
 from dasksom.storage.location_checks import check_reachable
 from dasksom.storage.locations import Location
 from dasksom.storage.zarr_nodes import ZARR_METADATA
 
 Opener = Callable[[Location, Selection], OpenedImage]
+open_photograph: Opener = deferred("dasksom.image.photographs.source:open_photograph")
+open_tiff: Opener = deferred("dasksom.image.tiff.source:open_tiff")
+open_zarr: Opener = deferred("dasksom.image.zarr.source:open_zarr")
 
 # A format to read: one line here, one file next to this one. Openers read headers, never pixels.
 FILE_OPENERS: dict[str, Opener] = {

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dasksom.deferred import deferred
 from dasksom.errors import InputError
 from dasksom.image.metadata.gdal_xml import band_names_of, nodata_of, scales_of, tags_of_gdal_xml, unused_georeference
 from dasksom.image.metadata.geo_tags import crs_name, georeference
 from dasksom.image.sources.orientation import upright
 from dasksom.image.sources.picture import OpenedImage
 from dasksom.image.sources.selection import Selection
-from dasksom.image.tiff.source import open_tiff
 from dasksom.storage.locations import Location
 from dasksom.storage.safe_xml import MOST_XML_BYTES, xml_tree
+
+open_tiff = deferred("dasksom.image.tiff.source:open_tiff")
 
 _MASK, _METADATA = ".msk", ".aux.xml"
 

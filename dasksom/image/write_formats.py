@@ -8,15 +8,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dasksom.deferred import deferred
 from dasksom.errors import InputError
-from dasksom.image.photographs.writer import create_jpeg, create_png
-from dasksom.image.tiff.writer import create_tiff
 from dasksom.image.writers.options import DEFAULTS, OME_CHUNK, TIFF_TILE, Options
 from dasksom.image.writers.protocol import Output, Writer
-from dasksom.image.zarr.ome_writer import check_ome_zarr, create_ome_zarr
-from dasksom.image.zarr.writer import check_zarr, create_zarr
 from dasksom.storage.local_paths import listed, local_path, match_suffix
 from dasksom.storage.locations import is_remote, shown
+
+create_jpeg = deferred("dasksom.image.photographs.writer:create_jpeg")
+create_png = deferred("dasksom.image.photographs.writer:create_png")
+create_tiff = deferred("dasksom.image.tiff.writer:create_tiff")
+check_ome_zarr = deferred("dasksom.image.zarr.ome_writer:check_ome_zarr")
+create_ome_zarr = deferred("dasksom.image.zarr.ome_writer:create_ome_zarr")
+check_zarr = deferred("dasksom.image.zarr.writer:check_zarr")
+create_zarr = deferred("dasksom.image.zarr.writer:create_zarr")
 
 
 class Format(NamedTuple):

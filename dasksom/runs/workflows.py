@@ -8,6 +8,8 @@ from pathlib import Path
 
 import dask.array as da
 
+from dasksom import image as image_files
+from dasksom import report
 from dasksom.config import RunConfig
 from dasksom.errors import DasksomError, InputError
 from dasksom.estimator import BatchSOM
@@ -18,7 +20,6 @@ from dasksom.image import (
     check_alike,
     check_mask_of_several,
     check_output,
-    check_result,
     images_in,
     is_remote,
     shown,
@@ -30,7 +31,6 @@ from dasksom.model_files import codebook_at
 from dasksom.models import from_codebook
 from dasksom.provenance.run_record import RunRecord
 from dasksom.quantization.labels import check_dither
-from dasksom.report.build import check_report, report_path, write_report
 from dasksom.runs.image_run import ImageRun, map_settings, new_map
 from dasksom.runs.input_image import fit_to_output, most_chunk_bytes, open_for_output, open_input, without_regions
 from dasksom.runs.output_location import check_output_format, hold_model, hold_output
@@ -83,7 +83,7 @@ def quantize_image(
     """
     _check_summary(summary, [source, *([] if model is None else [model])])
     if config.output.report:
-        check_report(output, report_path(output), overwrite=config.output.overwrite or resume)
+        report.check_report(output, report.report_path(output), overwrite=config.output.overwrite or resume)
     reserved = hold_output(source, output, config, model, resume=resume)
     codebook = None if model is None else codebook_at(model, config.input.storage)
     som = new_map(config) if codebook is None else from_codebook(codebook)
@@ -95,7 +95,7 @@ def quantize_image(
     check_output_format(output, picture, som.units, config)
     if config.output.report:
         gaps = picture.has_gaps or config.input.skips
-        check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + gaps)
+        image_files.check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + gaps)
     request = request_of("quantize", [source], model, config, most_chunk_bytes(config), summary)
     with explained_errors(output), reserved as work, Manifest() as manifest:
         keeper = begin(work, request, [picture], None if codebook is None else codebook.weights)
@@ -131,9 +131,9 @@ def _write_report(
     """Write the report of a run if it is wanted; return what went wrong, which is no reason to lose the output."""
     if not run.record.config["output"]["report"] or not isinstance(place, Path):
         return None
-    target, just_made = report_path(output), (run.record, run.overview)
+    target, just_made = report.report_path(output), (run.record, run.overview)
     try:
-        write_report(str(place), target, original=source, overwrite=overwrite, just_made=just_made, name=output)
+        report.write_report(str(place), target, original=source, overwrite=overwrite, just_made=just_made, name=output)
     except Exception as error:
         return error
     run.note(report=target)

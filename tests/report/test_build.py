@@ -452,7 +452,7 @@ def test_overview__taken_while_writing_is_what_reading_gives(client, folder, pho
         write_report(*arguments, just_made=just_made, **options)
 
     monkeypatch.setattr(reporting.show, "thumbnail", lambda *_: pytest.fail("read again"))
-    monkeypatch.setattr("dasksom.runs.workflows.write_report", write)
+    monkeypatch.setattr("dasksom.report.write_report", write)
     record = quantize_image("scene.zarr", "out.zarr", config, Silent())
     group = zarr.open_group("out.zarr", mode="r")
     assert record.cluster["workers"] == 2

@@ -1,0 +1,95 @@
+"""What commands import, and what a run of one photograph opens."""
+
+import ast
+import os
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from dasksom.cli.main import COMMANDS
+
+CHECK = """
+import sys
+from dasksom.__main__ import main
+opened = []
+def audit(event, arguments):
+    if event == "open" and str(arguments[0]).endswith("photo.png"):
+        opened.append(1)
+sys.addaudithook(audit)
+try:
+    main()
+except SystemExit as ended:
+    code = ended.code
+packages = sorted({name.partition(".")[0] for name in sys.modules})
+print((code, packages, sum(name.partition(".")[0] == "dasksom" for name in sys.modules), len(opened)), file=sys.stderr)
+"""
+
+
+def started(folder, *words, **environment):
+    """Run a command in a process of its own; return its exit code, the packages and own modules that it imports, and
+    how often it opens photo.png."""
+    done = subprocess.run(
+        [sys.executable, "-c", CHECK, *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, **environment},
+    )
+    return ast.literal_eval(done.stderr.splitlines()[-1]), done.stdout
+
+
+@pytest.fixture
+def photo(tmp_path, photograph):
+    Image.fromarray(photograph).save(tmp_path / "photo.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], *([name, "--help"] for name in COMMANDS)], ids=" ".join)
+def test_help__imports_no_heavy_package(tmp_path, words):
+    (code, packages, *_), out = started(tmp_path, *words)
+    assert code == 0
+    assert out
+    assert {"dask", "distributed", "sklearn", "zarr", "tifffile", "PIL", "pandas", "xarray"}.isdisjoint(packages)
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("dasksom qu", "quantize"),
+        ("dasksom quantize --neigh", "--neighborhood"),
+        ("dasksom quantize --neighborhood ", "gaussian"),
+        ("dasksom quantize --metric man", "manhattan"),
+        ("dasksom quantize --layout ", "pyramid"),
+        ("dasksom quantize --cluster sl", "slurm"),
+        ("dasksom quantize --alpha ", "mask"),
+    ],
+)
+def test_completion__offers_names_and_imports_no_heavy_package(tmp_path, line, offered):
+    words = line.split(" ")
+    settings = {
+        "_DASKSOM_COMPLETE": "bash_complete",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    done = subprocess.run(
+        ["dasksom"], cwd=tmp_path, capture_output=True, text=True, timeout=60, env={**os.environ, **settings}
+    )
+    assert offered in [entry.partition(",")[2] for entry in done.stdout.splitlines()], done.stdout + done.stderr
+
+
+def test_photograph__is_opened_once_by_a_run_and_needs_few_packages(photo):
+    (code, packages, modules, opened), _ = started(photo, "quantize", "photo.png", "out.png", "--grid", "3x3")
+    assert code == 0
+    assert {"distributed", "tifffile", "pandas", "xarray", "matplotlib"}.isdisjoint(packages)
+    assert modules <= 160
+    assert opened <= 3  # its first bytes, its header, its pixels
+
+
+def test_info__needs_no_scikit_learn(photo):
+    (code, packages, *_), out = started(photo, "info", "photo.png")
+    assert code == 0
+    assert "600 x 400 pixels" in out
+    assert {"distributed", "sklearn", "tifffile", "pandas", "xarray"}.isdisjoint(packages)
