@@ -69,7 +69,7 @@ def forecast(source: str, output: str, config: RunConfig, *, probed: bool = True
     image = picture.pixels
     check_output_format(output, picture, som.units, config)
     workers = expected_workers(config.cluster.as_options(), small=image.nbytes <= SMALL_BYTES)
-    plan = plan_run(image, som, config, workers, trains=True, writes=True)
+    plan = plan_run(image, som, config, workers, trains=True, writes=True, stored=picture.stored)
     check_fits(plan, workers.memory)
     suffix = "".join(Path(output).suffixes[-2:]) if output.endswith(".ome.zarr") else Path(output).suffix
     measured = probe(image, som, suffix, config.output.image) if probed else None

@@ -98,7 +98,8 @@ class ImageRun:
             count_tasks(client) as counts,
         ):
             available = workers()
-            plan = plan_run(self.image, som, config, available, trains=trains, writes=writes)
+            stored = self.picture.stored
+            plan = plan_run(self.image, som, config, available, trains=trains, writes=writes, stored=stored)
             self.note(plan=describe(plan))
             if self.image.nbytes > SMALL_BYTES:  # others are done before the line is read
                 self.watcher.plan(self.record.plan)

@@ -1,4 +1,4 @@
-"""What a run will do and need, told before it begins: passes, tasks, bytes, the memory of a worker, time.
+"""The plan of a run: passes, tasks, bytes, and the memory of workers, driver and scheduler.
 
 The peak memory of a worker is bounded by
 
@@ -10,6 +10,8 @@ The peak memory of a worker is bounded by
     + threads x pixels x (3.5 b + 4 c + 20) bytes       one chunk of `pixels`, each of b bytes in the image and c bands
                                                         that are streamed as float32 (0 for counted colors): the chunk
                                                         as stored, decoded and selected, labels, and what is written
+    + threads x 3.5 x stored bytes                      where the file decodes more than a chunk at once (photographs,
+                                                        large strips), for as many threads as it has such pieces
     + 20 x 8 x units x (bands + 2) bytes                the sums of 16 chunks, and those that are added up
     + the worker's share of the image, if it is kept in memory
 
@@ -92,6 +94,8 @@ class Plan:
     """Of a worker."""
     kept_bytes: int
     """Of the image that a worker keeps in memory."""
+    decoded_whole_bytes: int
+    """Of the pieces of the file that the threads of a worker decode at once, if they are larger than a chunk."""
     written_bytes: int
     """At most, before compression."""
 
@@ -131,7 +135,8 @@ class Plan:
         sums = (FAN_IN + 4) * 8 * self.units * (self.shape[2] + 2)
         # counting is over when labeling begins
         colors = max(TABLE_BYTES if self.tabled else 0, self._counts_bytes(pixels))
-        return RESERVED_BYTES + math.ceil(colors + chunk) + sums + self.kept_bytes
+        whole = COPIES * self.decoded_whole_bytes
+        return RESERVED_BYTES + math.ceil(colors + chunk + whole) + sums + self.kept_bytes
 
     def chunk_bytes_that_fit(self, memory: int) -> int:
         """Give the largest decoded chunk that a worker of so many bytes can work on, as a power of two; 0 if none."""
@@ -148,8 +153,17 @@ class Plan:
         return LISTED_BYTES * listed + ADDED_BYTES * min(listed, colors)
 
 
-def plan_run(image: da.Array, som: BatchSOM, config: RunConfig, there: Workers, *, trains: bool, writes: bool) -> Plan:
-    """Tell what a run will do and need; nothing is read.
+def plan_run(
+    image: da.Array,
+    som: BatchSOM,
+    config: RunConfig,
+    workers: Workers,
+    *,
+    trains: bool,
+    writes: bool,
+    stored: tuple[int, int] = (1, 1),
+) -> Plan:
+    """Plan what a run will do and need; nothing is read.
 
     Parameters
     ----------
@@ -157,11 +171,13 @@ def plan_run(image: da.Array, som: BatchSOM, config: RunConfig, there: Workers, 
         In the chunks of the run.
     som : BatchSOM
     config : RunConfig
-    there : Workers
+    workers : Workers
     trains : bool
-        Whether the map is trained, and not there already.
+        Whether a map is trained.
     writes : bool
-        Whether the image is written in the map's colors.
+        Whether the image is written in the colors of the map.
+    stored : (int, int)
+        Rows and columns of what the file decodes at once.
     """
     height, width, bands = image.shape
     epochs = som.total_epochs(image) if trains else 0
@@ -186,20 +202,30 @@ def plan_run(image: da.Array, som: BatchSOM, config: RunConfig, there: Workers, 
         check_passes=check_passes,
         tasks=pass_tasks(image) * (train_passes + write_passes + check_passes),
         units=som.units,
-        threads=there.threads,
-        kept_bytes=math.ceil(image.nbytes / there.count) if kept else 0,
+        threads=workers.threads,
+        kept_bytes=math.ceil(image.nbytes / workers.count) if kept else 0,
+        decoded_whole_bytes=_decoded_whole_bytes(image, stored, workers.threads),
         written_bytes=height * width * pixel if writes else 0,
     )
 
 
+def _decoded_whole_bytes(image: da.Array, stored: tuple[int, int], threads: int) -> int:
+    height, width, bands = image.shape
+    rows, columns = min(stored[0], height), min(stored[1], width)
+    if rows * columns <= image.chunksize[0] * image.chunksize[1]:
+        return 0
+    pieces = -(-height // rows) * -(-width // columns)
+    return int(min(threads, pieces) * rows * columns * bands * image.dtype.itemsize)
+
+
 def check_fits(plan: Plan, memory: int, where: str = "a worker") -> None:
-    """Refuse a run whose chunks do not fit a worker's memory.
+    """Refuse a run whose chunks do not fit the memory of a worker.
 
     Parameters
     ----------
     plan : Plan
     memory : int
-        Of each worker, in bytes; 0 for one that knows no limit. Dask pauses a worker before all is used.
+        Memory of each worker, in bytes; 0 without a limit. Dask pauses a worker before all of it is used.
 
     Raises
     ------
@@ -212,20 +238,25 @@ def check_fits(plan: Plan, memory: int, where: str = "a worker") -> None:
     rows, columns = plan.chunk
     size = plan.chunk_bytes_that_fit(usable)
     if size:
-        way = f"--chunk-size {_written(size)} fits"
+        way = f"add --chunk-size {_written(size)}"
     else:
         least = plan.memory_for(LEAST_CHUNK_BYTES) / USABLE
-        way = f"no chunk is small enough, so give each worker {math.ceil(least / 2**20)}MiB or more"
+        way = f"no chunk is small enough, so give each worker {math.ceil(least / 2**20)}MiB or more (--memory-limit)"
+    if plan.decoded_whole_bytes:
+        way = (
+            f"the file decodes {format_bytes(plan.decoded_whole_bytes)} at once, so convert it to a tiled TIFF or to "
+            f"Zarr, or {way.removeprefix('no chunk is small enough, so ')}"
+        )
     raise InputError(
-        f"a worker may take {format_bytes(plan.worker_bytes)} for chunks of {rows} x {columns} pixels "
-        f"({format_bytes(plan.chunk_bytes)} decoded), and {where} may use {format_bytes(usable)} of its "
-        f"{format_bytes(memory)} before it is paused; {way}"
+        f"needs {format_bytes(plan.worker_bytes)} per worker for chunks of {rows} x {columns} pixels "
+        f"({format_bytes(plan.chunk_bytes)} decoded), and {format_bytes(usable)} of the {format_bytes(memory)} of "
+        f"{where} is usable; {way}"
     )
 
 
 @contextmanager
 def explained(plan: Plan, memory: int) -> Iterator[None]:
-    """Say of workers that died, one after another, what they need and have: want of memory is what most die of.
+    """Add to the error of workers that died what they need and have: most die because of a lack of memory.
 
     Raises
     ------
@@ -251,7 +282,7 @@ def _written(size: int) -> str:
 
 
 def describe(plan: Plan) -> str:
-    """Tell a plan in a line."""
+    """Describe a plan in a line."""
     rows, columns = plan.chunk
     passes = plan.train_passes + plan.write_passes + plan.check_passes
     return (

@@ -35,5 +35,5 @@ def fingerprint(image: Picture | Readable) -> str:
         own = source.source if isinstance(source, WithoutRegions) else source
         digest.update(repr(own.identity).encode())
         for name, stamp in own.members():
-            digest.update(f"{name}\0{stamp}\n".encode())
+            digest.update(f"{name}\0{stamp}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
