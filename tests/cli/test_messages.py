@@ -2,13 +2,16 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import zarr
 from PIL import Image
 
+from dasksom import BatchSOM
 from dasksom.cli.progress import ProgressDisplay
 from tests.cli.test_commands import folder, originals, run
 
@@ -88,3 +91,25 @@ def test_names_with_control_characters__are_escaped(folder):
     code, out, err = run("quantize", "c\x1b[2J.png", "d.png")
     assert code == 2
     assert "\x1b" not in out + err
+
+
+def test_apply__names_that_are_not_utf8_or_too_long_do_not_stop_the_others(folder):
+    os.makedirs("photos")
+    for name in (b"a.png", b"b\xff.png", b"c\x1b[2J.png", b"d" * 250 + b".png"):
+        shutil.copy("photo.png", os.path.join(b"photos", name))
+    dasksom_map = BatchSOM(2, 2, epochs=1).fit(np.asarray(Image.open("photo.png")))
+    dasksom_map.save("map.npz")
+    code, out, err = run("apply", "map.npz", "photos", "reduced", "--format", ".ome.zarr")
+    assert code == 1
+    assert "\x1b" not in out + err
+    assert err.count("dddd.ome.zarr: ") == 1
+    assert "1 of the images could not be written" in err
+    assert sorted(os.listdir(b"reduced")) == [b"a.ome.zarr", b"b\xff.ome.zarr", b"c\x1b[2J.ome.zarr"]
+
+
+def test_apply__records_the_parameters_of_the_map(folder):
+    assert run("train", "photo.png", "map.npz", "--grid", "2x3", "--epochs", "4", "--topology", "hexagonal")[0] == 0
+    assert run("apply", "map.npz", "photo.png", "out.zarr")[0] == 0
+    recorded = zarr.open_group("out.zarr", mode="r").attrs["dasksom"]["metadata"]["run"]["config"]["map"]
+    assert recorded["grid"] == [2, 3]
+    assert (recorded["epochs"], recorded["topology"], recorded["refine"]) == (4, "hexagonal", 80)

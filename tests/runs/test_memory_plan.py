@@ -14,6 +14,7 @@ from dasksom.config import RunConfig, load_config
 from dasksom.errors import InputError
 from dasksom.runs.benchmark_chunk import TASK_SECONDS, Probe, estimate, probe
 from dasksom.runs.dry_run import forecast
+from dasksom.runs.image_run import new_map
 from dasksom.runs.memory_plan import CHUNK_COLORS, TABLE_BYTES, check_fits, describe, plan_run
 from dasksom.runs.workflows import quantize_image
 
@@ -28,10 +29,10 @@ def image(shape=(4096, 4096, 3), chunk=1024, dtype=np.uint8):
 def plan(
     shape=(4096, 4096, 3), chunk=1024, dtype=np.uint8, grid=(16, 16), there=(1, 1), trains=True, writes=True, **told
 ):
-    config = RunConfig.model_validate({"map": {"refine": 0}, **told})
-    som = BatchSOM(*grid, epochs=config.map.epochs, refine=config.map.refine)
-    workers = Workers(*there, 0)
-    return plan_run(image(shape, chunk, dtype), som, config, workers, trains=trains, writes=writes)
+    settings = {"map": {"refine": 0}, **told}
+    config = RunConfig.model_validate({**settings, "map": {"grid": grid, **settings["map"]}})
+    pixels, workers = image(shape, chunk, dtype), Workers(*there, 0)
+    return plan_run(pixels, new_map(config, pixels), config, workers, trains=trains, writes=writes)
 
 
 def test_plan__counted_colors_are_read_twice():
@@ -112,7 +113,7 @@ def test_check_fits__names_a_chunk_size_that_does(dtype):
     side = int((size / too_large.pixel_bytes) ** 0.5)
     check_fits(replace(too_large, chunk=(side, side)), memory)
     check_fits(too_large, int(too_large.worker_bytes / 0.9) + 2)
-    with pytest.raises(InputError, match="before it is paused"):  # where it would wait forever
+    with pytest.raises(InputError, match="is usable"):  # where it would wait forever
         check_fits(too_large, too_large.worker_bytes)
     check_fits(too_large, 0)  # a worker without a limit
 
@@ -120,6 +121,20 @@ def test_check_fits__names_a_chunk_size_that_does(dtype):
 def test_check_fits__no_chunk_is_small_enough():
     with pytest.raises(InputError, match=r"give each worker 7[0-9]{2}MiB or more"):
         check_fits(plan(), 400 * MIB)
+
+
+def test_plan__includes_what_a_file_decodes_at_once():
+    """A photograph, or a large strip, is decoded completely, however small the chunks are."""
+    image = da.zeros((13_000, 13_000, 3), chunks=(2048, 2048, 3), dtype=np.uint8)
+    som, config = BatchSOM(4, 4), load_config(None, {"map": {"grid": "4x4"}})
+    photograph, strips, tiles = (
+        plan_run(image, som, config, Workers(2, threads, 0), trains=True, writes=True, stored=stored)
+        for threads, stored in ((4, (13_000, 13_000)), (2, (6_500, 13_000)), (4, (512, 512)))
+    )
+    assert photograph.worker_bytes - tiles.worker_bytes == 3.5 * 13_000 * 13_000 * 3
+    assert strips.decoded_whole_bytes == 13_000 * 13_000 * 3
+    with pytest.raises(InputError, match=r"decodes 483.51 MiB at once.*tiled TIFF.*give each worker \d+MiB or more"):
+        check_fits(photograph, 1024 * MIB)
 
 
 def test_estimate__adds_up():

@@ -3,10 +3,12 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zlib
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -385,3 +387,42 @@ def test_control__without_checksums_damage_is_kept(image, tmp_path, monkeypatch)
     resume_run(str(output), RunConfig(), Stops())
     assert files(output) != files(tmp_path / "straight.zarr")
     assert any(checked.problem for checked in verify(str(output)))
+
+
+@pytest.mark.parametrize("spelling", ["..", "file", "localhost", "percent", "link", "relative"])
+def test_resume__whatever_the_spelling_of_the_input(image, tmp_path, monkeypatch, spelling):
+    folder = tmp_path / "a folder"
+    (folder / "inside").mkdir(parents=True)
+    shutil.copytree(image, folder / "image.zarr")
+    (tmp_path / "link").symlink_to(folder)
+    monkeypatch.chdir(folder / "inside")
+    source = {
+        "..": f"{folder}/inside/../image.zarr",
+        "file": f"file://{folder}/image.zarr",
+        "localhost": f"file://localhost{folder}/image.zarr",
+        "percent": f"file://{quote(str(folder))}/image.zarr",
+        "link": f"{tmp_path}/link/inside/../image.zarr",
+        "relative": "../image.zarr",
+    }[spelling]
+    quantize_image(source, str(tmp_path / "straight.zarr"), config(), Stops())
+    stopped(source, str(tmp_path / "out.zarr"), config(), 6)
+    monkeypatch.chdir(tmp_path)
+    assert resume_run("out.zarr", RunConfig(), Stops()) is not None
+    assert files(tmp_path / "out.zarr") == files(tmp_path / "straight.zarr")
+
+
+def test_resume__writes_the_summary_and_the_report_of_a_run_that_was_stopped_before_publishing(
+    image, tmp_path, monkeypatch
+):
+    output, summary = tmp_path / "out.zarr", tmp_path / "out.json"
+    settings = config(report=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("dasksom.runs.workflows.size_on_disk", lambda _: (_ for _ in ()).throw(StoppedError))
+        with pytest.raises(StoppedError):
+            quantize_image(image, str(output), settings, Stops(), summary=str(summary))
+    assert not output.exists()
+    assert not summary.exists()
+    assert resume_run(str(output), RunConfig(), Stops()) is not None
+    assert json.loads(summary.read_text())["output"] == str(output)
+    assert (tmp_path / "out.report.html").exists()
+    assert output.exists()
