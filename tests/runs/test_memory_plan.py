@@ -32,7 +32,7 @@ def plan(
     settings = {"map": {"refine": 0}, **told}
     config = RunConfig.model_validate({**settings, "map": {"grid": grid, **settings["map"]}})
     pixels, workers = image(shape, chunk, dtype), Workers(*there, 0)
-    return plan_run(pixels, new_map(config, pixels), config, workers, trains=trains, writes=writes)
+    return plan_run(pixels, new_map(config), config, workers, trains=trains, writes=writes)
 
 
 def test_plan__counted_colors_are_read_twice():
