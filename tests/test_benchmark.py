@@ -57,6 +57,14 @@ def test_report__toy(tmp_path):
 
 
 @pytest.mark.slow
+def test_startup__toy(tmp_path):
+    rows = measured(tmp_path, "startup", "--toy")
+    assert len(rows) == 6
+    assert all(value > 0 for value in rows.values())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.json"]
+
+
+@pytest.mark.slow
 def test_view__toy(tmp_path):
     rows = measured(tmp_path, "view", "--toy")
     assert all(value > 0 for name, value in rows.items() if "mean ms" in name)

@@ -30,6 +30,7 @@ from benchmarks.photograph import photograph
 from benchmarks.pictures import pictures
 from benchmarks.reports import report
 from benchmarks.search import search
+from benchmarks.startup import startup
 from benchmarks.tools import tools
 from benchmarks.viewing import view
 
@@ -59,6 +60,7 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "report": report,
     "view": view,
     "exact": exact,
+    "startup": startup,
 }
 
 
