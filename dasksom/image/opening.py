@@ -25,10 +25,10 @@ from dasksom.storage.local_paths import check_readable
 from dasksom.storage.locations import Location, locate
 from dasksom.storage.zarr_nodes import is_zarr
 
-open_tile_folder: Opener = deferred("dasksom.image.mosaics.tile_folder:open_tile_folder")
-open_vrt: Opener = deferred("dasksom.image.mosaics.vrt:open_vrt")
+_open_tile_folder: Opener = deferred("dasksom.image.mosaics.tile_folder:open_tile_folder")
+_open_vrt: Opener = deferred("dasksom.image.mosaics.vrt:open_vrt")
 
-READERS: dict[str, Opener] = {**FILE_OPENERS, ".vrt": open_vrt}
+READERS: dict[str, Opener] = {**FILE_OPENERS, ".vrt": _open_vrt}
 """Openers by suffix."""
 
 
@@ -110,9 +110,9 @@ def open_header(location: Location, selection: Selection) -> OpenedImage:
     """Open whatever a location is: a file, a Zarr directory, a virtual mosaic, a folder of tiles."""
     if not location.remote and check_readable(location.local):
         tiles = not is_zarr(location.local) and not location.file_name.endswith(".zarr")
-        return open_tile_folder(location, selection) if tiles else open_file(location, selection)
+        return _open_tile_folder(location, selection) if tiles else open_file(location, selection)
     if location.file_name.endswith(".vrt"):
-        return with_sidecars(location, open_vrt(location, selection), selection)
+        return with_sidecars(location, _open_vrt(location, selection), selection)
     return open_file(location, selection)
 
 

@@ -16,30 +16,30 @@ from dasksom.storage.locations import Location
 from dasksom.storage.zarr_nodes import ZARR_METADATA
 
 Opener = Callable[[Location, Selection], OpenedImage]
-open_photograph: Opener = deferred("dasksom.image.photographs.source:open_photograph")
-open_tiff: Opener = deferred("dasksom.image.tiff.source:open_tiff")
-open_zarr: Opener = deferred("dasksom.image.zarr.source:open_zarr")
+_open_photograph: Opener = deferred("dasksom.image.photographs.source:open_photograph")
+_open_tiff: Opener = deferred("dasksom.image.tiff.source:open_tiff")
+_open_zarr: Opener = deferred("dasksom.image.zarr.source:open_zarr")
 
 # A format to read: one line here, one file next to this one. Openers read headers, never pixels.
 FILE_OPENERS: dict[str, Opener] = {
-    ".jpeg": open_photograph,
-    ".jpg": open_photograph,
-    ".png": open_photograph,
-    ".tif": open_tiff,
-    ".tiff": open_tiff,
-    ".webp": open_photograph,
-    ".zarr": open_zarr,
+    ".jpeg": _open_photograph,
+    ".jpg": _open_photograph,
+    ".png": _open_photograph,
+    ".tif": _open_tiff,
+    ".tiff": _open_tiff,
+    ".webp": _open_photograph,
+    ".zarr": _open_zarr,
 }
 
 # First bytes of files whose suffix says nothing (SVS, NDPI and many scanners' files are TIFF).
 MAGIC: dict[bytes, Opener] = {
-    b"II*\0": open_tiff,
-    b"MM\0*": open_tiff,
-    b"II+\0": open_tiff,
-    b"MM\0+": open_tiff,
-    b"\x89PNG\r\n\x1a\n": open_photograph,
-    b"\xff\xd8\xff": open_photograph,
-    b"RIFF": open_photograph,
+    b"II*\0": _open_tiff,
+    b"MM\0*": _open_tiff,
+    b"II+\0": _open_tiff,
+    b"MM\0+": _open_tiff,
+    b"\x89PNG\r\n\x1a\n": _open_photograph,
+    b"\xff\xd8\xff": _open_photograph,
+    b"RIFF": _open_photograph,
 }
 
 
@@ -58,11 +58,11 @@ def open_file(location: Location, selection: Selection) -> OpenedImage:
     """
     known = match_suffix(location.file_name, FILE_OPENERS)
     if location.remote:
-        if known is open_zarr or (known is None and is_remote_zarr(location)):
-            return open_zarr(location, selection)
+        if known is _open_zarr or (known is None and is_remote_zarr(location)):
+            return _open_zarr(location, selection)
         check_reachable(location)
     elif check_readable(location.local):
-        return open_zarr(location, selection)
+        return _open_zarr(location, selection)
     opener = known or _sniffed(location)
     return with_sidecars(location, opener(location, selection), selection)
 

@@ -14,7 +14,7 @@ from dasksom.image.sources.selection import Selection
 from dasksom.storage.locations import Location
 from dasksom.storage.safe_xml import MOST_XML_BYTES, xml_tree
 
-open_tiff = deferred("dasksom.image.tiff.source:open_tiff")
+_open_tiff = deferred("dasksom.image.tiff.source:open_tiff")
 
 _MASK, _METADATA = ".msk", ".aux.xml"
 
@@ -72,7 +72,7 @@ def _with_metadata(location: Location, opened: OpenedImage) -> OpenedImage:
 def _with_mask(location: Location, opened: OpenedImage, selection: Selection) -> OpenedImage:
     level = Selection(level=selection.level, fill_missing=True, lenient=selection.lenient)
     try:
-        mask = upright(open_tiff(location, level).source, opened.orientation)
+        mask = upright(_open_tiff(location, level).source, opened.orientation)
     except InputError as error:
         raise InputError(f"{error}; it is the mask next to the image: move it away to leave it out") from error
     if mask.shape[:2] != opened.source.shape[:2] or mask.shape[2] != 1:

@@ -15,13 +15,13 @@ from dasksom.image.writers.protocol import Output, Writer
 from dasksom.storage.local_paths import listed, local_path, match_suffix
 from dasksom.storage.locations import is_remote, shown
 
-create_jpeg = deferred("dasksom.image.photographs.writer:create_jpeg")
-create_png = deferred("dasksom.image.photographs.writer:create_png")
-create_tiff = deferred("dasksom.image.tiff.writer:create_tiff")
-check_ome_zarr = deferred("dasksom.image.zarr.ome_writer:check_ome_zarr")
-create_ome_zarr = deferred("dasksom.image.zarr.ome_writer:create_ome_zarr")
-check_zarr = deferred("dasksom.image.zarr.writer:check_zarr")
-create_zarr = deferred("dasksom.image.zarr.writer:create_zarr")
+_create_jpeg = deferred("dasksom.image.photographs.writer:create_jpeg")
+_create_png = deferred("dasksom.image.photographs.writer:create_png")
+_create_tiff = deferred("dasksom.image.tiff.writer:create_tiff")
+_check_ome_zarr = deferred("dasksom.image.zarr.ome_writer:check_ome_zarr")
+_create_ome_zarr = deferred("dasksom.image.zarr.ome_writer:create_ome_zarr")
+_check_zarr = deferred("dasksom.image.zarr.writer:check_zarr")
+_create_zarr = deferred("dasksom.image.zarr.writer:create_zarr")
 
 
 class Format(NamedTuple):
@@ -60,13 +60,13 @@ _OME = frozenset({"layout", "chunk", "shard", "codec", "ome_version"})
 
 # A format to write: one line here, one file beside this one.
 WRITERS: dict[str, Format] = {
-    ".jpeg": Format(create_jpeg, create_jpeg, _any_chunks),
-    ".jpg": Format(create_jpeg, create_jpeg, _any_chunks),
-    ".png": Format(create_png, create_png, _any_chunks, _PHOTOGRAPH),
-    ".tif": Format(create_tiff, create_tiff, _tiles, _TIFF),
-    ".tiff": Format(create_tiff, create_tiff, _tiles, _TIFF),
-    ".ome.zarr": Format(create_ome_zarr, check_ome_zarr, _shards, _OME),
-    ".zarr": Format(create_zarr, check_zarr, _stored_chunks, frozenset({"chunk", "codec"}), labels_alone=True),
+    ".jpeg": Format(_create_jpeg, _create_jpeg, _any_chunks),
+    ".jpg": Format(_create_jpeg, _create_jpeg, _any_chunks),
+    ".png": Format(_create_png, _create_png, _any_chunks, _PHOTOGRAPH),
+    ".tif": Format(_create_tiff, _create_tiff, _tiles, _TIFF),
+    ".tiff": Format(_create_tiff, _create_tiff, _tiles, _TIFF),
+    ".ome.zarr": Format(_create_ome_zarr, _check_ome_zarr, _shards, _OME),
+    ".zarr": Format(_create_zarr, _check_zarr, _stored_chunks, frozenset({"chunk", "codec"}), labels_alone=True),
 }
 
 
