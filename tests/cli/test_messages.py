@@ -12,6 +12,7 @@ import zarr
 from PIL import Image
 
 from dasksom import BatchSOM
+from dasksom.cli.log import LOG
 from dasksom.cli.progress import ProgressDisplay
 from tests.cli.test_commands import folder, originals, run
 
@@ -58,6 +59,7 @@ def test_log_json__errors_are_json_too(folder, words):
 
 
 def test_progress__last_line_of_a_pass_says_that_it_is_done(capsys, monkeypatch):
+    LOG.configure(verbose=False, quiet=False, debug=False, as_json=False)
     now = [0.0]
     monkeypatch.setattr("dasksom.cli.progress.time.monotonic", lambda: now[0])
     with ProgressDisplay() as display:

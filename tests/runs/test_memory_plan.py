@@ -166,7 +166,7 @@ def test_run__what_cannot_fit_is_refused_before_a_pixel_is_read(tmp_path):
     assert array.nchunks_initialized == 0
     given = {"map": {"epochs": 1}, "cluster": {"name": "local", "workers": 1, "memory_limit": "1GiB"}}
     config = load_config(None, {**given, "input": {"fill_missing": True}})
-    with pytest.raises(InputError, match=r"for chunks of 4096 x 4096 pixels \(256.00 MiB decoded\).*of its 1.00 GiB"):
+    with pytest.raises(InputError, match=r"for chunks of 4096 x 4096 pixels \(256.00 MiB decoded\).*of the 1.00 GiB"):
         forecast(str(tmp_path / "in.zarr"), "out.zarr", config)
     with pytest.raises(InputError, match="--chunk-size"):
         quantize_image(str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), config, _Silent())
