@@ -114,4 +114,4 @@ def test_apply__records_the_parameters_of_the_map(folder):
     assert run("apply", "map.npz", "photo.png", "out.zarr")[0] == 0
     recorded = zarr.open_group("out.zarr", mode="r").attrs["dasksom"]["metadata"]["run"]["config"]["map"]
     assert recorded["grid"] == [2, 3]
-    assert (recorded["epochs"], recorded["topology"], recorded["refine"]) == (4, "hexagonal", 80)
+    assert (recorded["epochs"], recorded["topology"]) == (4, "hexagonal")
