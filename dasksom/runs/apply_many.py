@@ -74,7 +74,7 @@ def apply_to_many(
             yield Applied(source, output, quantize_image(source, output, config, watcher, model=model, resume=resume))
         except DasksomError as error:
             yield Applied(source, output, error=error)
-        except Exception as error:  # such as a name that is too long; the other images may be fine
+        except (OSError, ValueError) as error:  # such as a name that is too long; the other images may be fine
             yield Applied(source, output, error=DasksomError(f"{type(error).__name__}: {error}"))
 
 
