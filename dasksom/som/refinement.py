@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dasksom.som.quality import Quality
 from dasksom.som.schedule import Step
 
-CYCLE = 6
+CYCLE = 5
 """Epochs from one growth to the next."""
 REMOVED_AFTER = 3
 """Epochs that added units learn before as many are removed."""
@@ -37,7 +37,7 @@ def refinement_steps(units: int, epochs: int) -> tuple[Step, ...]:
     units : int
         Of the map, at least 1.
     epochs : int
-        At least 0; with fewer than 12 no unit moves.
+        At least 0; with fewer than 11 no unit moves.
     """
     steps = [Step(sigma=0.0)] * epochs
     cycles = max(epochs - REST, 0) // CYCLE if units > 1 else 0
