@@ -63,7 +63,10 @@ def first_view(address: str) -> dict[str, float]:
 
 
 def pan(address: str, side: int, steps: int, count: int) -> list[float]:
-    """Ask for tiles of both layers as panning does, row after row; return the milliseconds of each."""
+    """Request tiles of both layers as panning does, row after row; return the milliseconds of each.
+
+    They are those of version 0 of the output, which is not replaced meanwhile.
+    """
     place, across = urlsplit(address), -(-side // (256 << steps))
     wanted = [(name, n) for n in range(count // 2) for name in ("labels", "original")]
 
@@ -72,7 +75,7 @@ def pan(address: str, side: int, steps: int, count: int) -> list[float]:
         for name, n in part:
             row, column = divmod(n, min(across, 25))
             start = time.perf_counter()
-            connection.request("GET", f"{place.path}{name}/{steps}/{row % across}/{column}")
+            connection.request("GET", f"{place.path}{name}/0/{steps}/{row % across}/{column}")
             answer = connection.getresponse()
             answer.read()
             assert answer.status == 200
