@@ -49,6 +49,7 @@ def _cache_folders(source: Path) -> Iterator[Path]:
         yield Path(tempfile.gettempdir()) / f"dasksom-{os.getuid() if hasattr(os, 'getuid') else 'cache'}" / name
 
 
+@cache
 def _is_writable(folder: Path) -> bool:
     """Create a folder if need be; return whether files can be created in it by this user, and by no other.
 

@@ -372,7 +372,7 @@ def test_infinity_found_by_a_worker__one_clear_line(folder):
     zarr.create_array("inf.zarr", data=np.full((30, 20, 4), np.inf))
     code, _, err = run("quantize", "inf.zarr", "out.zarr", "--workers", "1", "--memory-limit", "1GiB")
     assert code == 2
-    assert "infinity at pixel (0, 0)" in err
+    assert "infinity at row 0, column 0" in err
     assert len(err.strip().splitlines()) == 1
     assert "out.zarr" not in names(folder)
 

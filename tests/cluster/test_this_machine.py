@@ -82,7 +82,7 @@ def test_settings_of_our_workers__a_users_own_stay_though_they_are_dasks(monkeyp
 
 def test_threads__as_many_as_asked_for():
     with connect(ClusterOptions("threads", workers=3), small=True):
-        assert dask.config.get("scheduler") == "threads"
+        assert dask.config.get("scheduler") is dask.threaded.get
         assert dask.config.get("num_workers") == 3
 
 

@@ -5,8 +5,8 @@ import random
 import dask
 import pytest
 
+from dasksom.chunkwise import ThrottledKeeper
 from dasksom.cluster import ClusterOptions, connect
-from dasksom.training import checkpoint
 from tests.faults.harness import TYPES, Watchdog, hash_of, kill, workers_of
 
 
@@ -44,7 +44,7 @@ def _stop(epoch, _):
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["sync", "threads", 1, 2, 4])
 def test_resumed(workers, images, expected, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "SECONDS", 0.0)
+    monkeypatch.setattr(ThrottledKeeper, "is_due", True)  # every record
     local = workers not in ("sync", "threads")
     where = (
         connect(ClusterOptions("local", workers, "1GiB"), small=False) if local else dask.config.set(scheduler=workers)

@@ -8,11 +8,10 @@ from dasksom.quantization import labels as labeling
 from dasksom.quantization.labels import Labeling, labels_of, rebuild
 
 
-@pytest.mark.parametrize(("units", "dtype"), [(2, "i1"), (128, "i1"), (256, "i2"), (40000, "i4")])
-def test_labels_of__smallest_type(photograph, units, dtype):
+@pytest.mark.parametrize("units", [2, 128, 256, 40000])
+def test_labels_of__can_be_calculated_with(photograph, units):
     labels = labels_of(da.from_array(photograph[:9]), Labeling(np.random.default_rng(0).uniform(0, 255, (units, 3))))
-    assert labels.dtype == dtype
-    assert labels.compute().dtype == dtype
+    assert labels.dtype == labels.compute().dtype == np.int32
 
 
 def test_rebuild__takes_palette_colors_and_leaves_what_does_not_count():

@@ -364,7 +364,7 @@ def test_resume__goes_on_from_what_is_on_the_store(s3, run, keys, tmp_path, monk
         if next(steps) in (3, 4):  # in the second window of writing
             raise _StoppedError
 
-    monkeypatch.setattr("dasksom.cli.progress.TerminalWatcher.progress", stop)
+    monkeypatch.setattr("dasksom.cli.progress.ProgressDisplay.progress", stop)
     told = CliRunner().invoke(cli, ["quantize", str(photo), output, *how, "--config", str(tmp_path / "run.yaml")])
     assert isinstance(told.exception, _StoppedError)
     assert f"dasksom resume {output}" in told.exception.__notes__[0]
