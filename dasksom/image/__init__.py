@@ -1,6 +1,6 @@
-"""Images on disk as lazy dask arrays, and labels and palettes as image files; knows nothing of maps.
+"""Read image files as lazy dask arrays, and write labels and palettes as image files; independent of the SOM code.
 
-Public names are imported when they are first used, so that a photograph needs no reader of TIFF or Zarr.
+Public names are imported on first use, so that opening a photograph imports no TIFF or Zarr reader.
 """
 
 from importlib import import_module
@@ -108,7 +108,7 @@ _MODULES = {
     "storage.publish.object_store_run": "StoreRun",
     "storage.publish.run_folder": "RunFolder check_unfinished run_folder run_on_disk",
 }
-"""Names by the module that defines them."""
+"""Public names by defining module."""
 _HOMES = {name: f"dasksom.{module}" for module, names in _MODULES.items() for name in names.split()}
 
 

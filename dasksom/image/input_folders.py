@@ -1,4 +1,4 @@
-"""The images that a path names: itself, or those of a folder of images."""
+"""Resolve a path to images: the path itself, or the images in a folder."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from dasksom.storage.zarr_nodes import is_zarr
 
 
 def images_in(path: str | os.PathLike[str]) -> list[str]:
-    """Return the paths of the images that a path names.
+    """Return the paths of the images that a path refers to.
 
     Parameters
     ----------
-    path : of an image, also a Zarr directory or a folder of tiles that make one; or of a folder of images
+    path : path of an image (a file, a Zarr directory or a folder of the tiles of one image), or of a folder of images
 
     Returns
     -------
     list of str
-        The path itself, or the images in the folder, by name.
+        The path itself, or the images in the folder, sorted by name.
     """
     if is_remote(path):
         return [os.fspath(path)]
@@ -40,7 +40,7 @@ def images_in(path: str | os.PathLike[str]) -> list[str]:
 
 
 def check_mask_of_several(paths: Sequence[str], mask: str | None) -> None:
-    """Refuse a mask that was given for several images: it belongs to one of them.
+    """Refuse a mask for several images, because a mask belongs to one image.
 
     Raises
     ------
@@ -54,13 +54,13 @@ def check_mask_of_several(paths: Sequence[str], mask: str | None) -> None:
 
 
 def check_folder(folder: str | os.PathLike[str], given: Sequence[str], outputs: Mapping[str, str]) -> None:
-    """Refuse a folder for outputs where inputs would be taken for outputs, or outputs for inputs the next time.
+    """Refuse an output folder in which outputs would replace inputs, or be read as inputs by the next run.
 
     Parameters
     ----------
-    folder : of the outputs
-    given : what is read: images, and folders of them
-    outputs : the path of each output, and the image that it is made of
+    folder : output folder
+    given : input paths: images, and folders of images
+    outputs : maps the path of each output to the image that it is made from
 
     Raises
     ------
@@ -76,7 +76,7 @@ def check_folder(folder: str | os.PathLike[str], given: Sequence[str], outputs: 
 
 
 def check_alike(paths: Sequence[str], pictures: Sequence[Picture]) -> None:
-    """Refuse images that one map cannot be trained on, naming the first that is unlike the first of all.
+    """Refuse images that differ in number of bands or dtype, because one map cannot be trained on them.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Open a path, a URL or a DataArray as a lazy image; no pixel is read before it is computed."""
+"""Open a path, a URL or a DataArray as a lazy image; pixels are read only when they are computed."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def open_image(image: Any, options: ReadOptions | None = None, **changes: Any) -
 
     Returns
     -------
-    dask array of shape (height, width, bands), in the file's dtype; the bands are one chunk, each chunk is one task.
-    It is indexed as a NumPy array is. Its name depends on path, size and time of last change: equal for equal files.
+    dask array of shape (height, width, bands), in the file's dtype; all bands are in one chunk, each chunk is one task.
+    It supports NumPy indexing. Its name is derived from path, size and modification time: equal for equal files.
 
     Raises
     ------
     InputError
-        The file cannot be used; raised before any pixel is read. Damaged pixels raise it when they are read.
+        The file cannot be used (raised before any pixel is read), or pixels are damaged (raised when they are read).
     """
     return open_picture(image, options, **changes).pixels
 
@@ -59,8 +59,8 @@ def open_picture(image: Any, options: ReadOptions | None = None, **changes: Any)
     Parameters
     ----------
     image : path, URL or xarray DataArray
-        A Zarr or OME-Zarr directory, a TIFF, a PNG, JPEG or WebP, a GDAL .vrt, a folder of tiles; every worker must see
-        it under the same path.
+        A Zarr or OME-Zarr directory, a TIFF, PNG, JPEG or WebP file, a GDAL .vrt, or a folder of tiles; all workers
+        must see it under the same path.
     options : ReadOptions, optional
     **changes
         Fields of `ReadOptions`: component, series, level, select, axes, alpha, nodata, mask, fill_missing,
@@ -70,12 +70,12 @@ def open_picture(image: Any, options: ReadOptions | None = None, **changes: Any)
     -------
     Picture
         ``BatchSOM.fit(picture.pixels, mask=picture.mask)`` trains on the pixels that hold data;
-        ``picture.in_chunks(...)`` cuts it into other chunks without opening the file again.
+        ``picture.in_chunks(...)`` returns it in other chunks without opening the file again.
 
     Raises
     ------
     InputError
-        The file cannot be used; raised before any pixel is read. Damaged pixels raise it when they are read.
+        The file cannot be used (raised before any pixel is read), or pixels are damaged (raised when they are read).
 
     Examples
     --------
@@ -102,12 +102,12 @@ def open_picture(image: Any, options: ReadOptions | None = None, **changes: Any)
 
 
 def open_pixels(image: str | os.PathLike[str], *, storage: Mapping[str, Any] | None = None, **selection: Any) -> Source:
-    """Open an image file without dask: shape, dtype and storage chunks, and regions read on demand."""
+    """Open an image file without dask: provides shape, dtype and storage chunks, and reads regions on demand."""
     return open_header(locate(image, storage), Selection(**selection)).source
 
 
 def open_header(location: Location, selection: Selection) -> OpenedImage:
-    """Open whatever a location is: a file, a Zarr directory, a virtual mosaic, a folder of tiles."""
+    """Open a location of any kind: a file, a Zarr directory, a virtual mosaic or a folder of tiles."""
     if not location.remote and check_readable(location.local):
         tiles = not is_zarr(location.local) and not location.file_name.endswith(".zarr")
         return _open_tile_folder(location, selection) if tiles else open_file(location, selection)

@@ -1,6 +1,6 @@
-"""Palettes as files that other programs read.
+"""Write palettes in the formats of other programs.
 
-To add a format: write its function of (colors, rows and columns of the map) and add its line to ``PALETTE_FILES``.
+To add a format, write a function of (colors, (rows, columns) of the map) and add it to ``PALETTE_FILES``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _Shape = tuple[int, int]
 
 MOST_ACT_COLORS = 256
 SWATCH_SIDE = 32
-"""Side of a color of a swatch, in pixels; less where the map is large."""
+"""Side of the square of one color in a swatch, in pixels; smaller for large maps."""
 LARGEST_SWATCH = 4096
 
 
@@ -36,19 +36,19 @@ def write_palette(
     *,
     overwrite: bool = False,
 ) -> None:
-    """Write a map's colors as a file of another program; the suffix chooses which.
+    """Write a map's colors in the palette format of another program, chosen by the suffix.
 
     Parameters
     ----------
     path : ends in .gpl (GIMP, Krita, Inkscape), .act (Adobe), .clr (QGIS, GRASS), .txt (GDAL) or .png (a swatch)
     weights : ndarray of shape (rows, columns, bands), real
-    bands : which three are red, green and blue, or which one is gray; counted from 0
-    overwrite : whether a file of that name is replaced
+    bands : the three bands for red, green and blue, or the one for gray; counted from 0
+    overwrite : replace an existing file
 
     Raises
     ------
     InputError
-        An unknown suffix, bands that there are not, or more colors than the format holds.
+        The suffix is unknown, a band does not exist, or the format holds fewer colors than the map has.
     """
     local = local_path(path)
     form = match_suffix(local, PALETTE_FILES)
@@ -78,7 +78,7 @@ def _gimp(colors: NDArray[np.uint8], shape: _Shape) -> bytes:
 
 
 def _adobe(colors: NDArray[np.uint8], shape: _Shape) -> bytes:
-    """Return 256 colors, how many of them count, and which one is transparent: none (big-endian)."""
+    """Return 256 colors, the number of valid ones, and the index of the transparent one (0xFFFF: none); big-endian."""
     if len(colors) > MOST_ACT_COLORS:
         raise InputError(
             f".act: an Adobe color table holds {MOST_ACT_COLORS} colors, and the map has {len(colors)}; write .gpl"
@@ -89,7 +89,7 @@ def _adobe(colors: NDArray[np.uint8], shape: _Shape) -> bytes:
 
 
 def _labeled(colors: NDArray[np.uint8]) -> list[tuple[int, ...]]:
-    """Return value, red, green, blue and alpha of every label: unit + 1, and 0 for no data."""
+    """Return (label, red, green, blue, alpha) of every label: unit + 1, and 0 for no data."""
     return [(0, 0, 0, 0, 0), *((k + 1, *color, 255) for k, color in enumerate(colors.tolist()))]
 
 
@@ -122,4 +122,4 @@ PALETTE_FILES: dict[str, Callable[[NDArray[np.uint8], _Shape], bytes]] = {
     ".png": _swatch,
     ".txt": _gdal,
 }
-"""Kinds of palette files by suffix."""
+"""Palette formats by suffix."""

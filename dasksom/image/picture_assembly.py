@@ -1,4 +1,4 @@
-"""Make the lazy pixels and the mask of an opened image, in any chunks."""
+"""Build the lazy pixels and the mask of an opened image, in any chunks."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ from dasksom.image.sources.protocol import Readable, Source
 from dasksom.image.sources.unreadable import ReadableMask, WithoutRegions
 
 _NODATA = "no-data value"
-"""Origin of a mask, for a person."""
+"""Name of this mask in the list of mask origins that users see."""
 
 
 @dataclass(frozen=True, eq=False)
 class PictureParts:
-    """What a picture is made of, once headers have been read."""
+    """The parts of a picture, available once headers have been read."""
 
     named: str
     header: Header
     pixels: Source | da.Array | NDArray[Any]
-    """Shape (height, width, bands); arrays in the chunks that they came in."""
+    """Shape (height, width, bands); arrays keep their original chunks until `cut`."""
     alpha: str | None = None
     nodata: float | str | None = None
-    """Both as given; see `ReadOptions`."""
+    """Both as given by the caller; see `ReadOptions`."""
     masks: Mapping[str, MaskSource] = field(default_factory=dict)
-    """The file's own masks, by name."""
+    """Masks that the file declares, by name."""
     given: MaskSource | da.Array | None = None
-    """The mask that was given."""
+    """The mask given by the caller."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of the image as it is stored: height, width, bands."""
+        """Shape of the stored image: height, width, bands."""
         height, width, bands = self.pixels.shape
         return height, width, bands
 
     def cut(self, chunking: Chunking) -> Picture:
-        """Make the picture in chunks.
+        """Build the picture in chunks.
 
         Raises
         ------
         InputError
-            It cannot be cut so, or the no-data value or mask does not fit it.
+            The image cannot be chunked this way, or the no-data value or mask does not fit it.
         """
         header, unread = self.header, chunking.unread
         picture = Picture(
@@ -108,7 +108,7 @@ class PictureParts:
         """Apply the `alpha` option; if the file names no alpha band, only when the option was given."""
         band, bands, wanted, origin = self.header.alpha, self.shape[2], self.alpha, "alpha"
         if self.header.alpha_is_nodata and band is not None:
-            # like the no-data value that it is, it gives way to another one
+            # this band stands for a no-data value, so a no-data value from the caller replaces it
             wanted, origin = "drop" if self.nodata is not None else wanted, _NODATA
         if band is None and wanted is not None and bands in (2, 4):
             band = bands - 1
@@ -120,12 +120,12 @@ class PictureParts:
 
 
 def check_mask_array(mask: Any, size: tuple[int, int]) -> da.Array:
-    """Return a mask that was given as an array as a lazy one.
+    """Return a mask given as an array as a dask array.
 
     Raises
     ------
     InputError
-        It is not of bool, or has another shape than the image.
+        Its dtype is not bool, or its shape differs from the image's.
     """
     array = mask if isinstance(mask, da.Array) else da.from_array(np.asarray(mask), chunks=-1)
     if array.dtype != np.bool_ or array.shape != size:
@@ -141,7 +141,7 @@ def _without(source: Any, unread: Sequence[Rectangle]) -> Any:
 
 
 def _masked(picture: Picture, mask: da.Array, origin: str) -> Picture:
-    """Add a mask to those that there are."""
+    """Combine a mask with the picture's existing mask."""
     both = mask if picture.mask is None else picture.mask & mask
     before = picture.about.get("mask")
     return replace(picture, mask=both, about={**picture.about, "mask": f"{before}, {origin}" if before else origin})

@@ -1,4 +1,4 @@
-"""Choose the format of a file or Zarr directory by its suffix, or else by its content, and open it."""
+"""Choose the format of a file or Zarr directory by its suffix or, failing that, by its content, and open it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _open_photograph: Opener = deferred("dasksom.image.photographs.source:open_photo
 _open_tiff: Opener = deferred("dasksom.image.tiff.source:open_tiff")
 _open_zarr: Opener = deferred("dasksom.image.zarr.source:open_zarr")
 
-# A format to read: one line here, one file next to this one. Openers read headers, never pixels.
+# To add a format, add a line here and a module in a folder next to this one. Openers read headers, never pixels.
 FILE_OPENERS: dict[str, Opener] = {
     ".jpeg": _open_photograph,
     ".jpg": _open_photograph,
@@ -31,7 +31,7 @@ FILE_OPENERS: dict[str, Opener] = {
     ".zarr": _open_zarr,
 }
 
-# First bytes of files whose suffix says nothing (SVS, NDPI and many scanners' files are TIFF).
+# First bytes of files with an unknown suffix (SVS, NDPI and the files of many scanners are TIFF).
 MAGIC: dict[bytes, Opener] = {
     b"II*\0": _open_tiff,
     b"MM\0*": _open_tiff,
@@ -44,17 +44,17 @@ MAGIC: dict[bytes, Opener] = {
 
 
 def is_remote_zarr(location: Location) -> bool:
-    """Return whether a URL is that of a Zarr array or group."""
+    """Return whether a URL refers to a Zarr array or group."""
     return location.file_name.endswith(".zarr") or any(location.below(name).exists() for name in ZARR_METADATA)
 
 
 def open_file(location: Location, selection: Selection) -> OpenedImage:
-    """Open an image file, or a Zarr directory; read headers, never pixels.
+    """Open an image file or a Zarr directory; read headers, never pixels.
 
     Raises
     ------
     InputError
-        Whatever makes it unusable.
+        The image cannot be used.
     """
     known = match_suffix(location.file_name, FILE_OPENERS)
     if location.remote:

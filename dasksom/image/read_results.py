@@ -1,6 +1,6 @@
-"""What a run wrote, read again: labels, palette and what the file says of the run.
+"""Read the output of a run: labels, palette and metadata of the run.
 
-To add a format: write its opener and add its line to ``RESULTS``.
+To add a format, write an opener and add it to ``RESULTS``.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from dasksom.storage.local_paths import check_readable, listed, local_path, matc
 from dasksom.storage.locations import Location
 
 _MOST_COLORS, _MOST_PALETTE_BYTES = 1 << 16, 1 << 30
-"""Of a palette that is read: as many as a map may have, and the bytes of a map."""
+"""Limits of a palette that is read: the largest number of units of a map, and the largest size of a map in bytes."""
 _CHUNK_BYTES = 4 << 20
-"""Of a lazy chunk of labels: small, for tiles are looked at here and there."""
+"""Target size of a lazy chunk of labels; small, because single tiles are read at random."""
 
 
 @dataclass(frozen=True, eq=False)
 class QuantizedImage:
-    """An output of a run, opened."""
+    """An opened output of a run."""
 
     path: str
     labels: tuple[da.Array, ...]
-    """Numbers as the file holds them, (height, width), unsigned; the whole image first, then its smaller levels."""
+    """Label values as stored, (height, width), unsigned; full resolution first, then the coarser levels."""
     offset: int
-    """The number of unit 0; others than those of units stand for no data."""
+    """Label value of unit 0; values that belong to no unit stand for no data."""
     palette: NDArray[Any]
     """Shape (units, bands), in the image's dtype."""
     about: Mapping[str, JSON]
-    """What was said of the run when it was written."""
+    """Metadata of the run, as written."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -55,32 +55,32 @@ class QuantizedImage:
         return int(height), int(width)
 
     def units_of(self, numbers: NDArray[Any]) -> NDArray[np.int64]:
-        """Turn numbers of the file into row-major unit numbers; -1 is no data."""
+        """Convert label values to row-major unit numbers; -1 is no data."""
         units = np.asarray(numbers).astype(np.int64) - self.offset
         return np.where((units >= 0) & (units < len(self.palette)), units, -1)
 
     def colors_of(self, units: NDArray[np.int64]) -> NDArray[Any]:
-        """Give the palette's rows, shape (..., bands); NaN, or 0 for integers, where there is no data."""
+        """Return the colors of units, shape (..., bands); NaN (0 for integer dtypes) where there is no data."""
         colors: NDArray[Any] = with_nodata_row(self.palette)[units]
         return colors
 
     def rebuilt(self, numbers: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-        """Turn numbers of the file into pixels, shape (..., bands), and where there are any."""
+        """Convert label values to pixels, shape (..., bands), and a bool mask of the pixels that hold data."""
         units = self.units_of(numbers)
         return self.colors_of(units), units >= 0
 
 
 def open_result(path: str | os.PathLike[str]) -> AbstractContextManager[QuantizedImage]:
-    """Open what `quantize` or `apply` wrote: .zarr, .ome.zarr, or a paletted .tif; no pixel is read.
+    """Open an output of `quantize` or `apply`: .zarr, .ome.zarr, or a paletted .tif; no pixel is read.
 
     Parameters
     ----------
-    path : of the output; its lazy labels can be computed on this process's threads while the context lasts
+    path : of the output; inside the context, its lazy labels can be computed on threads of this process
 
     Raises
     ------
     InputError
-        If it is not one of those, or holds no palette.
+        The output has another format, or holds no palette.
     """
     local = local_path(path)
     check_readable(local)
@@ -91,13 +91,13 @@ def open_result(path: str | os.PathLike[str]) -> AbstractContextManager[Quantize
 
 
 def check_result(path: str | os.PathLike[str], *, dtype: np.dtype[Any], bands: int, units: int) -> None:
-    """Refuse an output, before it is written, that `open_result` could not read again.
+    """Refuse, before anything is written, an output that `open_result` could not read.
 
     Parameters
     ----------
     path : of the output
     dtype, bands : of the image
-    units : colors of the palette
+    units : number of colors in the palette
 
     Raises
     ------
@@ -122,7 +122,7 @@ def _open_zarr(path: Path) -> Iterator[QuantizedImage]:
         levels = [_array(group, "labels")] if isinstance(group["labels"], zarr.Array) else _pyramid(group["labels/som"])
     except InputError:
         raise
-    except Exception as error:  # zarr raises many kinds; what it is not, it is not
+    except Exception as error:  # zarr raises many kinds of errors for other files
         raise InputError(f"{path}: not an output of dasksom with labels and a palette ({error})") from error
     if not isinstance(about, dict) or palette.ndim != 2 or any(level.ndim != 2 for level in levels):
         raise InputError(f"{path}: not an output of dasksom: its labels, palette or attributes have another form")
@@ -157,7 +157,7 @@ def _open_tiff(path: Path) -> Iterator[QuantizedImage]:
             found = _in_tiff(stack.enter_context(tifffile.TiffFile(path)), path)
         except InputError:
             raise
-        except Exception as error:  # damaged files make tifffile raise many kinds
+        except Exception as error:  # tifffile raises many kinds of errors for damaged files
             raise InputError(f"{path}: not a TIFF that can be read ({error})") from error
         yield found
 
@@ -193,7 +193,7 @@ def _told(description: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class _Labels:
-    """An array whose damage is told as such."""
+    """An array whose read errors are reported as damage of the output."""
 
     array: zarr.Array[Any]
     path: Path
@@ -223,7 +223,7 @@ class _Labels:
 
 def _lazy(array: zarr.Array[Any], path: Path) -> da.Array:
     height, width = array.shape
-    stored = int(array.chunks[0]), int(array.chunks[1])  # of a shard, a part can be read
+    stored = int(array.chunks[0]), int(array.chunks[1])  # not shards: chunks can be read singly
     rows, columns = plan_chunks((height, width, 1), array.dtype.itemsize, stored, chunk_bytes=_CHUNK_BYTES)
     return da.from_array(
         _Labels(array, path),

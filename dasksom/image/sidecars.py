@@ -1,4 +1,4 @@
-"""Files that GDAL writes next to an image: a mask (IMAGE.msk) and metadata (IMAGE.aux.xml)."""
+"""Read the files that GDAL writes next to an image: a mask (IMAGE.msk) and metadata (IMAGE.aux.xml)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MASK, _METADATA = ".msk", ".aux.xml"
 
 
 def with_sidecars(location: Location, opened: OpenedImage, selection: Selection) -> OpenedImage:
-    """Add what the files next to an image on a disk declare; metadata next to it comes first, as in GDAL.
+    """Add the metadata and mask in files next to a local image; such metadata overrides the image's own, as in GDAL.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def with_sidecars(location: Location, opened: OpenedImage, selection: Selection)
     Raises
     ------
     InputError
-        A mask or metadata that cannot be used.
+        The mask or metadata cannot be used.
     """
     if location.remote or not location.local.is_file():
         return opened

@@ -1,4 +1,4 @@
-"""Compare every byte of an output with the checksums that were recorded when it was written."""
+"""Verify the files of an output against the checksums that were recorded when it was written."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 @dataclass(frozen=True)
 class Checked:
-    """One file of an output."""
+    """Result of checking one file of an output."""
 
     name: str
     problem: str | None
-    """None where it matches."""
+    """None if the file matches."""
 
 
 def verify(path: str, storage: Mapping[str, Any] | None = None) -> Iterator[Checked]:
-    """Compare every file of an output with the checksums that were recorded when it was written.
+    """Verify every file of an output against the checksums that were recorded when it was written.
 
     Parameters
     ----------
-    path : an output of `quantize`, `apply` or `train`, or the URL of one
-    storage : options of its store's file system
+    path : path or URL of an output of `quantize`, `apply` or `train`
+    storage : options of the store's file system (fsspec)
 
     Yields
     ------
     Checked
-        For every file, in order; missing and unexpected files too.
+        One for each file, sorted by name, including missing and unexpected files.
 
     Raises
     ------
     InputError
-        It is no output of dasksom, or has no checksums.
+        It is not an output of dasksom, or has no checksums.
     """
     if is_remote(path):
         return _verify_zarr(locate(path.rstrip("/"), storage))
@@ -116,7 +116,7 @@ def _check_sealed(path: Path) -> str | None:
 
 
 def _check_png(path: Path) -> str | None:
-    """Check the sums that every part of a PNG has, by ISO/IEC 15948."""
+    """Verify the CRC of every chunk of a PNG (ISO/IEC 15948)."""
     data = memoryview(path.read_bytes())
     at = len(_PNG_SIGNATURE)
     if data[:at] != _PNG_SIGNATURE:
@@ -140,4 +140,4 @@ CHECKERS: dict[str, Callable[[Path], str | None]] = {
     ".tif": _check_sealed,
     ".tiff": _check_sealed,
 }
-"""Says what is wrong with a file, by its suffix."""
+"""Functions by suffix; each returns the problem of a file, or None."""

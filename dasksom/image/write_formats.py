@@ -1,4 +1,4 @@
-"""An output path becomes a writer: the suffix chooses the format."""
+"""Create the writer of an output path; the suffix chooses the format."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _create_zarr = deferred("dasksom.image.zarr.writer:create_zarr")
 
 
 class Format(NamedTuple):
-    """How one kind of output is made."""
+    """One output format."""
 
     create: Callable[[Output], Writer]
     check: Callable[[Output], object]
-    """Refuses what the format cannot hold; touches no file."""
+    """Refuses images and options that the format cannot hold; touches no file."""
     alignment: Callable[[Options, int], int]
-    """What `open_image(align=)` needs so that the image's chunks can be written."""
+    """Returns the value of `open_image(align=)` with which the image's chunks can be written."""
     options: frozenset[str] = frozenset()
-    """Names of the options that have an effect."""
+    """Names of the options that affect this format."""
     labels_alone: bool = False
-    """Whether it can do without the rebuilt image."""
+    """Whether the format can hold labels without the rebuilt image."""
 
 
 def _any_chunks(_: Options, pixel_bytes: int) -> int:
@@ -58,7 +58,7 @@ _PHOTOGRAPH = frozenset({"pixels"})
 _TIFF = frozenset({"pixels", "layout", "chunk", "codec"})
 _OME = frozenset({"layout", "chunk", "shard", "codec", "ome_version"})
 
-# A format to write: one line here, one file beside this one.
+# To add a format, add a line here and a module in a folder next to this one.
 WRITERS: dict[str, Format] = {
     ".jpeg": Format(_create_jpeg, _create_jpeg, _any_chunks),
     ".jpg": Format(_create_jpeg, _create_jpeg, _any_chunks),
@@ -71,7 +71,7 @@ WRITERS: dict[str, Format] = {
 
 
 def output_suffix(name: str) -> str | None:
-    """Return the suffix of a name that stands for an output format, the longest that fits; None if none does."""
+    """Return the longest suffix of a name that is an output format; None if there is none."""
     known = [suffix for suffix in WRITERS if name.lower().endswith(suffix)]
     return name[-len(max(known, key=len)) :] if known else None
 
@@ -81,7 +81,7 @@ def _named(path: str | os.PathLike[str]) -> str:
 
 
 def output_format(path: str | os.PathLike[str]) -> Format:
-    """Return the format that the suffix of a path or URL stands for."""
+    """Return the format for the suffix of a path or URL."""
     name = _named(path).rstrip("/")
     found = match_suffix(name, WRITERS)
     if found is None:
@@ -90,13 +90,13 @@ def output_format(path: str | os.PathLike[str]) -> Format:
 
 
 def chunk_alignment(path: str | os.PathLike[str], options: Options = DEFAULTS, pixel_bytes: int = 3) -> int:
-    """Return what `open_image(align=)` needs so that the image's chunks can be written to this path.
+    """Return the value of `open_image(align=)` with which the image's chunks can be written to this path.
 
     Parameters
     ----------
-    path : the final path
-    options : how it is to be stored
-    pixel_bytes : bands times bytes of a band
+    path : final path of the output
+    options : storage options of the output
+    pixel_bytes : bytes of a pixel: number of bands times bytes per value
     """
     return output_format(path).alignment(options, pixel_bytes)
 
@@ -111,17 +111,17 @@ def check_format(
     nodata: bool = False,
     options: Options = DEFAULTS,
 ) -> None:
-    """Refuse an image that a format cannot hold, before any work; no file is touched.
+    """Refuse an image that the output format cannot hold, before any work; no file is touched.
 
     Parameters
     ----------
-    path : the final path
+    path : final path of the output
     shape : height, width and bands of the image
     dtype : of the image
-    units : colors of the palette
-    with_image : whether the rebuilt image is wanted, not only the labels
+    units : number of colors in the palette
+    with_image : whether the rebuilt image is written, not only the labels
     nodata : whether some pixels may have no data
-    options : how it is to be stored
+    options : storage options of the output
 
     Raises
     ------
@@ -142,7 +142,7 @@ def check_format(
 
 
 def create_writer(output: Output) -> Writer:
-    """Prepare an output file and return its writer, small enough to travel with every task.
+    """Prepare an output file and return its writer, which is small enough to send with every task.
 
     Raises
     ------

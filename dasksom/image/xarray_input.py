@@ -1,4 +1,4 @@
-"""xarray's DataArrays as images; xarray itself is not imported."""
+"""Open xarray DataArrays as images; xarray itself is not imported."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from dasksom.image.sources.selection import COLUMNS, ROWS, Selection, plan_axes
 
 
 def is_data_array(image: Any) -> bool:
-    """Return whether something has the interface of an xarray DataArray."""
+    """Return whether an object has the interface of an xarray DataArray."""
     return all(hasattr(image, name) for name in ("dims", "coords", "attrs", "transpose", "data"))
 
 
 def open_data_array(image: Any, selection: Selection) -> tuple[str, Header, da.Array | NDArray[Any]]:
-    """Open a DataArray: its name, what it declares, and its lazy pixels, bands last, in the chunks that they have.
+    """Open a DataArray; return its name, its header, and its lazy pixels, bands last, in their original chunks.
 
     Raises
     ------
     InputError
-        Its dimensions do not make an image.
+        Its dimensions do not form an image, or its dtype is not accepted.
     """
     named = f"DataArray {image.name or 'without a name'}"
     dims = tuple(str(dim) for dim in image.dims)
@@ -39,7 +39,7 @@ def open_data_array(image: Any, selection: Selection) -> tuple[str, Header, da.A
     layout = plan_axes(named, axes, image.shape, selection)
     stored: Any = image.data
     for axis, part in reversed(list(enumerate(layout.index([slice(0, length) for length in layout.shape])))):
-        # one axis after another: lists and numbers together mean something else
+        # index one axis at a time: indexing with lists and integers at once selects something else
         stored = stored[(slice(None),) * axis + (part,)]
     upright: Any = layout.upright(stored)
     pixels = upright if isinstance(upright, da.Array) else np.ascontiguousarray(upright)
@@ -56,14 +56,14 @@ def open_data_array(image: Any, selection: Selection) -> tuple[str, Header, da.A
 
 
 def _geo_tags(image: Any) -> tuple[Tag, ...]:
-    """Return the georeference that rioxarray reports; nothing without it."""
+    """Return the georeference from rioxarray; empty without rioxarray or a CRS with an EPSG code."""
     crs: Any = getattr(getattr(image, "rio", None), "crs", None)
     epsg = crs.to_epsg() if crs is not None else None
     return () if epsg is None else tags_of_epsg(epsg, crs.is_geographic, image.rio.transform().to_gdal())
 
 
 def refuse_others(image: Any) -> None:
-    """Refuse what is neither a path nor a DataArray."""
+    """Refuse an object that is neither a path nor a DataArray."""
     if hasattr(image, "data_vars"):
         raise InputError(f"a Dataset of {', '.join(map(str, image.data_vars))}: take one of its arrays, dataset[NAME]")
     raise InputError(
