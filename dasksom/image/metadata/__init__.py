@@ -1,1 +1,1 @@
-"""What files declare of their pixels, in forms that several formats share."""
+"""Metadata of pixels in forms that several file formats share."""

@@ -1,4 +1,4 @@
-"""What xarray, GDAL and netCDF (CF conventions) record of an array's values: no data, scale and offset."""
+"""Read no-data value, scale and offset from the attributes that xarray, GDAL and netCDF (CF conventions) write."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _SPECIAL = {"nan": np.nan, "inf": np.inf, "infinity": np.inf, "-inf": -np.inf, "
 def nodata_of_attributes(
     attributes: Mapping[str, Any], fill_value: Any, zarr_format: int
 ) -> tuple[float | None, str | None]:
-    """Return the no-data value that attributes record, and a note where one cannot be used.
+    """Return the no-data value that attributes declare, and a note if it cannot be used.
 
     Parameters
     ----------
     attributes, fill_value : of an array
-    zarr_format : 2 or 3; xarray records no data as the fill value of version 2, GDAL as that of both
+    zarr_format : 2 or 3; xarray stores the no-data value as the fill value of Zarr 2, GDAL of both versions
 
     Returns
     -------
     nodata : int, float or None
-        xarray writes it to Zarr 3 as the base64 text of its bytes (floats), or as a list of one number.
+        In Zarr 3, xarray stores it as the base64 text of its bytes (floats) or as a list of one number.
     note : str or None
-        For a person.
+        Text to show to users.
     """
     recorded = {name: attributes[name] for name in _NODATA if attributes.get(name) is not None}
     if fill_value is not None and ("_CRS" in attributes or (zarr_format == 2 and "_ARRAY_DIMENSIONS" in attributes)):
@@ -48,7 +48,7 @@ def nodata_of_attributes(
 
 
 def scale_of_attributes(attributes: Mapping[str, Any]) -> str | None:
-    """List scale and offset that change values, for a person; None without."""
+    """Describe a scale and offset that change values, for users; None if there are none."""
     parts = [f"{name} {attributes[name]}" for name, value in _NEUTRAL.items() if attributes.get(name, value) != value]
     return ", ".join(parts) or None
 
@@ -73,5 +73,5 @@ def _number(value: Any) -> float | None:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return None
-    # xarray packs floats as float64, whatever the array's type
+    # xarray packs floats as float64, whatever the array's dtype
     return float(np.frombuffer(data, f"<f{len(data)}")[0]) if len(data) in (4, 8) else None

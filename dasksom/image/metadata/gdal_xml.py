@@ -1,4 +1,4 @@
-"""What GDAL's XML (.vrt, .aux.xml) declares of an image: no-data value, names of bands, scale, georeference."""
+"""Read no-data value, band names, scale and georeference from GDAL's XML (.vrt, .aux.xml)."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _RPC_KEYS = (
     "ERR_BIAS", "ERR_RAND", "LINE_OFF", "SAMP_OFF", "LAT_OFF", "LONG_OFF", "HEIGHT_OFF", "LINE_SCALE", "SAMP_SCALE",
     "LAT_SCALE", "LONG_SCALE", "HEIGHT_SCALE", "LINE_NUM_COEFF", "LINE_DEN_COEFF", "SAMP_NUM_COEFF", "SAMP_DEN_COEFF",
 )  # fmt: skip
-"""In the order of the TIFF tag; 12 of one number, 4 of 20."""
+"""In the order of the TIFF tag; the first 12 have one number each, the last 4 have 20."""
 
 
 def nodata_of(
     root: ElementTree.Element, bands: Sequence[ElementTree.Element], dtype: np.dtype[Any]
 ) -> tuple[float | None, str | None]:
-    """Return the no-data value of an image, and a note where one cannot be used.
+    """Return the no-data value of an image, and a note if it cannot be used.
 
     Parameters
     ----------
     root, bands : elements of the image and of its bands
-    dtype : of the pixels: integers keep all their digits
+    dtype : of the pixels; for integers, the value keeps all its digits
     """
     texts = {(band.findtext("NoDataValue") or "").strip() for band in bands} or {""}
     if texts == {""}:
@@ -46,13 +46,13 @@ def nodata_of(
 
 
 def band_names_of(bands: Sequence[ElementTree.Element]) -> tuple[str, ...]:
-    """Return the names of bands; nothing where none has one."""
+    """Return the names of the bands; empty if no band has one."""
     names = tuple((band.findtext("Description") or "").strip() for band in bands)
     return names if any(names) else ()
 
 
 def scales_of(bands: Sequence[ElementTree.Element]) -> str:
-    """List scales and offsets that change values, for a person."""
+    """Describe scales and offsets that change values, for users."""
     parts = []
     for number, band in enumerate(bands, start=1):
         for tag, neutral in (("Scale", 1.0), ("Offset", 0.0)):
@@ -63,7 +63,7 @@ def scales_of(bands: Sequence[ElementTree.Element]) -> str:
 
 
 def tags_of_gdal_xml(root: ElementTree.Element) -> tuple[Tag, ...]:
-    """Make the tags of what a .vrt or .aux.xml of GDAL declares: SRS and GeoTransform, or GCPList; RPCs."""
+    """Return GeoTIFF tags for the georeference of a .vrt or .aux.xml: SRS and GeoTransform, or GCPList; RPCs."""
     points, transform = root.find("GCPList"), _numbers(root.findtext("GeoTransform", "").split(","))
     system = _epsg_of(root.findtext("SRS", "") if points is None else points.get("Projection", ""))
     tags: tuple[Tag, ...] = ()
@@ -77,7 +77,7 @@ def tags_of_gdal_xml(root: ElementTree.Element) -> tuple[Tag, ...]:
 
 
 def unused_georeference(root: ElementTree.Element, tags: Sequence[Tag]) -> str | None:
-    """Return a note for a person where a georeference is declared that cannot be kept; None otherwise."""
+    """Return a note for users if the declared georeference cannot be represented; None otherwise."""
     declared = root.findtext("SRS") or root.find("GCPList") is not None
     return "a coordinate reference system without an EPSG number, which is left out" if declared and not tags else None
 
@@ -93,9 +93,9 @@ def _rpc_of(root: ElementTree.Element) -> tuple[Tag, ...]:
 
 
 def _epsg_of(crs: str) -> tuple[int, bool] | None:
-    """Return a system's EPSG number, and whether it is geographic; None for a system without.
+    """Return a system's EPSG code, and whether it is geographic; None for a system without a code.
 
-    Nested parts (ellipsoids, units, axes) have numbers of their own, which are not the system's.
+    Nested elements (ellipsoids, units, axes) have codes of their own, which are not the system's.
     """
     plain = re.fullmatch(r"EPSG:(\d+)", crs.strip())
     number = plain[1] if plain else _root_authority(crs)
@@ -117,7 +117,7 @@ def _root_authority(crs: str) -> str | None:
 
 
 def _balanced(text: str) -> str:
-    """Return the start of a text up to the bracket that closes its first one."""
+    """Return a text up to and including the bracket that closes its first one."""
     depth = 0
     for place, sign in enumerate(text):
         depth += (sign == "[") - (sign == "]")

@@ -1,4 +1,4 @@
-"""Georeferences as GeoTIFF tags: made, scaled to a level, named and compared; without GDAL."""
+"""Create, scale, describe and compare georeferences in the form of GeoTIFF tags, without GDAL."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from dasksom.image.sources.protocol import Tag
 _PIXEL_SCALE, _TIE_POINTS, _TRANSFORMATION, _KEYS, _KEY_NUMBERS, _KEY_TEXT = 33550, 33922, 34264, 34735, 34736, 34737
 _RPC = 50844
 GEO_TAGS = (_PIXEL_SCALE, _TIE_POINTS, _TRANSFORMATION, _KEYS, _KEY_NUMBERS, _KEY_TEXT, _RPC)
-"""Pixel scale, tie points (or ground control points), transformation, keys and their numbers and texts; RPCs."""
+"""Pixel scale, tie points (or ground control points), transformation, keys, key numbers, key texts; RPCs."""
 _RPC_PIXELS = {2: 0, 3: 1, 7: 0, 8: 1}
-"""Numbers of an RPC that are rows (0) or columns (1): offsets and scales of line and sample."""
+"""Indices of the RPC numbers in rows (0) or columns (1): offsets and scales of line and sample."""
 _PROJECTED, _GEOGRAPHIC = 3072, 2048
 _USER_DEFINED = 32767
 _DOUBLE, _SHORT = 12, 3
 
 
 def at_level(tag: Tag, shrink: tuple[float, float]) -> Tag:
-    """Return a tag of the full resolution as it is at a level of a pyramid.
+    """Convert a tag of the full resolution to a level of a pyramid.
 
     Parameters
     ----------
     tag : one of `GEO_TAGS`
-    shrink : rows and columns of the full resolution that make one of the level; the size of a pixel grows with it
+    shrink : rows and columns of the full resolution per row and column of the level; pixel sizes grow by these factors
     """
     code, kind, count, value, once = tag
     rows, columns = shrink
@@ -48,14 +48,14 @@ def at_level(tag: Tag, shrink: tuple[float, float]) -> Tag:
 
 
 def tags_of_epsg(epsg: int, geographic: bool, transform: Sequence[float]) -> tuple[Tag, ...]:
-    """Make the tags of a coordinate reference system that has an EPSG number.
+    """Return the tags of a coordinate reference system that has an EPSG code.
 
     Parameters
     ----------
-    epsg : number of the system
+    epsg : code of the system
     geographic : whether its coordinates are longitude and latitude
-    transform : six numbers in GDAL's order: x of the corner, dx by column, dx by row, y of the corner, dy by column, dy
-        by row
+    transform : six numbers in GDAL's order: x of the corner, dx per column, dx per row, y of the corner, dy per column,
+        dy per row
     """
     x, dx, rx, y, ry, dy = (float(number) for number in transform)
     directory = _directory(epsg, geographic)
@@ -67,25 +67,25 @@ def tags_of_epsg(epsg: int, geographic: bool, transform: Sequence[float]) -> tup
 
 
 def tags_of_points(epsg: int, geographic: bool, points: Sequence[Sequence[float]]) -> tuple[Tag, ...]:
-    """Make the tags of ground control points: column, row, x, y, z of each."""
+    """Return the tags of ground control points, given as column, row, x, y, z each."""
     values = tuple(number for column, row, x, y, z in points for number in (column, row, 0.0, x, y, z))
     return (_TIE_POINTS, _DOUBLE, len(values), values, True), _directory(epsg, geographic)
 
 
 def tag_of_rpc(numbers: Sequence[float]) -> Tag:
-    """Make the tag of rational polynomial coefficients: 92 numbers in the tag's order."""
+    """Return the tag of rational polynomial coefficients: 92 numbers in the order of the tag."""
     return _RPC, _DOUBLE, len(numbers), tuple(numbers), True
 
 
 def _directory(epsg: int, geographic: bool) -> Tag:
     key = _GEOGRAPHIC if geographic else _PROJECTED
-    # version 1.1.0 of the directory, 3 keys: kind of system, pixels are areas, the system
+    # version 1.1.0 of the directory with 3 keys: type of system, pixel is area, the system
     keys = (1, 1, 0, 3, 1024, 0, 1, 2 if geographic else 1, 1025, 0, 1, 1, key, 0, 1, epsg)
     return _KEYS, _SHORT, len(keys), keys, True
 
 
 def crs_name(tags: Sequence[Tag]) -> str | None:
-    """Name the coordinate reference system of geo tags: its EPSG number, else its description; None without."""
+    """Return the name of a coordinate reference system: its EPSG code, else its description; None if there is none."""
     values = {tag[0]: tag[3] for tag in tags}
     keys = values.get(_KEYS)
     if not keys:
@@ -100,7 +100,7 @@ def crs_name(tags: Sequence[Tag]) -> str | None:
 
 
 def georeference(tags: Sequence[Tag]) -> str | None:
-    """Name the ways in which tags place an image on earth, for a person; None where they do not."""
+    """Describe ground control points and RPCs, for users; None if the tags have neither."""
     codes = {tag[0]: tag for tag in tags}
     points = codes[_TIE_POINTS][2] // 6 if _TIE_POINTS in codes and _PIXEL_SCALE not in codes else 0
     ways = [f"{points} ground control points"] if points else []
@@ -108,7 +108,7 @@ def georeference(tags: Sequence[Tag]) -> str | None:
 
 
 def corners(tags: Sequence[Tag], size: tuple[int, int]) -> Any:
-    """Return x and y of the corners of an image of a height and width, shape (2, 2); None without a plain transform."""
+    """Return x and y of the top left and bottom right corners, shape (2, 2); None without a plain transform."""
     values = {tag[0]: tag[3] for tag in tags}
     ends = np.array([(0.0, 0.0), (size[1], size[0])])
     if len(values.get(_TRANSFORMATION, ())) == 16:
@@ -124,12 +124,12 @@ def corners(tags: Sequence[Tag], size: tuple[int, int]) -> Any:
 def placed_elsewhere(
     tags: Sequence[Tag], size: tuple[int, int], other: Sequence[Tag], other_size: tuple[int, int]
 ) -> str | None:
-    """Return how the georeferences of an image and its mask disagree; None where they agree, or one has none.
+    """Return how the georeferences of an image and its mask disagree; None if they agree, or if one has none.
 
     Parameters
     ----------
-    tags, size : of the image; height and width
-    other, other_size : of the mask, which may be of lower resolution
+    tags, size : of the image; size is (height, width)
+    other, other_size : of the mask, which may have a lower resolution
     """
     names = crs_name(tags), crs_name(other)
     if all(names) and names[0] != names[1]:
@@ -137,7 +137,7 @@ def placed_elsewhere(
     ends, others = corners(tags, size), corners(other, other_size)
     if ends is None or others is None:
         return None
-    # sizes of pyramids are rounded, so the far corners may be a pixel of the mask apart
+    # sizes of pyramid levels are rounded, so the far corners may differ by one pixel of the mask
     pixel = np.abs(others[1] - others[0]) / (other_size[1], other_size[0])
     if (np.abs(others - ends) <= np.array([[0.5], [1.0]]) * pixel * (1 + 1e-6)).all():
         return None

@@ -1,1 +1,1 @@
-"""What every source of pixels shares."""
+"""Code shared by all sources of pixels."""

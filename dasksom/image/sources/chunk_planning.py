@@ -1,4 +1,4 @@
-"""Cut images into dask chunks of complete storage chunks, about a wanted number of bytes, close to square."""
+"""Plan dask chunks of complete storage chunks, of about a target size in bytes and close to square."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from math import ceil, isqrt, lcm
 from dasksom.errors import InputError
 
 MAX_CHUNKS = 5_000_000
-"""A scheduler holds about 1 kB per task: more than this and the graph no longer fits a driver."""
+"""A scheduler holds about 1 kB per task; with more chunks, the graph would not fit in its memory."""
 
 MAX_STORAGE_CHUNK_BYTES = 2**31
-"""What has to be decoded at once, at most: decoders hold it two or three times."""
+"""Largest storage chunk that is read, in decoded bytes; decoders hold it two or three times."""
 
 _FREE_STEP = 256
-"""Where the file imposes no grid, chunks are multiples of this (and of `align`), so that outputs can divide them."""
+"""If the file imposes no grid, chunks are multiples of this (and of `align`), so that output chunks can divide them."""
 
 _OVERSHOOT = 4
-"""A common multiple of storage chunk and alignment may exceed the wanted bytes by this factor, at most."""
+"""A common multiple of storage chunk and alignment may exceed the target size by this factor."""
 
 
 def plan_chunks(
@@ -29,27 +29,27 @@ def plan_chunks(
 ) -> tuple[int, int]:
     """Return rows and columns of an image's chunks.
 
-    Multiples of the storage chunk, so that nothing is decoded twice, and of `align`, so that outputs can be written.
-    Where no common multiple of both is of reasonable size, `align` wins: reading at any offset is correct, only slower,
-    while writing at a wrong offset is not. A storage chunk that holds the complete image is split freely. Depends on
-    nothing but its arguments: never on the number of workers, because results may depend on the chunks.
+    Chunks are multiples of the storage chunk, so that nothing is decoded twice, and of `align`, so that outputs can be
+    written. If no common multiple is of reasonable size, `align` takes precedence: reading at any offset is correct,
+    only slower, while writing at a wrong offset is not. A storage chunk that holds the complete image is split freely.
+    The result depends only on the arguments, never on the number of workers, because results may depend on the chunks.
 
     Parameters
     ----------
     shape : height, width, bands
     itemsize : bytes of one value
-    storage_chunks : rows and columns of what the file decodes at once
-    chunk_bytes : wanted bytes of a decoded chunk; exceeded only where one storage chunk (or `align`) is larger
-    align : rows and columns are multiples of it
+    storage_chunks : rows and columns that the file decodes at once
+    chunk_bytes : target size of a decoded chunk in bytes; exceeded only if one storage chunk (or `align`) is larger
+    align : rows and columns are multiples of this
 
     Returns
     -------
-    rows, columns : at least one storage chunk; may reach past the image's end by less than a storage chunk or `align`
+    rows, columns : at least one storage chunk; may exceed the image by less than a storage chunk or `align`
 
     Raises
     ------
     InputError
-        Arguments out of range, storage chunks over 2 GiB, or more than 5,000,000 chunks.
+        An argument is below 1, a storage chunk exceeds 2 GiB, or the image makes more than 5,000,000 chunks.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def _check_storage(stored: tuple[int, int], pixel_bytes: int) -> None:
 
 
 def _units(size: tuple[int, int], stored: tuple[int, int], wanted: int, align: int) -> tuple[int, int]:
-    """Return the smallest piece that chunks are made of: rows and columns."""
+    """Return rows and columns of the smallest unit that chunks are multiples of."""
     covers = [stored[axis] >= size[axis] for axis in (0, 1)]
     if all(covers):
         step = lcm(align, _FREE_STEP)
@@ -105,21 +105,21 @@ def _units(size: tuple[int, int], stored: tuple[int, int], wanted: int, align: i
         aligned = _round_up(min(stored[axis], size[axis]), align)
         exact = lcm(stored[axis], align)
         across = size[other] if covers[other] else 2 * isqrt(wanted)
-        # an axis that one storage chunk covers is never cut: each piece would decode all of it again
+        # never cut an axis that one storage chunk covers: each piece would decode all of it again
         divides = not covers[axis] and exact * across <= _OVERSHOOT * wanted
         units.append(exact if divides else aligned)
     return units[0], units[1]
 
 
 def _fill(size: tuple[int, int], units: tuple[int, int], wanted: int) -> tuple[int, int]:
-    """Return as many units as make about `wanted` pixels, close to square, evenly many in each chunk."""
+    """Return chunks of whole units: about `wanted` pixels, close to square, evenly divided along each axis."""
     most = ceil(size[0] / units[0]), ceil(size[1] / units[1])
     if size[0] * size[1] <= wanted:
         return most[0] * units[0], most[1] * units[1]
     side = isqrt(wanted)
     down = min(most[0], max(1, side // units[0]))
     across = min(most[1], max(1, side // units[1]))
-    # where one axis cannot be as long as a square's side, or must be longer, the other makes up for it
+    # if one axis is shorter than a square's side, or has to be longer, the other compensates for it
     if down == most[0] or units[0] > side:
         across = min(most[1], max(1, wanted // (min(down * units[0], size[0]) * units[1])))
     if across == most[1] or units[1] > side:
@@ -128,7 +128,7 @@ def _fill(size: tuple[int, int], units: tuple[int, int], wanted: int) -> tuple[i
 
 
 def _even(count: int, most: int) -> int:
-    """Return the smallest number of units per chunk that needs no more chunks: 9 in 4s becomes 3, 3, 3."""
+    """Return the smallest number of units per chunk that gives the same number of chunks: 9 in 4s becomes 3, 3, 3."""
     return ceil(most / ceil(most / count))
 
 

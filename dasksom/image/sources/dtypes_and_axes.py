@@ -1,4 +1,4 @@
-"""Which dtypes are images, and which axes an array has that does not name them; the same rules for every format."""
+"""Check the dtypes of images, and guess the axes of arrays without axis names; the same rules for every format."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from dasksom.errors import InputError
 
 BAND_NAMES = {"band", "bands", "c", "channel", "channels", "s", "sample", "samples", "wavelength", "rgb"}
-"""Names of an axis along which an image has its bands."""
+"""Names of the band axis."""
 _MANY_BANDS = 1024
 
 
 def check_dtype(path: str, dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the dtype in this machine's byte order; refuse all but integers and floats."""
+    """Return the dtype in native byte order; refuse all but integers and floats of up to 64 bits."""
     if dtype.kind == "b":
         raise InputError(f"{path}: pixels are of dtype bool; convert them to uint8 (0 and 255) first")
     if dtype.kind == "c":
@@ -38,12 +38,12 @@ def check_not_empty(path: str, shape: Sequence[int]) -> None:
 
 
 def guess_axes(path: str, shape: Sequence[int]) -> tuple[str, ...]:
-    """Return the axes of an array that does not name them: rows, columns, bands last.
+    """Return the axes of an array without axis names: rows, columns, bands last.
 
     Raises
     ------
     InputError
-        Fewer than 2 or more than 3 axes, or bands that may stand first.
+        There are fewer than 2 or more than 3 axes, or the shape looks like bands first.
     """
     if len(shape) not in (2, 3):
         raise InputError(

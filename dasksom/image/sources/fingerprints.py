@@ -1,4 +1,4 @@
-"""Fingerprints of the files behind an image, to detect changes."""
+"""Compute fingerprints of the files behind an image, to detect changes."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from dasksom.image.sources.unreadable import WithoutRegions
 
 
 def fingerprint(image: Picture | Readable) -> str:
-    """Return what changes whenever a file behind an image changes, or behind its mask; reads no pixels.
+    """Return a digest that changes whenever a file of an image or of its mask changes; reads no pixels.
 
     Parameters
     ----------
     image : Picture or source
-        Its files are looked up now, even if it was opened before.
+        Its files are examined now, even if it was opened earlier.
 
     Returns
     -------
     str
-        64 hexadecimal digits, of what was selected and of size and time of last change of each file: a TIFF or
-        photograph, all tiles of a mosaic, metadata and all chunks that are read of a Zarr. On object stores it is what
-        these list (ETag, else time). Of more than 200,000 chunks a seeded 200,000 are looked at; of chunks behind
-        http(s), where nothing can be listed, a seeded 64. For arrays it is made of their dask names.
+        64 hexadecimal digits: SHA-256 of the selection and of size and modification time of each file: a TIFF or
+        photograph, all tiles of a mosaic, or the metadata and the chunks of a Zarr that are read. On object stores, the
+        listed version is used (ETag, else time). Of more than 200,000 chunks, a seeded sample of 200,000 is used; on
+        http(s), which has no listings, a seeded sample of 64. For arrays, it is the SHA-256 of their dask names.
     """
     sources = image.sources if isinstance(image, Picture) else (image,)
     names: list[str] = []

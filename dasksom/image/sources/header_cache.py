@@ -1,4 +1,4 @@
-"""A cache of parsed headers: each is parsed once per process, several at a time, the least used are dropped."""
+"""Cache parsed headers: each is parsed once per process, several in parallel; the least recently used are dropped."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ T = TypeVar("T")
 
 
 class HeaderCache(Generic[T]):
-    """Values by key; threads that want the same one wait for the first of them; others are not blocked.
+    """An LRU cache; threads that request the same key wait for the first of them, without blocking other keys.
 
     Parameters
     ----------
     most : int
-        Sum of the sizes of the values that are held.
+        Limit of the total size of the cached values; one larger value is still cached.
     size : callable
         Returns the size of a value, in the unit of `most`.
     """
@@ -30,7 +30,7 @@ class HeaderCache(Generic[T]):
         self._held = 0
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the value of a key, made if it is not held; what `make` raises reaches all that wait for it."""
+        """Return the value of a key, made if it is not cached; an error of `make` is raised in all waiting threads."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)

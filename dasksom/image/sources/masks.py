@@ -1,4 +1,4 @@
-"""Lazy masks of the pixels that hold data: by an alpha band, a no-data value, or another image."""
+"""Create lazy masks of the pixels that hold data, from an alpha band, a no-data value, or another image."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from dasksom.storage.locations import Member
 
 
 def alpha_mask(pixels: da.Array, band: int) -> da.Array:
-    """Return where pixels are not fully transparent: (height, width), bool."""
+    """Return a bool mask, (height, width): True where pixels are not fully transparent."""
     return _beside(pixels, _opaque, band=band)
 
 
 def without_band(pixels: da.Array, band: int) -> da.Array:
-    """Return an image without one of its bands."""
+    """Return an image with one band removed."""
     bands = pixels.shape[2] - 1
     return da.map_blocks(
         np.delete, pixels, band, axis=2, chunks=(*pixels.chunks[:2], (bands,)), meta=np.empty((0, 0, 0), pixels.dtype)
@@ -31,15 +31,15 @@ def without_band(pixels: da.Array, band: int) -> da.Array:
 
 
 def nodata_mask(pixels: da.Array, nodata: float) -> da.Array | None:
-    """Return where pixels hold data: (height, width), bool; None for NaN, which maps leave out by themselves.
+    """Return a bool mask, (height, width): True where pixels hold data; None for NaN, which training skips itself.
 
-    A pixel is without data where any of its bands holds the value: -9999 would else move the map. Unsigned integers
-    have no value to spare, and 0 in one band may well be dark: there, as in GDAL, all bands have to hold it.
+    A pixel holds no data if any of its bands has the no-data value: a band of -9999 would distort the map. For unsigned
+    integers all bands must have it, as in GDAL: they have no spare value, and 0 in one band may just be dark.
 
     Raises
     ------
     InputError
-        The image's type cannot hold the value.
+        The image's dtype cannot hold the value.
     """
     if isnan(nodata) and pixels.dtype.kind == "f":
         return None
@@ -50,13 +50,13 @@ def nodata_mask(pixels: da.Array, nodata: float) -> da.Array | None:
 
 
 def holds(dtype: np.dtype[Any], nodata: float) -> bool:
-    """Return whether pixels of a type can hold a no-data value."""
+    """Return whether a dtype can hold a no-data value."""
     return (isnan(nodata) and dtype.kind == "f") or _as(dtype, nodata) is not None
 
 
 def _as(dtype: np.dtype[Any], nodata: float) -> Any:
     if dtype.kind == "f":
-        with np.errstate(over="ignore"):  # GDAL notes float32's lowest number with the digits of float64
+        with np.errstate(over="ignore"):  # GDAL writes the lowest float32 with the digits of float64
             return dtype.type(nodata)
     if not isfinite(nodata) or int(nodata) != nodata or not np.iinfo(dtype).min <= nodata <= np.iinfo(dtype).max:
         return None
@@ -82,15 +82,15 @@ def _has_data(block: NDArray[Any], value: Any, everywhere: bool) -> NDArray[np.b
 
 @dataclass(frozen=True)
 class MaskSource(NumpyIndexing):
-    """An image whose pixels are not 0 where those of another one count; of the same size or of a lower resolution."""
+    """A mask from an image, False where all of its bands are 0; of the masked image's size or of a lower resolution."""
 
     source: Source
     shape: tuple[int, int]
-    """Height and width of the other one."""
+    """Height and width of the masked image."""
     factor: tuple[int, int] | None
-    """Rows and columns of the image per row and column of the mask, where these are integers."""
+    """Rows and columns of the masked image per row and column of the mask; None if these are not integers."""
     bands: int
-    """Bands that are looked at: those that are not alpha."""
+    """Number of bands that are read: all but alpha."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -99,7 +99,7 @@ class MaskSource(NumpyIndexing):
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """That of the mask, and what of it."""
+        """Identity of the mask's source, with shape and bands."""
         return "mask", self.source.identity, self.shape, self.bands
 
     def members(self) -> Iterator[Member]:
@@ -107,7 +107,7 @@ class MaskSource(NumpyIndexing):
         return self.source.members()
 
     def read(self, window: PixelWindow) -> NDArray[np.bool_]:
-        """Read a window: for each pixel of the image, the nearest one of the mask."""
+        """Read a window: for each pixel of the masked image, the nearest pixel of the mask."""
         rows, columns = (self._places(axis, part) for axis, part in enumerate(window))
         read = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
         valid = (self.source.read((*read, slice(0, self.bands))) != 0).any(axis=2)
@@ -123,29 +123,29 @@ class MaskSource(NumpyIndexing):
 
 
 def mask_of(source: Source, size: tuple[int, int], named: str, alpha: int | None = None) -> MaskSource:
-    """Return where an image's pixels count by another image.
+    """Return a mask for an image from another image.
 
     Parameters
     ----------
-    source : the mask: 0 in all bands where a pixel does not count
-    size : height and width of the image
-    named : what the mask is called, for messages
-    alpha : number of the mask's last band if it is alpha, which is not looked at
+    source : the mask: 0 in all bands where a pixel holds no data
+    size : height and width of the masked image
+    named : name of the mask, for messages
+    alpha : number of the mask's last band if that is alpha, which is ignored
 
     Raises
     ------
     InputError
-        Its size is neither the image's nor that of a lower resolution of it.
+        Its size is neither the image's nor that of a lower resolution of the image.
     """
     bands = source.shape[2] - (alpha is not None)
     return MaskSource(source, size, _factor(size, source.shape[:2], named), bands)
 
 
 def _factor(size: tuple[int, int], own: tuple[int, int], named: str) -> tuple[int, int] | None:
-    """Return the integer factors between an image and its mask; None where they are fractions."""
+    """Return the integer factors between an image and its mask; None if they are fractions."""
     lengths = list(zip(size, own, strict=True))
     for factor in {round(length / short) for length, short in lengths}:
-        # sizes of pyramids are rounded up by some programs and down by others
+        # some programs round the sizes of pyramid levels up, others down
         if factor >= 1 and all(abs(length / factor - short) < 1 for length, short in lengths):
             return factor, factor
     lowest = max(length / (short + 1) for length, short in lengths)

@@ -1,4 +1,4 @@
-"""NumPy's indexing for sources that read plain windows."""
+"""Provide NumPy indexing for sources that read plain windows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dasksom.image.sources.protocol import Readable
 
 
 class NumpyIndexing:
-    """Base of sources: ``source[index]`` is ``source.read(everything)[index]``, of which only a window is read."""
+    """Base of sources: ``source[index]`` equals ``source.read(all)[index]``, but reads only the window it needs."""
 
     @property
     def ndim(self: Readable) -> int:
@@ -27,17 +27,17 @@ class NumpyIndexing:
 
         Returns
         -------
-        ndarray, a copy; 0-dimensional where an ndarray gives a scalar
+        ndarray, a copy; 0-dimensional where an ndarray would return a scalar
 
         Raises
         ------
         IndexError
-            As NumPy does: out of range, too many indices, steps of 0.
+            As in NumPy: out of range, or too many indices.
         InputError
-            The file cannot be read there.
+            The window cannot be read.
         """
         window, rest = _split(_expanded(index, self.shape), self.shape)
-        if any(part.start >= part.stop for part in window):  # nothing to read; a broadcast zero gives the shape
+        if any(part.start >= part.stop for part in window):  # nothing to read; a broadcast zero has the shape
             found = np.broadcast_to(np.zeros((), self.dtype), [part.stop - part.start for part in window])
         else:
             found = self.read(window)
@@ -47,7 +47,7 @@ class NumpyIndexing:
 
 
 def _expanded(index: Any, shape: tuple[int, ...]) -> list[Any]:
-    """Return one entry for each axis, newaxis aside; bool arrays as the integers that they stand for."""
+    """Return one entry per axis, plus entries of newaxis; bool arrays are converted to integer arrays."""
     entries: list[Any] = []
     for part in index if isinstance(index, tuple) else (index,):
         if part is None or part is Ellipsis or isinstance(part, slice):
@@ -90,7 +90,7 @@ def _integers(part: Any, shape: tuple[int, ...], axis: int) -> tuple[NDArray[np.
 
 
 def _split(entries: list[Any], shape: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[Any, ...]]:
-    """Return the window that holds everything an index selects, and the index into that window."""
+    """Return the smallest window that holds everything an index selects, and the index into that window."""
     window: list[slice] = []
     rest: list[Any] = []
     axis = 0

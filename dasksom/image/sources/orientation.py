@@ -1,4 +1,4 @@
-"""Images whose rows and columns are stored mirrored or turned (TIFF and EXIF orientation), read upright."""
+"""Read images upright whose rows and columns are stored mirrored or rotated (TIFF and EXIF orientation)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dasksom.image.sources.protocol import PixelWindow, Source
 from dasksom.storage.locations import Member
 
 UPRIGHT = 1
-"""Orientation of an image whose first row is the top and whose first column is the left."""
-# orientation -> (rows and columns are exchanged; then rows are mirrored, columns are mirrored)
+"""Orientation of an image whose first row is the top and whose first column is the left side."""
+# orientation -> (exchange rows and columns; then mirror rows, mirror columns)
 _TRANSFORMS = {
     1: (False, False, False),
     2: (False, False, True),
@@ -29,7 +29,7 @@ _TRANSFORMS = {
 
 
 def orientation_of(value: Any) -> int:
-    """Return an orientation tag's value from 1 to 8; 1 where it is none of these, as other readers do."""
+    """Return the value of an orientation tag, 1 to 8; 1 for invalid values, as in other readers."""
     return int(value) if isinstance(value, (int, np.integer)) and int(value) in _TRANSFORMS else UPRIGHT
 
 
@@ -40,7 +40,7 @@ def is_turned(orientation: int) -> bool:
 
 @dataclass(frozen=True)
 class UprightSource(NumpyIndexing):
-    """A source as its orientation tag wants it to be displayed."""
+    """A source read upright, according to its orientation tag."""
 
     source: Source
     orientation: int
@@ -54,18 +54,18 @@ class UprightSource(NumpyIndexing):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the source."""
+        """Dtype of the source."""
         return self.source.dtype
 
     @property
     def storage_chunks(self) -> tuple[int, int]:
-        """Of the source, turned; mirrored chunks begin at the other end, so a few are decoded twice."""
+        """Storage chunks of the source, rotated; mirrored chunks start at the other end, so some are decoded twice."""
         rows, columns = self.source.storage_chunks
         return (columns, rows) if is_turned(self.orientation) else (rows, columns)
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """Of the source, with the orientation."""
+        """Identity of the source, with the orientation."""
         return "upright", self.orientation, self.source.identity
 
     def members(self) -> Iterator[Member]:
@@ -87,5 +87,5 @@ class UprightSource(NumpyIndexing):
 
 
 def upright(source: Source, orientation: int) -> Source:
-    """Return a source as its orientation tag wants it to be displayed."""
+    """Return a source that is read upright, according to its orientation."""
     return source if orientation == UPRIGHT else UprightSource(source, orientation)

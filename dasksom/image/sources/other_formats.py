@@ -1,4 +1,4 @@
-"""Formats that are not read, and the library or command that converts each."""
+"""Suggest conversions of files in unsupported formats."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SUFFIXES = {
     ".zarr.zip .ozx .zip": _ZIP,
 }
 CONVERSIONS = {suffix: way_out for suffixes, way_out in _SUFFIXES.items() for suffix in suffixes.split()}
-"""What to do with a file of each suffix."""
+"""Suggested conversion by suffix."""
 _ANY = "convert it to TIFF first: vips copy IN OUT.tif (libvips), or magick IN OUT.tif (ImageMagick)"
 _KINDS = {
     b"GIF8": ".gif",
@@ -49,14 +49,14 @@ _KINDS = {
 
 
 def kind_by_content(start: bytes) -> str | None:
-    """Return the suffix that files with these first bytes have; None if they are not known."""
+    """Return the usual suffix of files with these first bytes; None if they are unknown."""
     if start[4:8] == b"ftyp":
         return ".avif" if start[8:12] in (b"avif", b"avis") else ".heic"
     return next((suffix for magic, suffix in _KINDS.items() if start.startswith(magic)), None)
 
 
 def way_out_of(name: str) -> str:
-    """Return what to do with a file of a format that is not read, by its name or suffix."""
+    """Return the suggested conversion of a file in an unsupported format, by its name or suffix."""
     if name.lower().endswith((".tif", ".png", ".jpg")):
         return f"rename it to end in {name[name.rindex('.') :].lower()}"
     return match_suffix(name, CONVERSIONS) or _ANY

@@ -1,4 +1,4 @@
-"""Opened images: the record of a file's header, and the lazy image that is made of it."""
+"""Records of opened images: the header of a file, and the lazy image with its metadata."""
 
 from __future__ import annotations
 
@@ -10,49 +10,49 @@ import dask.array as da
 from dasksom.image.sources.protocol import Readable, Source, Tag
 
 Rectangle = tuple[int, int, int, int]
-"""First and last row, first and last column, in pixels; the last ones are outside."""
+"""First row, last row, first column, last column, in pixels; the last ones are exclusive."""
 
 
 @dataclass(frozen=True, eq=False)
 class Header:
-    """What a file declares of its image, read before any pixel."""
+    """Metadata that a file declares of its image, read before any pixel."""
 
     nodata: float | None = None
-    """The value that stands for "no data"."""
+    """The no-data value."""
     nodata_problem: str | None = None
-    """Why the declared no-data value cannot be used, where that is so."""
+    """Reason why the declared no-data value cannot be used; None if it can."""
     alpha: int | None = None
-    """The band that holds opacity."""
+    """Number of the alpha band."""
     alpha_is_nodata: bool = False
-    """Whether that band only marks pixels of the stored no-data value."""
+    """Whether the alpha band only marks pixels that have the stored no-data value."""
     masks: Mapping[str, Source] = field(default_factory=dict)
-    """Images of one band and the same size, 0 where a pixel holds no data; by name."""
+    """Masks by name: images of one band and the same size, 0 where a pixel holds no data."""
     geo_tags: tuple[Tag, ...] = ()
     pixel_size: tuple[float, float] | None = None
     unit: str | None = None
     band_names: tuple[str, ...] = ()
-    """One for each band; empty where the file names none."""
+    """One name per band; empty if the file declares none."""
     orientation: int = 1
-    """How the stored rows and columns were turned to be upright, 1 to 8 as in TIFF and EXIF."""
+    """Orientation of the stored rows and columns, which are read upright; 1 to 8 as in TIFF and EXIF."""
     about: Mapping[str, str] = field(default_factory=dict)
-    """What else the header declares, for a person: axes, levels, series, place on earth."""
+    """Other metadata to show to users: axes, levels, series, georeference."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class OpenedImage(Header):
-    """The image of a file, with its header."""
+    """Pixels and header of an opened file."""
 
     source: Source
 
 
 @dataclass(frozen=True)
 class Chunking:
-    """How an image is cut into dask chunks."""
+    """How an image is divided into dask chunks."""
 
     chunk_bytes: int = 64 * 2**20
-    """Wanted bytes of a decoded chunk."""
+    """Target size of a decoded chunk, in bytes."""
     align: int = 1
-    """Rows and columns of chunks are multiples of it."""
+    """Rows and columns of chunks are multiples of this."""
     unread: Sequence[Rectangle] = ()
     """Regions that are never read and hold no data."""
 
@@ -62,31 +62,31 @@ class Picture:
     """A lazy image with its mask and the metadata of its file."""
 
     pixels: da.Array
-    """Shape (height, width, bands), in the file's dtype; the bands are one chunk, each chunk is one task."""
+    """Shape (height, width, bands), in the file's dtype; all bands are in one chunk, each chunk is one task."""
     mask: da.Array | None = None
-    """Shape (height, width), bool, in the chunks of `pixels`: True where a pixel holds data. None: everywhere."""
+    """Shape (height, width), bool, in the chunks of `pixels`: True where a pixel holds data. None: all pixels do."""
     nodata: float | None = None
-    """The value that stands for "no data" in the file, where it declares one; already part of `mask`."""
+    """The no-data value of the file or of the `nodata` option, if any; already applied to `mask`."""
     geo_tags: tuple[Tag, ...] = ()
-    """The GeoTIFF tags that place the image on earth (33550, 33922, 34264, 34735 to 34737, 50844), verbatim."""
+    """The GeoTIFF tags that georeference the image (33550, 33922, 34264, 34735 to 34737, 50844), verbatim."""
     pixel_size: tuple[float, float] | None = None
     """Height and width of a pixel, in `unit`."""
     unit: str | None = None
     """Unit of `pixel_size`, as OME-NGFF spells it, such as "micrometer"."""
     about: Mapping[str, str] = field(default_factory=dict)
-    """What else the file declares, for a person: axes, levels, series, place on earth, origin of the mask."""
+    """Other metadata to show to users: axes, levels, series, georeference, origin of the mask."""
     sources: tuple[Readable, ...] = ()
-    """What pixels and mask are read from, the image first; empty for arrays."""
+    """Sources of the pixels and masks, that of the image first; empty for arrays."""
     stored: tuple[int, int] = (1, 1)
-    """Rows and columns of what the file decodes at once."""
+    """Rows and columns that the file decodes at once."""
     band_names: tuple[str, ...] = ()
-    """One for each band of `pixels`; empty where the file names none."""
+    """One name per band of `pixels`; empty if the file declares none."""
     cut: Callable[[Chunking], Picture] | None = field(default=None, repr=False)
-    """Makes the same image in other chunks."""
+    """Returns the same image in other chunks."""
 
     @property
     def has_gaps(self) -> bool:
-        """Whether some pixels may have no label: masked, or with NaN."""
+        """Whether some pixels may have no label: those that are masked, or NaN."""
         return self.mask is not None or self.pixels.dtype.kind == "f"
 
     def in_chunks(
@@ -96,14 +96,14 @@ class Picture:
 
         Parameters
         ----------
-        chunk_bytes : wanted bytes of a decoded chunk
-        align : rows and columns of chunks are multiples of it
-        unread : regions that are left out, as pixels without data
+        chunk_bytes : target size of a decoded chunk, in bytes
+        align : rows and columns of chunks are multiples of this
+        unread : regions that are not read and hold no data
 
         Raises
         ------
         InputError
-            The image cannot be cut so; see `plan_chunks`.
+            The image cannot be chunked this way; see `plan_chunks`.
         TypeError
             The picture was not made by `open_picture`.
         """

@@ -1,4 +1,4 @@
-"""Choose the image within a stored array: axes of any order become (height, width, bands)."""
+"""Select the image within a stored array: map its axes, in any order, to (height, width, bands)."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ from dasksom.image.sources.dtypes_and_axes import BAND_NAMES
 
 ROWS = ("y", "lat", "latitude", "northing", "row", "rows", "height")
 COLUMNS = ("x", "lon", "longitude", "easting", "col", "column", "columns", "width")
-"""Names of the axes along which an image has its rows and its columns."""
+"""Names of the row axis (`ROWS`) and of the column axis (`COLUMNS`)."""
 
 ALPHA = ("mask", "drop", "band")
-"""Use of a band of opacity: it masks transparent pixels, is left out, or is a band like the others."""
+"""Uses of an alpha band: mask transparent pixels, drop the band, or treat it as a band like the others."""
 
 ON_BAD_CHUNK = ("stop", "skip")
-"""What is done about chunks that cannot be read."""
+"""Ways to handle chunks that cannot be read."""
 
 MOST_BANDS = 1 << 16
-"""Bands that a pixel has at most."""
+"""Largest number of bands."""
 
 Picks = int | tuple[int, ...] | slice
-"""One place along an axis, several, or a range of them."""
+"""One index along an axis, several, or a range."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What a person asks for, where a file leaves a choice; None: what the file makes plain."""
+    """The caller's choices where a file holds several images; None: use what the file declares."""
 
     component: str | None = None
     """Path of an array or image inside a Zarr group."""
     series: int | None = None
-    """Number of the image in a file of several: TIFF series, OME scene."""
+    """Number of the image in a file that holds several: TIFF series, OME scene."""
     level: int | None = None
     """Level of a pyramid; 0 is the full resolution."""
     axes: str | None = None
-    """What the stored axes are, a letter each, such as "cyx"; in place of what the file says, or does not say."""
+    """The stored axes, one letter each, such as "cyx"; overrides the axes that the file declares."""
     select: tuple[tuple[str, Picks], ...] = ()
-    """Places along axes: one along each that is neither rows, columns nor bands; any of the bands."""
+    """Indices along axes: one along each axis other than rows, columns and bands; any number of bands."""
     fill_missing: bool = False
-    """Take chunks and tiles that the file lacks for its fill value, where they would be an error else."""
+    """Read missing chunks and tiles as the fill value (default: error)."""
     allow_outside: bool = False
-    """Take files that a mosaic names outside of its own folder."""
+    """Allow a mosaic to refer to files outside of its own folder."""
     bools: bool = False
-    """Take arrays of bool too, as masks are."""
+    """Accept arrays of bool too, for masks."""
     lenient: bool = False
-    """Let what is missing or cut short be an error where it is read, and not before."""
+    """Raise errors for missing or truncated data only when it is read."""
 
 
 def parse_select(given: Mapping[str, Any] | Iterable[str] | None) -> tuple[tuple[str, Picks], ...]:
-    """Read what was selected: {"z": 3} or ["z=3", "c=0,2", "c=0:3"].
+    """Parse a selection of indices: {"z": 3} or ["z=3", "c=0,2", "c=0:3"].
 
     Raises
     ------
@@ -98,17 +98,17 @@ def _picks(axis: str, what: Any) -> Picks:
 
 @dataclass(frozen=True)
 class AxisLayout:
-    """The axes of a stored array that are rows, columns and bands of an image."""
+    """The mapping of the axes of a stored array to rows, columns and bands of an image."""
 
     roles: tuple[str | int, ...]
-    """For each stored axis "y", "x", "c" (bands), or the one place along it that is the image's."""
+    """For each stored axis: "y", "x" or "c" (bands), or the one index along it that belongs to the image."""
     bands: tuple[int, ...]
-    """Which places along the axis of bands; (0,) where there is no such axis."""
+    """Indices along the band axis; (0,) if there is no such axis."""
     shape: tuple[int, int, int]
     """Height, width, bands of the image."""
 
     def index(self, window: Sequence[slice]) -> tuple[slice | int | list[int], ...]:
-        """Give what to read of the stored array, one entry for each of its axes."""
+        """Return the index into the stored array of a window of the image, one entry per stored axis."""
         places = self.bands[window[2]]
         first, step = places[0], (places[1] - places[0] if len(places) > 1 else 1)
         plain = step > 0 and places == tuple(range(first, first + step * len(places), step))
@@ -117,7 +117,7 @@ class AxisLayout:
         return tuple(taken[role] if isinstance(role, str) else role for role in self.roles)
 
     def upright(self, found: NDArray[Any]) -> NDArray[Any]:
-        """Return what `index` has read as (rows, columns, bands)."""
+        """Rearrange an array that was read with `index` to (rows, columns, bands)."""
         order = [role for role in self.roles if isinstance(role, str)]
         if "c" not in order:
             found, order = found[..., np.newaxis], [*order, "c"]
@@ -129,15 +129,15 @@ def plan_axes(named: str, axes: Sequence[str], shape: Sequence[int], selection: 
 
     Parameters
     ----------
-    named : what the image is called, for messages
+    named : name of the image, for messages
     axes : name of each axis
     shape : of the stored array
-    selection : what was asked for
+    selection : the caller's choices
 
     Raises
     ------
     InputError
-        Axes that leave a choice, or do not make an image; the way out is named.
+        The axes are ambiguous or do not form an image; the message names the options that help.
     """
     names = _renamed(named, [axis.lower() for axis in axes], shape, selection.axes)
     lengths = dict(zip(names, shape, strict=True))
@@ -180,7 +180,7 @@ def _others(lengths: dict[str, int], y: str, x: str) -> str:
 
 
 def _bands_axis(named: str, lengths: dict[str, int], picks: dict[str, Picks], y: str, x: str, shown: str) -> str | None:
-    """Return the axis of bands; None where the image has one band."""
+    """Return the band axis; None if the image has one band."""
     able = [axis for axis in lengths if axis in BAND_NAMES]
     long = [axis for axis in able if lengths[axis] > 1 and not isinstance(picks.get(axis), int)]
     if len(long) > 1:

@@ -20,24 +20,24 @@ from dasksom.storage.locations import Member
 
 @dataclass(frozen=True)
 class WithoutRegions(NumpyIndexing):
-    """A source of which some regions are never read; they are 0."""
+    """A source with regions that are never read; their pixels are 0."""
 
     source: Readable
     unread: tuple[Rectangle, ...]
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the source."""
+        """Shape of the source."""
         return self.source.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the source."""
+        """Dtype of the source."""
         return self.source.dtype
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """Of the source, with the regions."""
+        """Identity of the source, with the regions."""
         return "without", self.source.identity, self.unread
 
     def members(self) -> Iterator[Member]:
@@ -45,7 +45,7 @@ class WithoutRegions(NumpyIndexing):
         return self.source.members()
 
     def read(self, window: PixelWindow) -> NDArray[Any]:
-        """Read a window around the regions."""
+        """Read a window except for the regions."""
         rows, columns = (range(part.start, part.stop) for part in window[:2])
         inside = parts_in(self.unread, rows, columns)
         if not inside:
@@ -59,7 +59,7 @@ class WithoutRegions(NumpyIndexing):
 
 @dataclass(frozen=True)
 class ReadableMask(NumpyIndexing):
-    """False inside the rectangles that are left out, True elsewhere."""
+    """A mask: False inside the excluded rectangles, True elsewhere."""
 
     shape: tuple[int, int]
     unread: tuple[Rectangle, ...]
@@ -71,15 +71,15 @@ class ReadableMask(NumpyIndexing):
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """Of the rectangles."""
+        """Identity of the rectangles."""
         return "rest", self.shape, self.unread
 
     def members(self) -> Iterator[Member]:
-        """List nothing: it is read from no file."""
+        """Yield nothing: no file is read."""
         return iter(())
 
     def read(self, window: PixelWindow) -> NDArray[np.bool_]:
-        """Make a window."""
+        """Compute a window."""
         rows, columns = (range(part.start, part.stop) for part in window)
         out = np.ones((len(rows), len(columns)), np.bool_)
         for top, bottom, left, right in parts_in(self.unread, rows, columns):
@@ -97,7 +97,7 @@ def parts_in(parts: Sequence[Rectangle], rows: range, columns: range) -> list[Re
 
 
 def _around(parts: Sequence[Rectangle], rows: range, columns: range) -> Iterator[Rectangle]:
-    """Yield rectangles that cover a region except for some rectangles in it."""
+    """Yield rectangles that cover a region except for the given rectangles in it."""
     edges = sorted({rows.start, rows.stop, *(edge for part in parts for edge in part[:2])})
     for top, bottom in pairwise(edges):
         at = columns.start
@@ -112,17 +112,17 @@ def _around(parts: Sequence[Rectangle], rows: range, columns: range) -> Iterator
 def unread_in(
     sources: Sequence[Readable], rows: range, columns: range, stored: tuple[int, int]
 ) -> Iterator[tuple[Rectangle, str]]:
-    """Find what of a region cannot be read: halve it until what fails is one stored chunk, or the part of it inside.
+    """Find the unreadable parts of a region: halve it until a failing part is within one storage chunk.
 
     Parameters
     ----------
     sources : of the image and of its masks
     rows, columns : of the region
-    stored : rows and columns of a stored chunk of the image
+    stored : rows and columns of a storage chunk of the image
 
     Yields
     ------
-    part, message : in row-major order within each half
+    rectangle, message : the unreadable part and its error; row-major within each half
     """
     window = slice(rows.start, rows.stop), slice(columns.start, columns.stop)
     try:
@@ -147,7 +147,7 @@ def unread_in(
 
 
 def merged(parts: Sequence[Rectangle]) -> tuple[Rectangle, ...]:
-    """Join rectangles that are neighbors: those side by side, then those below one another; in row-major order."""
+    """Join adjacent rectangles, first horizontally, then vertically; the result is in row-major order."""
     across: list[Rectangle] = []
     for part in sorted(parts):
         last = across[-1] if across else None
