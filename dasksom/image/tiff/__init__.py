@@ -1,1 +1,1 @@
-"""TIFF."""
+"""Read and write TIFF."""

@@ -1,8 +1,8 @@
-"""Compressed tiles, joined to one TIFF.
+"""Join compressed tiles to one TIFF.
 
-tifffile writes the directories, with tiles of no bytes; the tiles are then appended, and the tables that tell where
-they lie are filled in. So directories come first and the tiles of the coarsest level next, as a cloud-optimized TIFF
-has them, and this process does nothing but copy.
+tifffile writes the directories, with empty tiles; then the tiles are appended, and their offsets and byte counts are
+filled in. The directories therefore come first, followed by the tiles of the coarsest level, as in a cloud-optimized
+TIFF, and the driver only copies bytes.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ def assemble(
     layout: str,
     piece_path: Callable[[int, Size], Path],
 ) -> None:
-    """Write a TIFF of tiles that lie in files.
+    """Write a TIFF from files of compressed tiles.
 
     Parameters
     ----------
     output : Output
-    pixels : what they are
-    pyramid : the levels, and the pieces that have a file each: the tiles, and their sizes in bytes as uint32
+    pixels : how labels are represented as pixels
+    pyramid : the levels and their pieces; each piece is a file: its tiles, then their sizes in bytes as uint32
     tile : side of a tile, in pixels
     layout : "flat", "pyramid" (coarser levels are SubIFDs of the image) or "cog" (they follow it)
-    piece_path : gives a piece's file by level and first pixel
+    piece_path : returns a piece's file for a level and a first pixel
     """
     with create(Path(output.path)) as file:
         _write_directories(file, output, pixels, pyramid, tile, layout)
         file.seek(0)
         with tifffile.TiffFile(file) as tiff:
-            # not tifffile's levels: it takes those of a single row or column for other images
+            # do not use tifffile's levels: it takes levels of a single row or column for other images
             first = tiff.pages.first
             pages = [first, *(first.pages or ())] if layout == "pyramid" else list(tiff.pages)
             tables = [{code: page.aspage().tags[code] for code in (_OFFSETS, _BYTE_COUNTS)} for page in pages]
@@ -73,7 +73,7 @@ def assemble(
 def _append(
     file: Any, pyramid: PyramidPlan, level: int, tile: int, piece_path: Callable[[int, Size], Path]
 ) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]:
-    """Append a level's tiles, piece by piece; return where each tile lies and its bytes, in the image's order."""
+    """Append a level's tiles, piece by piece; return the offset and size of each tile, row-major in the image."""
     height, width = pyramid.levels[level].size
     grid = ceil(height / tile), ceil(width / tile)
     offsets, counts = np.zeros(grid, np.int64), np.zeros(grid, np.int64)
@@ -125,7 +125,7 @@ def _write_directories(file: Any, output: Output, pixels: Pixels, pyramid: Pyram
 
 
 def _kind(output: Output, pixels: Pixels) -> dict[str, Any]:
-    """Return what tells readers how to show the pixels."""
+    """Return the arguments of tifffile that declare how the pixels are displayed."""
     if pixels.kind == "palette":
         colors = np.zeros((3, 256), np.uint16)
         colors[:, : output.units] = output.palette.T.astype(np.uint16) * 257
@@ -135,13 +135,13 @@ def _kind(output: Output, pixels: Pixels) -> dict[str, Any]:
     contiguous = {"planarconfig": "contig"}
     shown = pixels.bands - pixels.alpha
     rgb = shown in (3, 4) and pixels.dtype.kind == "u"
-    # nobody told whether a fourth band is alpha or infrared
+    # it is unknown whether a fourth band is alpha or infrared
     extra = ["unspecified"] * (shown - (3 if rgb else 1)) + ["unassalpha"] * pixels.alpha
     return {"photometric": "rgb" if rgb else "minisblack", **contiguous, **({"extrasamples": extra} if extra else {})}
 
 
 def _resolution(output: Output) -> dict[str, Any]:
-    """Return pixels per centimeter, across and down, where the size of a pixel is known and is not one on earth."""
+    """Return pixels per centimeter, across and down; empty if the pixel size is unknown or the image georeferenced."""
     scale = _CENTIMETERS.get(output.unit or "")
     if scale is None or output.pixel_size is None or output.geo_tags:
         return {}

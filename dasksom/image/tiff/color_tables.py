@@ -1,4 +1,4 @@
-"""TIFF pixels that stand for colors or gray levels by a table: palettes, 1 to 4 bits, white as 0."""
+"""Look up TIFF pixels in color tables: palettes, gray levels of 1 to 4 bits, and gray levels with 0 as white."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ from dasksom.storage.locations import Location
 WHITE_IS_ZERO, BLACK_IS_ZERO, PHOTOMETRIC_PALETTE = 0, 1, 3
 """Photometric interpretations."""
 TABLE_BITS = (1, 2, 4)
-"""Bits of the gray levels that are read through a table, as 8 bits."""
+"""Bits of the gray levels that are converted to 8 bits by a table."""
 _SHORT = 256
-"""Color maps whose values are all less hold 8-bit colors, as some old programs write them (and libtiff reads them)."""
+"""Color maps with all values below this hold 8-bit colors, as some old programs write them (libtiff does the same)."""
 
 
 @dataclass(frozen=True, eq=False)
 class ValueColors:
-    """The color of each value that a pixel may have."""
+    """The color of each pixel value."""
 
     colors: NDArray[np.unsignedinteger[Any]]
     """Shape (values, bands)."""
     has_opacity: bool
-    """Whether the last band is opacity: 0 for the value without data, otherwise the highest value."""
+    """Whether the last band is alpha: 0 for the no-data value, the dtype's maximum for all others."""
     described: str
-    """For a person."""
+    """Description for users."""
 
     @property
     def bands(self) -> int:
-        """Bands of a color, opacity included."""
+        """Number of bands, alpha included."""
         return int(self.colors.shape[1])
 
 
 def color_table(location: Location, page: Any, full: Any, nodata: float | None) -> ValueColors | None:
-    """Return the colors of a page's values, None for a page whose values are colors or measurements.
+    """Return the color table of a page; None if its values are colors or measurements themselves.
 
     Parameters
     ----------
     location : of the file, for messages
-    page, full : tifffile page, and that of the image's full resolution, whose palette others may leave out
-    nodata : value that stands for "no data"
+    page, full : tifffile page, and the page of full resolution, whose palette coarser levels may omit
+    nodata : no-data value
 
     Returns
     -------
     ValueColors or None
-        Of palettes the upper 8 of the 16 bits of each color: GDAL and ourselves write colors of 8 bits as c * 257,
-        Pillow as c * 256, and both come back as they were; finer colors are cut to 8 bits. Gray levels of 1, 2 or 4
-        bits become 8 bits, white 255; where 0 is white they are inverted, those of 8 and 16 bits too.
+        For palettes, the upper 8 of the 16 bits of each color: GDAL and dasksom write 8-bit colors as c * 257, Pillow
+        as c * 256, and both are restored exactly; finer colors are truncated to 8 bits. Gray levels of 1, 2 or 4 bits
+        are scaled to 8 bits, white is 255; if 0 is white, gray levels are inverted, also those of 8 and 16 bits.
 
     Raises
     ------
     InputError
-        There is no palette, one of another length than there are values, or white as 0 in other values than gray.
+        The palette is missing or does not have one color per value, or the values are not single gray levels.
     """
     kind = None if page.photometric is None else int(page.photometric)
     if kind == PHOTOMETRIC_PALETTE:
@@ -109,7 +109,7 @@ def _palette(location: Location, page: Any, full: Any) -> NDArray[np.uint8]:
 
 
 def look_up_colors(values: NDArray[Any], table: NDArray[Any], out: NDArray[Any]) -> None:
-    """Write the colors of values (height, width) into `out` (height, width, bands of the table)."""
+    """Write the colors of values (height, width) to `out` (height, width, bands of the table)."""
     _look_up_colors(values.view(np.uint8) if values.dtype == np.bool_ else values, np.ascontiguousarray(table), out)
 
 

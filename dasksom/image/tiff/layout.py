@@ -1,8 +1,8 @@
-"""The parsed header of a TIFF: where the tiles or strips of an image are, and what they hold.
+"""The parsed header of a TIFF: positions and encoding of the tiles or strips of an image.
 
-tifffile parses the header once per process; its page objects know where every segment (tile or strip) is and how it is
-decoded, and need no open file for that. So a region is read through a file handle of its own, and any number of threads
-read at once without a lock. tifffile's own Zarr store would lock one handle for all of them and cannot be pickled.
+tifffile parses the header once per process; its page objects hold the position and encoding of every segment (tile or
+strip) and need no open file for that. Each region is therefore read through its own file handle, and any number of
+threads read in parallel without a lock. tifffile's own Zarr store would share one locked handle and cannot be pickled.
 """
 
 from __future__ import annotations
@@ -32,58 +32,58 @@ from dasksom.storage.locations import Location
 from dasksom.storage.retries import retry
 
 _MOST_BYTES = 256 << 20
-"""Of the headers that a process holds: about 10,000 tiles of a folder, or a slide of a million tiles."""
+"""Limit of the headers that a process caches: about 10,000 tiles of a folder, or a slide of a million tiles."""
 _PAGE_BYTES, _SEGMENT_BYTES = 24 << 10, 128
-"""Of a page's tags, and of offset and length of a segment (measured)."""
+"""Measured memory of a page's tags, and of the offset and length of a segment."""
 
 
 Band = tuple[int, int]
-"""Where a band is: number of the page, and of the sample in it."""
+"""Position of a band: number of the page, and of the sample in that page."""
 
 
 @dataclass(frozen=True, eq=False)
 class TiffLayout:
-    """One level of one image of a TIFF, as segments."""
+    """The segments of one level of one image of a TIFF."""
 
     location: Location
     pages: TiffPages
     decode: Callable[..., tuple[NDArray[Any] | None, tuple[int, ...], tuple[int, ...]]]
     fill: float
-    """Value of the segments that the file leaves out."""
+    """Value of segments that are missing in the file."""
     facts: TiffFacts
     about: tuple[tuple[str, str], ...]
-    """What else a person may want to know."""
+    """Other metadata to show to users."""
     masked: bool
-    """Whether a page is the mask of the image."""
+    """Whether the image has a mask page."""
     table: ValueColors | None
-    """Colors of the values that the pixels are; None where they are colors or measurements themselves."""
+    """Color table of the pixel values; None if the values are colors or measurements themselves."""
 
     @property
     def axes(self) -> str:
-        """Of the pixels as they are read: the bands of a color table are one more axis than is stored."""
+        """Axes of the pixels as read: a color table adds a band axis to the stored axes."""
         return self.pages.axes if self.table is None else f"{self.pages.axes}s"
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Likewise."""
+        """Shape of the pixels as read."""
         return self.pages.shape if self.table is None else (*self.pages.shape, self.table.bands)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Likewise."""
+        """Dtype of the pixels as read."""
         return self.pages.dtype if self.table is None else self.table.colors.dtype
 
     @property
     def storage_chunks(self) -> tuple[int, int]:
-        """Rows and columns that must be read at once."""
+        """Rows and columns that have to be read at once."""
         return (1, self.pages.width) if self.pages.raw_offsets else self.pages.segment
 
     def file_of(self, page: int) -> Location:
-        """Return the file of a page."""
+        """Return the file that holds a page."""
         return self.pages.files[page] if self.pages.files else self.location
 
     def segment_name(self, page: int, index: int) -> str:
-        """Name a tile or strip, for messages: file, number, pixels."""
+        """Return the name of a tile or strip, for messages: file, number, pixels."""
         (height, width), (down, across) = self.pages.segment, self.pages.grid
         i, j = divmod(index % (down * across), across)
         rows = slice(i * height, min((i + 1) * height, self.pages.height))
@@ -98,7 +98,7 @@ def tiff_layout(location: Location, stamp: Stamp, part: TiffLevel) -> TiffLayout
     Raises
     ------
     InputError
-        It is not a TIFF that is read.
+        The file is not a TIFF that can be read.
     """
     return _layouts.get((location, stamp, part), lambda: _parse(location, stamp, part))
 
@@ -114,7 +114,7 @@ def _parse(location: Location, stamp: Stamp, part: TiffLevel) -> TiffLayout:
         return retry(parse)
     except InputError:
         raise
-    except Exception as error:  # tifffile lets struct.error, IndexError and others through for damaged headers
+    except Exception as error:  # for damaged headers, tifffile raises struct.error, IndexError and others
         raise location.refusal(
             f"is not a TIFF that can be read ({error}); it may be cut short, or misnamed"
         ) from location.cause(error)
@@ -125,7 +125,7 @@ def _opened(location: Location) -> Iterator[Any]:
     if location.remote:
         with location.open() as file, tifffile.TiffFile(file, name=location.file_name) as tiff:
             yield tiff
-    else:  # by its path: an OME-TIFF may have other files next to it
+    else:  # by path: an OME-TIFF may consist of several files in one folder
         with tifffile.TiffFile(location.path) as tiff:
             yield tiff
 
@@ -152,13 +152,13 @@ def _parsed(location: Location, tiff: Any, part: TiffLevel) -> TiffLayout:
         about["palette" if table.bands >= len("RGB") else "gray levels"] = table.described
         if table.has_opacity:
             about["no data"] = f"index {fill:g} of the palette" if table.bands > len("RGB") else f"{fill:g} as stored"
-    # `decode` is made here: it needs tags, which need the open file
+    # get `decode` now: making it takes tags, and these take the open file
     decode = pages.pages[0].keyframe.decode
     return TiffLayout(location, pages, decode, fill, facts, tuple(about.items()), masked, table)
 
 
 def _about_facts(facts: TiffFacts) -> dict[str, str]:
-    """List what the tags declare, for a person."""
+    """Return the metadata in the tags, for users."""
     about = {"place on earth": crs_name(facts.geo_tags), "georeference": georeference(facts.geo_tags)}
     about["orientation"] = f"{facts.orientation}, read upright" if facts.orientation != UPRIGHT else None
     about["scale and offset"] = f"{facts.scale}; not applied: values are as stored" if facts.scale else None
@@ -166,7 +166,7 @@ def _about_facts(facts: TiffFacts) -> dict[str, str]:
 
 
 def _size(layout: TiffLayout) -> int:
-    """Return about how many bytes a layout takes: tags of pages, and two numbers for each tile or strip."""
+    """Return the approximate size of a layout in bytes: tags of pages, and two numbers per tile or strip."""
     down, across = layout.pages.grid
     segments = 1 if layout.pages.raw_offsets else down * across * (layout.pages.samples if layout.pages.planar else 1)
     return len(layout.pages.pages) * (_PAGE_BYTES + segments * _SEGMENT_BYTES)

@@ -1,4 +1,4 @@
-"""Refusal of TIFFs that are damaged, hostile, or hold pixels of a kind that is not read."""
+"""Refuse TIFFs that are damaged, malicious, or have unsupported pixels."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _PHOTOMETRIC = (WHITE_IS_ZERO, BLACK_IS_ZERO, _RGB, PHOTOMETRIC_PALETTE, _YCBCR)
 _TABLES = (WHITE_IS_ZERO, BLACK_IS_ZERO, PHOTOMETRIC_PALETTE)
 _OLD_JPEG = 6
 _DECODED_TO_RGB = {7, 34892, 33003, 33007}
-"""Compressions whose YCbCr becomes RGB."""
+"""Compressions whose decoders convert YCbCr to RGB."""
 _LAYOUT_TAGS = (256, 257, 258, 259, 262, 277, 278, 284, 317, 322, 323, 338, 339)
-"""Tags of size, kind and layout of pixels."""
+"""Tags of the size, type and layout of pixels."""
 _UNPACKED_BITS = (1, 8, 16, 32, 64)
-"""Bits of a value that are read without imagecodecs."""
+"""Bits per value that are read without imagecodecs."""
 _MOST_PAGES, _MOST_TAGS = 1 << 20, 4096
 
 
 def check_chain(location: Location, tiff: Any) -> None:
-    """Refuse a file whose directories of tags lead back to one before: tifffile would follow them for hours.
+    """Refuse a file with a cycle in its chain of directories, which tifffile would follow for hours.
 
     Raises
     ------
@@ -56,12 +56,12 @@ def check_chain(location: Location, tiff: Any) -> None:
         file.seek(offset + form.tagnosize + count * form.tagsize)
         data = file.read(form.offsetsize)
         if count > _MOST_TAGS or len(data) < form.offsetsize:
-            return  # tifffile takes the pages before it
+            return  # tifffile reads the pages before it
         offset = int.from_bytes(data, "little" if form.byteorder == "<" else "big")
 
 
 def check_ome_xml(location: Location, tiff: Any) -> None:
-    """Refuse OME-XML that would have tifffile unfold entities, or look for pixels outside the folder of the file.
+    """Refuse OME-XML that makes tifffile expand entities, or read files outside the folder of the TIFF.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def check_ome_xml(location: Location, tiff: Any) -> None:
 
 
 def missing_files(location: Location, tiff: Any) -> list[str]:
-    """Return the names of an OME-TIFF's other files that are not in its folder."""
+    """Return the names of files that belong to an OME-TIFF but are missing in its folder."""
     if location.remote or not isinstance(tiff.ome_metadata, str):
         return []
     names = {node.get("FileName") for node in xml_tree(tiff.ome_metadata).iter()} - {None}
@@ -92,7 +92,7 @@ def missing_files(location: Location, tiff: Any) -> list[str]:
 
 
 def check_kind(location: Location, page: Any) -> None:
-    """Refuse pixels that are not gray levels, RGB, indices or plain bands, and codecs that are not installed.
+    """Refuse pixels that are not gray levels, RGB, palette indices or plain bands, and codecs that are not installed.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def check_kind(location: Location, page: Any) -> None:
 
 
 def _check_tags(location: Location, page: Any) -> None:
-    """Refuse a page that has two values of what pixels are: every reader takes another one."""
+    """Refuse a page with contradictory duplicates of a tag, which every reader resolves differently."""
     for code in _LAYOUT_TAGS:
         values = {str(tag.value) for tag in page.tags.getall(code, default=())}
         if len(values) > 1:
@@ -140,7 +140,7 @@ def check_decoder(location: Location, page: Any) -> None:
     Raises
     ------
     InputError
-        Names the extra that brings the decoder, or a conversion where there is none.
+        The message names the extra to install, or a conversion if no extra has the decoder.
     """
     bits = page.bitspersample if isinstance(page.bitspersample, int) else max(page.bitspersample)
     has_codecs = find_spec("imagecodecs") is not None
@@ -151,7 +151,7 @@ def check_decoder(location: Location, page: Any) -> None:
             tifffile.TIFF.UNPREDICTORS[page.predictor]
         if decode is not None and not has_codecs:
             with suppress(ValueError, RuntimeError, OSError, EOFError, zlib.error, lzma.LZMAError):
-                decode(b"")  # tifffile's own decoders import what they need when they are called
+                decode(b"")  # tifffile's own decoders import their dependencies when they are called
     except (KeyError, ImportError, NotImplementedError) as error:
         missing = error
     if not has_codecs and bits not in _UNPACKED_BITS:
@@ -164,7 +164,7 @@ def check_decoder(location: Location, page: Any) -> None:
 
 
 def check_segment_size(location: Location, page: Any, segment: tuple[int, int]) -> None:
-    """Refuse tiles that cannot be held: they are decoded completely, also where they reach past the image's end."""
+    """Refuse tiles that do not fit in memory; they are decoded completely, even beyond the image's end."""
     samples = 1 if int(page.planarconfig or 1) == 2 else int(page.samplesperpixel)
     size = prod(segment) * samples * page.dtype.itemsize
     if min(segment) < 1 or (page.is_tiled and size > MAX_STORAGE_CHUNK_BYTES):

@@ -1,4 +1,4 @@
-"""Choose the pages of a TIFF that make up an image at a level."""
+"""Choose the pages of a TIFF that form an image at one level."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from dasksom.image.tiff.page_checks import check_decoder, check_kind, check_segm
 from dasksom.storage.locations import Location
 
 _MASK = 4
-"""Bit of the tag NewSubfileType: the page is the mask of another one."""
+"""Bit of the tag NewSubfileType: the page is the mask of another page."""
 _MOST_PAGES_SEARCHED = 64
 _MOST_LISTED = 20
 
 
 @dataclass(frozen=True)
 class TiffLevel:
-    """One level of one image of a TIFF."""
+    """A level of an image of a TIFF."""
 
     series: int | None = None
     level: int = 0
     mask: bool = False
-    """The mask of this level, in place of the level itself."""
+    """Whether this is the mask of the level instead of the level itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,34 +36,34 @@ class TiffPages:
     """The pages of one level, and the layout of pixels in each."""
 
     pages: tuple[Any, ...]
-    """tifffile pages, row-major along the axes that are not within a page; only one if all pixels follow it."""
+    """tifffile pages, row-major along the leading axes; a single page if all pixels follow it without headers."""
     axes: str
-    """A lower-case letter for each stored axis."""
+    """One lower-case letter per stored axis."""
     shape: tuple[int, ...]
     leading: int
-    """How many axes are not within a page."""
+    """Number of leading axes: those across pages, not within a page."""
     segment: tuple[int, int]
     """Rows and columns of a tile or strip."""
     raw_offsets: tuple[int, ...]
-    """Where each page's rows begin if they follow one another as they are; empty where segments must be decoded."""
+    """Offset of each page's first row if rows are uncompressed and contiguous; empty if segments have to be decoded."""
     dtype: np.dtype[Any]
     stored_dtype: np.dtype[Any]
     files: tuple[Location, ...]
-    """The file of each page, where these are several."""
+    """The file of each page; empty if all pages are in one file."""
 
     @property
     def height(self) -> int:
-        """Pixels."""
+        """Height in pixels."""
         return self.shape[self.axes.index("y", self.leading)]
 
     @property
     def width(self) -> int:
-        """Pixels."""
+        """Width in pixels."""
         return self.shape[self.axes.index("x", self.leading)]
 
     @property
     def samples(self) -> int:
-        """Samples of a pixel in one page."""
+        """Samples per pixel in one page."""
         return prod(self.shape[self.leading :]) // (self.height * self.width)
 
     @property
@@ -73,18 +73,18 @@ class TiffPages:
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Segments down and across."""
+        """Number of segments down and across."""
         return ceil(self.height / self.segment[0]), ceil(self.width / self.segment[1])
 
 
 def images_of(tiff: Any) -> list[Any]:
-    """Return the images of an open TIFF, as tifffile's series; masks of others are none."""
+    """Return the images of an open TIFF, as tifffile series, without the masks of other images."""
     with_pages = [series for series in tiff.series if series.levels]
     return [series for series in with_pages if not _is_mask(series.keyframe)] or with_pages
 
 
 def level_of(location: Location, images: Sequence[Any], part: TiffLevel) -> tuple[int, Any]:
-    """Choose an image and a level of it.
+    """Choose an image and one of its levels.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def level_of(location: Location, images: Sequence[Any], part: TiffLevel) -> tupl
     Raises
     ------
     InputError
-        There is no such image or level, or there are several images and none is chosen.
+        The image or level does not exist, or there are several images and none is selected.
     """
     number = _choose(location, images, part.series)
     levels = images[number].levels
@@ -105,18 +105,18 @@ def level_of(location: Location, images: Sequence[Any], part: TiffLevel) -> tupl
 
 
 def find_pages(location: Location, tiff: Any, level: Any, mask: bool) -> TiffPages:
-    """Find the pages of a level, or of the mask that belongs to it, in an open TIFF.
+    """Find the pages of a level, or of its mask, in an open TIFF.
 
     Raises
     ------
     InputError
-        Pixels of a kind that is not read.
+        The pixels are damaged or not supported.
     """
     if mask:
         pages: tuple[Any, ...] = (mask_page(tiff, level),)
         axes, shape = "YX", tuple(pages[0].shape)
     else:
-        # not level.pages, which looks for headers behind the first one where there are none
+        # do not use level.pages: it looks for headers behind the first page even if there are none
         pages, axes, shape = tuple(level._pages), level.axes, tuple(level.shape)
     first = pages[0] if mask else level.keyframe
     if None in pages:
@@ -160,14 +160,14 @@ def _choose(location: Location, images: Sequence[Any], number: int | None) -> in
             raise InputError(f"{location}: --series {number}: its images are {shown}")
         return number
     areas = [prod(series.keyframe.shape) for series in images]
-    # a slide's label and thumbnail are smaller than the slide; images of one size leave a choice
+    # a slide's label and thumbnail are smaller than the slide; with images of the same size the choice is ambiguous
     if any(area >= areas[0] for area in areas[1:]):
         raise InputError(f"{location}: holds {len(images)} images: {shown}; say which with --series NUMBER")
     return 0
 
 
 def list_images(images: Sequence[Any]) -> str:
-    """List images for a person: number, name, axes and size."""
+    """Describe images for users: number, name, axes and size."""
     more = [f"and {len(images) - _MOST_LISTED} more"] if len(images) > _MOST_LISTED else []
     return "; ".join([f"{n} {_described(series)}" for n, series in enumerate(images[:_MOST_LISTED])] + more)
 
@@ -185,7 +185,7 @@ def _is_mask(page: Any) -> bool:
 
 
 def mask_page(tiff: Any, level: Any) -> Any:
-    """Return the mask page of a level, as GDAL writes it into a GeoTIFF; None without."""
+    """Return the mask page of a level, in the form that GDAL writes to GeoTIFF; None if there is none."""
     if len(tiff.pages) > _MOST_PAGES_SEARCHED:
         return None
     size = level.keyframe.imagelength, level.keyframe.imagewidth
@@ -209,7 +209,7 @@ def _raw_offsets(pages: tuple[Any, ...], first: Any, count: int, behind: bool) -
 
 
 def _files(location: Location, pages: tuple[Any, ...]) -> tuple[Location, ...]:
-    """Return the file of each page of an OME-TIFF of several files; nothing where all are in one."""
+    """Return the file of each page of an OME-TIFF of several files; empty if all pages are in one file."""
     names = [str(page.parent.filehandle.path) for page in pages]
     if len(set(names)) == 1:
         return ()

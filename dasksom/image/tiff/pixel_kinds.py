@@ -1,4 +1,4 @@
-"""What a pixel of a TIFF is: an index into a palette, a color, or a label; and how such pixels become coarser."""
+"""Pixels of an output TIFF: palette indices, colors or labels, and how each is downsampled."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from dasksom.image.writers.protocol import Output, clip_labels, label_table
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """How labels become pixels, and pixels those of the next level. Planes are (bands, height, width)."""
+    """Converts labels to pixels, and pixels to those of the next level. Planes are (bands, height, width)."""
 
     kind: str
     """ "palette", "colors" or "labels"."""
     table: NDArray[Any]
-    """What each label becomes, and in the last row what stands for no data: shape (units + 1, bands)."""
+    """Pixel of each label; the last row is for no data: shape (units + 1, bands)."""
     nodata: bool
-    """Whether there are pixels without data."""
+    """Whether some pixels may have no data."""
     alpha: bool
-    """Whether the last band is 0 for those, and else as large as can be."""
+    """Whether the last band is alpha: 0 for no data, the dtype's maximum otherwise."""
     nodata_value: float | None
-    """The value in every band that tells them; None where alpha does, or there are none."""
+    """Value of pixels without data, in every band; None if alpha marks them, or there are none."""
 
     @property
     def bands(self) -> int:
-        """Bands of a pixel, alpha included."""
+        """Bands per pixel, alpha included."""
         return int(self.table.shape[1])
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of a band."""
+        """Dtype of a band."""
         return self.table.dtype
 
     def of_labels(self, labels: NDArray[np.unsignedinteger[Any]]) -> NDArray[Any]:
-        """Turn labels (height, width) into planes."""
+        """Convert labels (height, width) to planes."""
         if self.kind == "palette":
             return clip_labels(labels, len(self.table) - 1, np.dtype(np.uint8))[np.newaxis]
         return look_up(labels, self.table)
 
     def halve(self, planes: NDArray[Any]) -> NDArray[Any]:
-        """Turn planes into those of the next level: the mean of colors with data, the nearest of all else."""
+        """Downsample planes to the next level: colors by the mean of pixels with data, all others by the nearest."""
         if self.kind != "colors":
             return halve_nearest(planes)
         if not self.nodata:
@@ -58,12 +58,12 @@ class Pixels:
 
 
 def pixels_of(output: Output) -> Pixels:
-    """Choose the pixels of a TIFF.
+    """Choose how the labels of a TIFF are represented as pixels.
 
     Raises
     ------
     InputError
-        If a palette is asked for and cannot hold the colors.
+        A palette is requested but cannot hold the colors.
     """
     kind = output.options.pixels
     if kind == "auto":
@@ -89,14 +89,14 @@ def _colors(output: Output) -> Pixels:
         highest = np.iinfo(dtype).max
         opaque = np.append(palette, np.full_like(palette[:, :1], highest), axis=1)
         return Pixels("colors", np.append(opaque, np.zeros_like(opaque[:1]), axis=0), True, True, None)
-    # a color that happens to be the value for no data would read as none
+    # a color that equals the no-data value would be read as no data
     kept = palette if np.isnan(fill) else np.where(palette == fill, _next_to(fill, dtype), palette)
     table = np.append(kept, np.full_like(kept[:1], fill), axis=0).astype(dtype)
     return Pixels("colors", table, True, False, fill)
 
 
 def _next_to(value: float, dtype: np.dtype[Any]) -> Any:
-    """Return the value of a type that is next to another one, inside the type's range."""
+    """Return the neighbor of a value within the range of its dtype."""
     if dtype.kind == "f":
         number = dtype.type(value)
         return np.nextafter(number, dtype.type(np.inf if number < np.finfo(dtype).max else 0))

@@ -1,6 +1,6 @@
-"""Read uncompressed TIFF rows that follow one another in the file.
+"""Read uncompressed TIFF rows that are contiguous in the file.
 
-Plain reads, not a memory map: where a mapped file is cut short or a file server fails, the worker would be killed.
+It uses plain reads, not a memory map: a truncated file or a failing file server would kill a worker that maps it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from dasksom.image.tiff.layout import Band, TiffLayout
 
 
 def read_raw_rows(layout: TiffLayout, rows: range, columns: range, bands: tuple[Band, ...], out: NDArray[Any]) -> None:
-    """Fill `out` (rows, columns, bands) in this machine's byte order.
+    """Read a region to `out` (rows, columns, bands), in native byte order.
 
     Raises
     ------
     InputError
-        The file ends before.
+        The file is truncated.
     """
     pages = layout.pages
     samples = 1 if pages.planar else pages.samples
@@ -66,8 +66,8 @@ def _read_plane(layout: TiffLayout, band: Band, rows: range, columns: range, out
 
 
 def _read_into(stream: BinaryIO, span: NDArray[Any]) -> bool:
-    """Fill an array from a file; return whether the file had enough."""
-    # one read may return less than asked for: Linux gives at most 2 GiB
+    """Fill an array from a file; return whether the file had enough bytes."""
+    # one read may return fewer bytes than requested: Linux returns at most 2 GiB
     view, done = span.data, 0
     while done < len(view):
         count = stream.readinto(view[done:])  # type: ignore[attr-defined]

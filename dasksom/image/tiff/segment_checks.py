@@ -1,4 +1,4 @@
-"""Refusal of TIFFs that are cut short or lack tiles, by their tables of tiles or strips."""
+"""Refuse TIFFs that are truncated or lack tiles, by their tables of tiles or strips."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ def _length(location: Location, file: Location) -> int:
 
 
 def _places(location: Location, stored: Sequence[int]) -> NDArray[np.int64]:
-    """Return offsets or lengths, of at most 2^62 bytes."""
+    """Return offsets or lengths as an array; refuse values of 2^62 or more."""
     try:
         found = np.asarray(stored, np.int64)
         if found.ndim == 1 and (found >> 62 == 0).all():
             return found
-    except (OverflowError, TypeError, ValueError):  # tags of damaged files may hold anything
+    except (OverflowError, TypeError, ValueError):  # tags of damaged files may have any value
         pass
     raise InputError(f"{location}: its table of tiles or strips is damaged: {str(stored)[:60]}; copy the file again")
 
 
 def check_segments(location: Location, pages: TiffPages, used: set[int], size: int, fill_missing: bool) -> None:
-    """Refuse a file that is cut short, or that lacks tiles where nothing says what they stand for.
+    """Refuse a file that is truncated, or that lacks tiles whose value is not defined.
 
     Parameters
     ----------
     location : of the file
-    pages : all pages of the part
+    pages : all pages of the level
     used : numbers of the pages that will be read
     size : of the file, in bytes
-    fill_missing : tiles that the file lacks are taken for the fill value
+    fill_missing : accept missing tiles, which are read as the fill value
     """
     for number in sorted(used):
         if pages.raw_offsets:

@@ -1,4 +1,4 @@
-"""Read and decode the tiles or strips of a TIFF that a region touches."""
+"""Read and decode the tiles or strips of a TIFF that intersect a region."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DEFLATE = (8, 32946)
 
 @dataclass(frozen=True)
 class _Segments:
-    """Tiles or strips of one plane, and what of each pixel is taken."""
+    """Segments of one plane of a page, and the samples to read from them."""
 
     page: int
     plane: int
@@ -31,12 +31,12 @@ class _Segments:
 def read_segments(
     layout: TiffLayout, rows: range, columns: range, bands: tuple[Band, ...], out: NDArray[Any], fill_missing: bool
 ) -> None:
-    """Fill `out` (rows, columns, bands) in this machine's byte order.
+    """Read a region to `out` (rows, columns, bands), in native byte order.
 
     Raises
     ------
     InputError
-        A tile or strip cannot be read; or is missing, where that is not to be filled.
+        A tile or strip cannot be read, or is missing although `fill_missing` is False.
     """
     for page, group in groupby(enumerate(bands), lambda band: band[1][0]):
         members = list(group)
@@ -76,7 +76,7 @@ def _read(layout: TiffLayout, segments: _Segments, rows: range, columns: range, 
 
 
 def _decoded(layout: TiffLayout, page: int, indices: list[int]) -> Iterator[NDArray[Any] | None]:
-    """Yield the pixels of segments, None for those that the file leaves out."""
+    """Yield the pixels of segments; None for missing segments."""
     stored = layout.pages.pages[page]
     spans = [(int(stored.dataoffsets[index]), int(stored.databytecounts[index])) for index in indices]
     spans = [span if all(span) else (0, 0) for span in spans]
@@ -104,7 +104,7 @@ def _decode(layout: TiffLayout, page: int, index: int, data: bytes) -> NDArray[A
             pixels, _, _ = layout.decode(exact, index, **tables)
     except MemoryError:
         raise
-    except Exception as error:  # every codec raises its own
+    except Exception as error:  # every codec raises its own errors
         raise InputError(
             f"{layout.segment_name(page, index)} cannot be decoded: {error}; the file is damaged"
         ) from error
@@ -114,7 +114,7 @@ def _decode(layout: TiffLayout, page: int, index: int, data: bytes) -> NDArray[A
 
 
 def _without_surplus(data: bytes) -> bytes | None:
-    """Return deflated bytes without those after their end, which libtiff ignores; None if there is no end."""
+    """Return deflated bytes without trailing bytes, which libtiff ignores; None if there are none to remove."""
     stream = zlib.decompressobj()
     try:
         stream.decompress(data)

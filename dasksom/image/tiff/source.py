@@ -1,4 +1,4 @@
-"""TIFF and BigTIFF, tiled or in strips, OME-TIFF, GeoTIFF and slides, read as images."""
+"""Read TIFF and BigTIFF, tiled or in strips, OME-TIFF, GeoTIFF and slides."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from dasksom.storage.retries import retry
 
 @dataclass(frozen=True)
 class TiffSource(NumpyIndexing):
-    """One image of a TIFF at one level, of which a window decodes the tiles that it touches."""
+    """One image of a TIFF at one level; reading a window decodes only the tiles that it intersects."""
 
     location: Location
     stamp: Stamp
@@ -50,14 +50,14 @@ class TiffSource(NumpyIndexing):
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """Where, size and time of last change, and what of it."""
+        """Path, size and modification time, and the selection within the file."""
         part = self.part.series, self.part.level, self.part.mask
         return "tiff", self.location.name, self.stamp, part, self.view.roles, self.view.bands
 
     def members(self) -> Iterator[Member]:
-        """List the TIFF, or the files of an OME-TIFF of several."""
+        """Yield the TIFF, or all files of an OME-TIFF of several files."""
         files = {self.location}
-        with suppress(InputError):  # it has changed
+        with suppress(InputError):  # the file has changed
             files |= set(tiff_layout(self.location, self.stamp, self.part).pages.files)
         return (file.member() for file in sorted(files, key=str))
 
@@ -67,7 +67,7 @@ class TiffSource(NumpyIndexing):
             return retry(lambda: self._read(window))
         except (InputError, MemoryError):
             raise
-        except Exception as error:  # stores raise their own
+        except Exception as error:  # stores raise their own errors
             raise self.location.refusal(
                 f"{shown_window(window)} cannot be read any more: {error}"
             ) from self.location.cause(error)
@@ -84,12 +84,12 @@ class TiffSource(NumpyIndexing):
 def read_region(
     layout: TiffLayout, rows: range, columns: range, bands: tuple[Band, ...], fill_missing: bool = True
 ) -> NDArray[Any]:
-    """Return the pixels of a region: (rows, columns, bands), in this machine's byte order.
+    """Return the pixels of a region: (rows, columns, bands), in native byte order.
 
     Raises
     ------
     InputError
-        A tile or strip cannot be read; or is missing, where that is not to be filled.
+        A tile or strip cannot be read, or is missing although `fill_missing` is False.
     """
     if layout.table is None:
         return _stored(layout, rows, columns, bands, fill_missing)
@@ -117,7 +117,7 @@ _decoding = Lock()
 
 
 def _complete_image(layout: TiffLayout, bands: tuple[Band, ...], fill_missing: bool) -> NDArray[Any]:
-    """Return all pixels of a TIFF that is one compressed strip: held, because any region costs as much as all."""
+    """Return all pixels of a TIFF that is one compressed strip; cached, because any region takes decoding all of it."""
     with _decoding:
         return _decoded_image(layout, bands, fill_missing)
 
@@ -128,7 +128,7 @@ def _decoded_image(layout: TiffLayout, bands: tuple[Band, ...], fill_missing: bo
 
 
 def open_tiff(location: Location, selection: Selection) -> OpenedImage:
-    """Open one image of a TIFF, gray, RGB, paletted or plain bands; read its header only."""
+    """Open one image of a TIFF (gray, RGB, palette or plain bands); read only its header."""
     if selection.component is not None:
         raise InputError(
             f"{location}: component={selection.component!r} (--component) is for Zarr groups; leave it out for a TIFF"
@@ -139,7 +139,7 @@ def open_tiff(location: Location, selection: Selection) -> OpenedImage:
     view = plan_axes(str(location), layout.axes, layout.shape, _with_colors(selection, layout))
     _check_axes(location, layout, view)
     bands, facts, table = _bands(view, layout), layout.facts, layout.table
-    # tiles that a file without a no-data value lacks leave a choice
+    # without a no-data value, the value of missing tiles is not defined
     may_miss = selection.fill_missing or (facts.nodata is not None and holds(layout.pages.dtype, facts.nodata))
     if not selection.lenient:
         check_segments(location, layout.pages, {page for page, _ in bands}, int(stamp[0]), may_miss)
@@ -163,21 +163,21 @@ def open_tiff(location: Location, selection: Selection) -> OpenedImage:
 
 
 def _band_names(names: tuple[str, ...], view: AxisLayout, bands: tuple[Band, ...]) -> tuple[str, ...]:
-    """Return the names of the bands that are read; of samples of one page, or of places along the axis of bands."""
+    """Return the names of the bands that are read: samples of one page, or indices along the band axis."""
     places = [sample for _, sample in bands] if len({page for page, _ in bands}) == 1 else list(view.bands)
     known = tuple(names[place] if place < len(names) else "" for place in places)
     return known if any(known) else ()
 
 
 def _with_colors(selection: Selection, layout: TiffLayout) -> Selection:
-    """Let the axes that were given be those that are stored, where a color table adds one."""
+    """Append the axis of a color table to the axes that the caller gave, which are the stored ones."""
     if layout.table is None or selection.axes is None:
         return selection
     return replace(selection, axes=f"{selection.axes.strip()}c")
 
 
 def _mask(source: TiffSource, lenient: bool) -> TiffSource:
-    """Return the mask that GDAL has put into the file."""
+    """Return the mask that the file holds, as GDAL writes it."""
     part = replace(source.part, mask=True)
     layout = tiff_layout(source.location, source.stamp, part)
     if not lenient:
@@ -187,7 +187,7 @@ def _mask(source: TiffSource, lenient: bool) -> TiffSource:
 
 
 def _check_axes(location: Location, layout: TiffLayout, view: AxisLayout) -> None:
-    """Refuse other names for axes within a page: tiles have rows and columns, whatever their names."""
+    """Refuse to rename the axes within a page: their order in tiles is fixed."""
     leading, within = layout.pages.leading, layout.pages.axes[layout.pages.leading :]
     fits = all(view.roles[leading + within.index(axis)] == axis for axis in "yx")
     if not fits or "y" in view.roles[:leading] or "x" in view.roles[:leading]:
@@ -195,7 +195,7 @@ def _check_axes(location: Location, layout: TiffLayout, view: AxisLayout) -> Non
 
 
 def _bands(view: AxisLayout, layout: TiffLayout) -> tuple[Band, ...]:
-    """Return where each band of an image is: page and sample; of a palette, color for sample."""
+    """Return the position of each band: page and sample; for a color table, page and column of the table."""
     pages, found = layout.pages, []
     for place in view.bands:
         at = [place if role == "c" else role if isinstance(role, int) else 0 for role in view.roles]

@@ -1,4 +1,4 @@
-"""TIFF metadata next to the pixels: no-data value, alpha, georeference, pixel size, orientation, bands."""
+"""Read the metadata of a TIFF: no-data value, alpha, georeference, pixel size, orientation, band names."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from dasksom.storage.safe_xml import xml_tree
 
 _GDAL_METADATA, _GDAL_NODATA, _ORIENTATION = 42112, 42113, 274
 _ALPHA = (1, 2)
-"""ExtraSamples: associated and unassociated alpha."""
+"""Values of ExtraSamples: associated and unassociated alpha."""
 _MICROMETERS = {"µm": 1.0, "um": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4, "m": 1e6}
 
 
 @dataclass(frozen=True)
 class TiffFacts:
-    """What the tags of an image declare."""
+    """Metadata that the tags of an image declare."""
 
     nodata: float | None
     alpha: int | None
-    """Number of the sample."""
+    """Number of the alpha sample."""
     geo_tags: tuple[Tag, ...]
     pixel_size: tuple[float, float] | None
     unit: str | None
     orientation: int = UPRIGHT
-    """1 to 8; 1 for images that lie on earth, whose tags place the rows as they are stored."""
+    """1 to 8; always 1 for georeferenced images, whose tags apply to the rows as stored."""
     band_names: tuple[str, ...] = ()
-    """As GDAL and OME-TIFF name samples or channels."""
+    """Names of samples or channels from GDAL's or OME's metadata."""
     scale: str | None = None
-    """GDAL's scale and offset of the bands, for a person."""
+    """GDAL's scale and offset of the bands, as text for users."""
 
 
 def read_facts(tiff: Any, number: int, full: Any, level: Any) -> TiffFacts:
-    """Read the tags of an image of an open TIFF.
+    """Read the metadata of an image of an open TIFF.
 
     Parameters
     ----------
     tiff : tifffile.TiffFile
     number : of the image
-    full, level : tifffile page at full resolution, and of the level that is read
+    full, level : tifffile pages of the full resolution and of the level that is read
     """
     shrink = full.imagelength / level.imagelength, full.imagewidth / level.imagewidth
     size, unit = _pixel_size_of(tiff, number, shrink)
@@ -60,22 +60,22 @@ def read_facts(tiff: Any, number: int, full: Any, level: Any) -> TiffFacts:
 
 
 def _geo_tags(page: Any, shrink: tuple[float, float]) -> tuple[Tag, ...]:
-    """Return the tags that place an image on earth, verbatim at full resolution."""
+    """Return the georeferencing tags; verbatim at full resolution, scaled at other levels."""
     tags = []
     for code in GEO_TAGS:
         tag = page.tags.get(code)
         if tag is not None:
-            # tifffile returns long tags as arrays, and tags of one value as that value
+            # tifffile returns long tags as arrays, and tags of one value as a scalar
             value = tag.value if isinstance(tag.value, str) else tuple(np.atleast_1d(tag.value).tolist())
             tags.append((code, int(tag.dtype), 0 if isinstance(value, str) else len(value), value, True))
     return tuple(at_level(tag, shrink) for tag in tags)
 
 
 def _gdal_items(page: Any) -> list[tuple[str, int, str]]:
-    """Return role, number of the band and text of what GDAL records for bands: names, scales and offsets."""
+    """Return (role, band number, text) of GDAL's band metadata: names, scales and offsets."""
     text = page.tags.valueof(_GDAL_METADATA)
     items = []
-    with suppress(Exception):  # metadata is no reason to refuse an image
+    with suppress(Exception):  # do not refuse an image because of its metadata
         for node in xml_tree(text):
             role, sample = node.get("role", ""), node.get("sample", "0")
             value = (node.text or "").strip()
@@ -95,7 +95,7 @@ def _ome_channels(tiff: Any, number: int) -> tuple[str, ...]:
 
 
 def _nodata_of(page: Any) -> float | None:
-    """Return the no-data value that GDAL has recorded, None without."""
+    """Return the no-data value that GDAL wrote; None if there is none."""
     tag = page.tags.get(_GDAL_NODATA)
     if tag is None:
         return None
@@ -106,7 +106,7 @@ def _nodata_of(page: Any) -> float | None:
 
 
 def _alpha_of(page: Any) -> int | None:
-    """Return the number of the sample that is alpha, None without."""
+    """Return the number of the alpha sample; None if there is none."""
     kinds = [int(kind) for kind in page.extrasamples or ()]
     for number, kind in enumerate(kinds):
         if kind in _ALPHA:
@@ -119,10 +119,10 @@ def _pixel_size_of(
 ) -> tuple[tuple[float, float] | None, str | None]:
     """Return height and width of a pixel in micrometers, from OME-XML or an Aperio description; None without.
 
-    The resolution tags of TIFF itself are no use: most writers put there what a printer or screen should do.
+    TIFF's own resolution tags are ignored: most writers store a print or screen resolution there.
     """
     size = None
-    with suppress(Exception):  # a description is no reason to refuse an image
+    with suppress(Exception):  # do not refuse an image because of its description
         if tiff.ome_metadata:
             size = _ome_size(tiff.ome_metadata, series)
         elif tiff.is_svs:

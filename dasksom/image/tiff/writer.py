@@ -1,7 +1,7 @@
-"""Rebuilt images as tiled BigTIFF with coarser levels: paletted, in colors or as labels; cloud-optimized where asked.
+"""Write labels or colors as tiled BigTIFF with coarser levels, cloud-optimized if requested.
 
-Workers compress the tiles of a chunk and of the levels that come of it, and put them into files beside the output, one
-for each chunk and level. When all are there, the driver joins them to one TIFF: no pixel passes through its memory.
+Workers compress the tiles of a chunk and of its coarser levels into files next to the output, one file per chunk and
+level. At the end, the driver joins these files to one TIFF, without loading pixels into its memory.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from dasksom.storage.local_paths import parts_folder
 from dasksom.storage.own_files import write_file
 
 FLAT_TILES = 2
-"""Images of at most so many tiles a side have no coarser levels unless asked."""
+"""Images of at most this many tiles per side have no coarser levels by default."""
 
 
 @dataclass(frozen=True, eq=False)
 class TiffWriter(Writer):
-    """Workers compress tiles into files beside the output; the driver joins them.
+    """Workers compress tiles into files next to the output; the driver joins them.
 
-    The files stay until the output is published: so whatever kills the driver, no tile is made twice.
+    The files remain until the output is published, so no tile is compressed twice, even if the driver is killed.
     """
 
     output: Output
@@ -56,27 +56,27 @@ class TiffWriter(Writer):
 
     @property
     def chunk_alignment(self) -> int:
-        """One tile."""
+        """Side of a tile."""
         return self.tile
 
     @property
     def keeps_chunks(self) -> bool:
-        """Every chunk's tiles are on the disk when its task ends."""
+        """True: every chunk's tiles are on disk when its task ends."""
         return True
 
     def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: Size) -> FileSums:
-        """Compress a chunk's tiles and those of the levels that come of it; see `Writer`."""
+        """Compress the tiles of a chunk and of its coarser levels; see `Writer`."""
         check_labels(labels, self.output.units, self.output.nodata)
         planes = self.pixels.of_labels(labels)
         stored = self._write(0, corner, planes)
         return stored + self._write_coarser(self.pyramid.stages[0], corner, planes)
 
     def are_whole(self, stored: FileSums) -> bool:
-        """Tell whether files are as they were written; see `Writer`."""
+        """Return whether files match their checksums; see `Writer`."""
         return files_are_whole(parts_folder(self.output.path), stored)
 
     def collect(self, encoded: Iterable[EncodedChunk], run: RunTasks = run_tasks_here) -> None:
-        """Have the levels made that no chunk could make alone, and join all tiles to one file; see `Writer`."""
+        """Make the levels that cannot be made from single chunks, and join all tiles to one file; see `Writer`."""
         for _ in encoded:
             pass
         for stage in self.pyramid.stages[1:]:
@@ -84,7 +84,7 @@ class TiffWriter(Writer):
         assemble(self.output, self.pixels, self.pyramid, self.tile, self.layout, self._piece_path)
 
     def make_levels(self, corner: Size, stage: Stage) -> FileSums:
-        """Read one block of a stage's first level and write what comes of it."""
+        """Read one block of a stage's first level and write its coarser levels."""
         return self._write_coarser(stage, corner, self._read(stage.first, corner, stage.block))
 
     def _write_coarser(self, stage: Stage, corner: Size, planes: NDArray[Any]) -> FileSums:
@@ -118,7 +118,7 @@ class TiffWriter(Writer):
         return ((path.name, digest.hexdigest()),)
 
     def _read(self, level: int, corner: Size, block: Size) -> NDArray[Any]:
-        """Read a block of a level from the pieces that it touches."""
+        """Read a block of a level from the pieces that intersect it."""
         planned = self.pyramid.levels[level]
         size = tuple(min(block[axis], planned.size[axis] - corner[axis]) for axis in (0, 1))
         planes = np.empty((self.pixels.bands, *size), self.pixels.dtype)
@@ -134,7 +134,7 @@ class TiffWriter(Writer):
         ends = np.cumsum(np.frombuffer(data[-4 * len(places) :], "<u4"), dtype=np.int64)
         stored = self.pixels.dtype.newbyteorder("<")
         for (y, x), end, start in zip(places, ends, [0, *ends], strict=False):
-            # first row and column of the tile, in the block
+            # first row and column of the tile, relative to the block
             top, left = at[0] + y - corner[0], at[1] + x - corner[1]
             if not (-tile < top < planes.shape[1] and -tile < left < planes.shape[2]):
                 continue
@@ -151,7 +151,7 @@ def _tiles(size: Size, tile: int) -> Iterator[Size]:
 
 
 def _padded(planes: NDArray[Any], tile: int) -> bytes:
-    """Return a tile's bytes, bands last and little-endian as the file; zeros fill it up at the image's end."""
+    """Return a tile's bytes, bands last and little-endian; zero-padded at the image's end."""
     out = np.zeros((tile, tile, len(planes)), planes.dtype)
     if len(planes) == 1:
         out[: planes.shape[1], : planes.shape[2], 0] = planes[0]
@@ -161,7 +161,7 @@ def _padded(planes: NDArray[Any], tile: int) -> bytes:
 
 
 def create_tiff(output: Output) -> TiffWriter:
-    """Prepare a TIFF; no file is touched."""
+    """Prepare the writer of a TIFF; no file is touched."""
     tile = output.options.chunk_side(TIFF_TILE, pixel_bytes(output))
     check_aligned(output, tile)
     codec_named(output.options.codec, TIFF)
