@@ -1,1 +1,1 @@
-"""Zarr and OME-Zarr."""
+"""Read and write Zarr and OME-Zarr."""

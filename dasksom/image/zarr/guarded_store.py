@@ -1,4 +1,4 @@
-"""Zarr stores, on disks and remote: opening their arrays and groups, and noticing chunks that are missing."""
+"""Open Zarr arrays and groups, local or remote, through stores that check metadata and detect missing chunks."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from dasksom.storage.zarr_nodes import ALL_METADATA
 
 
 class MissingChunkError(Exception):
-    """A chunk that the store lacks."""
+    """A chunk is missing in the store."""
 
 
 class GuardedStore(WrapperStore[Any]):
-    """A store that somebody else may have made: zarr sees nothing of it that has not been looked at before.
+    """A store from an untrusted source: metadata and chunks are checked before zarr sees them.
 
     Parameters
     ----------
     store : zarr store
     location : of the store
-    component : of the array that is the image; None: every array is one
+    component : path of the image's array; None: check every array as an image
     """
 
     def __init__(self, store: Any, location: Location, component: str | None) -> None:
@@ -38,7 +38,7 @@ class GuardedStore(WrapperStore[Any]):
         return GuardedStore(store, self._location, self._component)
 
     async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
-        """Return what the store holds under a key; InputError for what is not safe to decode."""
+        """Return the content of a key; raise InputError if it is not safe to decode."""
         if key.rpartition("/")[2] in ALL_METADATA:
             return await self._metadata(key, *args, **kwargs)
         if self._declared is not None:
@@ -66,7 +66,7 @@ class GuardedStore(WrapperStore[Any]):
         return found
 
     def _size(self, key: str) -> int:
-        """Return the bytes of a file before it is read; 0 where that is not known."""
+        """Return the size of a file in bytes before it is read; 0 if it is unknown."""
         try:
             return 0 if self._location.remote else os.stat(f"{self._location.path}/{key}").st_size
         except OSError:
@@ -78,10 +78,10 @@ def _is_array(told: Any) -> bool:
 
 
 class WholeStore(WrapperStore[Any]):
-    """A store of which every chunk must be there: zarr itself takes a lost one for its fill value without a word."""
+    """A store in which every chunk has to exist: zarr itself reads missing chunks as the fill value, silently."""
 
     async def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
-        """Return what the store holds under a key; MissingChunkError for a chunk that it lacks."""
+        """Return the content of a key; raise MissingChunkError if it is a missing chunk."""
         found = await self._store.get(key, *args, **kwargs)
         if found is None and not key.endswith(ALL_METADATA):
             raise MissingChunkError(
@@ -92,7 +92,7 @@ class WholeStore(WrapperStore[Any]):
 
 
 def store_of(location: Location, component: str | None) -> GuardedStore:
-    """Return a store as zarr takes it, read only; `component` is the array in it that is the image, None: all are."""
+    """Return a read-only zarr store; `component` is the path of the image's array, None: check every array as one."""
     if not location.remote:
         store: Any = LocalStore(location.local, read_only=True)
     else:
@@ -101,7 +101,7 @@ def store_of(location: Location, component: str | None) -> GuardedStore:
 
 
 def open_node(location: Location, component: str) -> Any:
-    """Open whatever is there, array or group."""
+    """Open the array or group at a path."""
     named = location.below(component)
     if not location.remote and all((named.local / name).is_file() for name in ("zarr.json", ".zarray")):
         raise InputError(f"{named}: holds metadata of Zarr 2 and of Zarr 3 (.zarray, zarr.json); delete one of them")
@@ -117,16 +117,16 @@ def open_node(location: Location, component: str) -> Any:
 
 
 def attributes_of(node: zarr.Array[Any] | zarr.Group) -> Mapping[str, Any]:
-    """Return a node's attributes; none where the file has something else in their place."""
+    """Return a node's attributes; empty if they are not a mapping."""
     told = node.metadata.attributes
     return told if isinstance(told, Mapping) else {}
 
 
 def open_array(location: Location, component: str) -> zarr.Array[Any]:
-    """Open an array, whose codecs are all known then; InputError if there is none that can be read."""
+    """Open an array, which checks that all codecs are known; raise InputError if there is no readable array."""
     try:
         return zarr.open_array(store_of(location, component), path=component, mode="r")
     except InputError:
         raise
-    except Exception as error:  # damaged JSON, unknown codecs, unknown dtypes: each raises its own
+    except Exception as error:  # damaged JSON, unknown codecs and unknown dtypes each raise their own errors
         raise location.below(component).refusal(f"cannot be opened as a Zarr array: {error}") from location.cause(error)

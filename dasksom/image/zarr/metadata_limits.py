@@ -1,7 +1,7 @@
-"""Zarr metadata as it is stored, looked at before zarr acts on it: what may be decoded, and how large it may be.
+"""Check stored Zarr metadata before zarr uses it: which codecs may decode it, and how large it may be.
 
-Zarr asks whatever the metadata names to decode a chunk, pickle too, and takes room for a chunk as large as the metadata
-says. So the JSON of an image must name nothing but numbers and codecs of numbers, and chunks that can be held.
+Zarr decodes a chunk with whatever the metadata names, even pickle, and allocates memory for chunks of any declared
+size. So an image's metadata may name only numeric dtypes, numeric codecs, and chunks that fit in memory.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dasksom.errors import InputError
 from dasksom.image.sources.chunk_planning import MAX_CHUNKS, MAX_STORAGE_CHUNK_BYTES
 
 MOST_METADATA_BYTES = 64 << 20
-"""Of one JSON document; those of groups may hold the metadata of thousands of arrays."""
+"""Limit of one JSON document; that of a group may hold the metadata of thousands of arrays."""
 MOST_AXES, MOST_CODECS = 16, 16
 LONGEST_AXIS = 1 << 48
 
@@ -48,41 +48,41 @@ _NUMBERS = frozenset(
         "zstd",
     ]
 )
-"""Codecs of Zarr 2 that make numbers of bytes, and nothing else."""
+"""Codecs of Zarr 2 that decode bytes to numbers only."""
 CODECS: dict[int, frozenset[str]] = {
     2: _NUMBERS,
     3: frozenset(["blosc", "bytes", "crc32c", "endian", "gzip", "sharding_indexed", "transpose", "zstd"])
     | {f"numcodecs.{name}" for name in _NUMBERS},
 }
-"""What the arrays of either version of Zarr may be decoded by."""
+"""Accepted codecs by Zarr version."""
 _PACKAGES = {"pcodec": "pcodec", "zfpy": "zfpy"}
-"""Packages that codecs need besides zarr's own."""
+"""Packages that codecs need besides zarr's own dependencies."""
 _RUNS_CODE = frozenset({"pickle", "numcodecs.pickle"})
 _INDEX_CODECS = frozenset({"bytes", "endian", "crc32c"})
 _TYPES = re.compile(r"bool|float(16|32|64)|u?int(8|16|32|64)|[<>|=]?([iu][1248]|f[248]|b1)")
 _CODEC_TYPES = ("dtype", "astype", "encode_dtype", "decode_dtype")
 _SPARE_BYTES = 1 << 16
-"""What a file may take beside its pixels: headers, and the index of a shard."""
+"""Allowance for content of a file other than pixels: headers, and the index of a shard."""
 
 
 class Declared(NamedTuple):
-    """What the metadata of an image say of each of its files."""
+    """What the metadata of an image declare about each of its files."""
 
     decoded: int
-    """Bytes of the pixels in it, chunk or shard."""
+    """Decoded size of the file's pixels in bytes, whether chunk or shard."""
     chunks: int
-    """How many chunks lie in it: 1, or those of a shard."""
+    """Number of chunks in the file: 1, or those of a shard."""
     codec: str | None
-    """The one that its bytes are given to first; None where that is a shard's index."""
+    """The first codec in decoding order; None for shards."""
 
 
 def parse(named: str, content: bytes) -> Any:
-    """Return the content of a JSON document.
+    """Parse a JSON document.
 
     Raises
     ------
     InputError
-        It is no JSON, or too large.
+        It is not JSON, or too large.
     """
     if len(content) > MOST_METADATA_BYTES:
         raise InputError(f"{named}: {len(content)} bytes of metadata; at most {MOST_METADATA_BYTES} are read")
@@ -96,7 +96,7 @@ def parse(named: str, content: bytes) -> Any:
 
 
 def check_safe(named: str, told: Any) -> None:
-    """Refuse metadata that names, anywhere, a codec that runs code; no image needs one.
+    """Refuse metadata that names, at any depth, a codec that runs code; no image needs one.
 
     Raises
     ------
@@ -115,11 +115,11 @@ def check_safe(named: str, told: Any) -> None:
 
 
 def check_image(named: str, told: Any) -> Declared:
-    """Refuse the metadata of an array that is no image which can be read, safely and in bounded memory.
+    """Refuse the metadata of an array that is not an image that can be read safely and in bounded memory.
 
     Parameters
     ----------
-    named : what the array is called, for messages
+    named : name of the array, for messages
     told : JSON of its .zarray or zarr.json
 
     Returns
@@ -143,14 +143,14 @@ def check_image(named: str, told: Any) -> Declared:
 
 
 def check_file(named: str, declared: Declared, size: int, start: bytes = b"") -> None:
-    """Refuse a chunk's file that would take much more memory than the metadata say.
+    """Refuse a chunk's file that would need much more memory than the metadata declare.
 
     Parameters
     ----------
-    named : what the file is called, for messages
-    declared : what is said of all files
+    named : name of the file, for messages
+    declared : what the metadata declare about all files
     size : of the file, in bytes
-    start : its first 18 bytes, once they are known
+    start : its first 18 bytes; empty before the file is read
 
     Raises
     ------
@@ -169,11 +169,11 @@ def check_file(named: str, declared: Declared, size: int, start: bytes = b"") ->
 
 
 def _claimed(codec: str | None, start: bytes) -> int | None:
-    """Return what a compressed chunk says of its decoded bytes, which decoders take room for; None if it does not."""
+    """Return the decoded size that a compressed chunk declares, which decoders allocate; None if it declares none."""
     if codec in ("blosc", "numcodecs.blosc") and len(start) >= 16:
         return int.from_bytes(start[4:8], "little")
     if codec in ("zstd", "numcodecs.zstd") and len(start) >= 6 and start[:4] == b"\x28\xb5\x2f\xfd":
-        # RFC 8878, 3.1.1.1: the descriptor tells which of the other fields there are
+        # RFC 8878, 3.1.1.1: the descriptor declares which other fields are present
         size_flag, single, dictionary = start[4] >> 6, start[4] >> 5 & 1, (0, 1, 2, 4)[start[4] & 3]
         length = (single, 2, 4, 8)[size_flag]
         at = 5 + (1 - single) + dictionary
@@ -215,7 +215,7 @@ def _check_3(named: str, told: Mapping[str, Any]) -> Declared:
 
 
 def _check_codecs(named: str, codecs: Sequence[Any], chunk: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Check the codecs of Zarr 3; return the shape of the chunks inside a shard, None without shards."""
+    """Check the codecs of Zarr 3; return the shape of the chunks in a shard, None without shards."""
     inner = None
     for codec in codecs:
         name, how = _name(codec), codec.get("configuration") or {} if isinstance(codec, Mapping) else {}

@@ -1,4 +1,4 @@
-"""What OME-NGFF 0.4 and 0.5 say beside the arrays: axes, levels, pixel size, colors of channels and labels."""
+"""Create the attributes of OME-NGFF 0.4 and 0.5: axes, levels, pixel size, colors of channels and labels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RGB = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
 
 
 def _versioned(version: str, content: dict[str, Any]) -> dict[str, Any]:
-    """Return attributes as a version has them: 0.5 under the key "ome", 0.4 at the top."""
+    """Return attributes in the layout of a version: below the key "ome" in 0.5, at the top level in 0.4."""
     return {"ome": {"version": version, **content}} if version != "0.4" else content
 
 
@@ -23,7 +23,7 @@ def image_attributes(output: Output, pyramid: PyramidPlan) -> dict[str, Any]:
     version = output.options.ome_version
     content = {"multiscales": [_multiscale(output, pyramid, "image", ("c", "y", "x"), "mean")]}
     if output.bands == 3 and output.palette.dtype.kind == "u":
-        # without this, viewers show three gray channels
+        # without channel colors, viewers show three gray channels
         highest = int(np.iinfo(output.palette.dtype).max)
         window = {"start": 0, "end": highest, "min": 0, "max": highest}
         channels = [{"label": name, "color": color, "window": window, "active": True} for name, color in _RGB]
@@ -42,7 +42,7 @@ def label_attributes(output: Output, pyramid: PyramidPlan) -> dict[str, Any]:
     version = output.options.ome_version
     shown = label_colors(output.palette).tolist()
     colors = [{"label-value": k + 1, "rgba": [*color, 255]} for k, color in enumerate(shown)]
-    # scalars: napari refuses properties that are lists
+    # scalars, because napari refuses properties that are lists
     properties = [
         {"label-value": k + 1, "unit": k, **{f"band {band}": value for band, value in enumerate(values)}}
         for k, values in enumerate(output.palette.tolist())
@@ -64,7 +64,7 @@ def _multiscale(
     datasets = []
     for number in range(len(pyramid.levels)):
         factor = 2.0**number
-        # a pixel's place is that of its center, and the center of 2 x 2 pixels is half a pixel on
+        # coordinates refer to pixel centers; the center of 2 x 2 pixels is shifted by half a pixel
         moved = [(factor - 1) / 2 * side for side in (height, width)]
         scale: list[dict[str, Any]] = [{"type": "scale", "scale": [1.0, height * factor, width * factor][-len(axes) :]}]
         if number:

@@ -1,4 +1,4 @@
-"""OME-Zarr metadata, versions 0.1 to 0.6: arrays of the levels of an image, their axes, sizes of pixels."""
+"""Read OME-Zarr metadata, versions 0.1 to 0.6: arrays of the levels of an image, axes, pixel sizes."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 from dasksom.errors import InputError
 
 _OLD_AXES = ("t", "c", "z", "y", "x")
-"""Of versions 0.1 and 0.2, which do not name them."""
+"""Axes of versions 0.1 and 0.2, which do not declare them."""
 _WITHOUT_AXES = ("0.1", "0.2")
 
 
 @dataclass(frozen=True)
 class Multiscale:
-    """One image of an OME-Zarr group, from full resolution down."""
+    """One image of an OME-Zarr group, from full resolution to the coarsest level."""
 
     levels: tuple[str, ...]
     """Path of each level's array inside the group."""
     axes: tuple[str, ...]
     scales: tuple[tuple[float, ...] | None, ...]
-    """For each level the length of a pixel along each axis, where it is told."""
+    """Per level, the size of a pixel along each axis; None if it is not declared."""
     units: tuple[str | None, ...]
-    """Of each axis."""
+    """Unit of each axis."""
     version: str
 
     def pixel_size(self, level: int) -> tuple[tuple[float, float] | None, str | None]:
-        """Give height and width of a pixel, and their unit; None where they are not told."""
+        """Return height and width of a pixel, and their unit; None if they are not declared."""
         scale = self.scales[level]
         if scale is None or not {"y", "x"} <= set(self.axes):
             return None, None
@@ -38,23 +38,23 @@ class Multiscale:
 
 
 def has_pyramid(attributes: Mapping[str, Any]) -> bool:
-    """Return whether attributes describe an OME-Zarr image; GeoZarr has an object under the same key."""
+    """Return whether attributes describe an OME-Zarr image; GeoZarr stores an object under the same key."""
     return "multiscales" in (ome := ome_attributes(attributes)) and not isinstance(ome["multiscales"], Mapping)
 
 
 def ome_attributes(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the OME part of a group's attributes: below "ome" since 0.5, at the root before."""
+    """Return the OME part of a group's attributes: below "ome" since 0.5, at the top level before."""
     inner = attributes.get("ome")
     return inner if isinstance(inner, Mapping) else attributes
 
 
 def pyramid_of(named: str, attributes: Mapping[str, Any]) -> Multiscale | None:
-    """Read the image that a group's attributes describe; None where they describe none.
+    """Read the image that a group's attributes describe; None if they describe none.
 
     Raises
     ------
     InputError
-        They describe one in a way that cannot be understood.
+        The description is invalid.
     """
     ome = ome_attributes(attributes)
     if not has_pyramid(attributes):
@@ -92,7 +92,7 @@ def pyramid_of(named: str, attributes: Mapping[str, Any]) -> Multiscale | None:
 
 
 def _declared_axes(image: Mapping[str, Any]) -> Sequence[Any] | None:
-    """Return the axes of the arrays; since 0.6 those of the coordinate system that the levels are transformed to."""
+    """Return the axes of the arrays; since 0.6, those of the coordinate system that the levels are transformed to."""
     if "coordinateSystems" not in image:
         axes: Sequence[Any] | None = image.get("axes")
         return axes
@@ -107,7 +107,7 @@ def _axes(told: Sequence[Any] | None, version: str) -> list[tuple[str, str | Non
         if version not in _WITHOUT_AXES:
             raise ValueError(f"version {version} without axes")
         return [(name, None) for name in _OLD_AXES]
-    # 0.3 has names alone
+    # 0.3 has only names
     return [
         (axis.lower(), None) if isinstance(axis, str) else (axis["name"].lower(), axis.get("unit")) for axis in told
     ]

@@ -1,4 +1,4 @@
-"""OME-Zarr results: the rebuilt image as a pyramid (c, y, x), and its labels as another one, written by the workers."""
+"""Write OME-Zarr outputs on the workers: the rebuilt image as a pyramid (c, y, x), and its labels as another."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ LABELS = "labels/som"
 
 @dataclass(frozen=True)
 class OmeWriter(TargetWriter):
-    """Writes each chunk's labels and colors, and their coarser levels, on the worker that made them.
+    """Writes each chunk's labels and colors, and their coarser levels, on the worker that computed them.
 
-    Every call writes whole chunks or shards and no other call touches them, so calls need no locks and may be repeated.
+    Every call writes complete chunks or shards that no other call writes, so calls need no locks and may be repeated.
     """
 
     pyramid: PyramidPlan
@@ -51,11 +51,11 @@ class OmeWriter(TargetWriter):
 
     @property
     def chunk_alignment(self) -> int:
-        """One shard, or one chunk."""
+        """Side of a shard, or of a chunk if there are no shards."""
         return self.alignment
 
     def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: Size) -> FileSums:
-        """Write one chunk and what comes of it in coarser levels; see `Writer`."""
+        """Write one chunk and its coarser levels; see `Writer`."""
         check_labels(labels, self.units, self.nodata)
         target = self._target()
         numbers, colors = look_up(labels, target.numbers)[0], look_up(labels, target.colors)
@@ -63,14 +63,14 @@ class OmeWriter(TargetWriter):
         return stored + self._write_coarser(target, self.pyramid.stages[0], corner, numbers, colors)
 
     def collect(self, encoded: Iterable[EncodedChunk], run: RunTasks = run_tasks_here) -> None:
-        """Wait for every chunk, then have the coarser levels made that no chunk could make alone."""
+        """Wait for every chunk, then make the levels that cannot be made from single chunks."""
         for _ in encoded:
             pass
         for stage in self.pyramid.stages[1:]:
             run(partial(self.make_levels, stage=stage), self.pyramid.corners(stage))
 
     def make_levels(self, corner: Size, stage: Stage) -> FileSums:
-        """Read one block of a stage's first level and write what comes of it."""
+        """Read one block of a stage's first level and write its coarser levels."""
         target = self._target()
         rows, columns = (slice(start, start + size) for start, size in zip(corner, stage.block, strict=True))
         numbers = np.asarray(target.labels[stage.first][rows, columns])
@@ -94,8 +94,8 @@ class OmeWriter(TargetWriter):
     ) -> FileSums:
         planned = self.pyramid.levels[level]
         for start, size, piece, end in zip(corner, numbers.shape, planned.piece, planned.size, strict=True):
-            # zarr would read, change and write back what is not written as a whole: two tasks that do so at once lose
-            # one's pixels without a word
+            # zarr reads, changes and writes back partially written chunks; if two tasks do so at once, the pixels of
+            # one are silently lost
             if start % piece or (size % piece and start + size != end):
                 raise RuntimeError(
                     f"internal error: {numbers.shape} pixels at {corner} of level {level} are no whole {planned.piece}"
@@ -112,9 +112,9 @@ class OmeWriter(TargetWriter):
 
 
 def _present(numbers: NDArray[Any], colors: NDArray[Any]) -> NDArray[np.bool_]:
-    """Tell which pixels have data.
+    """Return which pixels have data.
 
-    A coarser label is that of one pixel, and may be 0 where the color is the mean of others.
+    A coarser label is that of a single pixel, so it may be 0 although the color is the mean of pixels with data.
     """
     if colors.dtype.kind == "f":
         return np.asarray(~np.isnan(colors[0]))
@@ -123,20 +123,20 @@ def _present(numbers: NDArray[Any], colors: NDArray[Any]) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, eq=False)
 class _Target:
-    """An open output and the tables that labels are looked up in."""
+    """An open output and its lookup tables for labels."""
 
     labels: list[zarr.Array[Any]]
     image: list[zarr.Array[Any]]
     numbers: NDArray[Any]
-    """What the file holds for each label, and for no data: shape (units + 1, 1)."""
+    """Stored value of each label, and of no data: shape (units + 1, 1)."""
     colors: NDArray[Any]
-    """The palette, and what stands for no data: shape (units + 1, bands)."""
+    """Color of each label, and of no data: shape (units + 1, bands)."""
 
 
 @lru_cache(maxsize=4)
 def _target(place: Target, levels: int, version: Hashable, resumed: bool) -> _Target:
     group = zarr.open_group(writable(place, resumed), mode="r+")
-    # the palette is read back from the output: it can be megabytes, and would else travel with every task
+    # read the palette from the output: it may have megabytes, too many to send with every task
     palette = np.asarray(array_to_write(group, PALETTE_ARRAY)[...])
     labels = [array_to_write(group, f"{LABELS}/{level}") for level in range(levels)]
     image = [array_to_write(group, str(level)) for level in range(levels)]
@@ -144,7 +144,7 @@ def _target(place: Target, levels: int, version: Hashable, resumed: bool) -> _Ta
 
 
 def check_ome_zarr(output: Output) -> None:
-    """Refuse options that do not fit together; OME-Zarr holds every image."""
+    """Refuse contradictory options; OME-Zarr can hold every image."""
     old = output.options.ome_version == "0.4"
     if old and output.options.shard:
         raise InputError("shard: OME-Zarr 0.4 has no shards; leave it out (--shard), or write 0.5")
@@ -154,11 +154,11 @@ def check_ome_zarr(output: Output) -> None:
 
 
 def create_ome_zarr(output: Output) -> OmeWriter:
-    """Create the groups, empty arrays, metadata and the palette; chunks that are there already stay.
+    """Create the groups, empty arrays, metadata and the palette; existing chunks are kept.
 
-    Arrays `0`, `1`, ... (c, y, x) in the image's dtype, each level the mean of the one before; `labels/som/0`, ... (y,
-    x), the smallest unsigned dtype that holds `units`: row of the palette + 1, 0 where there is no data, each level
-    every second row and column of the one before; `palette` (units, bands).
+    Arrays `0`, `1`, ... (c, y, x) have the image's dtype; each level is the mean of the previous one. Arrays
+    `labels/som/0`, ... (y, x) have the smallest unsigned dtype that holds `units`: row of the palette + 1, 0 for no
+    data; each level has every second row and column of the previous one. `palette` is (units, bands).
     """
     check_ome_zarr(output)
     options = output.options
@@ -229,7 +229,7 @@ def _create_level(
 
 
 def _shard(piece: int, chunk: int, length: int, wanted: int) -> int:
-    """Return the side of a level's shards: what a task writes at once, or what was asked for where that fits."""
+    """Return the side of a level's shards: the piece that a task writes at once, or the requested side if it fits."""
     if chunk == length:
         return chunk
     return wanted if wanted and wanted % chunk == 0 and (piece % wanted == 0 or piece >= length) else piece

@@ -1,4 +1,4 @@
-"""Which array of a Zarr store is the image: named, the only one, a level of an OME-Zarr pyramid, a scene of several."""
+"""Choose the array of a Zarr store that is the image: by name, the only one, or a level of an OME-Zarr scene."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dasksom.storage.locations import Location
 
 
 def choose_array(location: Location, selection: Selection) -> tuple[str, Multiscale | None, int]:
-    """Return the component that is the image ("" where the path itself is an array), its pyramid, and the level."""
+    """Return the path of the image's array ("" if the root itself is an array), its pyramid, and the level."""
     node, base = open_node(location, ""), ""
     if selection.component is not None:
         if isinstance(node, zarr.Array):
@@ -60,7 +60,7 @@ def _member(location: Location, group: zarr.Group, base: str, given: str) -> Any
 
 
 def _scene(location: Location, group: zarr.Group, base: str, series: int | None) -> tuple[str, Any]:
-    """Return one image of a group of several, as bioformats2raw lays them out: "0", "1", ... below the root."""
+    """Return one image of a group of several in the layout of bioformats2raw: "0", "1", ... below the root."""
     if "bioformats2raw.layout" not in ome_attributes(attributes_of(group)):
         if series is not None:
             raise InputError(f"{location}: --series {series}: is no group of several images; name one with --component")

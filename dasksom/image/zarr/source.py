@@ -1,4 +1,4 @@
-"""Zarr, versions 2 and 3, and OME-Zarr: arrays, sharded or not, and groups that hold one, read as images."""
+"""Read Zarr 2, Zarr 3 and OME-Zarr: arrays, with or without shards, and groups that hold an image."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from dasksom.storage.zarr_nodes import ALL_METADATA, ZARR_METADATA, is_zarr, met
 
 _MOST_CHUNKS_LOOKED_FOR = 200_000
 _MOST_ASKED_FOR = 64
-"""Chunks of a store that lists none, each of which takes a request."""
+"""Limit for stores without listings, where each chunk takes a request."""
 _MOST_RATIO = 10_000
-"""Of decoded to stored bytes, of an image of more than so many:"""
+"""Limit of the ratio of decoded to stored bytes, for images with more decoded bytes than:"""
 _SMALL_BYTES = 4 << 30
 
 
@@ -44,8 +44,8 @@ _SMALL_BYTES = 4 << 30
 class ZarrSource(NumpyIndexing):
     """One array of a Zarr store, read lazily.
 
-    A window is one call into zarr, which reads and decodes the storage chunks in it side by side on its own threads.
-    Storage chunk by storage chunk is slower in a dask worker (measured, blosc-lz4 and zstd).
+    A window is one call to zarr, which reads and decodes its storage chunks in parallel on its own threads. Calls for
+    single storage chunks are slower in a dask worker (measured with blosc-lz4 and zstd).
     """
 
     location: Location
@@ -63,11 +63,11 @@ class ZarrSource(NumpyIndexing):
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """Where, what of it, and stamp of the array's metadata: chunks changed in place go unnoticed."""
+        """Path, selection, and stamp of the array's metadata; does not change if chunks are modified in place."""
         return "zarr", self.location.name, self.component, self.stamp, self.view.roles, self.view.bands
 
     def members(self) -> Iterator[Member]:
-        """Tell the array's metadata, and its chunks or shards as far as they are read."""
+        """Yield the array's metadata, and the chunks or shards that are read."""
         array = _array(self.location, self.component, self.stamp, self.fill_missing)
         node = self.location.below(self.component)
         yield from node.members(ALL_METADATA)
@@ -80,7 +80,7 @@ class ZarrSource(NumpyIndexing):
             found = retry(lambda: self._read(window))
         except (InputError, MemoryError):
             raise
-        except Exception as error:  # zarr, numcodecs and the file system each raise their own
+        except Exception as error:  # zarr, numcodecs and the file system each raise their own errors
             found_at = None if isinstance(error, RetriesExhaustedError) else self._first_unread(window)
             where, cause = found_at or (shown_window(window), error)
             damaged = (
@@ -100,7 +100,7 @@ class ZarrSource(NumpyIndexing):
         return np.asarray(array[index] if plain else array.oindex[index])
 
     def _first_unread(self, window: PixelWindow) -> tuple[str, Exception] | None:
-        """Name the first chunk of a window that cannot be read, by reading one after the other; None if all can be."""
+        """Name the first unreadable chunk of a window, by reading one after another; None if there is none."""
         array = _array(self.location, self.component, self.stamp, self.fill_missing)
         files = array.shards or array.chunks
         rows, columns, bands = (range(n)[part] for n, part in zip(self.shape, window, strict=True))
@@ -122,7 +122,7 @@ class ZarrSource(NumpyIndexing):
 
 
 def open_zarr(location: Location, selection: Selection) -> OpenedImage:
-    """Open an array, the array of a group that is the image, or a level of an OME-Zarr image; read metadata only."""
+    """Open an array, the image's array in a group, or a level of an OME-Zarr image; read only metadata."""
     if not location.remote:
         if not location.local.is_dir():
             raise InputError(f"{location}: is not a directory; unpack a zipped Zarr store first")
@@ -138,12 +138,12 @@ def open_zarr(location: Location, selection: Selection) -> OpenedImage:
     dtype = array.dtype if selection.bools and array.dtype == np.bool_ else check_dtype(named, array.dtype)
     axes = _axes(named, array, pyramid, selection)
     view = plan_axes(named, axes, array.shape, selection)
-    # chunks of NaN hold no data, so nothing is lost with one that was never written
+    # NaN holds no data, so with a fill value of NaN, a missing chunk is no loss
     fill_missing = selection.fill_missing or (array.fill_value is not None and array.fill_value != array.fill_value)
     _check_count(named, array.shards or array.chunks, view)
     if not (fill_missing or selection.lenient or location.remote):
         _check_chunks(location.below(component), array, view)
-    # a shard is read and decoded as a whole, faster than chunk by chunk; so it is what chunks are planned by
+    # zarr reads complete shards faster than their chunks one by one, so chunks are planned by shards
     stored = array.shards or array.chunks
     size, unit = (None, None) if pyramid is None else pyramid.pixel_size(level)
     source = ZarrSource(
@@ -164,7 +164,7 @@ def open_zarr(location: Location, selection: Selection) -> OpenedImage:
 
 
 def _check_count(named: str, stored: Sequence[int], view: AxisLayout) -> None:
-    """Refuse an image in so many files that the lists of them alone would fill a worker."""
+    """Refuse an image with so many chunks that listing them would exceed a worker's memory."""
     count = prod(len(_touched(role, length, view)) for role, length in zip(view.roles, stored, strict=True))
     if count > MAX_CHUNKS:
         raise InputError(
@@ -174,7 +174,7 @@ def _check_count(named: str, stored: Sequence[int], view: AxisLayout) -> None:
 
 
 def _check_chunks(location: Location, array: zarr.Array[Any], view: AxisLayout) -> None:
-    """Refuse an array on a disk that lacks chunks; of arrays of very many chunks only reading tells."""
+    """Refuse a local array with missing chunks; above a limit of chunks, they are detected only when they are read."""
     along = _chunks_along(array, view)
     count = prod(len(part) for part in along)
     if count > _MOST_CHUNKS_LOOKED_FOR:
@@ -200,7 +200,7 @@ def _check_chunks(location: Location, array: zarr.Array[Any], view: AxisLayout) 
 
 
 def _touched(role: str | int, length: int, view: AxisLayout) -> Sequence[int]:
-    """Return the numbers of the stored chunks along an axis that hold some of the image."""
+    """Return the numbers of the storage chunks along an axis that hold pixels of the image."""
     if isinstance(role, int):
         return (role // length,)
     if role == "c":
@@ -209,7 +209,7 @@ def _touched(role: str | int, length: int, view: AxisLayout) -> Sequence[int]:
 
 
 def _size_of(path: Path) -> int | None:
-    """Return the bytes of a file, None where there is none."""
+    """Return the size of a file in bytes; None if there is no such file."""
     try:
         found = os.stat(path)
     except OSError:
@@ -218,13 +218,13 @@ def _size_of(path: Path) -> int | None:
 
 
 def _chunks_along(array: zarr.Array[Any], view: AxisLayout) -> list[Sequence[int]]:
-    """Return the numbers of the chunks, or shards, that an image takes along each stored axis."""
+    """Return the numbers of the chunks, or shards, that hold the image along each stored axis."""
     stored = array.shards or array.chunks
     return [_touched(role, length, view) for role, length in zip(view.roles, stored, strict=True)]
 
 
 def _some(along: Sequence[Sequence[int]], most: int) -> Iterator[tuple[int, ...]]:
-    """Yield the places of chunks, of more than `most` a seeded choice, always the same."""
+    """Yield the positions of chunks; if there are more than `most`, a seeded, reproducible sample."""
     sides = tuple(map(len, along))
     if prod(sides) <= most:
         yield from product(*along)
@@ -236,13 +236,13 @@ def _some(along: Sequence[Sequence[int]], most: int) -> Iterator[tuple[int, ...]
 
 @lru_cache(maxsize=16)
 def _array(location: Location, component: str, stamp: Stamp, fill_missing: bool) -> zarr.Array[Any]:
-    """Return an open array, once per process; the stamp keeps an overwritten store from being taken for the old one."""
+    """Return an open array, cached per process; the stamp distinguishes an overwritten store from the old one."""
     store = store_of(location, component)
     return zarr.open_array(store if fill_missing else WholeStore(store), path=component, mode="r")
 
 
 def _axes(named: str, array: zarr.Array[Any], pyramid: Multiscale | None, selection: Selection) -> tuple[str, ...]:
-    """Return the names of an array's axes, from where they are told: OME, Zarr 3, xarray; or else a guess."""
+    """Return the names of an array's axes from OME, Zarr 3 or xarray metadata, or else a guess."""
     if pyramid is not None:
         if len(pyramid.axes) != array.ndim:
             raise InputError(

@@ -1,4 +1,4 @@
-"""Where a Zarr is written, on a disk or a store: its small files, and whether its chunks are as they were written."""
+"""Write the small files of a Zarr to disk or to an object store, and verify its written chunks."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from dasksom.storage.publish.own_objects import unwritable
 from dasksom.storage.zarr_nodes import ALL_METADATA, metadata_stamp
 
 PALETTE_ARRAY = "palette"
-"""Name of the array of a Zarr output that holds the map's colors."""
+"""Name of the array in a Zarr output that holds the map's colors."""
 
 
 def writable(target: Target, resumed: bool = False) -> Any:
-    """Return a store to write there with, that remembers the sums of what is written."""
+    """Return a writable store for a target; it records the checksums of what is written."""
     return SummingStore(OwnStore(target, resumed) if isinstance(target, str) else target.store(resumed))
 
 
 def put_all(target: Target, contents: Mapping[str, bytes]) -> None:
-    """Write small files of a Zarr by their keys, each in one step."""
+    """Write small files of a Zarr, given by key; each is written atomically."""
     if isinstance(target, StoreRun):
         target.put(contents)
         return
@@ -37,21 +37,21 @@ def put_all(target: Target, contents: Mapping[str, bytes]) -> None:
 
 
 def version_of(target: Target) -> Hashable:
-    """Return what tells this output from an older one of the same name."""
+    """Return a value that distinguishes this output from an older one with the same name."""
     return metadata_stamp(Location(target)) if isinstance(target, str) else target.token
 
 
 @dataclass(frozen=True)
 class TargetWriter(Writer):
-    """Base of the writers of Zarrs, whose chunks are stored by the tasks that make them."""
+    """Base of the Zarr writers; chunks are stored by the tasks that compute them."""
 
     target: Target
     resumed: bool
-    """Whether chunks of an earlier process may be there."""
+    """Whether chunks written by an earlier process may exist."""
 
     @property
     def keeps_chunks(self) -> bool:
-        """Every chunk is stored when its task ends."""
+        """True: every chunk is stored when its task ends."""
         return True
 
     def are_whole(self, stored: FileSums) -> bool:
@@ -80,7 +80,7 @@ class TargetWriter(Writer):
 
 
 def _small_files(target: Target) -> dict[str, bytes]:
-    """Return what writers wrote at once, by key: all metadata, and the palette."""
+    """Return the files that the driver wrote, by key: all metadata, and the palette."""
     if isinstance(target, StoreRun):
         system, path = file_system(target.final)
         palette = system.find(f"{path}/{PALETTE_ARRAY}")

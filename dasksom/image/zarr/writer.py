@@ -1,4 +1,4 @@
-"""Zarr results: a group of labels, rebuilt image and palette, written chunk by chunk by the workers."""
+"""Write Zarr outputs chunk by chunk on the workers: a group of labels, rebuilt image and palette."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ from dasksom.image.zarr.target import PALETTE_ARRAY, TargetWriter, put_all, vers
 from dasksom.storage.checksum_manifests import FileSums, written_chunks
 
 FORMAT_VERSION = 1
-"""Of the groups that this module writes; raised when older readers would misread them."""
+"""Version of the groups that this module writes; increased if older readers would misread them."""
 
-# A missing chunk then always means: not written. Not kept in the file, and `open_array` ignores it (zarr 3.1.6).
+# A missing chunk then always means: not written. The file does not store this option, and `open_array` ignores it
+# (zarr 3.1.6).
 EVERY_CHUNK: Any = {"write_empty_chunks": True}
-"""Configuration of arrays that are written to."""
+"""Configuration of arrays that are written."""
 
 _LARGEST_STORED = 2048
 _SMALLEST_STORED = 256
@@ -40,9 +41,9 @@ _SMALLEST_STORED = 256
 
 @dataclass(frozen=True)
 class ZarrWriter(TargetWriter):
-    """Writes each chunk's labels and rebuilt pixels on the worker that made them; the driver gathers nothing.
+    """Writes each chunk's labels and rebuilt pixels on the worker that computed them; the driver gathers nothing.
 
-    Every call writes whole storage chunks and no other call touches them, so calls need no locks and may be repeated.
+    Every call writes complete storage chunks that no other call writes, so calls need no locks and may be repeated.
     """
 
     height: int
@@ -54,7 +55,7 @@ class ZarrWriter(TargetWriter):
 
     @property
     def chunk_alignment(self) -> int:
-        """Any image chunk will do: storage chunks were chosen to divide it."""
+        """1: image chunks of any size fit, because storage chunks are chosen to divide them."""
         return 1
 
     def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: tuple[int, int]) -> FileSums:
@@ -75,13 +76,13 @@ class ZarrWriter(TargetWriter):
         return stored + written_chunks(target.image, (rows, columns, slice(0, target.colors.shape[1])))
 
     def collect(self, encoded: Iterable[EncodedChunk], run: RunTasks = run_tasks_here) -> None:
-        """Wait for every chunk; each has written itself."""
+        """Wait for every chunk; `encode` has already written them."""
         for _ in encoded:
             pass
 
     def _check_whole(self, shape: tuple[int, ...], corner: tuple[int, int]) -> None:
-        # zarr would read, change and write back a chunk that is not written as a whole: two tasks that do so
-        # at once lose one's pixels without a word
+        # zarr reads, changes and writes back chunks that are written partially; if two tasks do so at once, the pixels
+        # of one are silently lost
         for start, size, stored, end in zip(corner, shape, self.stored, (self.height, self.width), strict=True):
             if start % stored or ((start + size) % stored and start + size != end):
                 raise RuntimeError(
@@ -90,24 +91,24 @@ class ZarrWriter(TargetWriter):
 
 
 def _plus_one(labels: NDArray[np.unsignedinteger[Any]], dtype: np.dtype[Any]) -> NDArray[Any]:
-    numbers: NDArray[Any] = np.add(labels, 1, dtype=dtype)  # where every label has its color, eight times as fast
+    numbers: NDArray[Any] = np.add(labels, 1, dtype=dtype)  # without no-data labels, eight times as fast as np.take
     return numbers
 
 
 @dataclass(frozen=True, eq=False)
 class _Target:
-    """An open output group and the tables that labels are looked up in."""
+    """An open output group and its lookup tables for labels."""
 
     labels: zarr.Array[Any]
     image: zarr.Array[Any] | None
     numbers: NDArray[Any]
-    """What the file holds for each label: 1, 2, ..., units, and 0 for no data."""
+    """Stored value of each label: 1, 2, ..., units, and 0 for no data."""
     colors: NDArray[Any]
 
 
 @lru_cache(maxsize=4)
 def _target(place: Target, with_image: bool, version: Hashable, resumed: bool) -> _Target:
-    # the palette is read back from the output: it can be megabytes, and would else travel with every task
+    # read the palette from the output: it may have megabytes, too many to send with every task
     group = zarr.open_group(writable(place, resumed), mode="r+")
     labels, palette = array_to_write(group, "labels"), np.asarray(array_to_write(group, PALETTE_ARRAY)[...])
     numbers = np.append(np.arange(1, len(palette) + 1), 0).astype(labels.dtype)
@@ -115,7 +116,7 @@ def _target(place: Target, with_image: bool, version: Hashable, resumed: bool) -
 
 
 def array_to_write(group: zarr.Group, name: str) -> zarr.Array[Any]:
-    """Return an array of a group, every chunk of which will be written."""
+    """Return an array of a group, configured to write every chunk."""
     found = group[name]
     if not isinstance(found, zarr.Array):
         raise TypeError(f"internal error: {name} is a group")
@@ -123,15 +124,15 @@ def array_to_write(group: zarr.Group, name: str) -> zarr.Array[Any]:
 
 
 def check_zarr(output: Output) -> None:
-    """Refuse an unknown codec; Zarr holds every image."""
+    """Refuse an unknown codec; Zarr can hold every image."""
     codec_named(output.options.codec, ZARR_3)
 
 
 def create_zarr(output: Output) -> ZarrWriter:
-    """Create the group, its empty arrays and the palette; chunks that are there already stay.
+    """Create the group, its empty arrays and the palette; existing chunks are kept.
 
-    `labels` (y, x), smallest unsigned dtype that holds `units`: row of the palette + 1, 0 where there is no data;
-    `image` (y, x, bands) and `palette` (units, bands) in the image's dtype.
+    `labels` (y, x) has the smallest unsigned dtype that holds `units`: row of the palette + 1, 0 for no data;
+    `image` (y, x, bands) and `palette` (units, bands) have the image's dtype.
     """
     size, chunk = (output.height, output.width), output.options.chunk
     check_zarr(output)
@@ -189,9 +190,9 @@ def _attributes(output: Output) -> dict[str, Any]:
 
 
 def _stored(chunk: int, length: int) -> int:
-    """Return the length of a storage chunk: the largest divisor of the image chunk up to 2048, or all of the chunk.
+    """Return the length of a storage chunk: the largest suitable divisor of the image chunk up to 2048, or all of it.
 
-    An axis that one image chunk covers is never written by two tasks: there any length will do.
+    If one image chunk covers the axis, no two tasks write the same chunk along it, so any length is possible.
     """
     if chunk >= length:
         return min(length, _LARGEST_STORED)
@@ -199,5 +200,5 @@ def _stored(chunk: int, length: int) -> int:
     while chunk % pieces:
         pieces += 1
     divisor = chunk // pieces
-    # 4801 pixels (a prime) in pieces of 1 would make a file per pixel: better a large piece
+    # 4801 pixels (a prime) would become pieces of 1 pixel and a file per pixel; one large piece is better
     return divisor if divisor >= min(_SMALLEST_STORED, chunk) else chunk
