@@ -31,7 +31,7 @@ from dasksom.storage.locations import Location
 _MOST_COLORS, _MOST_PALETTE_BYTES = 1 << 16, 1 << 30
 """Limits of a palette that is read: the largest number of units of a map, and the largest size of a map in bytes."""
 _CHUNK_BYTES = 4 << 20
-"""Target size of a lazy chunk of labels; small, because single tiles are read at random."""
+"""Target size of a lazy chunk of labels; small, because tiles are viewed in random order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +223,7 @@ class _Labels:
 
 def _lazy(array: zarr.Array[Any], path: Path) -> da.Array:
     height, width = array.shape
-    stored = int(array.chunks[0]), int(array.chunks[1])  # not shards: chunks can be read singly
+    stored = int(array.chunks[0]), int(array.chunks[1])  # chunks, not shards: each can be read separately
     rows, columns = plan_chunks((height, width, 1), array.dtype.itemsize, stored, chunk_bytes=_CHUNK_BYTES)
     return da.from_array(
         _Labels(array, path),

@@ -22,7 +22,7 @@ def nodata_of_attributes(
     Parameters
     ----------
     attributes, fill_value : of an array
-    zarr_format : 2 or 3; xarray stores the no-data value as the fill value of Zarr 2, GDAL of both versions
+    zarr_format : 2 or 3; xarray stores the no-data value as the fill value of Zarr 2, GDAL as that of both versions
 
     Returns
     -------

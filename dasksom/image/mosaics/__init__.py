@@ -1,1 +1,1 @@
-"""Many files as one image."""
+"""Read mosaics: many files as one image."""

@@ -1,4 +1,4 @@
-"""Folders of tiles whose names give row and column, read as one image."""
+"""Read a folder of tiles, with row and column in their names, as one image."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ TilePlace = tuple[int, int]
 
 
 def names_a_mosaic(folder: Path) -> bool:
-    """Return whether the images in a folder are tiles of one image: their names give row and column, and no more."""
+    """Return whether the images in a folder are tiles of one image: their names differ only in row and column."""
     paths = tile_names(folder)
     return len(paths) > 1 and _places(paths) is not None
 
 
 def tile_names(folder: Path) -> list[Path]:
-    """Return the image files of a folder, of the suffix that most have."""
+    """Return the image files of a folder that have its most frequent suffix, sorted."""
     suffixes: dict[str, list[Path]] = {}
     for path in folder.iterdir():
         if path.suffix.lower() in FILE_OPENERS and not path.name.startswith(".") and path.is_file():
@@ -43,7 +43,7 @@ def tile_names(folder: Path) -> list[Path]:
 
 
 def open_tile_folder(location: Location, selection: Selection) -> OpenedImage:
-    """Open a folder of tiles; reads the header of each."""
+    """Open a folder of tiles; read the header of each."""
     names = tile_names(location.local)
     grid = _grid(location, names)
     newest = max(stamp_of(path)[1] for path in names)
@@ -53,9 +53,9 @@ def open_tile_folder(location: Location, selection: Selection) -> OpenedImage:
 
 
 def parse_folder(location: Location) -> Tiling:
-    """Find the positions of the tiles of a folder."""
+    """Determine the positions of the tiles of a folder."""
     grid = _grid(location, tile_names(location.local))
-    # what tiles lack, and whether all can be opened, is checked, or allowed, where the image is opened
+    # `open_tiles` checks (or allows) missing data and tiles that cannot be opened
     found = headers([Location(str(path)) for row in grid for path in row], fill_missing=True, lenient=True)
     sources = {path: found[Location(str(path))].source for row in grid for path in row if Location(str(path)) in found}
     heights = [_side(row, sources, 0) for row in grid]
@@ -86,15 +86,15 @@ def parse_folder(location: Location) -> Tiling:
 
 
 def _side(tiles: Sequence[Path], sources: Mapping[Path, Source], axis: int) -> int:
-    """Return the height of a row of tiles, or the width of a column, by the first one that can be opened."""
+    """Return the height of a row of tiles, or the width of a column, from the first tile that can be opened."""
     for path in tiles:
         if path in sources:
             return sources[path].shape[axis]
-    return open_tile(Location(str(tiles[0])), fill_missing=True, lenient=True).source.shape[axis]  # raises the reason
+    return open_tile(Location(str(tiles[0])), fill_missing=True, lenient=True).source.shape[axis]  # raises the error
 
 
 def _places(paths: Sequence[Path]) -> list[TilePlace] | None:
-    """Return row and column of each file; None where the names do not give them, or differ in something else."""
+    """Return row and column of each file; None if a name lacks them, or names differ in anything else."""
     places, others = [], set()
     for path in paths:
         numbers = list(_NUMBER.finditer(path.stem))
@@ -109,7 +109,7 @@ def _places(paths: Sequence[Path]) -> list[TilePlace] | None:
 
 
 def _grid(location: Location, paths: Sequence[Path]) -> list[list[Path]]:
-    """Return the files by row and column."""
+    """Return the files as a grid: a list of rows."""
     places = _places(paths)
     if len(paths) < 2 or places is None:
         raise _refusal(location, paths, "no Zarr metadata in this directory, and no tiles of one image either")

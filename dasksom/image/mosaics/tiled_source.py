@@ -1,4 +1,4 @@
-"""Mosaics: many files side by side as one image."""
+"""Read mosaics: many adjacent or overlapping files as one image."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _HEADERS_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class PlacedTile:
-    """A rectangle of one file, which is a rectangle of the complete image."""
+    """A rectangle of one file, and its position in the complete image."""
 
     location: Location
     y: int
@@ -40,36 +40,36 @@ class PlacedTile:
     left: int = 0
     """First column in the file."""
     bands: tuple[tuple[int, int], ...] = ()
-    """(band of the image, band of the file); empty: all bands as they are."""
+    """(band of the image, band of the file); empty: all bands, in the same order."""
     nodata: float | None = None
-    """Pixels of this value show the tile below."""
+    """Pixels of this value are transparent: they show the tile below."""
 
 
 @dataclass(frozen=True, eq=False)
 class Tiling:
-    """Positions of tiles; later ones cover earlier ones."""
+    """Positions of tiles; later tiles cover earlier ones."""
 
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     tiles: tuple[PlacedTile, ...]
     fill: float = 0
-    """Value of what no tile covers."""
+    """Value of pixels that no tile covers."""
     nodata: float | None = None
     nodata_problem: str | None = None
     alpha: int | None = None
     geo_tags: tuple[Tag, ...] = ()
     unused_georeference: str | None = None
-    """For a person, where one cannot be kept."""
+    """Note for users if a georeference cannot be represented."""
     band_names: tuple[str, ...] = ()
     scale: str = ""
-    """Scales and offsets, for a person."""
+    """Scales and offsets, as text for users."""
 
     @cached_property
     def _bounds(self) -> NDArray[np.int64]:
         return np.array([(t.y, t.y + t.height, t.x, t.x + t.width) for t in self.tiles], np.int64).reshape(-1, 4)
 
     def touching(self, rows: range, columns: range) -> Iterator[PlacedTile]:
-        """Yield the tiles that have pixels in a window."""
+        """Yield the tiles that intersect a window."""
         top, bottom, left, right = self._bounds.T
         hits = (top < rows.stop) & (bottom > rows.start) & (left < columns.stop) & (right > columns.start)
         return (self.tiles[number] for number in np.flatnonzero(hits))
@@ -104,18 +104,18 @@ class TiledSource(NumpyIndexing):
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """Where, and what names the version of the files."""
+        """Path, and a stamp of the version of the files."""
         return "tiles", self.location.name, self.stamp
 
     def members(self) -> Iterator[Member]:
-        """List the file that gives the positions, and the files of each tile."""
+        """Yield the file that declares the positions, and the files of each tile."""
         if not self.location.local.is_dir():
             yield self.location.member()
         tiles = tiling_of(self.parse, self.location, self.stamp).tiles
         for location in sorted({tile.location for tile in tiles}, key=str):
             try:
                 yield from open_tile(location, self.fill_missing, self.lenient).source.members()
-            except InputError:  # it may be left out
+            except InputError:  # tiles that cannot be opened may be skipped
                 yield location.member()
 
     def read(self, window: PixelWindow) -> NDArray[Any]:
@@ -148,7 +148,7 @@ class TiledSource(NumpyIndexing):
 
 
 def tiling_of(parse: Parser, location: Location, stamp: tuple[Any, ...]) -> Tiling:
-    """Return where the tiles are, parsed once per process and version."""
+    """Return the positions of the tiles, parsed once per process and version."""
     return _tilings.get((parse, location, stamp), lambda: parse(location))
 
 
@@ -163,7 +163,7 @@ _tiles: HeaderCache[OpenedImage] = HeaderCache(1 << 14)
 
 
 def headers(locations: list[Location], fill_missing: bool, lenient: bool) -> dict[Location, OpenedImage]:
-    """Open files side by side; if lenient, those that cannot be opened are left out."""
+    """Open files in parallel; if lenient, omit those that cannot be opened."""
 
     def opened(location: Location) -> OpenedImage | None:
         try:
@@ -179,7 +179,7 @@ def headers(locations: list[Location], fill_missing: bool, lenient: bool) -> dic
 
 
 def _check_inside(location: Location, tiling: Tiling) -> None:
-    """Refuse a mosaic of foreign origin that would read other files of this machine."""
+    """Refuse a mosaic that refers to files outside of its folder: one from an untrusted source could read any file."""
     folder = normpath(location.path if location.local.is_dir() else location.local.parent)
     outside = next(
         (t.location for t in tiling.tiles if commonpath((folder, normpath(t.location.path))) != folder), None
@@ -192,7 +192,7 @@ def _check_inside(location: Location, tiling: Tiling) -> None:
 
 
 def _changed_on_reading(opened: OpenedImage) -> str | None:
-    """Return why the pixels that are read are not those that are stored; None where they are."""
+    """Return why the pixels that are read differ from the stored ones; None if they are equal."""
     if "palette" in opened.about or opened.about.get("colors") in ("P", "PA"):
         return "indices into a palette"
     if "gray levels" in opened.about or opened.about.get("colors") == "1":
@@ -203,7 +203,7 @@ def _changed_on_reading(opened: OpenedImage) -> str | None:
 def _check_tiles(
     location: Location, tiling: Tiling, readable: Sequence[PlacedTile], found: Mapping[Location, OpenedImage]
 ) -> None:
-    """Refuse tiles of another type, smaller than the mosaic says, or with masks and palettes of their own."""
+    """Refuse tiles of another dtype, smaller than declared, or with masks or palettes of their own."""
     for tile in readable:
         source = found[tile.location].source
         most = max((stored for _, stored in tile.bands), default=tiling.shape[2] - 1)
@@ -233,12 +233,12 @@ def _check_tiles(
 def open_tiles(
     location: Location, stamp: tuple[Any, ...], parse: Parser, selection: Selection, about: dict[str, str]
 ) -> OpenedImage:
-    """Open an image of many files; reads the header of each.
+    """Open an image of many files; read the header of each.
 
     Raises
     ------
     InputError
-        A tile is missing, of another type, or smaller than is said; there are gaps and no no-data value.
+        A tile is missing, of another dtype, or smaller than declared; or there are gaps but no no-data value.
     """
     for name in ("component", "series", "level", "axes", "select"):
         if getattr(selection, name):

@@ -1,4 +1,4 @@
-"""GDAL's virtual mosaics (.vrt) of plain rectangles of files, read without GDAL."""
+"""Read GDAL's virtual mosaics (.vrt) of plain rectangles of files, without GDAL."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from dasksom.storage.safe_xml import MOST_XML_BYTES, xml_tree
 
 _WAY_OUT = "make a file of it first (GDAL: gdal_translate -co TILED=YES IN.vrt OUT.tif)"
 _LONGEST = 1 << 48
-"""Pixels."""
+"""Largest height, width or offset, in pixels."""
 _TYPES = {
     "Byte": "u1", "Int8": "i1", "UInt16": "u2", "Int16": "i2", "UInt32": "u4", "Int32": "i4", "UInt64": "u8",
     "Int64": "i8", "Float32": "f4", "Float64": "f8",
 }  # fmt: skip
 _PLAIN = {"SourceFilename", "SourceBand", "SourceProperties", "SrcRect", "DstRect", "OpenOptions", "NODATA"}
-"""Elements of a source that do not change its pixels."""
+"""Child elements of a source that do not change its pixels."""
 
 
 def open_vrt(location: Location, selection: Selection) -> OpenedImage:
-    """Open a virtual mosaic of plain rectangles; reads the header of each file."""
+    """Open a virtual mosaic of plain rectangles; read the header of each file."""
     if location.remote:
         raise InputError(
             f"{location}: .vrt mosaics can only be read from a local disk; copy the .vrt and its files to one"
@@ -36,7 +36,7 @@ def open_vrt(location: Location, selection: Selection) -> OpenedImage:
 
 
 def parse_vrt(location: Location) -> Tiling:
-    """Find the positions of the files of a virtual mosaic."""
+    """Determine the positions of the files of a virtual mosaic."""
     root = _root(location)
     bands = root.findall("VRTRasterBand")
     if root.get("subClass") or root.find("MaskBand") is not None or not bands:
@@ -93,7 +93,7 @@ def _root(location: Location) -> ElementTree.Element:
 
 
 def _tile(location: Location, node: ElementTree.Element) -> tuple[PlacedTile, int]:
-    """Return the rectangle that a source is, and its band in its file (from 0)."""
+    """Return the rectangle of a source, and its band in its file (from 0)."""
     name = node.find("SourceFilename")
     extra = {child.tag for child in node} - _PLAIN
     if node.tag not in ("SimpleSource", "ComplexSource") or extra or node.get("resampling") or name is None:

@@ -1,1 +1,1 @@
-"""PNG, JPEG and WebP."""
+"""Read and write PNG, JPEG and WebP."""

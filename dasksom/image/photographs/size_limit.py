@@ -1,4 +1,4 @@
-"""The largest photograph that is read or written."""
+"""Size limit of photographs that are read or written."""
 
 MAX_PIXELS = 178_956_970
-"""Pillow's own limit for what it opens; larger photographs are refused."""
+"""Pillow's own limit; larger photographs are refused."""

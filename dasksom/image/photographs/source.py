@@ -1,4 +1,4 @@
-"""PNG, JPEG and WebP read as images: decoded completely, once per process."""
+"""Read PNG, JPEG and WebP; each is decoded completely, once per process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _CONVERSION = (
 )
 
 _ALPHA = {"LA": 1, "RGBA": 3}
-"""Modes with an opacity band, and its number."""
+"""Modes with an alpha band, and the number of that band."""
 
 # Pillow mode of the file -> (mode to decode to, bands, dtype)
 _MODES: dict[str, tuple[str, int, str]] = {
@@ -50,32 +50,32 @@ _MODES: dict[str, tuple[str, int, str]] = {
     "I;16L": ("I;16", 1, "u2"),
 }
 
-# One photograph is decoded at a time, and by one thread: the others want the same one.
+# Only one thread decodes at a time: the others usually want the same photograph.
 _decoding = Lock()
 
 FORMATS = ("PNG", "JPEG", "WEBP")
-"""Decoders of Pillow that are used, whatever a file is called: others run programs (EPS) or are little tested."""
+"""Pillow's decoders that are used, whatever the suffix; others run external programs (EPS) or are little tested."""
 
 _OWN = (".png", ".jpg")
 _PNG_DEPTH_BYTES = 25
-"""The header of a PNG up to the bits of a sample."""
+"""Size of the header of a PNG up to and including the bit depth."""
 
 
 @dataclass(frozen=True)
 class _Decoding:
-    """How a file becomes pixels."""
+    """How to decode a file to pixels."""
 
     mode: str
-    """Mode of Pillow."""
+    """Pillow mode to convert to."""
     upright: bool
-    """Whether the EXIF orientation is to be applied."""
+    """Whether the EXIF orientation is applied."""
     transparent: tuple[int, ...] | None = None
-    """The color, in the file's mode, whose pixels are transparent (tRNS of a PNG without a palette)."""
+    """Transparent color, in the file's mode (tRNS of a PNG without a palette)."""
 
 
 @dataclass(frozen=True)
 class PhotographSource(NumpyIndexing):
-    """One PNG, JPEG or WebP: no region of it can be decoded alone, so each process decodes it once and holds it.
+    """A PNG, JPEG or WebP; it cannot be decoded in part, so each process decodes all of it once and caches it.
 
     Rows and columns are those of the upright photograph: the EXIF orientation is applied.
     """
@@ -88,28 +88,28 @@ class PhotographSource(NumpyIndexing):
 
     @property
     def storage_chunks(self) -> tuple[int, int]:
-        """All of it."""
+        """The complete image."""
         return self.shape[0], self.shape[1]
 
     @property
     def identity(self) -> tuple[Any, ...]:
-        """Path, size and time of last change."""
+        """Path, size and modification time."""
         return "photograph", self.location.name, self.stamp
 
     def members(self) -> Iterator[Member]:
-        """List the photograph."""
+        """Yield the photograph."""
         yield self.location.member()
 
     def read(self, window: PixelWindow) -> NDArray[Any]:
         """Read a window; see `Source`."""
         with _decoding:
             pixels = _decoded(self.location, self.stamp, self.decoding)
-        # a copy, never a view: what is written into a chunk must not reach the photograph that is held
+        # a copy, never a view: writing to a chunk must not change the cached photograph
         return np.array(pixels[window], order="C")
 
 
 def open_photograph(location: Location, selection: Selection) -> OpenedImage:
-    """Open a photograph; only its header is read."""
+    """Open a photograph; read only its header."""
     for name, given in (("component", selection.component), ("series", selection.series), ("level", selection.level)):
         if given:
             raise InputError(
@@ -125,7 +125,7 @@ def open_photograph(location: Location, selection: Selection) -> OpenedImage:
             mode, bands = "RGBA", 4
         alpha = bands if transparent is not None and mode != "I;16" else _ALPHA.get(mode)
         bands += transparent is not None and mode != "I;16"
-        # PNGs that declare it only behind the pixels are taken as they are stored: asking would read all of the file
+        # an orientation declared after the pixels of a PNG is ignored: finding it would read the complete file
         declares = image.format != "PNG" or "exif" in image.info
         orientation = orientation_of(image.getexif().get(ExifTags.Base.Orientation, UPRIGHT) if declares else UPRIGHT)
         size = (image.width, image.height) if is_turned(orientation) else (image.height, image.width)
@@ -139,14 +139,14 @@ def open_photograph(location: Location, selection: Selection) -> OpenedImage:
 
 
 def _transparent_color(location: Location, image: Image.Image) -> tuple[int, ...] | None:
-    """Return the transparent color of a PNG of gray levels or RGB, as Pillow decodes colors; None without."""
+    """Return the transparent color of a gray or RGB PNG, scaled like Pillow's decoded pixels; None if there is none."""
     declared = image.info.get("transparency")
     if image.format != "PNG" or image.mode in ("P", "PA") or declared is None:
         return None
     color = tuple(int(value) for value in (declared if isinstance(declared, tuple) else (declared,)))
     depth = _png_depth(location)
     highest = (1 << depth) - 1
-    # Pillow spreads gray levels of 2 or 4 bits over 8, but leaves the transparent one as it is stored
+    # Pillow scales gray levels of 2 or 4 bits to 8 bits, but leaves the transparent one unscaled
     return tuple(value * 255 // highest if value <= highest else value for value in color) if depth < 8 else color
 
 
@@ -162,7 +162,7 @@ def _decoded(location: Location, stamp: Stamp, decoding: _Decoding) -> NDArray[A
         pixels = retry(decode)
     except (InputError, MemoryError):
         raise
-    except Exception as error:  # Pillow's plugins and remote stores each raise their own
+    except Exception as error:  # Pillow's plugins and remote stores each raise their own errors
         raise location.refusal(
             f"its pixels cannot be decoded: {error}; the file is damaged or cut short"
         ) from location.cause(error)
@@ -174,9 +174,9 @@ def _decoded(location: Location, stamp: Stamp, decoding: _Decoding) -> NDArray[A
 
 
 def _opened(location: Location) -> Image.Image:
-    """Return a Pillow image whose header is read; large ones are refused, fairly large ones open without a warning."""
+    """Return a Pillow image with its header read; refuse too large ones; suppress Pillow's warning for large ones."""
     try:
-        # callers hold the lock, because filters of warnings belong to the process
+        # callers hold the lock, because warning filters are global
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return Image.open(location.open() if location.remote else location.path, formats=FORMATS)

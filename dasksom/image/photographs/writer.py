@@ -1,4 +1,4 @@
-"""PNG and JPEG written by the driver: all labels of an image of ordinary size are gathered in memory."""
+"""Write PNG and JPEG on the driver, which gathers all labels of an image of ordinary size in memory."""
 
 from __future__ import annotations
 
@@ -42,27 +42,27 @@ class PhotographWriter(Writer):
 
     @property
     def chunk_alignment(self) -> int:
-        """Any image chunk will do."""
+        """1: image chunks of any size fit."""
         return 1
 
     @property
     def keeps_chunks(self) -> bool:
-        """Labels are gathered in memory."""
+        """False: labels are gathered in memory."""
         return False
 
     def encode(
         self, labels: NDArray[np.unsignedinteger[Any]], corner: tuple[int, int]
     ) -> NDArray[np.unsignedinteger[Any]]:
-        """Return the labels, in the smallest dtype; see `Writer`."""
+        """Return the labels in the smallest dtype; see `Writer`."""
         check_labels(labels, self.output.units, self.output.nodata)
         return clip_labels(labels, self.output.units, self._labels_dtype)
 
     def are_whole(self, stored: FileSums) -> bool:
-        """Nothing is on the disk before the end."""
+        """Return False: nothing is stored before the end."""
         return False
 
     def collect(self, encoded: Iterable[EncodedChunk], run: RunTasks = run_tasks_here) -> None:
-        """Put the chunks together and write the file; see `Writer`."""
+        """Assemble the chunks and write the file; see `Writer`."""
         output = self.output
         labels = np.zeros((output.height, output.width), self._labels_dtype)
         for (y, x), (height, width), chunk in encoded:
@@ -71,7 +71,7 @@ class PhotographWriter(Writer):
         image, how = self._image(labels)
         with create(Path(output.path)) as file:
             if self.jpeg:
-                # no chroma subsampling: it would blur the few colors that the map has chosen
+                # no chroma subsampling, which would blur the few colors of the map
                 comment = f"{UNSEALED} {text}".encode()[:60_000]
                 image.save(file, format="JPEG", quality=95, subsampling=0, comment=comment)
                 seal(file)
@@ -81,7 +81,7 @@ class PhotographWriter(Writer):
                 image.save(file, format="PNG", pnginfo=notes, **how)
 
     def _image(self, labels: NDArray[Any]) -> tuple[Image.Image, dict[str, Any]]:
-        """Return the image and how it is saved: in a PNG, pixels without data are transparent."""
+        """Return the image and Pillow's options for saving it; in a PNG, pixels without data are transparent."""
         output = self.output
         if not self.jpeg and _kind(output) == "palette":
             image = Image.fromarray(labels)
@@ -103,7 +103,7 @@ class PhotographWriter(Writer):
 
 
 def create_png(output: Output) -> PhotographWriter:
-    """Prepare a PNG: exact colors in 8 bits (1, 3, 4 bands) or 16 bits (1 band), an index into a palette, or labels."""
+    """Prepare a PNG: exact colors in 8 bits (1, 3, 4 bands) or 16 bits (1 band), palette indices, or labels."""
     _check_size(output)
     if _kind(output) == "palette":
         check_paletted(output)
@@ -118,7 +118,7 @@ def create_png(output: Output) -> PhotographWriter:
 
 
 def create_jpeg(output: Output) -> PhotographWriter:
-    """Prepare a JPEG, quality 95: colors are close to the palette's, not exact."""
+    """Prepare a JPEG of quality 95: colors are close to the palette's, but not exact."""
     _check_size(output)
     if (output.palette.dtype.name, output.bands) not in {("uint8", 1), ("uint8", 3)}:
         raise _unfit(output, "a JPEG holds uint8 of 1 or 3 bands")
@@ -131,7 +131,7 @@ def create_jpeg(output: Output) -> PhotographWriter:
 
 
 def _kind(output: Output) -> str:
-    """Return what a pixel of a PNG is: "palette", "colors" or "labels"."""
+    """Return the content of the pixels of a PNG: "palette", "colors" or "labels"."""
     if output.options.pixels == "auto":
         return "palette" if may_be_paletted(output) else "colors"
     return output.options.pixels

@@ -31,7 +31,7 @@ def without_band(pixels: da.Array, band: int) -> da.Array:
 
 
 def nodata_mask(pixels: da.Array, nodata: float) -> da.Array | None:
-    """Return a bool mask, (height, width): True where pixels hold data; None for NaN, which training skips itself.
+    """Return a bool mask, (height, width): True where pixels hold data; None for NaN, which training skips anyway.
 
     A pixel holds no data if any of its bands has the no-data value: a band of -9999 would distort the map. For unsigned
     integers all bands must have it, as in GDAL: they have no spare value, and 0 in one band may just be dark.

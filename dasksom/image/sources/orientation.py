@@ -1,4 +1,4 @@
-"""Read images upright whose rows and columns are stored mirrored or rotated (TIFF and EXIF orientation)."""
+"""Read images upright that are stored mirrored or rotated (TIFF and EXIF orientation)."""
 
 from __future__ import annotations
 

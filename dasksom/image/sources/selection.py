@@ -31,7 +31,7 @@ Picks = int | tuple[int, ...] | slice
 
 @dataclass(frozen=True)
 class Selection:
-    """The caller's choices where a file holds several images; None: use what the file declares."""
+    """The caller's choice of an image within a file, and of accepted defects; None: as the file declares."""
 
     component: str | None = None
     """Path of an array or image inside a Zarr group."""

@@ -152,7 +152,7 @@ def _parsed(location: Location, tiff: Any, part: TiffLevel) -> TiffLayout:
         about["palette" if table.bands >= len("RGB") else "gray levels"] = table.described
         if table.has_opacity:
             about["no data"] = f"index {fill:g} of the palette" if table.bands > len("RGB") else f"{fill:g} as stored"
-    # get `decode` now: making it takes tags, and these take the open file
+    # create `decode` now: it needs tags, and reading tags needs the open file
     decode = pages.pages[0].keyframe.decode
     return TiffLayout(location, pages, decode, fill, facts, tuple(about.items()), masked, table)
 

@@ -117,7 +117,7 @@ _decoding = Lock()
 
 
 def _complete_image(layout: TiffLayout, bands: tuple[Band, ...], fill_missing: bool) -> NDArray[Any]:
-    """Return all pixels of a TIFF that is one compressed strip; cached, because any region takes decoding all of it."""
+    """Return all pixels of a TIFF that is one compressed strip; cached, because any region requires all of it."""
     with _decoding:
         return _decoded_image(layout, bands, fill_missing)
 
@@ -170,7 +170,7 @@ def _band_names(names: tuple[str, ...], view: AxisLayout, bands: tuple[Band, ...
 
 
 def _with_colors(selection: Selection, layout: TiffLayout) -> Selection:
-    """Append the axis of a color table to the axes that the caller gave, which are the stored ones."""
+    """Append the band axis of a color table to the stored axes that the caller gave."""
     if layout.table is None or selection.axes is None:
         return selection
     return replace(selection, axes=f"{selection.axes.strip()}c")
@@ -187,7 +187,7 @@ def _mask(source: TiffSource, lenient: bool) -> TiffSource:
 
 
 def _check_axes(location: Location, layout: TiffLayout, view: AxisLayout) -> None:
-    """Refuse to rename the axes within a page: their order in tiles is fixed."""
+    """Refuse axes that rename or reorder rows and columns within a page."""
     leading, within = layout.pages.leading, layout.pages.axes[layout.pages.leading :]
     fits = all(view.roles[leading + within.index(axis)] == axis for axis in "yx")
     if not fits or "y" in view.roles[:leading] or "x" in view.roles[:leading]:

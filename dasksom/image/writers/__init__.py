@@ -1,1 +1,1 @@
-"""What every writer of labels shares."""
+"""Code shared by all writers of labels."""

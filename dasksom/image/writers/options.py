@@ -1,4 +1,4 @@
-"""What a user may say about how an output is stored, whatever its format."""
+"""Storage options of outputs, common to all formats."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ OME_VERSIONS = ("0.5", "0.4")
 SMALLEST_CHUNK = 64
 LARGEST_CHUNK = 8192
 OME_CHUNK = 1024
-"""Side of the chunks of an OME-Zarr, where pixels are not wide."""
+"""Default side of OME-Zarr chunks; smaller if pixels have many bytes."""
 TIFF_TILE = 512
 MOST_CHUNK_BYTES = 64 << 20
-"""Of all bands of a chunk, where nobody said how large it should be: one task holds several of them."""
+"""Size limit of a chunk (all bands) if `chunk` is not given; one task holds several chunks."""
 CHUNK_STEP = 16
-"""Sides of TIFF tiles are multiples of it, by the standard; and halves of chunks have to be whole."""
+"""Chunk sides are multiples of this: the TIFF standard requires it for tiles, and chunks have to be halved."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How an output is stored; None and "auto" leave it to the format."""
+    """Storage options of an output; None and "auto" select the format's default."""
 
     pixels: str = "auto"
-    """What a pixel of a TIFF or PNG is: an index into a "palette", its "colors", or its "labels" (unit + 1, 0 is no
-    data). "auto": palette where 256 colors do, else colors."""
+    """Pixels of a TIFF or PNG: indices into a "palette", "colors", or "labels" (unit + 1, 0 is no data). "auto":
+    palette if 256 colors suffice, else colors."""
     layout: str = "auto"
-    """"flat": the image alone; "pyramid": with coarser levels; "cog": those, as a cloud-optimized (Geo)TIFF. "auto": a
-    pyramid in OME-Zarr, and in TIFF where the image is larger than a few tiles; "cog" where it lies on earth."""
+    """"flat": only full resolution; "pyramid": with coarser levels; "cog": as a cloud-optimized (Geo)TIFF. "auto": a
+    pyramid for OME-Zarr, and for TIFF if the image is larger than a few tiles; "cog" for georeferenced TIFF."""
     chunk: int | None = None
-    """Side of what is compressed at once (Zarr chunk, TIFF tile), in pixels."""
+    """Side of a Zarr chunk or TIFF tile, the unit of compression, in pixels."""
     shard: int | None = None
-    """Side of the files that hold the chunks of an OME-Zarr 0.5, in pixels; 0: a file per chunk."""
+    """Side of the shards (files of several chunks) of an OME-Zarr 0.5, in pixels; 0: one file per chunk."""
     codec: str | None = None
-    """Name of a codec of the format."""
+    """Name of one of the format's codecs."""
     ome_version: str = "0.5"
-    """Of OME-Zarr: "0.5" (Zarr 3), or "0.4" (Zarr 2) for older readers."""
+    """Version of OME-Zarr: "0.5" (Zarr 3), or "0.4" (Zarr 2) for older readers."""
 
     def __post_init__(self) -> None:
         for name, value, choices in (
@@ -60,7 +60,7 @@ class Options:
             )
 
     def chunk_side(self, usual: int, pixel_bytes: int) -> int:
-        """Return the side of a chunk: the one given, or the usual one, or less where pixels have many bytes."""
+        """Return the side of a chunk: as given, or the default, reduced if pixels have many bytes."""
         if self.chunk is not None:
             return self.chunk
         while usual > SMALLEST_CHUNK and usual * usual * pixel_bytes > MOST_CHUNK_BYTES:
@@ -69,7 +69,7 @@ class Options:
 
     @property
     def given(self) -> list[str]:
-        """Names of the options that are not left to the format."""
+        """Names of the options that differ from the defaults."""
         return [field.name for field in fields(self) if getattr(self, field.name) != field.default]
 
 

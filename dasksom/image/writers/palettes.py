@@ -1,4 +1,4 @@
-"""Palettes: which colors an index can stand for, and as colors to look at."""
+"""Check which palettes fit in 8-bit indices, and convert palettes to display colors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dasksom.errors import InputError
 from dasksom.image.writers.protocol import Output
 
 _MOST_COLORS = 256
-"""Colors of a palette, one without data included; palettes of 16 bits are part of the standard and hardly read."""
+"""Largest number of palette entries, including one for no data; few readers support the standard's 16-bit palettes."""
 
 _R2 = np.array([0.7548776662466927, 0.5698402909980532])
 _CHROMA = 0.11
@@ -25,13 +25,14 @@ _TO_SRGB = np.array(
 
 
 def display_colors(palette: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return a palette as 8-bit RGB, to look at.
+    """Convert a palette to 8-bit RGB for display.
 
     Parameters
     ----------
     palette : ndarray of shape (units, bands), real
-        uint8, and floats from 0 to 255, are taken as they are; floats from 0 to 1 as shares of 255; everything else is
-        stretched from its least to its greatest value. One or two bands become gray, more than three show three.
+        uint8 is unchanged; floats from 0 to 255 are rounded; floats from 0 to 1 are multiplied by 255; all others are
+        stretched from their minimum to their maximum. With one or two bands, the first is shown as gray; with more than
+        three, the first three are shown.
 
     Returns
     -------
@@ -44,11 +45,10 @@ def display_colors(palette: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def label_colors(palette: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return a color for each unit that can be told from the others: the palette where it is one of colors.
+    """Return a distinguishable color for each unit: that of the palette if it has at most three bands.
 
-    Units of more than three bands have no colors of their own; they get hues and lightnesses in Oklab (Ottosson 2020)
-    that fill the plane evenly for any number of units (the R2 sequence, Roberts 2018): unit k has the same color in
-    every file.
+    With more than three bands, units get hues and lightnesses in Oklab (Ottosson 2020) that fill the plane evenly for
+    any number of units (the R2 sequence, Roberts 2018): unit k has the same color in every file.
 
     Parameters
     ----------
@@ -89,12 +89,12 @@ def _range(shown: NDArray[Any]) -> tuple[float, float]:
 
 
 def may_be_paletted(output: Output) -> bool:
-    """Tell whether 8-bit indices can stand for the colors, and one for no data where that is needed."""
+    """Return whether 8-bit indices suffice for the colors, plus one for no data if needed."""
     return output.palette.dtype == np.uint8 and output.bands == 3 and output.units + output.nodata <= _MOST_COLORS
 
 
 def check_paletted(output: Output) -> None:
-    """Refuse a palette that cannot hold the colors.
+    """Refuse colors that do not fit in a palette of 8-bit indices.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Pixels as planes, one for each band: made of labels, and halved, by the nearest for labels, the mean for colors."""
+"""Pixels as planes, one per band: create them from labels, and halve them by nearest (labels) or mean (colors)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 
 def look_up(labels: NDArray[np.unsignedinteger[Any]], table: NDArray[Any]) -> NDArray[Any]:
-    """Turn labels into planes.
+    """Convert labels to planes.
 
     Parameters
     ----------
     labels : ndarray of shape (height, width), unsigned
     table : ndarray of shape (units + 1, bands)
-        What each label becomes; the last row is for all labels of `units` or more.
+        The values of each label; the last row applies to all labels of `units` or more.
 
     Returns
     -------
@@ -29,12 +29,12 @@ def look_up(labels: NDArray[np.unsignedinteger[Any]], table: NDArray[Any]) -> ND
 
 
 def _copyable(array: NDArray[Any]) -> NDArray[Any]:
-    """AxisLayout an array as one that compiled loops can copy: Numba has no float16."""
+    """View an array with a dtype that compiled loops can copy: Numba does not support float16."""
     return array.view(np.uint16) if array.dtype == np.float16 else array
 
 
 def interleave(planes: NDArray[Any], out: NDArray[Any]) -> None:
-    """Write planes (bands, height, width) into the first rows and columns of `out`, bands last, of the same dtype."""
+    """Copy planes (bands, height, width) to the first rows and columns of `out`, bands last, of the same dtype."""
     _interleave(_copyable(planes), _copyable(out))
 
 
@@ -57,7 +57,7 @@ def _look_up(labels: Any, table: Any, planes: Any) -> None:
 
 
 def halve_nearest(planes: NDArray[Any]) -> NDArray[Any]:
-    """Keep every second row and column, the first ones included.
+    """Return every second row and column, starting with the first.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def halve_nearest(planes: NDArray[Any]) -> NDArray[Any]:
 def halve_mean(
     planes: NDArray[Any], present: NDArray[np.bool_] | None = None, *, fill: Any = 0, avoid: bool = False
 ) -> NDArray[Any]:
-    """Take the mean of two by two pixels, of those that are present; integers are rounded, halves up.
+    """Return the mean of each 2 x 2 pixels, of those that are present; integers are rounded, halves up.
 
     Parameters
     ----------
@@ -81,20 +81,20 @@ def halve_mean(
     present : ndarray of shape (height, width), bool, optional
         False for pixels without data.
     fill : number
-        Value where none of the four is present.
+        Value if none of the four pixels is present.
     avoid : bool
-        Whether a mean that happens to be `fill` gives way by one, because `fill` means "no data" to whoever reads it.
+        Change an integer mean that equals `fill` by one, because readers would take it for no data.
 
     Returns
     -------
     ndarray of shape (bands, ceil(height / 2), ceil(width / 2)), of the same dtype
     """
-    if planes.dtype == np.float16:  # which Numba has not
+    if planes.dtype == np.float16:  # not supported by Numba
         return halve_mean(planes.astype(np.float32), present, fill=fill).astype(np.float16)
     bands, height, width = planes.shape
     out = np.empty((bands, (height + 1) // 2, (width + 1) // 2), planes.dtype)
     mask = np.empty((0, 0), np.bool_) if present is None else present
-    # sums of four 64-bit integers may leave their type; their mean need not have every digit
+    # sums of four 64-bit integers may overflow; floats are exact enough for their mean
     wide = planes.dtype.kind == "f" or planes.dtype.itemsize == 8
     step = away_from(fill, planes.dtype) if avoid else 0
     (_mean_of_floats if wide else _mean_of_integers)(planes, mask, planes.dtype.type(fill), step, out)
@@ -102,7 +102,7 @@ def halve_mean(
 
 
 def away_from(value: Any, dtype: np.dtype[Any]) -> int:
-    """Return the step of one from an integer value that stays inside its type; 0 for floats."""
+    """Return the step, 1 or -1, from an integer to a neighbor within its dtype; 0 for floats."""
     if dtype.kind == "f":
         return 0
     return -1 if int(value) == int(np.iinfo(dtype).max) else 1
@@ -123,7 +123,7 @@ def _mean_of_integers(planes: Any, present: Any, fill: Any, step: int, out: Any)
                     means[y, x] = (total + 2) >> 2
         for y in range(out.shape[1]):
             inside = 2 * y + 1 < height and not present.size
-            first = width // 2 if inside else 0  # what is left: the odd row and column, or everything
+            first = width // 2 if inside else 0  # the rest: the odd row and column, or everything
             for x in range(first, out.shape[2]):
                 total, count = np.int64(0), np.int64(0)
                 for row in range(2 * y, min(2 * y + 2, height)):

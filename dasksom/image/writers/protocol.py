@@ -1,4 +1,4 @@
-"""The protocol of image writers, and the record of what is to be written."""
+"""The protocol of image writers, and the description of an output."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ from dasksom.storage.local_paths import local_path
 from dasksom.storage.publish.object_store_run import StoreRun
 
 Target = str | StoreRun
-"""Where a Zarr is written: a temporary local path, or a run on an object store."""
+"""Destination of a Zarr: a temporary local path, or a run on an object store."""
 
 JSON = Any
-"""What ``json.dumps`` accepts."""
+"""Any value that ``json.dumps`` accepts."""
 
 Origin = tuple[int, int]
 """y and x of the first pixel of a chunk or block."""
 
 RunTasks = Callable[[Callable[[Origin], FileSums], Sequence[Origin]], None]
-"""Calls a function with each of some corners, on the cluster or here, in any order; records the checksums of the files
-that it wrote, and returns when all calls are done."""
+"""Calls a function for each of several origins, on the cluster or in this process, in any order; records the checksums
+of the files that it wrote, and returns when all calls have finished."""
 
 EncodedChunk = tuple[Origin, tuple[int, int], Any]
-"""Origin (y, x), (height, width) and what `Writer.encode` returned for one chunk."""
+"""Origin (y, x), size (height, width), and the return value of `Writer.encode` for one chunk."""
 
 
 def run_tasks_here(function: Callable[[Origin], FileSums], corners: Sequence[Origin]) -> None:
-    """Call a function with each of some corners, in this process."""
+    """Call a function for each of several origins, in this process."""
     for corner in corners:
         function(corner)
 
 
 class Writer(Protocol):
-    """Turns the labels of chunks into a file: `encode` runs on workers, all else on the driver. Picklable."""
+    """Writes the labels of chunks to a file: `encode` runs on workers, the rest mostly on the driver. Picklable."""
 
     @property
     def chunk_alignment(self) -> int:
-        """Rows and columns of the image's chunks must be multiples of it, except at the image's end."""
+        """Rows and columns of the image's chunks must be multiples of this, except at the image's end."""
 
     @property
     def keeps_chunks(self) -> bool:
-        """Whether an encoded chunk is stored when `encode` returns, and outlives this process."""
+        """Whether an encoded chunk is stored when `encode` returns, independently of this process."""
 
     def encode(self, labels: NDArray[np.unsignedinteger[Any]], corner: Origin) -> Any:
         """Encode one chunk, on a worker; idempotent.
@@ -62,77 +62,76 @@ class Writer(Protocol):
 
         Returns
         -------
-        What `collect` needs of this chunk, small and picklable; where chunks are kept, names and checksums of the
-        files that were written (`FileSums`).
+        The data of this chunk that `collect` needs, small and picklable; if chunks are stored, names and checksums of
+        the files that were written (`FileSums`).
         """
 
     def are_whole(self, stored: FileSums) -> bool:
         """Return, on a worker, whether files that `encode` wrote still match their checksums."""
 
     def collect(self, encoded: Iterable[EncodedChunk], run: RunTasks = run_tasks_here) -> None:
-        """Take what `encode` returned for every chunk, lazily and in row-major order, and complete the file.
+        """Take the results of `encode` for all chunks, lazily and in row-major order, and complete the file.
 
-        Chunks that are kept, and were written by an earlier process, are left out. Work that is left for many regions
-        of the image is given to `run`.
+        Chunks that an earlier process stored are omitted. Further work on many regions of the image is passed to `run`.
         """
 
     def annotate(self, more: Mapping[str, JSON]) -> None:
-        """Add to the metadata of a completed output, where its format allows."""
+        """Add to the metadata of a completed output, if its format allows it."""
         return
 
     def write_manifest(self, manifest: Manifest) -> None:
-        """Write the checksums of all files into a completed output; single files hold their own already.
+        """Write the checksums of all files into a completed output; outputs of a single file already include theirs.
 
         Parameters
         ----------
-        manifest : checksums of its chunks
+        manifest : checksums of the output's chunks
         """
         return
 
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """Everything about an image to write, whatever the format."""
+    """Description of an image to write, common to all formats."""
 
     place: str | os.PathLike[str] | StoreRun
-    """Where: the temporary path that `publish` returned, or a run on an object store."""
+    """Destination: the temporary path that `publish` returned, or a run on an object store."""
     height: int
-    """Pixels."""
+    """Height in pixels."""
     width: int
-    """Pixels."""
+    """Width in pixels."""
     chunks: tuple[int, int]
-    """Rows and columns of the image's chunks, as `Writer.encode` gets them."""
+    """Rows and columns of the image's chunks, as passed to `Writer.encode`."""
     palette: NDArray[Any]
     """(units, bands) in the image's dtype."""
     metadata: Mapping[str, JSON]
-    """Written into the file where its format has a place for it."""
+    """Metadata that is written into the file if its format supports it."""
     with_image: bool = True
-    """Write the rebuilt image too, where the format can do without it (Zarr)."""
+    """Whether to write the rebuilt image too; only .zarr outputs can omit it."""
     nodata: bool = False
-    """Some labels may be `units` or more, for pixels without data: label 0 in the file, NaN or 0 in the image."""
+    """Whether labels may be `units` or more, for pixels without data: label 0 in the file, NaN or 0 in the image."""
     resumed: bool = False
-    """Chunks of an earlier process may be there; they are replaced."""
+    """Whether chunks of an earlier process may exist; they are replaced."""
     options: Options = DEFAULTS
-    """How it is stored."""
+    """Storage options."""
     geo_tags: tuple[Tag, ...] = ()
     """GeoTIFF tags that georeference the image."""
     pixel_size: tuple[float, float] | None = None
     """Height and width of a pixel, in `unit`."""
     unit: str | None = None
     nodata_value: float | None = None
-    """The no-data value of the file that was read."""
+    """The no-data value of the input image."""
 
     def __post_init__(self) -> None:
         if self.palette.ndim != 2 or 0 in self.palette.shape:
             raise InputError(f"a palette must be (units, bands), both at least 1, not of shape {self.palette.shape}")
-        # by its name: NumPy has two types of 64-bit integers, and zarr knows one of them
+        # by dtype name: NumPy has two types of 64-bit integers, and zarr supports only one of them
         native = np.ascontiguousarray(self.palette, np.dtype(self.palette.dtype.name))
         chunks = min(self.chunks[0], self.height), min(self.chunks[1], self.width)
         for name, value in (("palette", native), ("chunks", chunks)):
             object.__setattr__(self, name, value)
 
     def placed_as(self, picture: Picture) -> Output:
-        """Return this output with the georeference, pixel size and no-data value of the image that was read."""
+        """Return this output with the georeference, pixel size and no-data value of the input image."""
         return replace(
             self,
             geo_tags=picture.geo_tags,
@@ -143,43 +142,43 @@ class Output:
 
     @property
     def path(self) -> str:
-        """Absolute path, or the URL on an object store without secrets."""
+        """Absolute path, or the URL (without secrets) on an object store."""
         return self.place.final.name if isinstance(self.place, StoreRun) else str(local_path(self.place).absolute())
 
     @property
     def target(self) -> Target:
-        """Where a Zarr is written."""
+        """Destination of a Zarr."""
         return self.place if isinstance(self.place, StoreRun) else self.path
 
     @property
     def units(self) -> int:
-        """Rows of the palette."""
+        """Number of rows of the palette."""
         return int(self.palette.shape[0])
 
     @property
     def bands(self) -> int:
-        """Columns of the palette."""
+        """Number of columns of the palette."""
         return int(self.palette.shape[1])
 
 
 def pixel_bytes(output: Output) -> int:
-    """Return the bytes of a pixel of the image."""
+    """Return the size of a pixel of the image in bytes."""
     return output.bands * output.palette.dtype.itemsize
 
 
 def with_nodata_row(palette: NDArray[Any]) -> NDArray[Any]:
-    """Return a palette with one more row, for pixels without data: (units + 1, bands), NaN for floats, else 0.
+    """Return a palette with an additional row for pixels without data: (units + 1, bands), NaN for floats, else 0.
 
-    ``np.take(..., labels, axis=0, mode="clip")`` sends every label of `units` or more to that row at no cost.
+    ``np.take(..., labels, axis=0, mode="clip")`` maps all labels of `units` or more to that row at no extra cost.
     """
     fill = np.nan if palette.dtype.kind == "f" else 0
     return np.concatenate([palette, np.full_like(palette[:1], fill)])
 
 
 def label_table(units: int) -> NDArray[Any]:
-    """Return what a label file holds for each label: unit + 1, and at the end 0 for no data.
+    """Return the stored value of each label: unit + 1, and in the last row 0 for no data.
 
-    Shape (units + 1, 1), smallest unsigned dtype that holds `units`.
+    Shape (units + 1, 1), in the smallest unsigned dtype that holds `units`.
     """
     numbers = np.arange(1, units + 2, dtype=np.int64)
     numbers[-1] = 0
@@ -189,14 +188,14 @@ def label_table(units: int) -> NDArray[Any]:
 def clip_labels(
     labels: NDArray[np.unsignedinteger[Any]], units: int, dtype: np.dtype[np.unsignedinteger[Any]]
 ) -> NDArray[np.unsignedinteger[Any]]:
-    """Return labels in the dtype given, every one of `units` or more (no data) as `units`."""
+    """Return labels in the given dtype; labels of `units` or more (no data) become `units`."""
     highest = min(units, int(np.iinfo(labels.dtype).max))
     clipped: NDArray[np.unsignedinteger[Any]] = np.minimum(labels, highest).astype(dtype, copy=False)
     return clipped
 
 
 def check_aligned(output: Output, alignment: int) -> None:
-    """Refuse image chunks that would cut through what the file stores as one piece: two tasks would write it."""
+    """Refuse image chunks that would divide a stored chunk or tile, which two tasks would then write."""
     for chunk, length, name in zip(output.chunks, (output.height, output.width), ("rows", "columns"), strict=True):
         if chunk < length and chunk % alignment:
             raise InputError(
@@ -206,7 +205,7 @@ def check_aligned(output: Output, alignment: int) -> None:
 
 
 def check_labels(labels: NDArray[Any], output_units: int, nodata: bool) -> None:
-    """Raise on labels that no palette row answers to: an error of the caller, not of the user."""
+    """Raise an internal error if labels have no row in the palette: a mistake of the calling code, not of the user."""
     if labels.ndim != 2 or labels.dtype.kind != "u":
         raise TypeError(f"internal error: labels must be 2-D and unsigned, not {labels.ndim}-D {labels.dtype}")
     if not nodata and labels.size and int(labels.max()) >= output_units:

@@ -1,8 +1,9 @@
-"""The levels of a pyramid: their sizes, how they are stored, and which task writes what.
+"""Plan the levels of a pyramid: their sizes, their storage, and the task that writes each piece.
 
-A level is half as high and as wide as the one before, rounded up. A task that has made a block of one level goes on to
-the next ones as long as what it makes there is whole stored pieces, so that most levels cost no reading. What is left
-is a small pass over the last level that was made, in larger blocks, and so on. No two tasks ever write to one piece.
+Each level has half the height and width of the previous one, rounded up. A task that has made a block of one level
+continues with coarser levels as long as its blocks are complete stored pieces, so most levels need no reading. The
+remaining levels are made in further stages, each from the last level of the previous stage, in larger blocks. No two
+tasks write to the same piece.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ from itertools import product
 from math import ceil
 
 Size = tuple[int, int]
-"""Rows and columns, or y and x of a first pixel."""
+"""(rows, columns), or (y, x) of a first pixel."""
 
 
 @dataclass(frozen=True)
 class LevelPlan:
-    """One level."""
+    """Size and storage of one level."""
 
     size: Size
     """Height and width."""
     piece: Size
-    """What one task writes at once, whole: a multiple of `chunk`; it may reach past the level's end."""
+    """Rows and columns that one task writes completely: a multiple of `chunk`; may exceed the level's end."""
     chunk: Size
-    """What is compressed at once."""
+    """Rows and columns of the unit of compression."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,16 @@ class Stage:
     """Levels that are made in one pass."""
 
     first: int
-    """The level whose blocks the pass's tasks start from."""
+    """The level from whose blocks the tasks start."""
     last: int
-    """The coarsest one that they make."""
+    """The coarsest level that the tasks make."""
     block: Size
-    """Rows and columns of a block of the level `first`."""
+    """Rows and columns of a block of level `first`."""
 
 
 @dataclass(frozen=True)
 class PyramidPlan:
-    """All levels, finest first; the first stage starts from the image's chunks and writes level 0 too."""
+    """All levels, finest first; the first stage starts from the image's chunks and also writes level 0."""
 
     levels: tuple[LevelPlan, ...]
     stages: tuple[Stage, ...]
@@ -53,22 +54,22 @@ class PyramidPlan:
         return list(product(range(0, height, stage.block[0]), range(0, width, stage.block[1])))
 
     def pieces(self, level: int) -> Iterator[tuple[Size, Size]]:
-        """Yield first pixel and size of a level's pieces as they are written, in row-major order."""
+        """Yield first pixel and size of each piece of a level, in row-major order."""
         size, piece = self.levels[level].size, self.levels[level].piece
         for corner in product(range(0, size[0], piece[0]), range(0, size[1], piece[1])):
             yield corner, (min(piece[0], size[0] - corner[0]), min(piece[1], size[1] - corner[1]))
 
 
 def plan_pyramid(size: Size, chunks: Size, tile: int, *, least: int, levels: int | None = None) -> PyramidPlan:
-    """Plan the levels of an image down to one that fits a tile.
+    """Plan the levels of an image, down to a level that fits in one tile.
 
     Parameters
     ----------
     size : height and width of the image
     chunks : rows and columns of the image's chunks
-    tile : wanted rows and columns of what is compressed at once, an even number
-    least : smaller tiles that will do where `tile` would end the stage: `tile` itself, or half of it
-    levels : at most so many; 1 is the image alone
+    tile : wanted side of the unit of compression, an even number
+    least : accepted side where `tile` would end the stage: `tile` itself, or half of it
+    levels : maximum number of levels; 1: only the image
 
     Examples
     --------
@@ -100,14 +101,14 @@ def plan_pyramid(size: Size, chunks: Size, tile: int, *, least: int, levels: int
 
 
 def _side(chunks: Size, side: int) -> int:
-    """Return the side of later stages' blocks: the one given times a power of two, about the pixels of a chunk."""
+    """Return the block side of later stages: `side` times a power of two, with about as many pixels as a chunk."""
     while 4 * side * side <= chunks[0] * chunks[1]:
         side *= 2
     return side
 
 
 def _level(size: Size, base: Size, block: Size, tiles: tuple[int, ...], steps: int = 0) -> LevelPlan | None:
-    """Return a level that is made from blocks of a level of size `base`; None where no piece of a block is whole."""
+    """Return a level made from blocks of a level of size `base`; None if blocks do not consist of complete pieces."""
     down, across = (_stored(size[axis], base[axis], block[axis], tiles, steps) for axis in (0, 1))
     if down is None or across is None:
         return None
@@ -115,7 +116,7 @@ def _level(size: Size, base: Size, block: Size, tiles: tuple[int, ...], steps: i
 
 
 def _stored(length: int, base: int, block: int, tiles: tuple[int, ...], steps: int) -> tuple[int, int] | None:
-    if block >= base:  # one task makes all of it: it ends where it ends
+    if block >= base:  # one task makes all of it, so any length is possible
         return ceil(length / tiles[0]) * tiles[0], tiles[0]
     for tile in tiles:
         if block % (tile << steps) == 0:

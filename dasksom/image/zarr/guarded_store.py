@@ -123,7 +123,7 @@ def attributes_of(node: zarr.Array[Any] | zarr.Group) -> Mapping[str, Any]:
 
 
 def open_array(location: Location, component: str) -> zarr.Array[Any]:
-    """Open an array, which checks that all codecs are known; raise InputError if there is no readable array."""
+    """Open an array and check that its codecs are known; raise InputError if it cannot be read."""
     try:
         return zarr.open_array(store_of(location, component), path=component, mode="r")
     except InputError:

@@ -1,4 +1,4 @@
-"""Check stored Zarr metadata before zarr uses it: which codecs may decode it, and how large it may be.
+"""Check stored Zarr metadata before zarr uses it: accept only known codecs and bounded sizes.
 
 Zarr decodes a chunk with whatever the metadata names, even pickle, and allocates memory for chunks of any declared
 size. So an image's metadata may name only numeric dtypes, numeric codecs, and chunks that fit in memory.
@@ -66,7 +66,7 @@ _SPARE_BYTES = 1 << 16
 
 
 class Declared(NamedTuple):
-    """What the metadata of an image declare about each of its files."""
+    """The declared content of each file of an image."""
 
     decoded: int
     """Decoded size of the file's pixels in bytes, whether chunk or shard."""

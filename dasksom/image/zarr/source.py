@@ -36,7 +36,7 @@ _MOST_CHUNKS_LOOKED_FOR = 200_000
 _MOST_ASKED_FOR = 64
 """Limit for stores without listings, where each chunk takes a request."""
 _MOST_RATIO = 10_000
-"""Limit of the ratio of decoded to stored bytes, for images with more decoded bytes than:"""
+"""Largest ratio of decoded to stored bytes, checked for images of more than `_SMALL_BYTES` decoded bytes."""
 _SMALL_BYTES = 4 << 30
 
 
