@@ -203,7 +203,7 @@ class _Labels:
             return np.asarray(self.array[region])
         except InputError:
             raise
-        except Exception as error:  # zarr, tifffile and the codecs each raise their own
+        except Exception as error:  # zarr, tifffile and the codecs each raise their own errors
             raise InputError(
                 f"{self.path}: its labels cannot be read: {error}; the output is damaged, write it again"
             ) from error

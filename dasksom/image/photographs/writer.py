@@ -35,7 +35,7 @@ _MAX_JPEG_SIDE = 65_535
 
 @dataclass(frozen=True, eq=False)
 class PhotographWriter(Writer):
-    """Gathers all labels on the driver and writes one PNG or JPEG; only for images of ordinary size."""
+    """Gathers all labels on the driver and writes one PNG or JPEG; for images of ordinary size only."""
 
     output: Output
     jpeg: bool

@@ -23,8 +23,8 @@ def fingerprint(image: Picture | Readable) -> str:
     str
         64 hexadecimal digits: SHA-256 of the selection and of size and modification time of each file: a TIFF or
         photograph, all tiles of a mosaic, or the metadata and the chunks of a Zarr that are read. On object stores, the
-        listed version is used (ETag, else time). Of more than 200,000 chunks, a seeded sample of 200,000 is used; on
-        http(s), which has no listings, a seeded sample of 64. For arrays, it is the SHA-256 of their dask names.
+        listed version is used (ETag, else time). Of more than 200,000 chunks, a seeded sample of up to 200,000 is used;
+        on http(s), which has no listings, one of up to 64. For arrays, it is the SHA-256 of their dask names.
     """
     sources = image.sources if isinstance(image, Picture) else (image,)
     names: list[str] = []

@@ -94,7 +94,7 @@ class MaskSource(NumpyIndexing):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Always bool."""
+        """Dtype of the mask: bool."""
         return np.dtype(np.bool_)
 
     @property

@@ -44,7 +44,7 @@ class UprightSource(NumpyIndexing):
 
     source: Source
     orientation: int
-    """2 to 8, as in TIFF 6.0 and EXIF."""
+    """Value of the tag, 2 to 8, as in TIFF 6.0 and EXIF."""
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -66,7 +66,7 @@ class ReadableMask(NumpyIndexing):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Always bool."""
+        """Dtype of the mask: bool."""
         return np.dtype(np.bool_)
 
     @property

@@ -70,7 +70,7 @@ def pixels_of(output: Output) -> Pixels:
         kind = "palette" if may_be_paletted(output) else "colors"
     if kind == "palette":
         check_paletted(output)
-        index = np.arange(output.units + 1, dtype=np.uint16).astype(np.uint8)[:, np.newaxis]  # the last one may be 0
+        index = np.arange(output.units + 1, dtype=np.uint16).astype(np.uint8)[:, np.newaxis]  # 256 wraps to 0
         return Pixels(kind, index, output.nodata, False, float(output.units) if output.nodata else None)
     if kind == "labels":
         return Pixels(kind, label_table(output.units), output.nodata, False, 0.0)

@@ -117,7 +117,7 @@ def _alpha_of(page: Any) -> int | None:
 def _pixel_size_of(
     tiff: Any, series: int, shrink: tuple[float, float]
 ) -> tuple[tuple[float, float] | None, str | None]:
-    """Return height and width of a pixel in micrometers, from OME-XML or an Aperio description; None without.
+    """Return height and width of a pixel in micrometers, from OME-XML or an Aperio description; else None.
 
     TIFF's own resolution tags are ignored: most writers store a print or screen resolution there.
     """

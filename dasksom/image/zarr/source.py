@@ -224,7 +224,7 @@ def _chunks_along(array: zarr.Array[Any], view: AxisLayout) -> list[Sequence[int
 
 
 def _some(along: Sequence[Sequence[int]], most: int) -> Iterator[tuple[int, ...]]:
-    """Yield the positions of chunks; if there are more than `most`, a seeded, reproducible sample."""
+    """Yield the positions of chunks; if there are more than `most`, a seeded, reproducible sample of up to `most`."""
     sides = tuple(map(len, along))
     if prod(sides) <= most:
         yield from product(*along)
