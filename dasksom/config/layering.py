@@ -65,7 +65,7 @@ def _sections_in(path: Path) -> dict[str, Any]:
 
 
 def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Give a mapping with the keys of both; those of `over` win, in mappings inside too."""
+    """Return a mapping with the keys of both; those of `over` win, in mappings inside too."""
     both = {**under, **over}
     for key in under.keys() & over.keys():
         if isinstance(under[key], dict) and isinstance(over[key], dict):

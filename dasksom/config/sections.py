@@ -96,7 +96,7 @@ class ClusterSection(_Section):
     """Whether options may carry commands; from the command line alone."""
 
     def as_options(self) -> ClusterOptions:
-        """Give the options as the cluster module takes them."""
+        """Return the options as the cluster module takes them."""
         given = {name: getattr(self, name) for name in type(self).model_fields}
         given["tls"] = None if self.tls is None else TlsFiles(**self.tls.model_dump())
         return ClusterOptions(**given)
@@ -141,7 +141,7 @@ class InputSection(_Section):
     streamed and fit)."""
 
     def opening(self) -> dict[str, Any]:
-        """Give the options of `dasksom.image.open_picture`; that parts may be left out too (`unread`)."""
+        """Return the options of `dasksom.image.open_picture`; that parts may be left out too (`unread`)."""
         others = ("chunk_size", "cache", "on_bad_chunk")
         given = {name: getattr(self, name) for name in type(self).model_fields if name not in others}
         return {**given, "unread": () if self.skips else None}
@@ -223,7 +223,7 @@ class OutputSection(_Section):
         return value
 
     def options(self) -> Options:
-        """Give how the output is stored, as the image module takes it; `Options` explains each."""
+        """Return how the output is stored, as the image module takes it; `Options` explains each."""
         return Options(**self.model_dump(include={field.name for field in fields(Options)}))
 
 

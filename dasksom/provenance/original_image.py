@@ -16,7 +16,7 @@ UNKNOWN_LATTICE = "The output does not tell the size of its map, whose units are
 
 
 def lattice_of_output(result: QuantizedImage) -> Lattice | None:
-    """Give the lattice of the map that an output was made with; None where it does not tell its size."""
+    """Return the lattice of the map that an output was made with; None where it does not tell its size."""
     told = result.about.get("parameters", {})
     rows, columns = (told.get(name) if isinstance(told, dict) else None for name in ("rows", "columns"))
     if not (isinstance(rows, int) and isinstance(columns, int) and rows * columns == len(result.palette) and rows > 0):

@@ -48,7 +48,7 @@ class Labeling:
     """What is added to pixels before their units are sought, by place (`dither_offsets`); None: nothing."""
 
     def dithering(self, name: str, image: da.Array) -> "Labeling":
-        """Give the labeling that dithers images like this one.
+        """Return the labeling that dithers images like this one.
 
         Parameters
         ----------
@@ -68,7 +68,7 @@ class Labeling:
         return replace(self, dither=dither_offsets(units, image.dtype))
 
     def through_table(self, image: da.Array) -> bool:
-        """Tell whether an image's labels are looked up in a table of all colors."""
+        """Return whether an image's labels are looked up in a table of all colors."""
         return are_colors(image.dtype, image.shape[-1]) and prod(image.shape[:-1]) >= TABLE_PIXELS
 
     def labels(
@@ -164,7 +164,7 @@ def _rebuild_block(
 
 
 def rebuild(image: da.Array, labeling: Labeling, palette: NDArray[Any], weights: da.Array | None = None) -> da.Array:
-    """Give every pixel the palette's color of its best-matching unit, lazily.
+    """Return every pixel the palette's color of its best-matching unit, lazily.
 
     Parameters
     ----------
@@ -200,7 +200,7 @@ def _distances_block(
 
 
 def distances_to(image: da.Array, labeling: Labeling) -> da.Array:
-    """Give every pixel's distance to every unit, lazily.
+    """Return every pixel's distance to every unit, lazily.
 
     Returns
     -------

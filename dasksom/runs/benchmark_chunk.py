@@ -87,7 +87,7 @@ def _write(array: da.Array, som: BatchSOM, suffix: str, with_image: bool) -> Non
 
 
 def estimate(plan: Plan, found: Probe, workers: int) -> float:
-    """Give the seconds that a run takes, about, on so many threads of workers."""
+    """Return the seconds that a run takes, about, on so many threads of workers."""
     reads = plan.read_bytes / (plan.shape[0] * plan.shape[1] * plan.pixel_bytes)
     chunk = reads * found.read + min(plan.train_passes, 1) * found.count + plan.write_passes * found.write
     epochs = plan.epochs * found.epoch

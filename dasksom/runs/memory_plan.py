@@ -128,7 +128,7 @@ class Plan:
         return DRIVER_BYTES + sums + COLOR_BYTES * colors
 
     def memory_for(self, chunk_bytes: int) -> int:
-        """Give the peak memory of a worker for chunks of so many decoded bytes, at most."""
+        """Return the peak memory of a worker for chunks of so many decoded bytes, at most."""
         pixels = chunk_bytes / self.pixel_bytes
         bands = 0 if self.counted else self.shape[2]
         chunk = self.threads * pixels * (COPIES * self.pixel_bytes + 4 * bands + PIXEL_BYTES)
@@ -139,12 +139,12 @@ class Plan:
         return RESERVED_BYTES + math.ceil(colors + chunk + whole) + sums + self.kept_bytes
 
     def chunk_bytes_that_fit(self, memory: int) -> int:
-        """Give the largest decoded chunk that a worker of so many bytes can work on, as a power of two; 0 if none."""
+        """Return the largest decoded chunk that a worker of so many bytes can work on, as a power of two; 0 if none."""
         sizes = [LEAST_CHUNK_BYTES << doublings for doublings in range(MOST_DOUBLINGS + 1)]
         return max((size for size in sizes if self.memory_for(size) <= memory), default=0)
 
     def _counts_bytes(self, pixels: float) -> float:
-        """Give what the lists of counted colors take, of chunks of so many pixels."""
+        """Return what the lists of counted colors take, of chunks of so many pixels."""
         height, width, bands = self.shape
         if not self.counted or height * width <= pixels:
             return 0

@@ -83,12 +83,12 @@ def _hold_on_disk(
 
 
 def _inputs(source: str, config: RunConfig) -> list[str]:
-    """Give the paths and URLs that a run reads, which no output may touch."""
+    """Return the paths and URLs that a run reads, which no output may touch."""
     return [path for path in (source, config.input.mask) if path is not None]
 
 
 def _storage(source: str, output: str, config: RunConfig) -> dict[str, Any]:
-    """Give the options of the output's store; what is told of the input's goes to no other kind of store."""
+    """Return the options of the output's store; what is told of the input's goes to no other kind of store."""
     if config.output.storage is not None:
         return config.output.storage
     same = urlsplit(source).scheme.lower() == urlsplit(output).scheme.lower()

@@ -92,12 +92,12 @@ COLOR_SPACES: dict[str, ColorSpace | None] = {
 
 
 def scale_of(dtype: np.dtype[Any]) -> float:
-    """Give the value of an image's type that is full intensity: the largest of integers, 1 of floating point."""
+    """Return the value of an image's type that is full intensity: the largest of integers, 1 of floating point."""
     return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0
 
 
 def to_space(values: NDArray[Any], space: str, scale: float) -> NDArray[Any]:
-    """Give colors (n, 3) of an image in a color space; in "rgb" they stay as they are, whatever their bands."""
+    """Return colors (n, 3) of an image in a color space; in "rgb" they stay as they are, whatever their bands."""
     known = COLOR_SPACES[space]
     if known is None:
         return values

@@ -20,7 +20,7 @@ _SIDE = 8
 
 
 def bayer_thresholds() -> NDArray[np.float64]:
-    """Give Bayer's matrix as thresholds between -0.5 and 0.5, with mean 0; shape (8, 8).
+    """Return Bayer's matrix as thresholds between -0.5 and 0.5, with mean 0; shape (8, 8).
 
     >>> bayer_thresholds()[:2, :2] * 64
     array([[-31.5,   0.5],
@@ -33,7 +33,7 @@ def bayer_thresholds() -> NDArray[np.float64]:
 
 
 def color_spacing(codebook: NDArray[np.float64]) -> float:
-    """Give the mean distance of a unit to its nearest other color; 0 for a single color.
+    """Return the mean distance of a unit to its nearest other color; 0 for a single color.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def color_spacing(codebook: NDArray[np.float64]) -> float:
 
 
 def dither_offsets(codebook: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Give what is added to the bands of a pixel at each place of the 8 x 8 square.
+    """Return what is added to the bands of a pixel at each place of the 8 x 8 square.
 
     Parameters
     ----------

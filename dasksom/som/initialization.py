@@ -153,7 +153,7 @@ class Drawable(Protocol):
     """Samples that a codebook can start from."""
 
     def moments(self) -> Moments:
-        """Give their moments."""
+        """Return their moments."""
 
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
         """Choose so many of them at random, shape (units, bands)."""

@@ -63,14 +63,14 @@ class Lattice:
         return TOPOLOGIES[self.topology]
 
     def row_distances(self) -> NDArray[np.float64]:
-        """Give the distance between rows, in lattice units, by the difference of their numbers: shape (rows,)."""
+        """Return the distance between rows, in lattice units, by the difference of their numbers: shape (rows,)."""
         steps = np.arange(self.rows, dtype=np.float64)
         if self.toroidal:
             steps = np.minimum(steps, self.rows - steps)
         return np.asarray(steps * self._kind.row_height)
 
     def column_distances(self, from_class: int, to_class: int) -> NDArray[np.float64]:
-        """Give the distance along a row between units of two row classes, in lattice units.
+        """Return the distance along a row between units of two row classes, in lattice units.
 
         Returns
         -------
@@ -82,7 +82,7 @@ class Lattice:
         return np.asarray(np.abs(np.minimum(away, self.columns - away)) if self.toroidal else away)
 
     def positions(self) -> NDArray[np.float64]:
-        """Give the place of every unit in the plane, (x, y) in lattice units: shape (units, 2)."""
+        """Return the place of every unit in the plane, (x, y) in lattice units: shape (units, 2)."""
         row, column = np.divmod(np.arange(self.units), self.columns)
         return np.stack([column + self._kind.shift * (row % 2), row * self._kind.row_height], axis=1)
 

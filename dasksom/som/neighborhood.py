@@ -98,7 +98,7 @@ class Neighborhood:
     """Radius, in lattice units; 0 leaves every unit alone."""
 
     def spread(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give each unit the neighborhood-weighted sum of all units' values.
+        """Return each unit the neighborhood-weighted sum of all units' values.
 
         Parameters
         ----------

@@ -35,7 +35,7 @@ class Samples:
 def take_samples(
     block: NDArray[Any], corner: tuple[int, ...], weights: NDArray[Any] | None = None, missing: str = "error"
 ) -> Samples:
-    """Give the samples of a chunk that count.
+    """Return the samples of a chunk that count.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def _refusal(block: NDArray[Any], corner: tuple[int, ...], position: int) -> str
 def place_numbers(
     shape: tuple[int, ...], corner: tuple[int, ...], leading: tuple[int, ...], seed: int
 ) -> NDArray[np.uint64]:
-    """Give each sample of a chunk a random number that depends on its place in the image and the seed alone.
+    """Return each sample of a chunk a random number that depends on its place in the image and the seed alone.
 
     Parameters
     ----------

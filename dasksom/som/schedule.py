@@ -57,7 +57,7 @@ NEVER_ZERO = ("exponential", "inverse")
 
 
 def radii(first: float, last: float, epochs: int, decay: str | Decay) -> tuple[float, ...]:
-    """Give sigma for each epoch, in lattice units.
+    """Return sigma for each epoch, in lattice units.
 
     Raises
     ------

@@ -10,7 +10,7 @@ _STEPS = ((0, 1), (1, -1), (1, 0), (1, 1))
 
 
 def neighbor_pairs(lattice: Lattice) -> NDArray[np.int64]:
-    """Give every pair of neighbors once.
+    """Return every pair of neighbors once.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def neighbor_pairs(lattice: Lattice) -> NDArray[np.int64]:
 
 
 def u_matrix(weights: NDArray[np.floating], lattice: Lattice) -> NDArray[np.float64]:
-    """Give each unit's mean Euclidean distance to its neighbors on the lattice.
+    """Return each unit's mean Euclidean distance to its neighbors on the lattice.
 
     Source: Ultsch and Siemon, "Kohonen's self organizing feature maps for exploratory data analysis" (1990).
 

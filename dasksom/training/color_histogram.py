@@ -62,7 +62,7 @@ class ColorTable:
         return [(into_cells(self.numbers[these], self.bands), self.counts[these]) for these in slices]
 
     def moments(self) -> Moments:
-        """Give the moments of all pixels."""
+        """Return the moments of all pixels."""
         return moments(colors_from_numbers(self.numbers, self.bands), self.counts)
 
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
@@ -121,7 +121,7 @@ class ColorTable:
     def batch_sums(
         self, codebook: NDArray[np.float64], neighborhood: Neighborhood, utilities: bool = False
     ) -> BatchSums:
-        """Give the whole image's share of the batch update."""
+        """Return the whole image's share of the batch update."""
         return weigh(self.unit_sums(codebook, utilities=utilities)[0], codebook, neighborhood)
 
     def quality(self, codebook: NDArray[np.float64], lattice: Lattice) -> Quality:
@@ -131,7 +131,7 @@ class ColorTable:
 
 
 def has_color_table(image: da.Array) -> bool:
-    """Tell whether an image's colors can be counted: uint8 with 1 to 3 bands."""
+    """Return whether an image's colors can be counted: uint8 with 1 to 3 bands."""
     return are_colors(image.dtype, image.shape[-1])
 
 

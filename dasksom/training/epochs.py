@@ -24,7 +24,7 @@ class TrainingSamples(Protocol):
     """What an epoch needs of the samples: a color table's counts, or a stream of chunks."""
 
     def batch_sums(self, codebook: NDArray[np.float64], neighborhood: Neighborhood, utilities: bool) -> BatchSums:
-        """Give all samples' share of the batch update."""
+        """Return all samples' share of the batch update."""
 
 
 OnEpoch = Callable[[Epoch, NDArray[np.float64]], Any]

@@ -25,7 +25,7 @@ The cut must not depend on the number of threads, or the map would.
 
 
 def as_image(X: Any) -> tuple[da.Array, da.Array | None]:
-    """Give an array as a lazy image: whole bands in each chunk, and no chunk without samples.
+    """Return an array as a lazy image: whole bands in each chunk, and no chunk without samples.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def _check_image(image: Any) -> None:
 def as_weights(
     image: da.Array, mask: Any = None, sample_weight: Any = None, also: da.Array | None = None
 ) -> da.Array | None:
-    """Give how much each sample counts as an array in the image's chunks.
+    """Return how much each sample counts as an array in the image's chunks.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ def _beside(image: da.Array, given: Any, name: str) -> da.Array:
 
 
 def several(X: Any) -> bool:
-    """Tell whether these are several images: a list of dask arrays."""
+    """Return whether these are several images: a list of dask arrays."""
     return isinstance(X, (list, tuple)) and bool(X) and all(isinstance(one, da.Array) for one in X)
 
 
@@ -234,5 +234,5 @@ def is_lazy(X: Any) -> bool:
 
 
 def computing(X: Any) -> Any:
-    """Give the context to compute an array in: what is in this process's memory is worked on by its threads."""
+    """Return the context to compute an array in: what is in this process's memory is worked on by its threads."""
     return nullcontext() if is_lazy(X) or several(X) else dask.config.set(scheduler="threads")

@@ -123,7 +123,7 @@ class Stream:
         return found
 
     def lowest(self, units: int, seed: int) -> _Drawn:
-        """Give the samples with the lowest random numbers, at most so many, lowest first."""
+        """Return the samples with the lowest random numbers, at most so many, lowest first."""
 
         def combine(parts: Sequence[_Drawn]) -> _Drawn:
             return _lowest_draws(parts, units)
@@ -145,7 +145,7 @@ class Stream:
     def batch_sums(
         self, codebook: NDArray[np.float64], neighborhood: Neighborhood, utilities: bool = False
     ) -> BatchSums:
-        """Give the whole image's share of the batch update."""
+        """Return the whole image's share of the batch update."""
         total: BatchSums = self._reduce(
             _chunk_sums, add_up, codebook=codebook, neighborhood=neighborhood, utilities=utilities
         )
@@ -179,7 +179,7 @@ class Streams:
     def batch_sums(
         self, codebook: NDArray[np.float64], neighborhood: Neighborhood, utilities: bool = False
     ) -> BatchSums:
-        """Give all images' share of the batch update."""
+        """Return all images' share of the batch update."""
         return add_up([part.batch_sums(codebook, neighborhood, utilities) for part in self.parts])
 
     def quality(self, codebook: NDArray[np.float64], lattice: Lattice) -> Quality:

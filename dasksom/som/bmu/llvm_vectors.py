@@ -76,7 +76,7 @@ class ArrayMemory:
         self.size = context.get_abi_sizeof(self.scalar)
 
     def point(self, *index: Any) -> Any:
-        """Give the address of one value."""
+        """Return the address of one value."""
         place = I64(0)
         for length, i in zip(self.shape, index, strict=True):
             place = self.builder.add(self.builder.mul(place, length), I64(i) if isinstance(i, int) else i)

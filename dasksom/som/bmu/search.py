@@ -31,11 +31,11 @@ class Search:
         return {"metric": self.metric, "precision": self.precision, "missing": self.missing == "bands"}
 
     def take(self, block: NDArray[Any], corner: tuple[int, ...], weights: NDArray[Any] | None = None) -> Samples:
-        """Give the samples of a chunk that count, as they are; see `take_samples`."""
+        """Return the samples of a chunk that count, as they are; see `take_samples`."""
         return take_samples(block, corner, weights, self.missing)
 
     def convert(self, samples: Samples, dtype: np.dtype[Any]) -> Samples:
-        """Give samples of an image of that type in the color space."""
+        """Return samples of an image of that type in the color space."""
         values = to_space(samples.values, self.color_space, scale_of(dtype))
         return samples if values is samples.values else replace(samples, values=values)
 

@@ -122,7 +122,7 @@ def _search_two(
 def _match_cells(
     numbers: Any, bounds: Any, order: Any, boxes: Any, codebook: Any, slack: float, best: Any, second: Any
 ) -> None:
-    """Give each color its best unit, and its second-best one where `second` is not empty.
+    """Return each color its best unit, and its second-best one where `second` is not empty.
 
     Cell c holds the colors ``numbers[bounds[c]:bounds[c + 1]]``; they are visited in this order, by box (`Cells`).
     """

@@ -20,12 +20,12 @@ BITS_OF_CELL = 8 - BITS_IN_CELL
 
 
 def are_colors(dtype: np.dtype[Any], bands: int) -> bool:
-    """Tell whether samples of a type and so many bands can be numbered: uint8, 1 to 3 bands."""
+    """Return whether samples of a type and so many bands can be numbered: uint8, 1 to 3 bands."""
     return bool(dtype == np.uint8 and 1 <= bands <= _MOST_BANDS)
 
 
 def color_numbers(bands: int) -> NDArray[np.uint32]:
-    """Give what each value of each band adds to a color's number.
+    """Return what each value of each band adds to a color's number.
 
     Returns
     -------

@@ -20,7 +20,7 @@ _BLOCK = 1 << 18
 
 
 def by_cells(search: Search) -> bool:
-    """Tell whether the units of colors are found cell by cell: where those are small boxes of the compared space."""
+    """Return whether the units of colors are found cell by cell: where those are small boxes of the compared space."""
     return search.metric == "euclidean" and search.color_space == "rgb"
 
 

@@ -27,7 +27,7 @@ class ColorSums(NamedTuple):
 
 @kernel
 def _value(number: Any, band: int, bands: int) -> Any:
-    """Give the value of one band of the color of a number."""
+    """Return the value of one band of the color of a number."""
     below = bands - 1 - band
     place = (number >> (BITS_IN_CELL * bands + BITS_OF_CELL * below)) & ((1 << BITS_OF_CELL) - 1)
     return (place << BITS_IN_CELL) | ((number >> (BITS_IN_CELL * below)) & (CELL_SIDE - 1))
