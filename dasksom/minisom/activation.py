@@ -1,8 +1,8 @@
 """Distances of samples to units, and the winners, as defined by MiniSom.
 
 The kernels take a codebook by band, (bands, room): units are contiguous (SIMD lanes) and padded to complete vectors.
-All values are float64, and sums over up to 15 bands are added in NumPy's order (eight accumulators, pairwise). Distances
-are therefore bitwise equal to NumPy's, and winners equal MiniSom's, including ties.
+All values are float64, and sums over up to 15 bands are added in NumPy's order (eight accumulators, pairwise), so that
+distances are bitwise equal to NumPy's, and winners equal MiniSom's, including ties.
 
 To add a distance: write its function of (x, weights), add its line to ``DISTANCES`` and its case to `_term`.
 """
