@@ -123,8 +123,8 @@ class MiniSom(EvaluatedMap):
     def pca_weights_init(self, data: Any) -> None:
         """Initialize the weights on the plane of the first two principal components.
 
-        The plane spans one unit vector of each component to both sides of zero; the result is deterministic. Normalize
-        the data first.
+        The plane spans one unit vector of each component to both sides of the mean. The result is deterministic.
+        Normalize the data first.
         """
         if self._input_len == 1:
             raise InputError("the samples have 1 feature; principal components need at least 2")

@@ -21,7 +21,8 @@ class BatchSums:
     numerator: NDArray[np.float64]
     """Neighborhood-weighted sum of the samples, shape (units, bands), float64."""
     denominator: NDArray[np.float64]
-    """Neighborhood-weighted number of samples, shape (units, 1), or (units, bands) if samples may miss bands."""    distortion: float
+    """Neighborhood-weighted number of samples, shape (units, 1), or (units, bands) if samples may miss bands."""
+    distortion: float
     """Sum over samples x and units k of h(k, b(x)) ||x - w_k||^2, which the batch map minimizes."""
     quality: Quality
     """Quality of the codebook at the start of the epoch."""

@@ -1,8 +1,8 @@
 """The definition of distances and labels, in float64: plain loops, the reference for tests of the fast search.
 
 A total starts at a unit's handicap (0, except for the cosine of zero vectors) and takes one step of the metric per
-band, in the order of the bands. The nearest unit is the lowest unit with the least total. Loops process LANES samples at
-a time, which compilers vectorize without reordering sums.
+band, in the order of the bands. The nearest unit is the lowest unit with the least total. Loops process LANES samples
+at a time, which compilers vectorize without reordering sums.
 """
 
 from collections.abc import Callable
@@ -166,7 +166,7 @@ def unit_length(vectors: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def zero_handicap(metric: str, units: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the initial totals: 1 for zero vectors (cosine), as |x - 0|^2 + 1 = 2 = |x - w|^2 for orthogonal x and w."""
+    """Return the initial totals: 1 for zero vectors (cosine); |x - 0|^2 + 1 = 2 = |x - w|^2 for orthogonal x and w."""
     return np.where(METRICS[metric].unit_length & ~units.any(axis=1), 1.0, 0.0)
 
 

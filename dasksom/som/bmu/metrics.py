@@ -1,7 +1,8 @@
 """Distance metrics: one function and one line in `METRICS` each.
 
-A metric updates a running total, initially zero, with the difference in each band; the nearest unit has the least total.
-The functions use NumPy's arithmetic: they work on arrays and are compiled by Numba (`dasksom.som.bmu.exact_search`).
+A metric updates a running total, initially zero, with the difference in each band; the nearest unit has the least
+total. The functions use NumPy's arithmetic: they work on arrays, and Numba compiles them for
+`dasksom.som.bmu.exact_search`.
 If `dasksom.som.bmu.rounding` has a bound for a function, it is also traced once to emit vector code
 (`dasksom.som.bmu.llvm_kernels`), which is several times as fast.
 """
