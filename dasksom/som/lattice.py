@@ -87,7 +87,7 @@ class Lattice:
         return np.stack([column + self._kind.shift * (row % 2), row * self._kind.row_height], axis=1)
 
     def adjacent(self, first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which pairs of units are neighbors: a unit has up to 8 on a rectangular lattice, 6 on a hexagonal one."""
+        """Return which pairs of units are neighbors (up to 8 per unit on rectangular lattices, 6 on hexagonal ones)."""
         away = np.abs(self.positions()[first] - self.positions()[second])
         if self.toroidal:
             away = np.abs(np.minimum(away, [self.columns, self.rows * self._kind.row_height] - away))

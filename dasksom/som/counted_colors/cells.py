@@ -15,7 +15,7 @@ BITS_IN_CELL = 3
 CELL_SIDE = 1 << BITS_IN_CELL
 _MOST_BANDS = 3
 BITS_OF_CELL = 8 - BITS_IN_CELL
-"""Low bits of each band: the position inside a cell."""
+"""Number of high bits of each band, which identify the cell."""
 
 
 def are_colors(dtype: np.dtype[Any], bands: int) -> bool:
