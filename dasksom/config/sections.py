@@ -137,8 +137,8 @@ class InputSection(_Section):
     chunk_size: str | None = None
     """Largest decoded chunk, such as 64MiB; by default 64 MiB, or less where `memory_limit` is small."""
     cache: str = "auto"
-    """Whether chunks are cached in the cluster's memory between passes: "memory", "none", or "auto" (streamed images that
-    fit)."""
+    """Whether chunks are cached in the cluster's memory between passes: "memory", "none", or "auto" (images that are
+    streamed and fit)."""
 
     def opening(self) -> dict[str, Any]:
         """Return the options of `dasksom.image.open_picture`, including `unread`."""
