@@ -22,7 +22,7 @@ MOST_TOLD = 20
 
 @dataclass(frozen=True)
 class Unread:
-    """What cannot be read of an image."""
+    """The unreadable regions of an image."""
 
     parts: tuple[Rectangle, ...] = ()
     """Rectangles in row-major order; adjacent chunks are joined."""

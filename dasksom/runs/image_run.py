@@ -92,7 +92,7 @@ class ImageRun:
 
     @contextmanager
     def on_cluster(self, config: RunConfig, som: BatchSOM, *, trains: bool, writes: bool) -> Iterator[Any]:
-        """Connect to the cluster, report the plan, and raise InputError if chunks cannot fit, before reading anything."""
+        """Connect to the cluster, report the plan, and raise InputError if chunks cannot fit, before any read."""
         with (
             connect(config.cluster.as_options(), small=self.image.nbytes <= SMALL_BYTES) as client,
             count_tasks(client) as counts,

@@ -62,7 +62,7 @@ COLOR_BYTES = 96
 """Bytes per counted color: running counts, those of the next window, both merged, and the input of the epochs."""
 LEAST_CHUNK_BYTES = 1 << 16
 MOST_DOUBLINGS = 24
-"""Fraction of the usable memory for the largest recommended chunk."""
+"""Maximum number of doublings of `LEAST_CHUNK_BYTES`, up to the largest recommended chunk."""
 USABLE = 0.9
 """Fraction of its memory at which dask pauses a worker started by dasksom; it would never continue."""
 
