@@ -74,7 +74,7 @@ class MessageLog:
             logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
     def error(self, text: str) -> None:
-        """Write why a command fails."""
+        """Write the error message of a failed command."""
         if self.as_json:
             logging.getLogger("dasksom").error("%s", text)
         else:

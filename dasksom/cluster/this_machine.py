@@ -14,12 +14,12 @@ from dasksom.cluster.supervision import LOST_WORKERS_SECONDS, SupervisionTerms, 
 from dasksom.errors import InputError
 
 LOCAL_TTL_SECONDS = 30.0
-"""How long a worker may be silent before it is restarted."""
+"""Seconds of silence after which a worker is restarted."""
 _FILES = 64
 _FILES_PER_WORKER = 10
 """Files and connections that this process opens, and for each worker; a worker opens fewer than `_FILES`."""
 _LARGEST_MMAP_THRESHOLD = 32 << 20
-"""Bytes; the most that glibc accepts."""
+"""Maximum that glibc accepts, in bytes."""
 _MEMORY_KEY = "dasksom.threads-memory"
 
 
@@ -34,7 +34,7 @@ def thread_pool(options: ClusterOptions) -> AbstractContextManager[Any]:
 
 
 def thread_pool_memory() -> int:
-    """Return the bytes that this process may use: what `thread_pool` was given, else what the machine allows."""
+    """Return the bytes that this process may use: the limit given to `thread_pool`, or that of the machine."""
     import dask
 
     return int(dask.config.get(_MEMORY_KEY, None) or process_memory())
@@ -75,7 +75,7 @@ def _worker_settings(worker_memory: int) -> dict[str, Any]:
 
 
 def check_files(workers: int) -> None:
-    """Refuse to start where a process may open too few files to talk to its workers; raise the limit if possible.
+    """Raise the limit of open files if it is too low for the number of workers; InputError if that is not possible.
 
     Raises
     ------
