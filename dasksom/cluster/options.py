@@ -52,8 +52,8 @@ class ClusterOptions:
     minimum_workers: int = 1
     """Number of workers with which the run begins."""
     wait: str | None = None
-    """Time to wait for these workers, and for new ones when all are lost, such as 30min (the default, except at the start
-    on a running scheduler: one minute)."""
+    """Time to wait for these workers, and for new ones when all are lost, such as 30min (the default, except at the
+    start on a running scheduler: one minute)."""
     insecure: bool = False
     """Whether to allow unencrypted, unauthenticated connections between machines."""
     tls: TlsFiles | None = None

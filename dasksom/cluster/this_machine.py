@@ -17,7 +17,7 @@ LOCAL_TTL_SECONDS = 30.0
 """Seconds of silence after which a worker is restarted."""
 _FILES = 64
 _FILES_PER_WORKER = 10
-"""Files and connections that this process opens, and for each worker; a worker opens fewer than `_FILES`."""
+"""Open files and connections of this process, in total and per worker; a worker opens fewer than `_FILES`."""
 _LARGEST_MMAP_THRESHOLD = 32 << 20
 """Maximum that glibc accepts, in bytes."""
 _MEMORY_KEY = "dasksom.threads-memory"
@@ -41,12 +41,12 @@ def thread_pool_memory() -> int:
 
 
 def _worker_settings(worker_memory: int) -> dict[str, Any]:
-    """Return dask's settings for workers that only run dasksom's tasks; what the user has set for dask is left alone.
+    """Return dask settings for workers that only run dasksom's tasks; settings of the user take precedence.
 
     By default, dask's workers return every freed buffer to the system at once, so that the pages of each chunk are
-    faulted in and zeroed again, and reading takes up to twice as long: these keep the memory of one chunk for the next.
-    Dask also spills to disk from 60 % of a worker's memory, because it does not know what its tasks need. Ours are
-    planned, and what would be spilled is read again from the image in less time.
+    faulted in and zeroed again, and reading takes up to twice as long. These settings reuse the memory of chunks.
+    Dask also spills to disk from 60 % of a worker's memory, because it does not know the needs of its tasks. The memory
+    of dasksom's tasks is planned, and reading data from the image again is faster than spilling it.
     """
     import dask
 

@@ -52,7 +52,7 @@ def moments(samples: NDArray[Any], weights: NDArray[Any] | None = None) -> Momen
     Missing bands are replaced by the mean of the band in the block. The mean is subtracted before multiplication, so a
     large offset loses no precision.
     """
-    block = 1 << 16  # float64 copies of a whole chunk would be many times its size
+    block = 1 << 16  # float64 copies of a complete chunk would be many times its size
     bands = samples.shape[1]
     parts = [Moments(0.0, np.zeros(bands), np.zeros((bands, bands)))]
     for start in range(0, len(samples), block):
