@@ -17,7 +17,8 @@ LOCAL_TTL_SECONDS = 30.0
 """Seconds of silence after which a worker is restarted."""
 _FILES = 64
 _FILES_PER_WORKER = 10
-"""Open files and connections of this process, in total and per worker; a worker opens fewer than `_FILES`."""
+"""Files and connections opened by this process: a base number, plus a number per worker. Workers open fewer than
+`_FILES`."""
 _LARGEST_MMAP_THRESHOLD = 32 << 20
 """Maximum that glibc accepts, in bytes."""
 _MEMORY_KEY = "dasksom.threads-memory"
