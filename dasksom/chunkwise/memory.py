@@ -39,7 +39,7 @@ def keep_in_memory(image: da.Array, mask: da.Array | None, cache: str) -> tuple[
     mask : dask array or None
         If it comes from the image's file, the file is read once.
     cache : {"auto", "memory", "none"}
-        "auto" caches them if a quarter of the workers' memory below the spill threshold remains free.
+        "auto" caches them if they fit below the spill threshold with a quarter of the workers' memory to spare.
     """
     share = float(dask.config.get("distributed.worker.memory.target", 0.6) or 0.6) - _HEADROOM
     if cache == "memory" or (cache == "auto" and image.nbytes <= memory_limit() * share):

@@ -229,7 +229,7 @@ def locate(path: str | os.PathLike[str], storage: Mapping[str, Any] | None = Non
 
 
 def listed_below(location: Location) -> dict[str, Stamp] | None:
-    """Return the versions of all objects below a location, by relative name; None if the store cannot list.
+    """Return the versions of all objects below a location, by relative name; None if local or not listable.
 
     Raises
     ------

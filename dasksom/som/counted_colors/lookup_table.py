@@ -20,7 +20,7 @@ _BLOCK = 1 << 18
 
 
 def by_cells(search: Search) -> bool:
-    """Return whether the search by cells applies: cells must be small boxes in the compared color space."""
+    """Return whether the search by cells applies: it needs Euclidean distances in RGB, where cells are small boxes."""
     return search.metric == "euclidean" and search.color_space == "rgb"
 
 
