@@ -1,4 +1,4 @@
-"""The chunk grid: its windows, where its chunks begin, and the position of a chunk in words."""
+"""The chunk grid: windows, starts of chunks, and descriptions of chunk positions."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -61,7 +61,7 @@ def chunk_steps(chunks: tuple[tuple[int, ...], ...]) -> tuple[Steps, ...]:
 def corner_of(block_id: tuple[int, ...], steps: tuple[Steps, ...]) -> Corner:
     """Return the index of the first element of a chunk.
 
-    It takes dask's block_id because block_info is a table of all chunks: gigabytes for a million of them.
+    Uses dask's block_id, because block_info is a table of all chunks: gigabytes for a million chunks.
     """
     return tuple(at * step if isinstance(step, int) else step[at] for at, step in zip(block_id, steps, strict=True))
 

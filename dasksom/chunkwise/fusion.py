@@ -7,11 +7,10 @@ from dask._task_spec import Alias, DataNode, Task  # private API, used on purpos
 
 
 def fuse_private(graph: dict[Any, Any], keys: Sequence[Any]) -> None:
-    """Fuse each of some tasks with the tasks that only it depends on, in place.
+    """Fuse each given task with the tasks that only it depends on, in place.
 
-    An image and its mask may depend on the same read: dask then leaves a task for the read, which two others use, and
-    a task for each of these. A task that several of the given tasks need remains separate, and so does data in the
-    memory of a worker.
+    An image and its mask may depend on the same read: dask then leaves three tasks, the read and the two that use it.
+    Tasks that several of the given tasks need remain separate, as does data in the memory of a worker.
     """
     dependents: dict[Any, int] = {}
     waiting, seen = list(keys), set(keys)

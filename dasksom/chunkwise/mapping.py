@@ -1,4 +1,4 @@
-"""A function on every chunk of an image, or for every block of an output: one task each, results in order."""
+"""Run a function on every chunk of an image or for every item of a list: one task each, results in order."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -14,9 +14,9 @@ from dasksom.chunkwise.submission import Window, run_windows
 from dasksom.cluster import report_retries
 
 ChunkResult = TypeVar("ChunkResult")
-"""What a function returns for one chunk, or several results combined."""
+"""Result of a function for one chunk, or a combination of several results."""
 Progress = Callable[[int, int], None]
-"""Called with (chunks done, chunks in total)."""
+"""Called with (completed chunks, total chunks)."""
 
 _LITERAL_BYTES = 1 << 20
 """Larger arguments become the result of a task, sent to each worker once, instead of a literal in every task."""
@@ -42,14 +42,14 @@ def map_chunks(
         Gets the chunk as an ndarray, the index of its first element in the image, and the chunks of `beside`. Must be
         picklable and idempotent.
     combine : callable (list of results) -> result
-        Combines results in the order given. A window of one chunk is combined too.
+        Combines results in the given order; also called for windows of one chunk.
     beside : sequence of dask arrays or None
-        Masks or weights in the same chunks, with one chunk along the last axis. None is left out.
+        Masks or weights in the same chunks, with one chunk along the last axis. None is skipped.
     progress : callable, optional
     first : int
         Number of the first window; earlier ones are skipped.
     **arguments
-        Passed to every call; large arrays travel once to each worker.
+        Passed to every call; large arrays are sent to each worker once.
     """
     total = chunk_count(image)
     boxes = list(windows(image.numblocks, window_size(total)))
@@ -87,13 +87,13 @@ def _run_on_chunk(
 
 def _share(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.nbytes > _LITERAL_BYTES:
-        # not client.scatter: scattered data is lost with its worker, the result of a task is computed again
+        # not client.scatter: scattered data is lost with its worker; results of tasks are recomputed
         return dask.delayed(np.array, pure=False)(value)
     return value
 
 
 def run_tasks(function: Callable[[Any], ChunkResult], items: Sequence[Any]) -> Iterator[ChunkResult]:
-    """Call a function with each item, one task an item, and yield the results in order.
+    """Call a function with each item, one task per item, and yield the results in order.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Workers and their memory, and images that are cached in it."""
+"""Worker memory, and caching of images in it."""
 
 import dask
 import dask.array as da
@@ -8,11 +8,11 @@ from dasksom.chunkwise.submission import current_client
 from dasksom.cluster import TASK_ANNOTATIONS, Workers, thread_pool_memory
 
 _HEADROOM = 0.25
-"""Share of the memory of a worker that remains free for tasks when an image is cached in the rest."""
+"""Fraction of a worker's memory that remains free for tasks when an image is cached."""
 
 
 def workers() -> Workers:
-    """Return the workers of the current cluster; without one this process is the only worker."""
+    """Return the workers of the current cluster; without a cluster, this process is the only worker."""
     client = current_client()
     if client is None:
         return Workers(1, int(dask.config.get("num_workers", None) or CPU_COUNT), thread_pool_memory())
@@ -23,7 +23,7 @@ def workers() -> Workers:
 
 
 def memory_limit() -> int:
-    """Return the total memory of the workers of the current cluster, else of this machine, in bytes."""
+    """Return the total memory of the current cluster's workers, or of this machine, in bytes."""
     client = current_client()
     if client is None:
         return thread_pool_memory()
@@ -37,9 +37,9 @@ def keep_in_memory(image: da.Array, mask: da.Array | None, cache: str) -> tuple[
     ----------
     image : dask array
     mask : dask array or None
-        Its file is read once if it is that of the image.
+        If it comes from the image's file, the file is read once.
     cache : {"auto", "memory", "none"}
-        "auto" caches them if a quarter of the memory of the workers remains free, below where they spill to disk.
+        "auto" caches them if they fit below the spill threshold with a quarter of the workers' memory to spare.
     """
     share = float(dask.config.get("distributed.worker.memory.target", 0.6) or 0.6) - _HEADROOM
     if cache == "memory" or (cache == "auto" and image.nbytes <= memory_limit() * share):

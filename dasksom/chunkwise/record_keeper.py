@@ -1,10 +1,10 @@
-"""Records of work in progress, from which a process resumes after it was killed, and how often they are saved."""
+"""Saving of records of work in progress, from which a killed process resumes."""
 
 import time
 from typing import Any, Protocol
 
 SMALL_RECORD_SECONDS = 2.0
-"""Interval between records of a few kilobytes: the work that is lost at most."""
+"""Interval between records of a few kilobytes: the maximum work lost."""
 LARGE_RECORD_SECONDS = 30.0
 """Interval between records of all sums of a pass, which may be gigabytes of counted colors."""
 
@@ -20,14 +20,14 @@ class Keeper(Protocol):
 
 
 class ThrottledKeeper:
-    """A keeper that saves nothing in the first seconds, and then not more often than every few seconds.
+    """A keeper that saves nothing before `delay`, then at most one record per `interval`.
 
-    Work that ends or fails within seconds is sooner repeated than resumed.
+    Work that ends or fails within seconds is faster to repeat than to resume.
 
     Parameters
     ----------
     keeper : Keeper or None
-        Where records go; with None nothing is saved, and nothing is loaded.
+        Store of the records; if None, nothing is saved or loaded.
     delay : float
         Seconds before the first record.
     interval : float
@@ -53,7 +53,7 @@ class ThrottledKeeper:
             self.save_now(name, value)
 
     def save_now(self, name: str, value: Any) -> None:
-        """Save a record, whether or not one is due."""
+        """Save a record, even if none is due."""
         if self._keeper is not None:
             self._keeper.save(name, value)
             self._due_at = time.monotonic() + self._interval

@@ -1,4 +1,4 @@
-"""The combined result of a pass over all chunks, resumable from a record of the windows that are done."""
+"""The combined result of a pass over all chunks, resumable from a record of the completed windows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic
@@ -23,8 +23,8 @@ def reduce_chunks(
 ) -> ChunkResult:
     """Run a function on every chunk and combine all results.
 
-    Parameters are those of `map_chunks`. With a keeper, the total so far is saved from time to time, and a pass of the
-    same function with the same arguments over the same image resumes from there.
+    Parameters are those of `map_chunks`. With a keeper, the running total is saved regularly, and a pass of the same
+    function with the same arguments over the same image resumes from it.
     """
     total: _RunningTotal[ChunkResult] = _RunningTotal(
         keeper, "" if keeper is None else _label(image, function, options)
@@ -35,7 +35,7 @@ def reduce_chunks(
     except BaseException:  # interrupted, or a chunk failed
         total.save()
         raise
-    if total.is_saved:  # a long pass, the end of which would be lost
+    if total.is_saved:  # a long pass, whose last windows are not saved yet
         total.save()
     if total.value is None:
         raise ValueError("an image without chunks")
@@ -50,7 +50,7 @@ def _label(image: da.Array, function: Callable[..., Any], options: Mapping[str, 
 
 
 class _RunningTotal(Generic[ChunkResult]):
-    """The combined result of the windows that are done, those of a killed process included."""
+    """The combined result of the completed windows, including those of a killed process."""
 
     def __init__(self, keeper: Keeper | None, label: str) -> None:
         self._label = label
@@ -65,13 +65,13 @@ class _RunningTotal(Generic[ChunkResult]):
         self._saved_windows = self.windows
 
     def add(self, value: ChunkResult) -> None:
-        """Take the total with one more window."""
+        """Set the total, which includes one more window."""
         self.windows, self.value = self.windows + 1, value
         if self._keeper.is_due:
             self.save()
 
     def save(self) -> None:
-        """Save a record, unless the last one has all windows."""
+        """Save a record, unless the last record has all windows."""
         if self._saved_windows < self.windows:
             self._keeper.save_now(_RECORD, {"label": self._label, "windows": self.windows, "total": self.value})
             self.is_saved, self._saved_windows = True, self.windows

@@ -16,11 +16,11 @@ from dasksom.chunkwise.fusion import fuse_private
 from dasksom.chunkwise.submission import Window
 
 FAN_IN = 16
-"""Results that one task combines."""
+"""Number of results that one task combines."""
 _GROUPED_CHUNKS = 4096
-"""Images of fewer chunks have a task for each, so that every thread gets one."""
+"""Images with fewer chunks have one task per chunk, so that every thread gets one."""
 _GROUPED_BYTES = 1 << 20
-"""Largest chunk that shares a task with its neighbors: work of a few milliseconds, and a task costs one."""
+"""Largest chunk that shares a task with its neighbors: it takes a few milliseconds, and each task costs one."""
 
 
 def window_size(chunks: int) -> int:
@@ -29,7 +29,7 @@ def window_size(chunks: int) -> int:
 
 
 def are_grouped(image: da.Array) -> bool:
-    """Return whether one task works on `FAN_IN` chunks in turn: for small chunks, if there are many."""
+    """Return whether one task processes `FAN_IN` chunks in sequence: for small chunks, if there are many."""
     size = math.prod(image.chunksize) * image.dtype.itemsize
     return chunk_count(image) >= _GROUPED_CHUNKS and size <= _GROUPED_BYTES
 
@@ -37,9 +37,9 @@ def are_grouped(image: da.Array) -> bool:
 def window_of(results: da.Array, box: Box, combine: Callable[[Sequence[Any]], Any], grouped: bool) -> Window:
     """Return the window of a box of chunks of an array of results per chunk."""
     keys = [(results.name, *at) for at in indices_in(box)]
-    # materializes the tasks of this window only, with read and function fused to one task
+    # materializes only the tasks of this window, with read and function fused into one task
     graph = dict(results.__dask_optimize__(results.__dask_graph__(), keys))
-    # where dask has fused more than that, it leaves aliases, which would be separate tasks
+    # if dask has fused more, it leaves aliases, which would be separate tasks
     leaves = [getattr(graph[key], "target", key) for key in keys]
     fuse_private(graph, leaves)
     # chunks that depend on a chunk in the memory of a worker run on that worker
@@ -69,7 +69,7 @@ def _grow(graph: dict[Any, Any], leaves: Sequence[Any], combine: Callable[[Seque
 
 
 def _describe_task(chunks: tuple[tuple[int, ...], ...], box: Box, fused: bool, key: Any) -> str:
-    """Return what the task of a key works on, in words."""
+    """Describe the chunks that the task of a key processes."""
     name, *at = key if isinstance(key, tuple) else (key,)
     if str(name).startswith("combine-"):
         if not fused or at[0]:
@@ -82,7 +82,7 @@ def _describe_task(chunks: tuple[tuple[int, ...], ...], box: Box, fused: bool, k
 
 
 def pass_tasks(image: da.Array) -> int:
-    """Return the number of tasks of one pass, those that only combine included."""
+    """Return the number of tasks of one pass, including those that only combine."""
     total, grouped = 0, are_grouped(image)
     for box in windows(image.numblocks, window_size(chunk_count(image))):
         level = chunks_in(box)

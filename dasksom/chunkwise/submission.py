@@ -1,4 +1,4 @@
-"""Submission of windows to a cluster: a few at a time, results in order, failures in words."""
+"""Submission of windows to a cluster: a few at a time, with results in order and described failures."""
 
 import sys
 from collections import deque
@@ -13,7 +13,7 @@ from dasksom.cluster import Supervisor, check_usable, is_connected
 from dasksom.errors import DeadlyTaskError
 
 _IN_FLIGHT = 64
-"""Least number of submitted tasks, so that workers do not wait while the next window is submitted."""
+"""Minimum number of submitted tasks, so that workers do not idle while the next window is submitted."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Window:
     root: Delayed
     chunks: int
     tasks: int
-    """Tasks, those that only combine excluded."""
+    """Number of tasks, excluding those that only combine."""
     describe_task: Callable[[Any], str]
-    """Returns what the task of a key works on, in words."""
+    """Describes the chunks that the task of a key processes."""
 
 
 def current_client() -> Any:
-    """Return the current client of a cluster; None where dask computes in this process."""
+    """Return the current client of a cluster; None if dask computes in this process."""
     # avoids the import of distributed in runs without a cluster: if it is not imported, there is no client
     distributed = sys.modules.get("distributed")
     if distributed is None or dask.config.get("scheduler", None) not in (None, "dask.distributed"):
@@ -43,7 +43,7 @@ def current_client() -> Any:
 
 
 def run_windows(parts: Iterator[Window]) -> Iterator[tuple[Any, int]]:
-    """Compute windows on the current client, else on the local scheduler; yield each result and its number of chunks.
+    """Compute windows on the current client or the local scheduler; yield each result and its number of chunks.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def run_windows(parts: Iterator[Window]) -> Iterator[tuple[Any, int]]:
     try:
         for window in parts:
             waiting.append((supervisor.submit(window.root), window))
-            # two tasks for every thread while the oldest window ends
+            # two tasks per thread while the oldest window finishes
             enough = max(_IN_FLIGHT, 2 * supervisor.threads())
             while len(waiting) > 1 and sum(later.tasks for _, later in list(waiting)[1:]) >= enough:
                 yield _take(waiting, supervisor)

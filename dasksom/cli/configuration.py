@@ -1,4 +1,4 @@
-"""From the options of a command to the configuration of a run."""
+"""Convert the options of a command to the configuration of a run."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ _TLS_OPTIONS = {"ca": "--tls-ca-file", "cert": "--tls-cert", "key": "--tls-key"}
 
 
 def config_from(options: dict[str, Any]) -> "config.RunConfig":
-    """Read the configuration files that a command names, and lay its other options over them.
+    """Read the configuration files given to a command, and override them with its other options.
 
     Raises
     ------

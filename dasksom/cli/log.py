@@ -27,7 +27,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class PlainFormatter(logging.Formatter):
-    """Format log records for a terminal, which names of files may not control."""
+    """Format log records for a terminal, without control characters from file names."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(message)s", "%H:%M:%S")
@@ -38,7 +38,7 @@ class PlainFormatter(logging.Formatter):
 
 
 class MessageLog:
-    """Where the messages of this process go; one object, which the options of a command configure."""
+    """The message log of this process; a single object, configured by the options of a command."""
 
     def __init__(self) -> None:
         self.as_json = self.is_quiet = False
@@ -67,14 +67,14 @@ class MessageLog:
         logging.captureWarnings(as_json)
         level = logging.DEBUG if debug else logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING
         ours.setLevel(level)
-        # who waits for a cluster wants to know what for, and where to watch it
+        # while waiting for a cluster, show the reason and the dashboard
         logging.getLogger("dasksom.cluster").setLevel(level if debug or quiet else logging.INFO)
         logging.getLogger("dasksom.progress").setLevel(level if quiet else logging.INFO)
         if not debug:  # damaged files are reported in one line, by this package
             logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
     def error(self, text: str) -> None:
-        """Write why a command fails."""
+        """Write the error message of a failed command."""
         if self.as_json:
             logging.getLogger("dasksom").error("%s", text)
         else:

@@ -1,4 +1,4 @@
-"""The command line: logging options, the command that is named, and exit codes."""
+"""The command line: logging options, commands, and exit codes."""
 
 import signal
 import sys
@@ -78,7 +78,7 @@ def _print_notes(error: BaseException) -> None:
 
 def main() -> None:
     """Run the command line: exit 0 done, 2 bad input, 1 failed, 129, 130 or 143 interrupted."""
-    # A batch system's SIGTERM, and the SIGHUP of a terminal that closes, take the same way out as Ctrl-C, past every
+    # SIGTERM of a batch system and SIGHUP of a closing terminal end the process like Ctrl-C, through every
     # `finally`; what `nohup` ignores stays ignored.
     for ending in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         if signal.getsignal(ending) != signal.SIG_IGN:

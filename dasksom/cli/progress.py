@@ -74,11 +74,11 @@ class ProgressDisplay:
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def plan(self, line: str) -> None:
-        """Show what is going to be done."""
+        """Show the plan of the run."""
         self._print(f"plan: {line}")
 
     def stage(self, name: str, pixels: int) -> None:
-        """Begin a stage whose passes go over so many pixels."""
+        """Begin a stage whose passes process `pixels` pixels each."""
         self._stage, self._pixels, self._epoch = name, pixels, ""
         self._start_pass()
         if self._bar is not None:
@@ -89,7 +89,7 @@ class ProgressDisplay:
         self._printed = False
 
     def progress(self, done: int, total: int) -> None:
-        """Show how many chunks of the pass are done, the rate, and the time that is left."""
+        """Show the completed chunks of the pass, the rate, and the remaining time."""
         now = time.monotonic()
         rate = f"{self._pixels * done / total / max(now - self._pass_start, 1e-3) / 1e6:.0f} Mpx/s"
         if self._bar is not None:

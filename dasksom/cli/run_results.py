@@ -1,4 +1,4 @@
-"""What commands print on standard output."""
+"""Print results of commands to standard output."""
 
 import os
 import sys
@@ -29,7 +29,7 @@ def print_line(text: str) -> None:
 
 
 def print_record(record: "RunRecord") -> None:
-    """Print what a run did in a few lines."""
+    """Print a summary of a run in a few lines."""
     for line in record.lines():
         print_line(line)
 

@@ -1,4 +1,4 @@
-"""Faster imports for the command line: no libraries that dask and scikit-learn would load and no command uses."""
+"""Faster imports for the command line: skip libraries that dask and scikit-learn load but no command uses."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ class _PostponingFinder(MetaPathFinder):
 
 @contextmanager
 def _hidden(*names: str) -> Iterator[None]:
-    """Let the import of some packages fail, as if they were not installed."""
+    """Make imports of some packages fail, as if they were not installed."""
     hidden = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
     try:

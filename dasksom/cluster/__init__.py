@@ -1,7 +1,7 @@
-"""The name of a cluster to a running one, and its supervision during a run.
+"""Start or connect to a cluster by name, and supervise it during a run.
 
-To add a kind of cluster: add its line to ``CLUSTER_KINDS`` (`dasksom.cluster.kinds`), or, for one that no dask class
-starts, write its function of `ClusterOptions` (a context manager) and add its line to ``CLUSTERS``.
+To add a kind of cluster: add its line to ``CLUSTER_KINDS`` (`dasksom.cluster.kinds`). If no dask class starts it, write
+its function of `ClusterOptions` (a context manager) and add its line to ``CLUSTERS``.
 """
 
 from dasksom.cluster.allocation import ALLOCATIONS, take_role

@@ -1,7 +1,7 @@
-"""Runs inside one allocation of a batch system: all its processes run the same command, and each takes a role.
+"""Runs inside one allocation of a batch system: all processes run the same command, and each takes a role.
 
 `srun --ntasks N dasksom ... --cluster slurm-allocation` (dask-jobqueue's SLURMRunner) or `mpirun -n N dasksom ...
---cluster mpi` (dask-mpi): the first process becomes the scheduler, the second continues with the run, the others become
+--cluster mpi` (dask-mpi): the first process becomes the scheduler, the second executes the run, and the others become
 workers and end with it.
 """
 
@@ -18,7 +18,7 @@ from dasksom.cluster.options import ClusterOptions
 from dasksom.errors import InputError
 
 _LEAST_PROCESSES = 3
-"""Scheduler, client and one worker."""
+"""Minimum number of processes: scheduler, client and one worker."""
 
 
 def _worker_options(options: ClusterOptions) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def _slurm(options: ClusterOptions) -> Iterator[ClusterOptions]:
     _check_processes(processes)
     secure = {} if options.tls is None else {"security": security_of(options)}
     interrupt = signal.getsignal(signal.SIGINT)
-    # processes other than the client end inside the runner, by a SIGINT to themselves
+    # processes other than the client end inside the runner, by sending themselves SIGINT
     signal.signal(signal.SIGINT, lambda *_: os._exit(0))
     runner = runner_class(
         scheduler_options={"dashboard_address": f"{LOOPBACK}:0", **({"protocol": "tls", **secure} if secure else {})},
@@ -54,7 +54,7 @@ def _slurm(options: ClusterOptions) -> Iterator[ClusterOptions]:
                 minimum_workers=max(options.minimum_workers, processes - 2),
                 options={},
             )
-    finally:  # the next run in the same job must not find the scheduler of this one
+    finally:  # the next run in the same job must not connect to this scheduler
         runner.scheduler_file.unlink(missing_ok=True)
 
 
@@ -94,15 +94,15 @@ ALLOCATIONS: dict[str, Callable[[ClusterOptions], AbstractContextManager[Cluster
 
 
 def take_role(options: ClusterOptions) -> AbstractContextManager[ClusterOptions]:
-    """Take this process's role in an allocation; call it first, before any file is touched.
+    """Take this process's role in an allocation; call it before any file access.
 
-    Only the process that continues with the run returns from entering the context, with the options of its cluster; the
-    others end in it. Options of other kinds are returned unchanged.
+    Entering the context returns only in the process that executes the run, with the options of its cluster; the other
+    processes end there. Options of other kinds are returned unchanged.
 
     Raises
     ------
     InputError
-        If this is not an allocation, or too small a one.
+        If this process is not in an allocation, or the allocation is too small.
     """
     if options.name not in ALLOCATIONS:
         return nullcontext(options)

@@ -1,4 +1,4 @@
-"""The options of a cluster to a running one, which is current for dask while a context lasts."""
+"""Start or connect to the cluster given by options, and make it dask's current one in a context."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -22,7 +22,7 @@ _MEMORY_OPTIONS = ("memory", "worker_memory", "worker_mem")
 
 
 def check_options(options: ClusterOptions) -> None:
-    """Refuse options that name no cluster, or that it does not have, before any work.
+    """Check, before any work, that options name a cluster and apply to it.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def _automatic(options: ClusterOptions, small: bool) -> str:
 
 
 def expected_workers(options: ClusterOptions, *, small: bool) -> Workers:
-    """Return the workers that a run will have, as far as the options say; parameters as of `connect`."""
+    """Return the workers of a run, as far as the options determine them; parameters are those of `connect`."""
     from dask.utils import parse_bytes
 
     name = options.name
@@ -75,14 +75,14 @@ def connect(options: ClusterOptions, *, small: bool) -> AbstractContextManager[A
         The name "auto" selects the cluster at ``DASK_SCHEDULER_ADDRESS`` (or dask's ``scheduler-address`` setting),
         else the threads of this process for a small job, else a local cluster.
     small : bool
-        Whether the job is not worth starting processes for.
+        Whether the job is too small to start processes.
 
     Raises
     ------
     InputError
-        If there is no cluster of that name, its package is missing, or the connection would not be encrypted.
+        If the name is unknown, a package is missing, or the connection would not be encrypted.
     DasksomError
-        If no scheduler answers, its workers do not come, or have other versions.
+        If no scheduler answers, or its workers do not start or have other versions.
     """
     check_options(options)
     name = options.name

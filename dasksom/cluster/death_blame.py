@@ -1,8 +1,9 @@
-"""Blame for deaths of workers: a worker's death blames the tasks that it was running, not those queued on it.
+"""When a worker dies, blame the tasks that it was running, not those queued on it.
 
-Dask blames both, and gives a task up (`KilledWorker`) once more than `distributed.scheduler.allowed-failures` workers
-that had it died. Where machines come and go (spot machines, jobs that end) that stops runs whose tasks are sound. So
-queued tasks are cleared after each death: a task that kills every worker is given up soon, and hardly any other is.
+Dask blames both, and gives up a task (`KilledWorker`) after more than `distributed.scheduler.allowed-failures` workers
+with this task died. On machines that come and go (spot instances, jobs that end), this stops runs with sound tasks.
+Queued tasks are therefore cleared after each death: a task that kills every worker is given up soon, other tasks
+hardly ever.
 """
 
 import heapq
@@ -12,24 +13,24 @@ from typing import Any
 DASK_ALLOWED_FAILURES = 3
 """Dask's default of `allowed-failures`."""
 ALLOWED_DEATHS = 10
-"""Workers that may die at one of our tasks, by default, before it is given up. A new worker takes long for its first
-task, which most often is one that another worker died with: a few deaths in a row may be chance."""
+"""Default number of workers that may die running one of our tasks before it is given up. A new worker is slow at its
+first task, usually one that a dead worker was running: a few deaths in a row may be chance."""
 TASK_ANNOTATIONS = {"dasksom": True}
-"""Annotations of the tasks that are cleared; tasks of others on a shared cluster are left alone."""
+"""Annotations of the tasks that are cleared; tasks of other users of the cluster are not changed."""
 
 
 def allowed_deaths(allowed_failures: int) -> int:
-    """Return how many workers may die at one of our tasks, by a scheduler's `allowed-failures`."""
+    """Return the number of workers that may die running one of our tasks, for a scheduler's `allowed-failures`."""
     return ALLOWED_DEATHS if allowed_failures == DASK_ALLOWED_FAILURES else allowed_failures + 1
 
 
 class DeathBlame:
-    """Number of deaths that each task is blamed for; held by the scheduler.
+    """Number of deaths for which each task is blamed; held by the scheduler.
 
     Parameters
     ----------
     allowed_failures : int
-        The scheduler's: it gives up a task whose `suspicious` is more.
+        Setting of the scheduler, which gives up a task when its `suspicious` exceeds it.
     """
 
     def __init__(self, allowed_failures: int) -> None:
@@ -41,15 +42,15 @@ class DeathBlame:
         self._released: list[Any] = []
 
     def worker_added(self, address: str, threads: int) -> None:
-        """Note how many tasks a worker can run at once."""
+        """Record the number of tasks that a worker can run at once."""
         self._threads[address], self._running[address] = threads, set()
 
     def tasks_assigned(self, address: str, tasks: Collection[Any]) -> None:
-        """Note the tasks assigned to a worker, each time that it gets or finishes one.
+        """Record the tasks assigned to a worker, whenever it gets or finishes one.
 
-        A worker starts with the task of the lowest priority number among those that it has at that moment, and
-        finishes what it has started before it takes more urgent tasks that came later. It may not have reported yet
-        what it finished in its last two milliseconds: such a task is blamed, and cleared when it is done elsewhere.
+        A worker starts the assigned task with the lowest priority number, and finishes it before it starts more urgent
+        tasks that arrive later. Tasks finished in its last two milliseconds may be unreported: such a task is blamed,
+        and cleared when another worker finishes it.
         """
         running = self._running.setdefault(address, set())
         running.intersection_update([task.key for task in tasks])
@@ -63,19 +64,19 @@ class DeathBlame:
             task.suspicious = 0
 
     def task_released(self, task: Any, stimulus: str) -> None:
-        """Note a task that leaves a worker unfinished, with the identifier of the scheduler's event."""
+        """Record a task that leaves a worker unfinished, with the id of the scheduler's event."""
         if stimulus != self._stimulus:
             self._stimulus, self._released = stimulus, []
         self._released.append(task)
 
     def worker_removed(self, address: str, stimulus: str) -> int:
-        """Blame the tasks that a worker was running, clear its others; return how many it had if it died."""
+        """Blame the tasks that a worker was running and clear its others; return their number if it died."""
         self._threads.pop(address, None)
         running = self._running.pop(address, set())
         if stimulus != self._stimulus:
             return 0
         released, self._released = [task for task in self._released if _is_ours(task)], []
-        # dask adds one for each death, if it was one
+        # dask increments `suspicious` only if the worker died
         dead = [task for task in released if task.suspicious > self._suspicious(task)]
         for task in dead:
             if task.key in running:
@@ -99,10 +100,10 @@ def death_plugin(topic: str, *, owned: bool, ttl: float, default_ttl: float) -> 
     ----------
     topic : str
     owned : bool
-        Whether the cluster was started for the run: then a worker that hangs is restarted after `ttl` seconds, unless
+        Whether the cluster was started for the run. If so, hanging workers are restarted after `ttl` seconds, unless
         dask is configured otherwise.
     ttl, default_ttl : float
-        `distributed.scheduler.worker-ttl` in seconds, and dask's default of it.
+        `distributed.scheduler.worker-ttl` in seconds, and its default in dask.
     """
     from distributed.diagnostics.plugin import SchedulerPlugin
 
@@ -115,8 +116,8 @@ def death_plugin(topic: str, *, owned: bool, ttl: float, default_ttl: float) -> 
             if owned and check is not None:
                 if scheduler.worker_ttl == default_ttl:
                     scheduler.worker_ttl = ttl
-                # dask checks as seldom as a worker may be silent, and so notices after up to twice that time
-                check.stop()  # and the next check is scheduled already
+                # dask checks once per ttl, and so detects silence after up to twice that time
+                check.stop()  # the next check is already scheduled
                 check.callback_time = min(check.callback_time, scheduler.worker_ttl * 100)
                 check.start()
 

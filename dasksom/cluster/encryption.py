@@ -17,7 +17,7 @@ _ENCRYPTED = ("tls", "wss", "gateway", "inproc")
 
 
 def check_encrypted(address: str, insecure: bool) -> None:
-    """Refuse connections that anyone on the network could read or use to run code.
+    """Reject connections that anyone on the network could read or use to run code.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def check_encrypted(address: str, insecure: bool) -> None:
 
 
 def check_certificates(address: str, options: ClusterOptions) -> None:
-    """Refuse a tls:// address for which neither the options nor dask's configuration name certificates.
+    """Check that the options or dask's configuration name the certificates of a tls:// address.
 
     Raises
     ------

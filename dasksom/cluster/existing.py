@@ -1,4 +1,4 @@
-"""Connections to a scheduler that already runs."""
+"""Connections to a running scheduler."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +13,12 @@ from dasksom.redaction import redact
 
 CONNECT_SECONDS = 15.0
 _START_SECONDS = 60.0
-"""How long to wait for the workers of a scheduler that someone else started."""
+"""Seconds to wait for the workers of a scheduler that dasksom did not start."""
 
 
 @contextmanager
 def existing_cluster(address: str, options: ClusterOptions) -> Iterator[Any]:
-    """Connect to a scheduler that someone else started.
+    """Connect to a scheduler that dasksom did not start.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Signals while worker processes start: they end the run afterwards, without tracebacks of half-started processes."""
+"""Postpone signals while worker processes start, so that half-started processes print no tracebacks."""
 
 import signal
 import threading
@@ -12,16 +12,16 @@ _ENDINGS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGT
 
 @contextmanager
 def shielded_from_interrupts() -> Iterator[None]:
-    """Start threads that Ctrl-C does not reach, nor the processes that they start, now or later.
+    """Shield threads started in this context, and their child processes, from Ctrl-C.
 
-    A terminal sends it to all processes of a command. This process ends the workers; by themselves they would print
-    tracebacks. A signal that arrives meanwhile takes effect when the context ends.
+    A terminal sends SIGINT to all processes of a command. Workers would print tracebacks; this process stops them
+    instead. Signals that arrive in the context take effect when it ends.
     """
     with _postponed():
         if not hasattr(signal, "pthread_sigmask"):  # Windows
             yield
             return
-        resource_tracker.ensure_running()  # when it starts it unblocks the signal in the thread that started it
+        resource_tracker.ensure_running()  # its start unblocks the signal in the current thread
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             yield
@@ -33,10 +33,10 @@ def shielded_from_interrupts() -> Iterator[None]:
 def _postponed() -> Iterator[None]:
     """Postpone signals that would end this process until the context ends.
 
-    A thread's mask is not enough: the system delivers the signal to another thread, and Python handles it in the main
-    one. A cluster that is half started cannot be stopped without a traceback.
+    A thread's signal mask is not enough: the system delivers the signal to another thread, and Python handles it in the
+    main thread. A half-started cluster cannot be stopped without a traceback.
     """
-    if threading.current_thread() is not threading.main_thread():  # the only one that handlers run in
+    if threading.current_thread() is not threading.main_thread():  # handlers only run in the main thread
         yield
         return
     received: list[int] = []

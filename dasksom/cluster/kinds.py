@@ -1,4 +1,4 @@
-"""Clusters that start on request: batch systems, Kubernetes, gateways and clouds, each a line of ``CLUSTER_KINDS``."""
+"""Clusters started on request: batch systems, Kubernetes, gateways and clouds, one line of ``CLUSTER_KINDS`` each."""
 
 import shutil
 import signal
@@ -15,9 +15,9 @@ from dasksom.errors import DasksomError, InputError
 from dasksom.redaction import HIDDEN, redact, secrets_in
 
 _START_SECONDS = 1800.0
-"""How long to wait for the workers of a new cluster."""
+"""Seconds to wait for the workers of a new cluster."""
 _TTL_SECONDS = 60.0
-"""How long a worker may be silent before it is restarted; networks fail for moments."""
+"""Seconds of silence after which a worker is restarted; tolerates short network failures."""
 
 
 class Kind(NamedTuple):
@@ -85,9 +85,9 @@ def requested_cluster(options: ClusterOptions) -> Iterator[Any]:
     Raises
     ------
     InputError
-        If the class takes no such options, its package is missing, or the connection would not be encrypted.
+        If the class rejects the options, its package is missing, or the connection would not be encrypted.
     DasksomError
-        If the cluster cannot be started, or its workers do not come.
+        If the cluster or its workers do not start.
     """
     from distributed import Client
 
@@ -142,14 +142,14 @@ def _create(options: ClusterOptions, stack: ExitStack) -> Any:
         return cluster_class(**given)
     except (TypeError, ValueError) as error:
         raise InputError(f"cluster {options.name}: {_redacted(error, options)}") from _cause(error, options)
-    except Exception as error:  # whatever a cloud's library raises when it cannot start one
+    except Exception as error:  # cloud libraries may raise anything
         raise DasksomError(
             f"cluster {options.name} cannot be started: {type(error).__name__}: {_redacted(error, options)}"
         ) from _cause(error, options)
 
 
 def _redacted(error: Exception, options: ClusterOptions) -> str:
-    """Return an error's message without the secrets among the options that it may quote."""
+    """Return an error's message with the secrets of the options removed."""
     text = " ".join(str(error).split())
     for secret in sorted(secrets_in(options.options), key=len, reverse=True):
         text = text.replace(secret, HIDDEN) if secret else text
@@ -166,7 +166,7 @@ def _batch_options(options: ClusterOptions, stack: ExitStack) -> dict[str, Any]:
 
     section = "local" if options.name == "local-jobs" else options.name
     own = options.options.get("scheduler_options") or dask.config.get(f"jobqueue.{section}.scheduler-options", {}) or {}
-    # the dashboard has no password: it is for users with a tunnel to this machine
+    # the dashboard has no password: it is only for users with a tunnel to this machine
     given = {**options.options, "scheduler_options": {"dashboard_address": f"{LOOPBACK}:0", **own}}
     if options.insecure or options.tls is not None or "security" in given or "protocol" in given:
         return given

@@ -1,7 +1,7 @@
-"""Memory that processes of this machine may use: the least of what machine, cgroups, batch system and ulimit allow.
+"""Memory available to processes on this machine: the minimum of machine, cgroup, batch system and ulimit limits.
 
-`distributed.system.MEMORY_LIMIT` reads the root cgroup only, which is right in containers; batch systems and systemd
-put a job into a nested one, and ``ulimit -v`` is not read at all.
+`distributed.system.MEMORY_LIMIT` reads only the root cgroup, which is correct in containers. Batch systems and systemd
+use nested cgroups, and ``ulimit -v`` is not considered.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 _PROC = Path("/proc/self/cgroup")
 _MOUNT = Path("/sys/fs/cgroup")
 _CGROUP_FILES = ("memory.max", "memory.high", "memory.limit_in_bytes")
-"""Of cgroups v2, and of v1; without a limit they hold "max", or a number beyond any machine."""
+"""Limit files of cgroups v2 and v1; without a limit they hold "max", or a number larger than any memory."""
 
 
 def machine_memory() -> int:
@@ -23,12 +23,12 @@ def machine_memory() -> int:
 
 
 def process_memory() -> int:
-    """Return the bytes that one process may use: those of the machine, or fewer by ``ulimit -v`` or ``ulimit -d``."""
+    """Return the bytes that one process may use: `machine_memory`, reduced by ``ulimit -v`` and ``ulimit -d``."""
     return min([machine_memory(), *_process_limits()])
 
 
 def _cgroup_limits(proc: Path, mount: Path) -> Iterator[int]:
-    """Yield the limits of this process's cgroup and of all that it is nested in."""
+    """Yield the limits of this process's cgroup and all its ancestors."""
     try:
         lines = proc.read_text().splitlines()
     except OSError:  # no Linux
@@ -39,7 +39,7 @@ def _cgroup_limits(proc: Path, mount: Path) -> Iterator[int]:
             continue
         roots = [mount / "memory"] if controllers else [mount, mount / "unified"]
         for root in roots:
-            # in a container the name may begin with the host's, and the root be the container's own group
+            # in a container, the name may start with the host's groups while the root is the container's group
             parts = name.strip("/").split("/")
             inside = (parts[start:] for start in range(len(parts)) if (root / parts[start]).is_dir())
             group = root.joinpath(*next(inside, []))
@@ -84,7 +84,7 @@ def _process_limits() -> Iterator[int]:
     import psutil
 
     usage = psutil.Process().memory_info()
-    # both limits include address space that is reserved and not used, such as the stacks of threads
+    # both limits include reserved but unused address space, such as thread stacks
     unused = max(0, int(usage.vms) - int(usage.rss))
     for kind, reserved in ((resource.RLIMIT_AS, unused), (resource.RLIMIT_DATA, 0)):
         soft, _ = resource.getrlimit(kind)

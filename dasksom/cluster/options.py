@@ -14,16 +14,16 @@ from dasksom.errors import InputError
 _MINIMUM_MEMORY = 256 << 20
 """Least memory of a worker, in bytes: Python with the libraries, one color counter and a small chunk."""
 _DRIVER_MEMORY = 400 << 20
-"""Left to driver and scheduler where local workers share the rest, in bytes."""
+"""Memory reserved for driver and scheduler; local workers share the rest, in bytes."""
 _DEFAULT_WORKER_MEMORY = 1 << 30
-"""Without --workers, no more local workers start than have as much, in bytes."""
+"""Minimum memory per local worker that limits their default number, in bytes."""
 _SHELL = re.compile(r"[;&|<>`\r\n]|\$\(")
-"""What would let a job script run more than its worker; $NAME is harmless."""
+"""Shell syntax with which a job script could run other commands; $NAME is harmless."""
 _SHELL_KEY = re.compile(
     "job_script_.*|env_extra|python|shebang|worker_command|submit_command_extra|job_cls"
     "|bootstrap|extra_bootstrap|docker_args|host_setup_script"
 )
-"""Options of cluster classes that are commands by their nature."""
+"""Options of cluster classes that are commands."""
 
 
 @dataclass(frozen=True)
@@ -37,27 +37,27 @@ class TlsFiles:
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """Which cluster to run on, and the size of one that starts for the run."""
+    """The cluster of a run, and its size if it is started for the run."""
 
     name: str = "auto"
     """"auto", the name of a kind, the address of a scheduler (tls://host:port), or the path of a scheduler file."""
     workers: int | None = None
-    """Workers to ask for; of "threads" the threads. By default one per core of this machine, and no more local workers
-    than have 1 GiB (or `memory_limit`) each; elsewhere the minimum."""
+    """Number of workers; for "threads", of threads. By default one per core of this machine, with at least 1 GiB (or
+    `memory_limit`) per local worker; for other clusters the minimum."""
     memory_limit: str | None = None
-    """Memory of each worker, such as 4GiB: local ones are limited to it, threads and others planned for it. By default
-    what this machine allows, shared evenly, or what running workers report."""
+    """Memory of each worker, such as 4GiB: enforced for local workers, used for planning otherwise. By default an equal
+    share of this machine's available memory, or the limit that running workers report."""
     adapt: tuple[int, int] | None = None
-    """Fewest and most workers of a cluster that grows and shrinks with the work, in place of `workers`."""
+    """Minimum and maximum number of workers of an adaptive cluster; replaces `workers`."""
     minimum_workers: int = 1
-    """The run begins when there are as many."""
+    """Number of workers with which the run begins."""
     wait: str | None = None
-    """How long to wait for them, and for others once all are gone, such as 30min: the default, except at the start on a
-    scheduler that runs already, where it is a minute."""
+    """Time to wait for these workers, and for new ones when all are lost, such as 30min (the default, except at the
+    start on a running scheduler: one minute)."""
     insecure: bool = False
-    """Whether connections between machines may be neither encrypted nor authenticated."""
+    """Whether to allow unencrypted, unauthenticated connections between machines."""
     tls: TlsFiles | None = None
-    """By default what dask's configuration says."""
+    """By default those of dask's configuration."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Passed to the class of a kind (`dasksom.cluster.kinds.CLUSTER_KINDS`)."""
     allow_shell: bool = False
@@ -73,7 +73,7 @@ class ClusterOptions:
 
     @property
     def threads(self) -> int:
-        """Number of threads, where those of this process do the work."""
+        """Number of threads, if this process's threads run the tasks."""
         from dask.system import CPU_COUNT
 
         return self.workers or int(CPU_COUNT)
@@ -93,11 +93,11 @@ class ClusterOptions:
 
     @property
     def threads_memory(self) -> int:
-        """Memory of this process where its threads do the work, in bytes."""
+        """Memory of this process if its threads run the tasks, in bytes."""
         return min(process_memory(), self.memory_bytes or process_memory())
 
     def wait_seconds(self, default: float) -> float:
-        """Return how long to wait for workers, in seconds."""
+        """Return the time to wait for workers, in seconds."""
         from dask.utils import parse_timedelta
 
         if self.wait is None:
@@ -112,13 +112,13 @@ class Workers:
 
     count: int
     threads: int
-    """Most threads of a worker."""
+    """Largest number of threads of a worker."""
     memory: int
-    """Least memory of a worker, in bytes; 0 where none has a limit."""
+    """Smallest memory limit of a worker, in bytes; 0 if no worker has a limit."""
 
 
 def check_values(options: ClusterOptions) -> None:
-    """Refuse values out of range, and commands where only data is expected.
+    """Check that values are in range and contain no commands.
 
     Raises
     ------
@@ -194,7 +194,7 @@ def _refuse_commands(options: ClusterOptions) -> None:
 
 
 def check_name(name: str, kinds: list[str]) -> None:
-    """Refuse a name that is neither a kind of cluster, nor an address, nor a scheduler file.
+    """Check that a name is a kind of cluster, an address, or a scheduler file.
 
     Raises
     ------

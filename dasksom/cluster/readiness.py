@@ -14,9 +14,9 @@ from dasksom.errors import DasksomError
 _logger = logging.getLogger(__name__)
 
 SAME_EVERYWHERE = ("dasksom", "dask", "distributed", "cloudpickle", "numpy", "numba", "zarr")
-"""Packages whose versions decide whether tasks can be unpickled, and which bits they return."""
+"""Packages whose versions affect whether tasks can be unpickled, and their results."""
 _LISTED_WORKERS = 12
-"""Workers that a table of versions names."""
+"""Maximum number of workers named in a table of versions."""
 _PROBE_SECONDS = 60.0
 
 
@@ -33,7 +33,7 @@ def get_ready(client: Any, options: ClusterOptions, default_wait: float) -> None
 
 
 def log_dashboard(client: Any) -> None:
-    """Log the dashboard's address, where the package that serves it is installed."""
+    """Log the dashboard's address, if the package that serves it is installed."""
     if find_spec("bokeh") and client.dashboard_link:
         _logger.info("dashboard: %s", client.dashboard_link)
 
@@ -44,7 +44,7 @@ def wait_for_workers(client: Any, least: int, seconds: float) -> None:
     Raises
     ------
     DasksomError
-        If they have not come after `seconds`.
+        If they have not started after `seconds`.
     """
     begun = time.monotonic()
     while (count := len(client.nthreads())) < least:
@@ -63,7 +63,7 @@ def wait_for_workers(client: Any, least: int, seconds: float) -> None:
 
 
 def check_versions(versions: dict[str, Any]) -> None:
-    """Refuse a scheduler or workers with other versions than this process, in a table of the differences.
+    """Check that scheduler and workers have the versions of this process; the error lists the differences.
 
     Parameters
     ----------
@@ -104,13 +104,13 @@ def _version(package: str, versions: dict[str, Any]) -> str:
 
 
 def check_reads(client: Any, read: Callable[[], Any], path: str) -> None:
-    """Read from an input on every worker of another machine, so that files that only this one has are named at once.
+    """Read from an input on all workers of other machines, to detect files that only exist on this machine.
 
     Parameters
     ----------
     client : distributed.Client, or anything else where there is no cluster
     read : callable () -> object
-        A small read; it is pickled. What it returns is dropped.
+        A small read; must be picklable. Its result is discarded.
     path : str
         The input's name, for messages.
 
@@ -122,7 +122,7 @@ def check_reads(client: Any, read: Callable[[], Any], path: str) -> None:
     if not hasattr(client, "run"):
         return
     remote = [worker for worker in client.nthreads() if not is_loopback(worker.split("://")[-1].rsplit(":", 1)[0])]
-    if not remote or _attempt(read) is not None:  # what cannot be read here either, the run reports
+    if not remote or _attempt(read) is not None:  # if it cannot be read here either, the run reports it
         return
     answers = client.run(_attempt, read, workers=remote, on_error="return")
     failures = {worker: answer for worker, answer in answers.items() if answer is not None}

@@ -1,4 +1,4 @@
-"""Supervision of a cluster during a run: its scheduler answers, and its workers are alive and can work."""
+"""Supervision of a cluster during a run: check that its scheduler answers and its workers are alive and not paused."""
 
 import logging
 import time
@@ -16,29 +16,29 @@ from dasksom.errors import DasksomError
 _logger = logging.getLogger(__name__)
 
 LOST_WORKERS_SECONDS = 1800.0
-"""How long a run waits for workers once all are lost, by default."""
+"""Default seconds to wait for workers when all are lost."""
 LOG_SECONDS = 60.0
-"""How often to log what a run waits for."""
+"""Seconds between two log messages about waiting."""
 DASK_TTL_SECONDS = 300.0
 """Dask's default of `distributed.scheduler.worker-ttl`."""
 _CHECK_SECONDS = 5.0
-"""How often to check the cluster while a result is awaited."""
+"""Seconds between two checks of the cluster while waiting for a result."""
 _ANSWER_SECONDS = 15.0
-"""How long to wait for one answer of a scheduler."""
+"""Seconds to wait for one answer of a scheduler."""
 _SILENT_SECONDS = 60.0
-"""How long a scheduler may not answer."""
+"""Seconds without an answer after which a scheduler is considered lost."""
 _PAUSED_SECONDS = 60.0
-"""How long a worker may be paused for want of memory before it is restarted or reported."""
+"""Seconds after which a worker paused for lack of memory is restarted or reported."""
 _NO_ANSWER = (OSError, ValueError, AttributeError)
-"""What a client raises whose scheduler does not answer or is gone; a TimeoutError is an OSError."""
+"""Errors of a client whose scheduler does not answer or is gone; TimeoutError is an OSError."""
 
 
 @dataclass(frozen=True)
 class SupervisionTerms:
-    """What a run may expect of a cluster."""
+    """Expectations of a run about its cluster."""
 
     wait: float = LOST_WORKERS_SECONDS
-    """Seconds to wait for workers once all are lost."""
+    """Seconds to wait for workers when all are lost."""
     owned: bool = False
     """Whether the cluster was started for the run, so that its workers may be restarted."""
     workers: int = 0
@@ -54,7 +54,7 @@ def is_connected(client: Any) -> bool:
 
 
 def check_usable(client: Any) -> None:
-    """Refuse a client that a run cannot use.
+    """Check that a run can use a client.
 
     Raises
     ------
@@ -241,9 +241,9 @@ class Supervisor:
         self._check_paused({address: worker for address, worker in workers.items() if worker["status"] == "paused"})
 
     def _replace_lost(self, count: int) -> None:
-        """Ask for new workers in place of those that ended for good: jobs out of time, machines taken away.
+        """Request new workers to replace those that are lost for good: expired jobs, machines taken away.
 
-        Local ones too: a worker that dies as soon as it starts takes its nanny along.
+        Local workers too: a worker that dies while it starts also ends its nanny.
         """
         if 0 < self.terms.workers > count and self.client.cluster is not None:
             self.client.cluster.scale(self.terms.workers)

@@ -16,7 +16,7 @@ _TOPIC = "dasksom-retries"
 
 @dataclass
 class TaskCounts:
-    """Filled in when the run ends; None where there is no scheduler to ask."""
+    """Counts, set when the run ends; None without a scheduler."""
 
     workers: int | None = None
     """Workers at the beginning of the run."""
@@ -54,7 +54,7 @@ def _read_counts(name: str, dask_scheduler: Any) -> tuple[int, int, int]:
 
 
 def report_retries() -> None:
-    """Report to the cluster, from inside a task, how often the task had to repeat a read."""
+    """Report the number of repeated reads of the current task to the cluster."""
     retries, distributed = take_retries(), sys.modules.get("distributed")
     if retries and distributed is not None:
         with suppress(ValueError):  # not on a worker

@@ -14,12 +14,13 @@ from dasksom.cluster.supervision import LOST_WORKERS_SECONDS, SupervisionTerms, 
 from dasksom.errors import InputError
 
 LOCAL_TTL_SECONDS = 30.0
-"""How long a worker may be silent before it is restarted."""
+"""Seconds of silence after which a worker is restarted."""
 _FILES = 64
 _FILES_PER_WORKER = 10
-"""Files and connections that this process opens, and for each worker; a worker opens fewer than `_FILES`."""
+"""Files and connections opened by this process: a base number, plus a number per worker. Workers open fewer than
+`_FILES`."""
 _LARGEST_MMAP_THRESHOLD = 32 << 20
-"""Bytes; the most that glibc accepts."""
+"""Maximum that glibc accepts, in bytes."""
 _MEMORY_KEY = "dasksom.threads-memory"
 
 
@@ -34,19 +35,19 @@ def thread_pool(options: ClusterOptions) -> AbstractContextManager[Any]:
 
 
 def thread_pool_memory() -> int:
-    """Return the bytes that this process may use: what `thread_pool` was given, else what the machine allows."""
+    """Return the bytes that this process may use: the limit given to `thread_pool`, or that of the machine."""
     import dask
 
     return int(dask.config.get(_MEMORY_KEY, None) or process_memory())
 
 
 def _worker_settings(worker_memory: int) -> dict[str, Any]:
-    """Return dask's settings for workers that only run dasksom's tasks; what the user has set for dask is left alone.
+    """Return dask settings for workers that only run dasksom's tasks; settings of the user take precedence.
 
     By default, dask's workers return every freed buffer to the system at once, so that the pages of each chunk are
-    faulted in and zeroed again, and reading takes up to twice as long: these keep the memory of one chunk for the next.
-    Dask also spills to disk from 60 % of a worker's memory, because it does not know what its tasks need. Ours are
-    planned, and what would be spilled is read again from the image in less time.
+    faulted in and zeroed again, and reading takes up to twice as long. These settings reuse the memory of chunks.
+    Dask also spills to disk from 60 % of a worker's memory, because it does not know the needs of its tasks. The memory
+    of dasksom's tasks is planned, and reading data from the image again is faster than spilling it.
     """
     import dask
 
@@ -75,7 +76,7 @@ def _worker_settings(worker_memory: int) -> dict[str, Any]:
 
 
 def check_files(workers: int) -> None:
-    """Refuse to start where a process may open too few files to talk to its workers; raise the limit if possible.
+    """Raise the limit of open files if it is too low for the number of workers; InputError if that is not possible.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""Configuration: the parameters of the map, YAML files and options of the command line -> one frozen, checked record.
+"""Configuration: combine map parameters, YAML files and command-line options into one frozen, checked record.
 
-Public names are loaded when they are first used: the parameters need neither pydantic nor dask.
+Public names are imported on first use: the map parameters need neither pydantic nor dask.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Configuration files and the command line, laid over one another and checked."""
+"""Merge configuration files and command-line options, and check the result."""
 
 import difflib
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ Paths = str | Path | Sequence[str | Path] | None
 
 
 def load_config(paths: Paths, given: dict[str, dict[str, Any]]) -> RunConfig:
-    """Read configuration files, if any, and lay what was given on the command line over them.
+    """Read configuration files, if any, and override them with command-line options.
 
     Parameters
     ----------
-    paths : path of a YAML file, or several, of which later ones win key by key
+    paths : path of a YAML file, or several; later files override earlier ones key by key
     given : dict of section to dict of field to value
-        None stands for "not given".
+        None means "not given".
 
     Raises
     ------
     InputError
-        For a file that cannot be read, an unknown key (the nearest known one is named), a value of the wrong kind.
+        For an unreadable file, an unknown key (the message suggests the nearest known one), or an invalid value.
     """
     files = [] if paths is None else [paths] if isinstance(paths, str | Path) else list(paths)
     path = ", ".join(map(str, files)) or None
@@ -65,7 +65,7 @@ def _sections_in(path: Path) -> dict[str, Any]:
 
 
 def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Give a mapping with the keys of both; those of `over` win, in mappings inside too."""
+    """Merge two mappings recursively; values of `over` win."""
     both = {**under, **over}
     for key in under.keys() & over.keys():
         if isinstance(under[key], dict) and isinstance(over[key], dict):
@@ -77,7 +77,7 @@ _IN_WORDS = {
     "tuple_type": "two numbers are expected, such as [3, 0.5]",
     "model_type": "a mapping of its keys is expected",
 }
-"""What is said in place of pydantic's words for Python's types."""
+"""Descriptions of types that replace those of pydantic."""
 
 
 def _explain(problem: Any, path: str | None) -> str:

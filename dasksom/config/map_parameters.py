@@ -1,8 +1,8 @@
 """The parameters of the map, each declared once: name, default, accepted values, help.
 
-The checks of `BatchSOM.fit`, the parameter list of its docstring, the section `map` of configuration files and the
-options of the command line follow from `PARAMETERS`. To add a parameter: add its record here, its argument to
-`BatchSOM.__init__` and, where it is an option, its field to `MapSection`; a test names what is missing.
+`PARAMETERS` defines the checks of `BatchSOM.fit`, the parameter list of its docstring, the section `map` of
+configuration files, and the command-line options. To add a parameter: add its record here, its argument to
+`BatchSOM.__init__` and, if it is an option, its field to `MapSection`; a test names missing ones.
 """
 
 import math
@@ -30,7 +30,7 @@ CACHES = ("auto", "memory", "none")
 MOST_EPOCHS = 1_000_000
 """Upper limit of epochs; each is planned before training starts."""
 MOST_UNITS = 1 << 16
-"""Upper limit of units; labels and palettes of image files hold no more."""
+"""Upper limit of units; labels and palettes of image files cannot hold more."""
 
 
 @dataclass(frozen=True)
@@ -43,27 +43,27 @@ class Parameter:
     kind: str
     """Type, in the notation of numpydoc."""
     help: str
-    """What it is, for help texts, configuration files and documentation."""
+    """Description, for help texts, configuration files and documentation."""
     allowed: str
     """Accepted values, in words, for error messages."""
     accepts: Callable[[Any], bool]
-    """Whether a value is accepted on its own; `dasksom.training.parameter_checks` checks values against each other."""
+    """Returns whether a single value is valid; `dasksom.training.parameter_checks` checks combinations."""
     details: str = ""
-    """What the documentation of `BatchSOM` says in addition."""
+    """Additional documentation in `BatchSOM`."""
     choices: tuple[str, ...] = ()
     """Accepted names."""
     option: str = ""
-    """Key in configuration files, and name of the option of the command line; empty if there is none."""
+    """Key in configuration files and name of the command-line option; empty if there is none."""
     not_an_option: str = ""
-    """Why there is no option, or which one is used instead."""
+    """Reason for not having an option, or the option to use instead."""
     value: type = str
-    """Type of the value of the option, or of each of its values."""
+    """Type of the option's value, or of each of its values."""
     metavar: str = ""
-    """Name of the value in help texts, or of each of its values, if it has no choices."""
+    """Placeholder of the value (or of each value) in help texts, if there are no choices."""
     option_default: Any = ...
-    """Default of runs, if that is another."""
+    """Default of runs, if different."""
     default_in_words: str = ""
-    """Default of runs as help texts call it, if the value does not say it."""
+    """Description of the run default in help texts, if the value is not self-explanatory."""
 
     @property
     def run_default(self) -> Any:
@@ -98,7 +98,7 @@ def _integer(name: str, default: int | None, least: int, most: int | None = None
 
 def _flag(name: str, **others: Any) -> Parameter:
     def accepts(value: Any) -> bool:
-        return isinstance(value, bool) or type(value).__name__ == "bool"  # NumPy's bool too
+        return isinstance(value, bool) or type(value).__name__ == "bool"  # also NumPy's bool
 
     return Parameter(name, False, "bool", allowed="True or False", accepts=accepts, **others)
 
@@ -140,7 +140,7 @@ GRID = Parameter(
     metavar="ROWSxCOLUMNS",
     default_in_words="16x16",
 )
-"""`rows` and `columns` as configuration files and the command line have them."""
+"""`rows` and `columns` as one parameter of configuration files and the command line."""
 
 PARAMETERS = (
     _integer(
@@ -334,11 +334,11 @@ PARAMETERS = (
 )
 
 OPTIONS = (GRID, *(parameter for parameter in PARAMETERS if parameter.option))
-"""Parameters that configuration files and the command line have."""
+"""Parameters of configuration files and the command line."""
 
 
 def parameter_section() -> str:
-    """Write the section "Parameters" of a numpydoc docstring, indented by four spaces."""
+    """Return the section "Parameters" of a numpydoc docstring, indented by four spaces."""
     entries = "\n".join(parameter.documentation for parameter in PARAMETERS)
     return textwrap.indent(f"Parameters\n----------\n{entries}", "    ").lstrip()
 

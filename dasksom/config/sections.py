@@ -1,4 +1,4 @@
-"""What a run can be told, section by section: frozen, checked records."""
+"""The sections of a run's configuration: frozen, checked records."""
 
 import re
 from dataclasses import fields
@@ -26,7 +26,7 @@ def _default(option: str) -> Any:
 
 
 class MapSection(_Section):
-    """The map and its training; `dasksom.config.map_parameters` declares each."""
+    """The map and its training; `dasksom.config.map_parameters` declares each parameter."""
 
     grid: tuple[int, int] = _default("grid")
     epochs: int = _default("epochs")
@@ -35,7 +35,7 @@ class MapSection(_Section):
     neighborhood: str = _default("neighborhood")
     sigma: tuple[float, float] | None = _default("sigma")
     refine: int | None = _default("refine")
-    """None: 80 where the colors of the image are counted, so that epochs cost next to nothing, else 0."""
+    """None: 80 if the image's colors are counted, so that epochs are cheap, else 0."""
     decay: str = _default("decay")
     init: str = _default("init")
     metric: str = _default("metric")
@@ -73,7 +73,7 @@ class MapSection(_Section):
 
 
 class TlsSection(_Section):
-    """Paths of the PEM files of a cluster that is reached by tls://."""
+    """Paths of the PEM files for a tls:// cluster."""
 
     ca: str
     cert: str
@@ -81,7 +81,7 @@ class TlsSection(_Section):
 
 
 class ClusterSection(_Section):
-    """Where the run's tasks are computed; `ClusterOptions` explains each."""
+    """The cluster that computes the run's tasks; `ClusterOptions` documents each field."""
 
     name: str = "auto"
     workers: int | None = None
@@ -93,62 +93,62 @@ class ClusterSection(_Section):
     tls: TlsSection | None = None
     options: dict[str, Any] = Field(default_factory=dict)
     allow_shell: bool = Field(default=False, exclude=True)
-    """Whether options may carry commands; from the command line alone."""
+    """Whether options may contain commands; accepted only on the command line."""
 
     def as_options(self) -> ClusterOptions:
-        """Give the options as the cluster module takes them."""
+        """Return the options for `dasksom.cluster`."""
         given = {name: getattr(self, name) for name in type(self).model_fields}
         given["tls"] = None if self.tls is None else TlsFiles(**self.tls.model_dump())
         return ClusterOptions(**given)
 
     def reached_by(self, options: ClusterOptions) -> "ClusterSection":
-        """Lead to the cluster that an allocation's processes make up."""
+        """Return a copy that connects to the cluster formed by an allocation's processes."""
         names = ("name", "minimum_workers", "options")
         return self.model_copy(update={name: getattr(options, name) for name in names})
 
 
 class InputSection(_Section):
-    """How the image is read."""
+    """Options for reading the image."""
 
     component: str | None = None
     """Array or image inside a Zarr group."""
     series: int | None = None
-    """Number of the image in a file of several."""
+    """Index of the image in a file with several images."""
     level: int | None = None
     """Level of a pyramid; 0 is the full resolution."""
     select: dict[str, int | str | tuple[int, ...]] | tuple[str, ...] | None = None
-    """Places along axes, such as {z: 3, c: [0, 2]}."""
+    """Indices along axes, such as {z: 3, c: [0, 2]}."""
     axes: str | None = None
-    """What the stored axes are, such as cyx, in place of what the file says."""
+    """Names of the stored axes, such as cyx; overrides the file."""
     alpha: str | None = None
-    """What becomes of opacity: "mask", "drop" or "band"."""
+    """Treatment of the alpha band: "mask", "drop" or "band"."""
     nodata: float | str | None = None
-    """Value of pixels that do not count; "none": the file's own is not heeded."""
+    """Value of pixels without data; "none" ignores the file's own value."""
     mask: str | None = None
-    """Path of an image that is 0 where pixels do not count."""
+    """Path of a mask image; pixels with 0 are not used."""
     fill_missing: bool = False
-    """Whether chunks and tiles that the file lacks are its fill value."""
+    """Whether missing chunks and tiles are read as the fill value."""
     on_bad_chunk: str = "stop"
-    """What becomes of chunks that cannot be read: "stop" the run, or "skip" them, as pixels without data."""
+    """Treatment of unreadable chunks: "stop" the run, or "skip" them as pixels without data."""
     allow_outside: bool = False
-    """Whether a .vrt may name files outside of its own folder."""
+    """Whether a .vrt may refer to files outside of its folder."""
     storage: dict[str, Any] = Field(default_factory=dict, repr=False, exclude=True)
-    """Options of a remote store's file system; may hold keys, so it is neither shown nor written anywhere."""
+    """Options of a remote store's file system; may contain keys, so it is never shown or written."""
     chunk_size: str | None = None
     """Largest decoded chunk, such as 64MiB; by default 64 MiB, or less where `memory_limit` is small."""
     cache: str = "auto"
-    """Whether the chunks are held in the cluster's memory between passes: "memory", "none", or "auto" (images that are
+    """Whether chunks are cached in the cluster's memory between passes: "memory", "none", or "auto" (images that are
     streamed and fit)."""
 
     def opening(self) -> dict[str, Any]:
-        """Give the options of `dasksom.image.open_picture`; that parts may be left out too (`unread`)."""
+        """Return the options of `dasksom.image.open_picture`, including `unread`."""
         others = ("chunk_size", "cache", "on_bad_chunk")
         given = {name: getattr(self, name) for name in type(self).model_fields if name not in others}
         return {**given, "unread": () if self.skips else None}
 
     @property
     def skips(self) -> bool:
-        """Whether chunks that cannot be read are left out."""
+        """Whether unreadable chunks are skipped."""
         return self.on_bad_chunk == "skip"
 
     @field_validator("select")
@@ -191,10 +191,10 @@ class InputSection(_Section):
 
 
 class OutputSection(_Section):
-    """What is written."""
+    """Options of the output."""
 
     image: bool = True
-    """Whether a .zarr output holds the rebuilt image beside labels and palette."""
+    """Whether a .zarr output includes the rebuilt image in addition to labels and palette."""
     pixels: str = "auto"
     layout: str = "auto"
     chunk: int | None = None
@@ -202,18 +202,18 @@ class OutputSection(_Section):
     codec: str | None = None
     ome_version: str = "0.5"
     dither: str = "none"
-    """Whether colors are spread over a pattern: "none" or "bayer"."""
+    """Dithering: "none" or "bayer"."""
     report: bool = False
-    """Whether a report of the run is written beside the output."""
+    """Whether a report of the run is written next to the output."""
     storage: dict[str, Any] | None = Field(default=None, repr=False, exclude=True)
-    """Options of the output's store, where it lies on one; None: those of the input, if it is of the same kind."""
+    """Options of the output's object store; None: those of the input, if its store is of the same kind."""
     overwrite: bool = False
-    """Whether an output that exists is replaced, once the new one is whole."""
+    """Whether an existing output is replaced when the new one is complete."""
 
     @field_validator("ome_version", mode="before")
     @classmethod
     def _as_text(cls, value: Any) -> Any:
-        return str(value) if isinstance(value, float) else value  # YAML reads 0.5 as a number
+        return str(value) if isinstance(value, float) else value  # YAML parses 0.5 as a number
 
     @field_validator("dither")
     @classmethod
@@ -223,12 +223,12 @@ class OutputSection(_Section):
         return value
 
     def options(self) -> Options:
-        """Give how the output is stored, as the image module takes it; `Options` explains each."""
+        """Return the write options for `dasksom.image`; `Options` documents each field."""
         return Options(**self.model_dump(include={field.name for field in fields(Options)}))
 
 
 class RunConfig(_Section):
-    """One run."""
+    """The configuration of one run."""
 
     map: MapSection = Field(default_factory=MapSection)
     cluster: ClusterSection = Field(default_factory=ClusterSection)

@@ -1,4 +1,4 @@
-"""YAML without surprises: what a configuration file says, or where it cannot be understood."""
+"""Read YAML configuration files strictly, and report positions of errors."""
 
 import re
 from pathlib import Path
@@ -12,15 +12,15 @@ MOST_CONFIG_BYTES = 1 << 20
 
 
 class _RefusedError(yaml.MarkedYAMLError):
-    """What is YAML, and is not accepted here all the same."""
+    """Valid YAML that configuration files do not accept."""
 
 
 class _Plain(yaml.SafeLoader):
-    """Safe YAML without the surprises of its version 1.1.
+    """A safe YAML loader without the pitfalls of YAML 1.1.
 
-    A key given twice is refused, where PyYAML would keep the last in silence, and so are aliases, which can make
-    gigabytes of a few lines. And only what looks like a number is one: 1e-4 is, 12:30:45 (45045 elsewhere), 010 (8) and
-    no (false) are text.
+    Duplicate keys are rejected (PyYAML silently keeps the last one), as are aliases, which can expand a few lines to
+    gigabytes. Only decimal numbers are parsed as numbers: 1e-4 is one; 12:30:45 (45045 in YAML 1.1), 010 (8) and no
+    (false) are text.
     """
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -56,7 +56,7 @@ def read_yaml(path: Path) -> Any:
     Raises
     ------
     InputError
-        Saying where it is no YAML that is accepted here.
+        If it is not accepted; the message names the position.
     """
     try:
         if not path.is_file() and path.exists():
@@ -75,7 +75,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def _place_of(error: Exception) -> str:
-    """Say what is wrong where, without a word of the file: a line that cannot be read may well hold a password."""
+    """Describe an error and its position without quoting the file, which may contain passwords."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     mark = getattr(error, "problem_mark", None)

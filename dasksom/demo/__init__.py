@@ -1,6 +1,6 @@
 """Demonstrations, and the mosaic of photographs that one of them reads.
 
-Public names are imported when they are first used, so that commands start quickly.
+Public names are imported on first use, so that commands start quickly.
 """
 
 from importlib import import_module

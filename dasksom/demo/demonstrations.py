@@ -16,14 +16,14 @@ from dasksom.runs.watcher import Watcher
 from dasksom.runs.workflows import quantize_image
 
 MOSAIC_SIDE = 32768
-"""Pixels; its square is 1.07 gigapixels."""
+"""Pixels per side; the square has 1.07 gigapixels."""
 GRIDS = ((3, 3), (8, 8), (16, 16))
 _OURS = re.compile(r"photograph(-\d+-colors)?\.png|comparison\.png|mosaic-\d+(-som)?\.zarr|\.(partial|old)-.*")
-"""Names of what a demonstration writes."""
+"""Names of the files of a demonstration."""
 
 
 def _prepare(folder: Path) -> None:
-    """Create the folder; refuse one that holds more than an earlier demonstration."""
+    """Create the folder; raise InputError if it holds other files than those of an earlier demonstration."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; name a folder for the demonstration")
     try:
@@ -40,7 +40,7 @@ def _config(grid: tuple[int, int]) -> RunConfig:
 
 
 def photograph_demo(folder: Path, watcher: Watcher) -> list[str]:
-    """Quantize a photograph that ships with scikit-image to 9, 64 and 256 colors, and put the pictures side by side.
+    """Quantize a photograph that ships with scikit-image to 9, 64 and 256 colors, with a side-by-side comparison.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def mosaic_demo(folder: Path, watcher: Watcher, side: int) -> list[str]:
     folder : Path
     watcher : Watcher
     side : int
-        Pixels a side.
+        Pixels per side.
     """
     if side < 1:
         raise InputError(f"--side {side}: at least 1 pixel is required")

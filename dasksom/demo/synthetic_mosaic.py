@@ -1,7 +1,7 @@
-"""A photograph of any size, made up: tiles of real photographs with a sensor's noise, the same pixels for any chunks.
+"""A synthetic photograph of any size: tiles of real photographs with sensor noise; pixels do not depend on chunks.
 
-For demonstrations, tests and measurements. Neighboring pixels resemble each other as they do in photographs, the number
-of colors grows as it does in photographs, and noise keeps codecs from compressing better than they would.
+It serves demonstrations, tests and measurements. Similarity of neighboring pixels and growth of the number of colors
+are as in photographs, and the noise prevents unrealistically good compression.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from dasksom.storage.publish.atomic_publish import publish
 TILE = 1024
 """Side of a tile, in pixels; chunks are multiples of it."""
 
-# All ship inside scikit-image's wheel: nothing is downloaded.
+# All are part of scikit-image's wheel: nothing is downloaded.
 PHOTOGRAPHS = (
     "astronaut.png",
     "chelsea.png",
@@ -50,18 +50,18 @@ COMPRESSORS: dict[str, BloscCodec | ZstdCodec | None] = {
     "zstd": ZstdCodec(level=1, checksum=True),
 }
 
-# Variance of a pixel's noise: of reading it out, and of counting photons, which grows with brightness.
-# Standard deviation 1.7 levels in the dark, 2.6 in the middle, 3.2 in the light.
+# Variance of a pixel's noise: readout noise, and photon noise, which grows with brightness.
+# The standard deviation is 1.7 levels for dark pixels, 2.6 for medium and 3.2 for bright ones.
 _READ_VARIANCE = 3.0
 _SHOT_VARIANCE_PER_LEVEL = 0.028
 
 _WINDOW = 32
-"""Chunks submitted at once: enough for many workers, and progress is seen after each window."""
+"""Number of chunks submitted at once: enough for many workers; progress is reported after each window."""
 
 
 @dataclass(frozen=True)
 class MosaicSource(NumpyIndexing):
-    """The mosaic as a source of pixels: each tile depends on the seed, its row and its column, and nothing else."""
+    """The mosaic as a pixel source; each tile depends only on the seed, its row and its column."""
 
     side: int
     seed: int
@@ -87,11 +87,11 @@ class MosaicSource(NumpyIndexing):
         return "mosaic", self.side, self.seed
 
     def members(self) -> Iterator[Member]:
-        """Tell nothing: it is read from no file."""
+        """Yield nothing: the mosaic is not read from files."""
         return iter(())
 
     def read(self, window: PixelWindow) -> NDArray[np.uint8]:
-        """Make a window; see `Source`."""
+        """Compute a window; see `Source`."""
         rows, columns = range(self.side)[window[0]], range(self.side)[window[1]]
         out = np.empty((len(rows), len(columns), 3), np.uint8)
         touched = (range(part.start // TILE, -(-part.stop // TILE)) for part in (rows, columns))
@@ -108,9 +108,9 @@ def mosaic_array(side: int = 32768, chunk: int = 2048, seed: int = 0) -> da.Arra
 
     Parameters
     ----------
-    side : pixels; sides that are no multiple of 1024 cut the last tiles
+    side : pixels; if it is not a multiple of 1024, the last tiles are cut
     chunk : rows and columns of a chunk, a multiple of 1024
-    seed : of the choice of photographs, crops, exposures and noise
+    seed : seed of the choice of photographs, crops, exposures and noise
     """
     source = _source(side, chunk, seed)
     chunks = min(chunk, side), min(chunk, side), 3
@@ -134,14 +134,14 @@ def write_mosaic(
     compressor: str = "blosc-lz4",
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write the mosaic as a Zarr v3 array (side, side, 3) of uint8, on whatever dask scheduler is current.
+    """Write the mosaic as a Zarr v3 array (side, side, 3) of uint8, with the current dask scheduler.
 
     Parameters
     ----------
-    path : ends in .zarr; must not exist
-    side, chunk, seed : as in `mosaic_array`; the array is stored in these chunks
+    path : path with the suffix .zarr; must not exist
+    side, chunk, seed : as in `mosaic_array`; also the stored chunks
     compressor : "blosc-lz4" (fastest to read), "zstd" (with checksums) or "none"
-    progress : called with (chunks done, chunks in all), first with 0 done
+    progress : called with (completed chunks, total chunks), first with 0 completed
     """
     source = _source(side, chunk, seed)
     if compressor not in COMPRESSORS:
@@ -169,7 +169,7 @@ def write_mosaic(
 
 
 def _write_chunk(path: str, source: MosaicSource, corner: tuple[int, int], chunk: int) -> None:
-    # one whole stored chunk, so that no two tasks touch the same file
+    # one complete stored chunk, so that tasks do not share files
     rows, columns = (slice(start, min(start + chunk, source.side)) for start in corner)
     array = zarr.open_array(path, mode="r+")
     array[rows, columns] = source[rows, columns, slice(0, 3)]
@@ -193,10 +193,10 @@ def _photograph(name: str) -> Image.Image:
 
 
 def _tile(seed: int, row: int, column: int) -> NDArray[np.uint8]:
-    """Return one tile: a random part of a random photograph, scaled, exposed and noisy; (1024, 1024, 3)."""
+    """Return one tile: a random crop of a random photograph, with scaling, exposure and noise; (1024, 1024, 3)."""
     random = np.random.default_rng([seed, row, column])
     photograph = _photograph(PHOTOGRAPHS[random.integers(len(PHOTOGRAPHS))])
-    # the part of the photograph that the tile shows: 150 pixels a side to all that fits
+    # size of the crop: from 150 pixels per side to the largest square
     side = random.uniform(150, min(photograph.size))
     left, top = (random.uniform(0, n - side) for n in photograph.size)
     scaled = photograph.resize((TILE, TILE), Image.Resampling.BICUBIC, box=(left, top, left + side, top + side))

@@ -1,8 +1,8 @@
-"""How far a sample is from every unit, and which unit it activates most, as MiniSom defines both.
+"""Distances of samples to units, and the winners, as defined by MiniSom.
 
-The kernels take a codebook by band, (bands, room): units lie side by side (in SIMD lanes), with room for whole
-vectors. All is float64, and sums over up to 15 bands are added in NumPy's order (eight by eight, pair by pair): so
-distances have NumPy's bits, and a map that learns here sees the winners that MiniSom sees, ties and all.
+The kernels take a codebook by band, (bands, room): units are contiguous (SIMD lanes) and padded to complete vectors.
+All values are float64, and sums over up to 15 bands are added in NumPy's order (eight accumulators, pairwise), so that
+distances are bitwise equal to NumPy's, and winners equal MiniSom's, including ties.
 
 To add a distance: write its function of (x, weights), add its line to ``DISTANCES`` and its case to `_term`.
 """
@@ -18,15 +18,15 @@ from dasksom.som.numba_kernel import kernel
 Distance = Callable[[Any, Any], Any]
 
 VECTOR_UNITS = 16
-"""Units are filled up to a multiple of this, what a vector loop takes at once: nothing is left for a slow one."""
+"""Units are padded to a multiple of the units per vector-loop step, so that no slow remainder loop runs."""
 LINE = 64
-"""Bytes of a cache line. Rows of a codebook start on one, or half of the vector loads would touch two."""
+"""Bytes of a cache line. Codebook rows are aligned to it; otherwise half of the vector loads would touch two lines."""
 TINY = 1e-8
-"""Keeps the cosine distance of a vector of zeros defined."""
+"""Makes the cosine distance of zero vectors defined."""
 SAME_ROOT = 8
-"""Two numbers with one square root in float64 are fewer than this many numbers apart."""
+"""Two float64 values with the same square root are fewer than this many representable values apart."""
 _BLOCK = 64
-"""Units among which the first of the least distance is looked for together."""
+"""Number of units per block in the search for the first unit with the least distance."""
 HIGHEST = np.iinfo(np.int64).max
 
 
@@ -56,15 +56,15 @@ DISTANCES: dict[str, Distance] = {
     "manhattan": manhattan_distance,
     "chebyshev": chebyshev_distance,
 }
-"""Name to distance: takes x of shape (bands,) and weights of shape (..., bands), gives shape (...)."""
+"""Name to function: takes x of shape (bands,) and weights of shape (..., bands), returns shape (...)."""
 EUCLIDEAN, COSINE, MANHATTAN, CHEBYSHEV = range(4)
 CODES = {name: code for code, name in enumerate(DISTANCES)}
-"""What the kernels call them."""
+"""Their numbers in the kernels."""
 
 
 @kernel
 def _term(metric: int, value: float, weight: float) -> float:
-    """Give one band's share of a distance (of the cosine: of the product of two vectors)."""
+    """Return one band's term of a distance (cosine: of the product of two vectors)."""
     if metric == COSINE:
         return value * weight
     away = value - weight
@@ -75,7 +75,7 @@ def _term(metric: int, value: float, weight: float) -> float:
 def _sum_bands(metric: int, x: Any, by_band: Any, out: Any) -> None:
     """Write every unit's sum over the bands."""
     bands, room = by_band.shape
-    if bands == 3:  # colors are so common that they have a loop of their own
+    if bands == 3:  # special loop for colors, the most common case
         red, green, blue = x[0], x[1], x[2]
         for k in range(room):
             pair = _term(metric, red, by_band[0, k]) + _term(metric, green, by_band[1, k])
@@ -121,7 +121,7 @@ def _divide_by_lengths(x: Any, by_band: Any, out: Any) -> None:
 
 @kernel
 def measure_units(metric: int, x: Any, by_band: Any, units: int, distances: Any) -> None:
-    """Write the distance of every unit from x; the euclidean distance squared, of what is no unit infinite.
+    """Write the distance of every unit from x (euclidean: squared); infinity for the padding.
 
     `by_band` has the shape (bands, room), `distances` (room,).
     """
@@ -137,11 +137,11 @@ def measure_units(metric: int, x: Any, by_band: Any, units: int, distances: Any)
 
 @kernel
 def lowest(metric: int, distances: Any) -> int:
-    """Give the first unit of the least distance.
+    """Return the first unit with the least distance.
 
-    Floats are compared as the integers that their bits are (of negative ones the lower 63 bits turned over), which have
-    the same order: a minimum of integers is computed in vectors. Euclidean distances come squared; MiniSom compares
-    their roots, where squares that differ in the last bits are equal and the first of them wins.
+    Floats are compared as integers with the same bits (the lower 63 bits of negative ones inverted), which have the
+    same order: minima of integers are vectorized. Euclidean distances are given squared. MiniSom compares their roots,
+    where squares that differ in the last bits are equal and the first one wins.
     """
     bits = distances.view(np.int64)
     least = HIGHEST
@@ -168,7 +168,7 @@ def lowest(metric: int, distances: Any) -> int:
     for k in range(first, len(bits)):
         if np.sqrt(distances[k]) == root:
             return k
-    return 0  # where the weights are not numbers
+    return 0  # if the weights are NaN
 
 
 @kernel
@@ -188,7 +188,7 @@ def _distances(metric: int, samples: Any, by_band: Any, out: Any) -> None:
 
 
 def to_bands(codebook: NDArray[Any]) -> NDArray[np.float64]:
-    """Arrange a codebook of shape (units, bands) as the kernels take it: a float64 copy by band, filled up with 0."""
+    """Arrange a codebook of shape (units, bands) for the kernels: a float64 copy by band, padded with 0."""
     units, bands = codebook.shape
     room = -(-units // VECTOR_UNITS) * VECTOR_UNITS
     memory = np.zeros(bands * room + LINE // 8)
@@ -204,7 +204,7 @@ def from_bands(by_band: NDArray[np.float64], units: int) -> NDArray[np.float64]:
 
 
 def find_winners(samples: NDArray[np.float64], codebook: NDArray[Any], metric: str) -> NDArray[np.int64]:
-    """Find the unit that each sample activates most; ties go to the lowest.
+    """Return the unit nearest to each sample; ties go to the lowest.
 
     Parameters
     ----------
@@ -223,7 +223,7 @@ def find_winners(samples: NDArray[np.float64], codebook: NDArray[Any], metric: s
 
 
 def euclidean_distances(samples: NDArray[np.float64], codebook: NDArray[Any]) -> NDArray[np.float64]:
-    """Give the euclidean distance of every sample from every unit: shape (n, units), float64."""
+    """Return the euclidean distance of every sample from every unit: shape (n, units), float64."""
     distances = np.empty((len(samples), len(codebook)))
     _distances(EUCLIDEAN, samples, to_bands(codebook), distances)
     return np.sqrt(distances, out=distances)

@@ -14,28 +14,28 @@ OnlineDecay = Callable[[Any, Any, Any], Any]
 
 
 def asymptotic_decay(value: Any, t: Any, iterations: Any) -> Any:
-    """Fall to a third."""
+    """Decay to a third of the initial value."""
     return value / (1 + t / (iterations / 2))
 
 
 def linear_decay_to_zero(value: Any, t: Any, iterations: Any) -> Any:
-    """Fall to 0 by the same amount each iteration."""
+    """Decay linearly to 0."""
     return value * (1 - t / iterations)
 
 
 def inverse_decay_to_zero(value: Any, t: Any, iterations: Any) -> Any:
-    """Fall to about a hundredth, fast at first."""
+    """Decay to about a hundredth of the initial value, fast at first."""
     scale = iterations / 100.0
     return value * scale / (scale + t)
 
 
 def linear_decay_to_one(value: Any, t: Any, iterations: Any) -> Any:
-    """Go to 1 by the same amount each iteration."""
+    """Change linearly to 1."""
     return value + (t * (1 - value) / iterations)
 
 
 def inverse_decay_to_one(value: Any, t: Any, iterations: Any) -> Any:
-    """Go to 1, fast at first."""
+    """Change to 1, fast at first."""
     return value / (1 + t * ((value - 1) / iterations))
 
 
@@ -49,7 +49,7 @@ SIGMA_DECAYS: dict[str, OnlineDecay] = {
     "linear_decay_to_one": linear_decay_to_one,
     "asymptotic_decay": asymptotic_decay,
 }
-"""Name to decay: takes the value at the start, iterations done (a number or an array) and iterations in all."""
+"""Name to function: takes the initial value, the iterations done (a number or an array) and their total number."""
 
 
 def decayed(decay: OnlineDecay, value: float, steps: NDArray[np.int64], total: int) -> NDArray[np.float64]:

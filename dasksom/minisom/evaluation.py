@@ -1,4 +1,4 @@
-"""Evaluations of an online map: errors, members of units, the U-matrix."""
+"""Evaluation of online maps: errors, samples of units, U-matrix."""
 
 from collections import Counter, defaultdict
 from typing import Any
@@ -15,23 +15,23 @@ from dasksom.som.bmu.nearest import nearest_units, two_nearest_units
 
 
 class EvaluatedMap(OnlineMap):
-    """An online map with MiniSom's methods that evaluate it on samples."""
+    """An online map with MiniSom's evaluation methods."""
 
     def quantization(self, data: Any) -> NDArray[Any]:
-        """Give each sample its nearest unit's vector: shape (n, input_len)."""
+        """Return each sample its nearest unit's vector: shape (n, input_len)."""
         units = self._codebook()
         nearest = [nearest_units(t, units) for t in self._rows(data).tiles()]
         quantized: NDArray[Any] = units[np.concatenate(nearest)]
         return quantized
 
     def quantization_error(self, data: Any) -> float:
-        """Give the mean euclidean distance of samples from their nearest units."""
+        """Return the mean euclidean distance of samples from their nearest units."""
         rows = self._rows(data)
         away = (np.linalg.norm(tile - self.quantization(tile), axis=1).sum() for tile in rows.tiles())
         return float(sum(away) / len(rows))
 
     def distortion_measure(self, data: Any) -> float:
-        """Give the sum, over samples and units, of the neighborhood times the euclidean distance."""
+        """Return the sum, over samples and units, of the neighborhood times the euclidean distance."""
         total = 0.0
         for tile in self._rows(data).tiles():
             winners = self._winners(tile)
@@ -44,9 +44,9 @@ class EvaluatedMap(OnlineMap):
         return total
 
     def topographic_error(self, data: Any) -> float:
-        """Give the share of samples whose two nearest units are not neighbors on the map.
+        """Return the share of samples whose two nearest units are not neighbors on the map.
 
-        0 is a map that keeps its order everywhere. NaN, with a warning, for a map of one unit.
+        0 means that the map preserves the topology. NaN, with a warning, for a map with one unit.
         """
         rows, units = self._rows(data), self._codebook()
         if len(units) == 1:
@@ -68,7 +68,7 @@ class EvaluatedMap(OnlineMap):
         return counts.reshape(self._weights.shape[:2])
 
     def win_map(self, data: Any, return_indices: bool = False) -> defaultdict[Position, list[Any]]:
-        """Give the samples that each unit wins, or their numbers: lists by position, of units that win any."""
+        """Return the samples that each unit wins, or their numbers: lists by position, for units that win any."""
         members: defaultdict[Position, list[Any]] = defaultdict(list)
         for number, position in enumerate(self._positions(data)):
             members[position].append(number if return_indices else data[number])
@@ -85,7 +85,7 @@ class EvaluatedMap(OnlineMap):
         Returns
         -------
         defaultdict of (int, int) to collections.Counter
-            Of units that win any.
+            For units that win any.
         """
         positions = self._positions(data)
         if len(positions) != len(labels):
@@ -96,12 +96,12 @@ class EvaluatedMap(OnlineMap):
         return counts
 
     def distance_map(self, scaling: str = "sum") -> NDArray[np.float64]:
-        """Give how far each unit is from its neighbors, as a share of the largest such number: the U-matrix.
+        """Return the U-matrix: each unit's distance to its neighbors, divided by the largest of these values.
 
         Parameters
         ----------
         scaling : {"sum", "mean"}
-            Whether distances to neighbors are summed or averaged. They are euclidean.
+            Whether the euclidean distances to the neighbors are summed or averaged.
 
         Returns
         -------

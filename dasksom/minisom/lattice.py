@@ -1,21 +1,21 @@
-"""Where the units of an online map sit, and which of them are neighbors, as MiniSom has it."""
+"""Positions and neighbors of the units of an online map, as in MiniSom."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 ROW_HEIGHT = 3 / 2 / np.sqrt(3)
-"""Distance of neighboring rows of a hexagonal map."""
+"""Distance of adjacent rows of a hexagonal map."""
 AROUND_SQUARE = ((0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1))
 AROUND_HEXAGON_EVEN = ((0, 1), (1, 0), (0, -1), (-1, -1), (-1, 0), (-1, 1))
 AROUND_HEXAGON_ODD = ((1, 1), (1, 0), (1, -1), (0, -1), (-1, 0), (0, 1))
-"""Steps to the neighbors of a unit (i, j); on a hexagonal map of one with even j, and of one with odd j."""
+"""Offsets to the neighbors of a unit (i, j); for hexagonal maps, those for even j and those for odd j."""
 
 
 def places(x: int, y: int, hexagonal: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give the places of the units, in lattice units: two arrays of shape (y, x).
+    """Return the positions of the units, in lattice units: two arrays of shape (y, x).
 
-    Unit (i, j) of a rectangular map sits at (i, j). On a hexagonal map its place is ``(i, j ROW_HEIGHT)``, moved back
-    by half a unit for the last j, the last but two, and so on.
+    Unit (i, j) of a rectangular map is at (i, j). On a hexagonal map it is at ``(i, j ROW_HEIGHT)``, moved back by half
+    a unit in every second row, counted from the last one.
     """
     xx, yy = np.meshgrid(np.arange(x, dtype=np.float64), np.arange(y, dtype=np.float64))
     if hexagonal:
@@ -27,20 +27,20 @@ def places(x: int, y: int, hexagonal: bool) -> tuple[NDArray[np.float64], NDArra
 def neighbor_distances(
     weights: NDArray[np.float64], hexagonal: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Add up how far each unit's weights are from its neighbors'.
+    """Sum the distances of each unit's weights to those of its neighbors.
 
     Parameters
     ----------
     weights : ndarray of shape (x, y, bands), float64
     hexagonal : bool
-        Whether units have six neighbors, not eight: those of a map whose last j is even.
+        Whether units have six neighbors instead of eight, as on a map whose last j is even.
 
     Returns
     -------
     distances : ndarray of shape (x, y), float64
         Sums of euclidean distances.
     neighbors : ndarray of shape (x, y), float64
-        How many of them there are.
+        Number of neighbors.
     """
     x, y, _ = weights.shape
     even, odd = (AROUND_HEXAGON_EVEN, AROUND_HEXAGON_ODD) if hexagonal else (AROUND_SQUARE, AROUND_SQUARE)

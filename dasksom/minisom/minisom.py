@@ -1,4 +1,4 @@
-"""MiniSom's own interface on compiled kernels: code written for MiniSom runs with only the import changed.
+"""MiniSom's interface on compiled kernels: code written for MiniSom runs with only the import changed.
 
 >>> from dasksom.minisom import MiniSom
 >>> som = MiniSom(6, 6, 4, sigma=0.3, learning_rate=0.5, random_seed=1)
@@ -27,14 +27,14 @@ from dasksom.minisom.parameter_checks import at_least_one, checked_fixed_points,
 from dasksom.minisom.tables import TILE_NUMBERS, Rows, as_sample
 
 Pieces = Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]
-"""Of a training: how far the decays are, and the samples' numbers, for some iterations at a time."""
+"""Pieces of a training: the steps of the decays and the sample numbers of consecutive iterations."""
 
 ITERATIONS = 2048
-"""Most iterations whose samples and neighborhood factors are in memory together."""
+"""Maximum number of iterations whose samples and neighborhood factors are in memory at once."""
 
 
 def fast_norm(x: NDArray[Any]) -> Any:
-    """Give the length of a vector, shape (n,)."""
+    """Return the length of a vector, shape (n,)."""
     return np.sqrt(np.dot(x, x.T))
 
 
@@ -46,18 +46,18 @@ class MiniSom(EvaluatedMap):
     x, y : int
         Size of the map, each at least 1. A rule of thumb: ``5 sqrt(n)`` units for n samples.
     input_len : int
-        Features of a sample.
+        Number of features of a sample.
     sigma : float
-        Radius of the neighborhood at the start, in lattice units.
+        Initial radius of the neighborhood, in lattice units.
     learning_rate : float
-        Share of its distance from a sample that the winner moves, at the start.
+        Initial learning rate: fraction of the difference to a sample by which the winner moves.
     decay_function : {"asymptotic_decay", "inverse_decay_to_zero", "linear_decay_to_zero"} or callable
-        Of the learning rate. A callable takes (learning rate, iteration, iterations in all).
+        Decay of the learning rate. A callable takes (learning rate, iteration, number of iterations).
     neighborhood_function : {"gaussian", "mexican_hat", "bubble", "triangle"}
     topology : {"rectangular", "hexagonal"}
     activation_distance : {"euclidean", "cosine", "manhattan", "chebyshev"} or callable
-        A callable takes a sample, shape (input_len,), and weights, shape (x, y, input_len), and gives distances, shape
-        (x, y); training then runs in Python, unit by unit as fast as the callable.
+        A callable takes a sample, shape (input_len,), and weights, shape (x, y, input_len), and returns distances,
+        shape (x, y); training then runs in Python, at the speed of the callable.
     random_seed : int, optional
     sigma_decay_function : {"asymptotic_decay", "inverse_decay_to_one", "linear_decay_to_one"}
 
@@ -65,35 +65,36 @@ class MiniSom(EvaluatedMap):
     ----------
     topology : str
     neighborhood : callable
-        Takes the winner's position and sigma, gives every unit's share of what the winner learns, shape (x, y). May be
-        replaced by one's own.
+        Takes the winner's position and sigma, and returns the neighborhood of every unit, shape (x, y). May be
+        replaced by any callable.
 
     Raises
     ------
     InputError
-        A ValueError: if a parameter is none of those accepted. Methods raise it for samples that are not finite
-        numbers, or not `input_len` of them.
+        A subclass of ValueError: if a parameter is invalid. Methods raise it for samples that do not have `input_len`
+        values or hold anything but finite numbers.
 
     Notes
     -----
-    The same seed gives the same numbers as MiniSom, but where MiniSom is wrong:
+    Results with the same seed equal those of MiniSom, except where MiniSom is wrong:
 
     - Samples of any type are promoted to float64 first. MiniSom squares and averages them in their own type: squares
-      of uint8 overflow, so `quantization` and the two errors take wrong units.
-    - The chebyshev distance is the largest *absolute* difference. MiniSom takes the largest signed one.
-    - Samples with NaN or infinities are refused, by number. MiniSom gives them to unit (0, 0), and to its weights.
-    - Nearest units in `quantization`, `quantization_error` and `topographic_error` come from differences, not from
-      ``x**2 - 2 x w + w**2``, which cancels; and a tile of samples at a time, not in a samples x units matrix.
-    - `sigma` 0 moves the winner alone. MiniSom divides by it.
-    - A bubble is symmetric. In MiniSom the rounding of sigma may take a unit on one side and leave its twin.
-    - `distance_map` of a map whose units are all alike is 0. MiniSom gives NaN.
-    - Data that is refused leaves the weights as they were.
+      of uint8 overflow, so `quantization` and the two errors use wrong units.
+    - The chebyshev distance is the largest *absolute* difference. MiniSom uses the largest signed one.
+    - Samples with NaN or infinities raise an error with their number. MiniSom assigns them to unit (0, 0) and adds
+      them to its weights.
+    - `quantization`, `quantization_error` and `topographic_error` compute distances from differences, not from
+      ``x**2 - 2 x w + w**2``, which cancels; and tile by tile, not in a samples x units matrix.
+    - `sigma` 0 moves only the winner. MiniSom divides by it.
+    - A bubble is symmetric. In MiniSom, rounding of sigma may include a unit but not its mirror image.
+    - `distance_map` is 0 if all units are equal. MiniSom returns NaN.
+    - Invalid data leaves the weights unchanged.
 
-    As in MiniSom, `quantization`, the two errors and `distance_map` are euclidean whatever `activation_distance` is,
-    and `distance_map` of a hexagonal map with an even `y` takes the neighbors of its mirror image, which MiniSom's own
-    tests ask for.
+    As in MiniSom, `quantization`, the two errors and `distance_map` always use the euclidean distance, and
+    `distance_map` of a hexagonal map with an even `y` uses the neighbors of its mirror image, as MiniSom's tests
+    require.
 
-    The weights are ``som._weights``, shape (x, y, input_len): there to be read, replaced, or changed in place.
+    The weights are ``som._weights``, shape (x, y, input_len). They may be read, replaced, or changed in place.
     """
 
     def update(self, x: ArrayLike, win: Position, t: int, max_iteration: int) -> None:
@@ -105,7 +106,7 @@ class MiniSom(EvaluatedMap):
         win : (int, int)
             Position of its winner.
         t, max_iteration : int
-            Iterations (or epochs) done and in all: how far learning rate and sigma have decayed.
+            Current iteration (or epoch) and total number: they determine the decay of learning rate and sigma.
         """
         rate = self._learning_rate_decay_function(self._learning_rate, t, max_iteration)
         sigma = self._sigma_decay_function(self._sigma, t, max_iteration)
@@ -113,16 +114,17 @@ class MiniSom(EvaluatedMap):
         weights += (self.neighborhood(win, sigma) * rate)[..., None] * (as_sample(x) - weights)
 
     def random_weights_init(self, data: Any) -> None:
-        """Start from samples drawn at random, one for each unit."""
+        """Initialize the weights with randomly drawn samples, one for each unit."""
         rows = self._rows(data)
         weights = self._learnable()
         drawn = self._random_generator.randint(len(rows), size=weights[..., 0].size)
         weights[...] = rows.at(drawn).reshape(weights.shape)
 
     def pca_weights_init(self, data: Any) -> None:
-        """Start from the plane of the two principal components: one unit vector of each to both sides of the mean.
+        """Initialize the weights on the plane of the first two principal components.
 
-        Depends on no chance. Normalize the data first.
+        The plane spans one unit vector of each component to both sides of the mean. The result is deterministic.
+        Normalize the data first.
         """
         if self._input_len == 1:
             raise InputError("the samples have 1 feature; principal components need at least 2")
@@ -144,26 +146,26 @@ class MiniSom(EvaluatedMap):
         use_epochs: bool = False,
         fixed_points: Mapping[int, Position] | None = None,
     ) -> None:
-        """Learn one sample after the other.
+        """Train the map online, sample by sample.
 
         Parameters
         ----------
         data : array or sequence of shape (n, input_len)
         num_iteration : int
-            Samples to learn; with `use_epochs` times to learn all of them.
+            Number of samples to learn; with `use_epochs`, number of passes over all samples.
         random_order : bool
-            Whether to shuffle them; with `use_epochs` once, for all epochs.
+            Whether to shuffle the samples; with `use_epochs`, once for all epochs.
         verbose : bool
             Whether to print progress, and the quantization error at the end.
         use_epochs : bool
-            Whether learning rate and sigma decay from epoch to epoch instead of from sample to sample.
+            Whether learning rate and sigma decay per epoch instead of per sample.
         fixed_points : dict of int to (int, int), optional
-            Samples, by number, that a given unit wins however far it is.
+            Sample number to the position of the unit that always wins it.
 
         Raises
         ------
         InputError
-            If there are samples that cannot be learned, no iterations, or fixed points outside data or map.
+            If a sample is invalid, `num_iteration` is less than 1, or a fixed point is outside the data or the map.
         TypeError
             If a fixed point's number is not an int.
         """
@@ -209,28 +211,28 @@ class MiniSom(EvaluatedMap):
                     winners[:] = [units.get(number, -1) for number in numbers.tolist()]
                 pace = Pace(steps - steps[0], *self._paces(np.arange(steps[0], steps[-1] + 1), total))
                 learn(by_band, rows.at(numbers), winners, pace, neighborhood, metric)
-        finally:  # an interrupted training keeps what it has learned
+        finally:  # also after an interrupt
             weights[...] = from_bands(by_band, x * y).reshape(weights.shape)
 
     def _train_plainly(self, rows: Rows, pieces: Pieces, total: int, forced: Mapping[int, Position]) -> None:
-        """Train as MiniSom does, for distances, neighborhoods and methods that are not ours."""
+        """Train in Python, for custom distances, neighborhoods and overridden methods."""
         for steps, numbers in pieces:
             for step, number, sample in zip(steps.tolist(), numbers.tolist(), rows.at(numbers), strict=True):
                 winner = forced[number] if number in forced else self.winner(sample)
                 self.update(sample, winner, step, total)
 
     def train_random(self, data: Any, num_iteration: int, verbose: bool = False) -> None:
-        """Learn `num_iteration` samples in random order; see `train`."""
+        """Train online on `num_iteration` samples in random order; see `train`."""
         self.train(data, num_iteration, random_order=True, verbose=verbose)
 
     def train_batch(self, data: Any, num_iteration: int, verbose: bool = False) -> None:
-        """Learn `num_iteration` samples in their own order, one after the other; see `train`."""
+        """Train online on `num_iteration` samples in the given order; see `train`."""
         self.train(data, num_iteration, random_order=False, verbose=verbose)
 
     def train_batch_offline(self, data: Any, num_iteration: int, verbose: bool = False) -> None:
-        """Move the weights `num_iteration` times, each time after all samples: the batch map.
+        """Train with the batch update: move the weights once per pass over all samples.
 
-        A unit goes the share `learning_rate` of the way to the mean of all samples, weighted by the neighborhood of
+        A unit moves by the fraction `learning_rate` toward the mean of all samples, weighted by the neighborhood of
         their winners. Source: Kohonen, "Essentials of the self-organizing map" (2013).
 
         Parameters
@@ -268,7 +270,7 @@ class MiniSom(EvaluatedMap):
         return numerator, denominator
 
     def _paces(self, steps: NDArray[np.int64], total: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give learning rate and sigma after these steps."""
+        """Return learning rate and sigma after these steps."""
         return (
             decayed(self._learning_rate_decay_function, self._learning_rate, steps, total),
             decayed(self._sigma_decay_function, self._sigma, steps, total),
@@ -276,7 +278,7 @@ class MiniSom(EvaluatedMap):
 
 
 def _pieces(total: int, most: int, verbose: bool) -> Iterator[NDArray[np.int64]]:
-    """Give the numbers below `total`, piece by piece; with `verbose` print how far they are and the time left."""
+    """Yield the numbers below `total` in pieces; with `verbose`, print progress and the remaining time."""
     began, digits = time.monotonic(), len(str(total))
     if verbose:
         most = max(1, min(most, total // 100))

@@ -1,8 +1,8 @@
-"""How much the units of an online map learn of what the winner learns, in MiniSom's terms and with its bits.
+"""Neighborhoods of online maps, bit for bit as in MiniSom.
 
-A neighborhood is a sum of products of one factor per axis. Factors depend on how far two units are apart along an
-axis, so each iteration needs one exponential per row and per column; NumPy computes them beforehand, for many
-iterations at a time, which also gives them NumPy's bits.
+A neighborhood is a sum of products of one factor per axis. Factors depend on the offset of two units along the axis,
+so each iteration needs one exponential per row and per column. NumPy computes them in advance for many iterations at
+once, which also makes them bitwise equal to MiniSom's.
 
 To add a neighborhood: write its function of (dx, dy, sigma) and add its line to ``ONLINE_NEIGHBORHOODS``.
 """
@@ -22,7 +22,7 @@ Factors = Callable[[Any, Any, Any], list[tuple[Any, Any]]]
 
 
 def _bell(offset: Any, sigma: Any) -> Any:
-    width = np.maximum(2 * sigma * sigma, 1e-290)  # of sigma 0: 1 at the winner, 0 elsewhere
+    width = np.maximum(2 * sigma * sigma, 1e-290)  # sigma 0: 1 at the winner, 0 elsewhere
     exponents = -(offset * offset) / width
     return np.exp(exponents, out=exponents)
 
@@ -33,7 +33,7 @@ def gaussian_factors(dx: Any, dy: Any, sigma: Any) -> list[tuple[Any, Any]]:
 
 
 def mexican_hat_factors(dx: Any, dy: Any, sigma: Any) -> list[tuple[Any, Any]]:
-    """``exp(-p / d) (1 - 2 p / d)`` with ``p = dx**2 + dy**2`` and ``d = 2 sigma**2``: below 0 farther out."""
+    """``exp(-p / d) (1 - 2 p / d)`` with ``p = dx**2 + dy**2`` and ``d = 2 sigma**2``: negative at a distance."""
     bell_x, bell_y = gaussian_factors(dx, dy, sigma)[0]
     scale = 2 / np.maximum(2 * sigma * sigma, 1e-290)
     return [(bell_x * (1 - scale * dx * dx), bell_y), (bell_x, bell_y * (-scale * dy * dy))]
@@ -55,15 +55,15 @@ ONLINE_NEIGHBORHOODS: dict[str, Factors] = {
     "bubble": bubble_factors,
     "triangle": triangle_factors,
 }
-"""Name to factors: takes offsets along the axes and sigma, in lattice units; gives pairs (factor of dx, factor of dy)
-whose products are summed. Even functions: offsets may come without their signs."""
+"""Name to function. It takes offsets along the axes and sigma, in lattice units, and returns pairs (factor of dx,
+factor of dy) whose products are summed. Functions are even: offsets may be given without signs."""
 BY_INDEX = ("bubble", "triangle")
-"""Neighborhoods that know no hexagons: they count rows and columns."""
+"""Neighborhoods that ignore hexagonal positions: they use row and column numbers."""
 
 
 @dataclass(frozen=True)
 class OnlineNeighborhood:
-    """How much of what the winner learns the other units of a map learn too; `online_lattice` tells where they sit."""
+    """A neighborhood on the lattice of an online map (`dasksom.minisom.lattice`)."""
 
     kind: str
     """A name in ``ONLINE_NEIGHBORHOODS``."""
@@ -73,7 +73,7 @@ class OnlineNeighborhood:
 
     @property
     def shift(self) -> NDArray[np.int64]:
-        """How far unit (i, j) is moved back, in half lattice units, by j: shape (y,)."""
+        """Shift of unit (i, j) toward lower i, in half lattice units, by j: shape (y,)."""
         moved = np.zeros(self.y, np.int64)
         moved[::-2] = self._by_place
         return moved
@@ -83,7 +83,7 @@ class OnlineNeighborhood:
         return self.hexagonal and self.kind not in BY_INDEX
 
     def factors(self, sigmas: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give the factors by offset, for several sigmas.
+        """Return the factors by offset, for several sigmas.
 
         Returns
         -------
@@ -97,7 +97,7 @@ class OnlineNeighborhood:
         return np.stack([pair[0] for pair in pairs], axis=1), np.stack([pair[1] for pair in pairs], axis=1)
 
     def __call__(self, winner: tuple[int, int], sigma: float) -> NDArray[np.float64]:
-        """Give every unit's share of what the winner learns: shape (x, y), float64."""
+        """Return the neighborhood of every unit around the winner: shape (x, y), float64."""
         along_x, along_y = (of_sigma[0] for of_sigma in self.factors(np.array([sigma], np.float64)))
         i, j, shift = np.arange(self.x), np.arange(self.y), self.shift
         step = along_x.shape[1] // self.x
@@ -108,7 +108,7 @@ class OnlineNeighborhood:
 
 @kernel
 def _reach(along_x: Any, x: int, least: float) -> int:
-    """Give how many rows from the winner's own the farthest is with a factor above `least`."""
+    """Return the largest row offset whose factor is above `least`."""
     offset, most = along_x.shape[1], 0.0
     while offset > 0 and most <= least:
         offset -= 1
@@ -123,19 +123,19 @@ def write_shares(
 ) -> Any:
     """Write ``rate h(k, winner)`` for the units whose row has a factor above `least`.
 
-    `along_x`, shape (products, offsets), and `along_y`, (products, y), are factors of one sigma; `shares` has the shape
-    (room,), as much as `dasksom.minisom.activation.to_bands` makes for x * y units; `columns` is room for y numbers.
+    `along_x`, shape (products, offsets), and `along_y`, (products, y), are the factors for one sigma. `shares` has the
+    shape (room,), padded as by `dasksom.minisom.activation.to_bands`; `columns` is a work array of y numbers.
 
     Returns
     -------
     first, last : int
-        Where these units are: multiples of ``VECTOR_UNITS``, the last excluded. What is no such unit in between gets 0.
+        Range of these units, `last` excluded; multiples of ``VECTOR_UNITS``. Other units in the range get 0.
     """
     y = len(shift)
     at_x, at_y = winner // y, winner % y
     step = along_x.shape[1] // x  # offsets per lattice unit: 2 on a hexagonal map
     moved = shift[at_y]
-    other = 0 if step == 1 else (1 if moved == 1 else -1)  # how far rows that are shifted otherwise are off
+    other = 0 if step == 1 else (1 if moved == 1 else -1)  # offset of rows with the other shift
     reach = _reach(along_x, x, least)
     begin, end = max(at_x - reach, 0), min(at_x + reach + 1, x)
     first, last = begin * y // VECTOR_UNITS * VECTOR_UNITS, (end * y + VECTOR_UNITS - 1) // VECTOR_UNITS * VECTOR_UNITS

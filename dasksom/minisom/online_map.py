@@ -1,4 +1,4 @@
-"""The state of an online map: weights, distances, neighborhood and winners, under MiniSom's names."""
+"""The state of an online map: weights, distances, neighborhood and winners, with MiniSom's names."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -38,7 +38,7 @@ _PACKAGE = "dasksom.minisom."
 
 
 class OnlineMap:
-    """Weights of a map and what they mean; see `dasksom.minisom.MiniSom`, which adds training."""
+    """An online map without training; see `dasksom.minisom.MiniSom`."""
 
     Y_HEX_CONV_FACTOR = ROW_HEIGHT
 
@@ -86,13 +86,13 @@ class OnlineMap:
         self._xx, self._yy = places(x, y, topology == "hexagonal")
 
     def _named(self, parameter: str, given: Any, choices: Mapping[str, Any], suffix: str = "") -> Any:
-        """Give the method of that name, or the callable that was given in its place."""
+        """Return the method for a name, or a custom callable as it is."""
         if callable(given):
             return given
         check_choice(parameter, given, choices)
         return getattr(self, f"_{given}{suffix}")
 
-    # Under MiniSom's names, for code that calls or overrides them.
+    # MiniSom's names, for code that calls or overrides them.
     _asymptotic_decay = staticmethod(asymptotic_decay)
     _linear_decay_to_zero = staticmethod(linear_decay_to_zero)
     _inverse_decay_to_zero = staticmethod(inverse_decay_to_zero)
@@ -119,25 +119,25 @@ class OnlineMap:
         return OnlineNeighborhood(kind, len(self._neigx), len(self._neigy), self.topology == "hexagonal")
 
     def get_weights(self) -> Weights:
-        """Give the weights themselves, not a copy: shape (x, y, input_len)."""
+        """Return the weights themselves, not a copy: shape (x, y, input_len)."""
         return self._weights
 
     def get_euclidean_coordinates(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give the places of the units in the plane.
+        """Return the positions of the units in the plane.
 
         Returns
         -------
         xx, yy : ndarray of shape (x, y), float64
-            In lattice units; unit (i, j) sits at ``(xx[i, j], yy[i, j])``.
+            In lattice units; unit (i, j) is at ``(xx[i, j], yy[i, j])``.
         """
         return self._xx.T, self._yy.T
 
     def convert_map_to_euclidean(self, xy: Position) -> tuple[Any, Any]:
-        """Give the place in the plane of the unit at position ``xy``, in lattice units."""
+        """Return the coordinates in the plane of the unit at position ``xy``, in lattice units."""
         return self._xx.T[xy], self._yy.T[xy]
 
     def activate(self, x: ArrayLike) -> NDArray[Any]:
-        """Give every unit's distance from a sample: shape (x, y)."""
+        """Return every unit's distance from a sample: shape (x, y)."""
         self._activate(x)
         return self._activation_map
 
@@ -145,12 +145,12 @@ class OnlineMap:
         self._activation_map = self._activation_distance(as_sample(x), self._weights)
 
     def winner(self, x: ArrayLike) -> Position:
-        """Give the position (i, j) of the unit nearest to a sample; ties go to the first."""
+        """Return the position (i, j) of the unit nearest to a sample; ties go to the first."""
         self._activate(x)
         return cast("Position", np.unravel_index(self._activation_map.argmin(), self._activation_map.shape))
 
     def _distance_from_weights(self, data: Any) -> NDArray[np.float64]:
-        """Give the euclidean distance of every sample from every unit: shape (n, x * y)."""
+        """Return the euclidean distance of every sample from every unit: shape (n, x * y)."""
         return np.concatenate([euclidean_distances(t, self._codebook()) for t in self._rows(data).tiles()])
 
     def _check_input_len(self, data: Any) -> None:
@@ -161,12 +161,12 @@ class OnlineMap:
 
     @property
     def _metric(self) -> str | None:
-        """Name of the distance in the kernels; None for one that is not ours."""
+        """Name of the distance in the kernels; None for a custom one."""
         return next((name for name, known in DISTANCES.items() if known is self._activation_distance), None)
 
     @property
     def _neighborhood(self) -> OnlineNeighborhood | None:
-        """The neighborhood as the kernels take it; None for one that is not ours."""
+        """The neighborhood for the kernels; None for a custom one."""
         kinds = (kind for kind in ONLINE_NEIGHBORHOODS if self.neighborhood == getattr(self, f"_{kind}"))
         kind = next((kind for kind in kinds if self._is_ours(f"_{kind}")), None)
         return self._compiled(kind) if kind else None
@@ -180,7 +180,7 @@ class OnlineMap:
         )
 
     def _winners(self, samples: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Give the number of each sample's winner, shape (n,): (i, j) is i * y + j."""
+        """Return the number of each sample's winner, shape (n,): (i, j) is i * y + j."""
         if self._metric and self._is_ours("winner", "_activate"):
             return find_winners(samples, self._codebook(), self._metric)
         shape = self._weights.shape[:2]
@@ -195,7 +195,7 @@ class OnlineMap:
         return [self._position(unit) for tile in tiles for unit in self._winners(tile).tolist()]
 
     def _codebook(self) -> NDArray[Any]:
-        """Give the weights by unit: shape (x * y, input_len)."""
+        """Return the weights by unit: shape (x * y, input_len)."""
         weights = np.asarray(self._weights)
         shape = (len(self._neigx), len(self._neigy), self._input_len)
         if weights.shape != shape:
@@ -203,7 +203,7 @@ class OnlineMap:
         return weights.reshape(-1, self._input_len)
 
     def _learnable(self) -> Weights:
-        """Give the weights, to be changed in place; those that cannot hold fractions are replaced."""
+        """Return the weights for changes in place; integer weights are replaced by floating-point ones first."""
         self._codebook()
         if not isinstance(self._weights, np.ndarray) or self._weights.dtype.kind != "f":
             self._weights = np.array(self._weights, np.float64)

@@ -1,8 +1,8 @@
-"""Online training: a map that learns one sample after the other, as MiniSom does.
+"""Online training, sample by sample, as in MiniSom.
 
 At iteration t a sample x pulls every unit k toward itself: ``w_k += eta_t h(k, winner, sigma_t) (x - w_k)``. The
-learning rate eta and the radius sigma decay; one compiled loop runs the whole sequence. How fast that is on a large map
-is how fast a codebook is read twice and written once from the second-level cache.
+learning rate eta and the radius sigma decay; one compiled loop runs all iterations. On large maps, its speed is limited
+by reading the codebook twice and writing it once from the second-level cache.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from dasksom.minisom.neighborhood import OnlineNeighborhood, write_shares
 from dasksom.som.numba_kernel import kernel
 
 _NEGLIGIBLE = 2.0**-80
-"""A smaller share of a sample's distance is lost in a weight's rounding: rows of units that get no more are skipped."""
+"""Updates with a smaller factor are lost in the rounding of weights: rows with only such factors are skipped."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Pace:
     """The learning rate and sigma of some iterations."""
 
     step: NDArray[np.int64]
-    """Which of the rates and sigmas an iteration takes, shape (iterations,)."""
+    """Index of the rate and sigma of each iteration, shape (iterations,)."""
     rates: NDArray[np.float64]
     sigmas: NDArray[np.float64]
 
@@ -36,7 +36,7 @@ def _pull(x: Any, by_band: Any, first: int, last: int, shares: Any) -> None:
         value, weights = (
             x[band],
             by_band[band, first:last],
-        )  # slices that are known to be contiguous become vector loops
+        )  # slices known to be contiguous compile to vector loops
         for k in range(len(weights)):
             weights[k] += near[k] * (value - weights[k])
 
@@ -73,7 +73,7 @@ def learn(
     neighborhood: OnlineNeighborhood,
     metric: str,
 ) -> None:
-    """Learn one sample after the other.
+    """Train a codebook online, sample by sample.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def add_samples(
 
 @kernel
 def _spread(hits: Any, sums: Any, along_x: Any, along_y: Any, shift: Any, x: int, totals: Any) -> None:
-    """Add up, by band, what every unit's samples give to all units; the last band is their number."""
+    """Sum, by band, the neighborhood-weighted samples for all units; the last band is their weighted number."""
     shares, columns = np.empty(totals.shape[1]), np.empty(len(shift))
     for winner in range(len(hits)):
         if hits[winner] > 0:
@@ -123,7 +123,7 @@ def _spread(hits: Any, sums: Any, along_x: Any, along_y: Any, shift: Any, x: int
 def spread(
     hits: NDArray[np.float64], sums: NDArray[np.float64], neighborhood: OnlineNeighborhood, sigma: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weight what each unit won by the neighborhood: once per unit, as the sum over its samples is linear.
+    """Apply the neighborhood to the sums of each unit, once per unit: the sum over its samples is linear.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def distortion(
     neighborhood: OnlineNeighborhood,
     sigma: float,
 ) -> float:
-    """Sum the euclidean distances of samples from all units, each times the unit's share.
+    """Sum the euclidean distances of samples from all units, weighted by the neighborhood of the winner.
 
     Parameters
     ----------

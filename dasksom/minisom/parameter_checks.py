@@ -20,20 +20,20 @@ def at_least_one(name: str, value: Any) -> int:
 
 
 def check_choice(name: str, given: Any, choices: Collection[str]) -> None:
-    """Refuse a name that is not one of the choices."""
+    """Raise InputError for a name that is not one of the choices."""
     if not isinstance(given, str) or given not in choices:
         raise InputError(f"{name} {given!r} is not supported; there are {', '.join(map(repr, choices))}")
 
 
 def finite(name: str, value: Any) -> Any:
-    """Return a parameter that is a finite number."""
+    """Return a parameter; raise InputError unless it is a finite number."""
     if not isinstance(value, Real) or not np.isfinite(float(value)):
         raise InputError(f"{name} is {value!r}; a finite number is needed")
     return value
 
 
 def doubts(x: int, y: int, sigma: float, neighborhood: str, topology: str) -> Iterator[str]:
-    """Return MiniSom's own warnings about the parameters of a map."""
+    """Yield MiniSom's warnings about the parameters of a map."""
     if sigma > np.hypot(x, y):
         yield f"sigma {sigma} might be too high for a map of {x} x {y}: it is longer than the diagonal"
     if neighborhood == "triangle" and topology == "hexagonal":
@@ -45,7 +45,7 @@ def doubts(x: int, y: int, sigma: float, neighborhood: str, topology: str) -> It
 def checked_fixed_points(
     fixed_points: Mapping[int, tuple[int, int]], samples: int, shape: tuple[int, ...]
 ) -> dict[int, tuple[int, int]]:
-    """Return fixed points (sample number to unit) as plain ints; refuse those outside the data or the map."""
+    """Return fixed points (sample number to unit) as ints; raise InputError for those outside the data or the map."""
     x, y = shape
     for number, (i, j) in fixed_points.items():
         if not isinstance(number, (int, np.integer)):

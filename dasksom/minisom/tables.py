@@ -1,4 +1,4 @@
-"""A table that a user gave, as samples: float64 and checked, a tile at a time, never copied whole."""
+"""Samples of a user's table: converted to float64 and checked tile by tile, never copied completely."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,11 +10,11 @@ from dasksom.errors import InputError
 from dasksom.som.samples import LARGEST
 
 TILE_NUMBERS = 1 << 18
-"""Numbers of a tile: 2 MiB as float64."""
+"""Number of values of a tile: 2 MiB as float64."""
 
 
 def as_sample(x: ArrayLike) -> NDArray[np.float64]:
-    """Give one sample as float64, of whatever shape it is.
+    """Return one sample as float64, of any shape.
 
     Raises
     ------
@@ -28,19 +28,19 @@ def as_sample(x: ArrayLike) -> NDArray[np.float64]:
 
 
 class Rows:
-    """The rows of a table, read where and when they are needed.
+    """The rows of a table, read on demand.
 
     Parameters
     ----------
     data : array of shape (n, bands), or sequence of n rows
-        Lists and tuples become one array. Of anything else that has ``len()`` and ``[]`` a tile is read at a time.
+        Lists and tuples are converted to one array. Other objects with ``len()`` and ``[]`` are read tile by tile.
     bands : int
 
     Raises
     ------
     InputError
-        If there are no rows, or the first has not that many bands; its methods also where a row holds anything but
-        finite real numbers.
+        If there are no rows, or the first row does not have `bands` values. Methods also raise it if a row holds
+        anything but finite real numbers.
     TypeError
         If a row has no length.
     """
@@ -58,13 +58,13 @@ class Rows:
         return len(self._data)
 
     def at(self, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Give the rows of these numbers: shape (len(numbers), bands), float64, C-contiguous, read-only."""
+        """Return the rows with these indices: shape (len(numbers), bands), float64, C-contiguous, read-only."""
         if isinstance(self._data, np.ndarray):
             return self._checked(self._data[numbers], numbers)
         return self._checked([self._data[number] for number in numbers.tolist()], numbers)
 
     def tiles(self) -> Iterator[NDArray[np.float64]]:
-        """Give all rows, in order, a tile at a time: shape (up to a tile, bands), float64, C-contiguous, read-only."""
+        """Yield all rows in order, tile by tile: shape (up to a tile, bands), float64, C-contiguous, read-only."""
         for start in range(0, len(self), self._tile):
             numbers = np.arange(start, min(start + self._tile, len(self)))
             if hasattr(self._data, "shape"):
@@ -73,7 +73,7 @@ class Rows:
                 yield self.at(numbers)
 
     def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give the mean, shape (bands,), and the covariance, shape (bands, bands): two passes over the tiles."""
+        """Return the mean, shape (bands,), and the covariance, shape (bands, bands): two passes over the tiles."""
         mean = np.sum([tile.sum(axis=0) for tile in self.tiles()], axis=0) / len(self)
         scatter = np.zeros((self._bands, self._bands))
         for tile in self.tiles():
@@ -92,7 +92,7 @@ class Rows:
                 f"{LARGEST:g}. Leave such samples out, or fill them in, first"
             )
         block = block.view()
-        block.flags.writeable = False  # kernels are compiled once for all, and a user's table is never changed
+        block.flags.writeable = False  # one compiled kernel for all arrays; a user's table is never changed
         return block
 
 

@@ -1,1 +1,1 @@
-"""What a run says of itself, and the image that it read."""
+"""Records of runs, and their original images."""

@@ -1,4 +1,4 @@
-"""What an output tells of the run that made it: where its units sit, and the image that it was made of."""
+"""The lattice and the original image of an output, from the record of its run."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -9,14 +9,14 @@ from dasksom.provenance.run_record import RunRecord
 from dasksom.som.lattice import TOPOLOGIES, Lattice
 
 CHUNK_BYTES = 4 << 20
-"""Of the original's chunks: small, for tiles are cut out of them."""
+"""Chunk size of the original image: small, because tiles are cut from it."""
 OPENING = ("component", "series", "level", "select", "axes", "alpha", "nodata", "fill_missing")
-"""What of a run's configuration says how its image was opened."""
+"""Fields of a run's configuration that determine how its image was opened."""
 UNKNOWN_LATTICE = "The output does not tell the size of its map, whose units are drawn in one row."
 
 
 def lattice_of_output(result: QuantizedImage) -> Lattice | None:
-    """Give the lattice of the map that an output was made with; None where it does not tell its size."""
+    """Return the lattice of an output's map; None if the output does not record its size."""
     told = result.about.get("parameters", {})
     rows, columns = (told.get(name) if isinstance(told, dict) else None for name in ("rows", "columns"))
     if not (isinstance(rows, int) and isinstance(columns, int) and rows * columns == len(result.palette) and rows > 0):
@@ -29,32 +29,32 @@ def lattice_of_output(result: QuantizedImage) -> Lattice | None:
 
 @dataclass(frozen=True, eq=False)
 class Original:
-    """The image that a run read, as far as it is still there."""
+    """The image that a run read, if it is still available."""
 
     path: str | None
     picture: Picture | None
     opening: dict[str, Any]
-    """Options that it was opened with."""
+    """Options with which the image was opened."""
     missing: str = ""
-    """Why there is no picture."""
+    """Reason for not having a picture."""
 
     @classmethod
     def find(cls, given: str | None, record: RunRecord, *, just_ran: bool = False) -> Self:
-        """Open the image that was given, or the one that the output names.
+        """Open the given image, or the one that the output names.
 
         Parameters
         ----------
-        given : path of the image, if it was given
-        record : what the output, or the run that made it just now, says of it
-        just_ran : whether the record is the run's own: a file may not allow itself what only the user of a run can
+        given : path of the image, if given by the user
+        record : record of the run, from the output or from the run itself
+        just_ran : whether the record is from the run itself; a record in a file is not trusted with user permissions
 
         Raises
         ------
         InputError
-            If the one that was given cannot be read; that the other one cannot is told by `missing`.
+            If the given image cannot be read. For an image named by the output, `missing` reports it.
         """
         if given is None and (record.source is None or "://" in record.source):
-            # nor is a URL that stands in a file fetched for the asking
+            # URLs from files are not fetched without a request either
             return cls(None, None, {}, "The output names no image on this machine; give the original with --original.")
         path = given or str(record.source)
         told = record.config.get("input", {}) if path == record.source else {}

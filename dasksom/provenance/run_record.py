@@ -1,4 +1,4 @@
-"""The record of a run: settings, versions, machine, history, what was read and written; plain JSON, no secrets."""
+"""The record of a run: settings, versions, machine, history, input and output; plain JSON without secrets."""
 
 import json
 import os
@@ -18,15 +18,15 @@ from dasksom.storage.locations import is_remote, shown
 
 PACKAGES = ("dasksom", "dask", "distributed", "numba", "numpy", "scikit-image", "scipy", "tifffile", "zarr")
 _REPEATABLE = ("source", "size", "dtype", "decoded_bytes", "not_read", "history", "quality")
-"""Fields that are the same whenever and wherever the run is repeated."""
+"""Fields that are equal for all repetitions of a run."""
 _STORED = (*_REPEATABLE, "started", "config", "cluster", "versions", "seconds")
-"""Fields that outputs hold."""
+"""Fields that are stored in outputs."""
 _NOT_IN_SUMMARY = {"report", "source", "size", "decoded_bytes", "history", "quality", "started", "config", "cluster"}
-"""Fields that the summary of a run leaves out, or holds in another form."""
+"""Fields that the summary of a run omits or replaces."""
 
 
 class _Record(BaseModel):
-    # NaN is no JSON; fields of a newer dasksom are ignored by an older one
+    # JSON has no NaN; an older dasksom ignores fields of a newer one
     model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null", from_attributes=True)
 
 
@@ -43,7 +43,7 @@ class EpochRecord(_Record):
 
 
 class QualityRecord(_Record):
-    """How well the palette fits all pixels, as in `dasksom.som.quality.Quality`."""
+    """Quality of the palette over all pixels, as in `dasksom.som.quality.Quality`."""
 
     hits: tuple[float, ...]
     mean_squared_error: float
@@ -53,16 +53,16 @@ class QualityRecord(_Record):
 
 
 class RunRecord(_Record):
-    """One run."""
+    """The record of one run."""
 
     source: str | None = None
     """Absolute path, or URL, of the image."""
     size: tuple[int, int, int] | None = None
-    """Height, width, bands; not called a shape, because tifffile takes JSON with that name in a TIFF for its own."""
+    """Height, width, bands; not named `shape`, because tifffile interprets JSON with that key in a TIFF as its own."""
     dtype: str | None = None
     decoded_bytes: int | None = None
     not_read: tuple[tuple[int, int, int, int], ...] = ()
-    """Parts of the images that could not be read: first and last row, first and last column."""
+    """Unreadable regions of the images: first and last row, first and last column."""
     history: tuple[EpochRecord, ...] = ()
     quality: QualityRecord | None = None
     """None if the run did not measure it."""
@@ -72,34 +72,34 @@ class RunRecord(_Record):
     cluster: dict[str, Any] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
     seconds: dict[str, float] = Field(default_factory=dict)
-    """Time of each stage."""
+    """Seconds of each stage."""
 
     image: str = ""
-    """Image as it was given, and how many others with it."""
+    """Image as given by the user, and the number of further images."""
     output: str = ""
     report: str = ""
     """Path of the report, if one was written."""
     units: int = 0
     more_pixels: int = 0
-    """Pixels of the images after the first, where a map is trained on several."""
+    """Pixels of the images after the first, if a map is trained on several."""
     color_space: str = "rgb"
-    """Space of the errors."""
+    """Color space of the errors."""
     plan: str = ""
-    """The plan, in a line."""
+    """The plan, in one line."""
     passes: int = 0
     bytes_read: int = 0
-    """Decoded, of the chunks of all passes."""
+    """Decoded bytes of the chunks of all passes."""
     bytes_written: int | None = 0
-    """Size of the output as it is stored; None on an object store."""
+    """Stored size of the output; None on an object store."""
     workers: int | None = None
-    """None where the run had the threads of its own process."""
+    """None if the run used the threads of its own process."""
     tasks: int | None = None
     retries: int | None = None
     lost_workers: int | None = None
 
     @classmethod
     def begin(cls, source: str, image: Any, config: dict[str, dict[str, Any]], output: str = "") -> Self:
-        """Record what is known before anything is computed."""
+        """Create the record of a run that is about to start."""
         return cls(
             source=_text(shown(source) if is_remote(source) else str(absolute_path(source))),
             size=image.shape,
@@ -114,7 +114,7 @@ class RunRecord(_Record):
 
     @classmethod
     def read(cls, stored: Any) -> Self | None:
-        """Return the record that a file holds; None if it has another form."""
+        """Parse a stored record; None if it is invalid."""
         try:
             return cls.model_validate(stored)
         except ValidationError:
@@ -125,7 +125,7 @@ class RunRecord(_Record):
         return self.model_copy(update=fields)
 
     def trained(self, history: tuple[Epoch, ...], quality: Quality | None) -> Self:
-        """Add the result of a training, or of a measuring pass; without any pixels nothing was measured."""
+        """Add the result of a training or of a measuring pass; there is no quality if no pixel was used."""
         measured = quality is not None and quality.hits.any()
         return self.updated(
             history=tuple(EpochRecord.model_validate(epoch) for epoch in history),
@@ -143,21 +143,21 @@ class RunRecord(_Record):
         return None if self.quality is None else sum(hits == 0 for hits in self.quality.hits)
 
     def _as_json(self) -> dict[str, Any]:
-        fields: dict[str, Any] = json.loads(self.model_dump_json())  # NaN is null here, and not in `model_dump`
+        fields: dict[str, Any] = json.loads(self.model_dump_json())  # NaN becomes null here, but not in `model_dump`
         return fields
 
     def stored(self) -> dict[str, Any]:
-        """Return what an output holds, as JSON."""
+        """Return the fields stored in outputs, as JSON."""
         fields = self._as_json()
         return {name: fields[name] for name in _STORED}
 
     def repeatable(self) -> dict[str, Any]:
-        """Return what is the same whenever and wherever the run is repeated, so that files have the same bytes."""
+        """Return the fields that are equal for all repetitions of a run, so that files have the same bytes."""
         fields = self._as_json()
         return {name: fields[name] for name in _REPEATABLE}
 
     def summary(self) -> dict[str, Any]:
-        """Return what the run did, as JSON."""
+        """Return the summary of the run, as JSON."""
         fields = self._as_json()
         return {
             **{name: value for name, value in fields.items() if name not in _NOT_IN_SUMMARY},
@@ -167,7 +167,7 @@ class RunRecord(_Record):
         }
 
     def lines(self) -> Iterator[str]:
-        """Yield what the run did in lines for a person."""
+        """Yield the lines of a readable summary of the run."""
         height, width, bands = self.size or (0, 0, 0)
         more = f" and {self.more_pixels / 1e6:.3g} Mpx of other images" if self.more_pixels else ""
         yield f"{self.output}: {width} x {height} pixels{more}, {bands} bands of {self.dtype}, {self.units} colors"
@@ -185,17 +185,17 @@ class RunRecord(_Record):
 
     @property
     def total_seconds(self) -> float:
-        """Time of all stages."""
+        """Seconds of all stages."""
         return sum(self.seconds.values())
 
 
 def _text(path: str) -> str:
-    """Return a path as text that JSON can hold: bytes of a name that are not UTF-8 are escaped."""
+    """Return a path as text for JSON: bytes that are not UTF-8 are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 _MOST_PLACES = 20
-"""Unread rectangles that are listed."""
+"""Maximum number of unreadable rectangles that are listed."""
 
 
 def unread_pixels(parts: tuple[tuple[int, int, int, int], ...]) -> str:
@@ -208,7 +208,7 @@ def unread_pixels(parts: tuple[tuple[int, int, int, int], ...]) -> str:
 
 
 def cluster_of(client: Any) -> dict[str, Any]:
-    """Describe what a run computes on: the workers of a dask Client, or else the threads of this process."""
+    """Describe the workers of a dask Client, or the threads of this process."""
     machine = {"system": f"{platform.system()} {platform.machine()}", "cores": os.cpu_count()}
     if not hasattr(client, "scheduler_info"):
         return {"kind": "threads of one process", **machine}

@@ -1,4 +1,4 @@
-"""The unit of every pixel of an image, from a trained codebook: how it is found, and what is made of it lazily."""
+"""Label the pixels of an image with the units of a trained codebook; lazy labels, colors and distances."""
 
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -18,11 +18,11 @@ from dasksom.som.dithering import DITHERED_BANDS, DITHERS, dither_offsets, dithe
 from dasksom.som.samples import Samples
 
 TABLE_PIXELS = 1 << 22
-"""Images of 8-bit colors with at least this many pixels are labeled through a table of all 2^24 colors."""
+"""8-bit images with at least this number of pixels are labeled with a table of all 2^24 colors."""
 
 
 def check_dither(name: str, image: da.Array) -> None:
-    """Refuse a dithering that is not known, and images without colors to dither.
+    """Check that a dithering is known, and that the image can be dithered.
 
     Raises
     ------
@@ -39,16 +39,16 @@ def check_dither(name: str, image: da.Array) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Labeling:
-    """How the pixels of an image get their labels; travels to the workers."""
+    """Parameters of labeling; sent to the workers."""
 
     codebook: NDArray[np.float64]
     """Shape (units, bands), float64, in the search's color space."""
     search: Search = field(default_factory=Search)
     dither: NDArray[Any] | None = None
-    """What is added to pixels before their units are sought, by place (`dither_offsets`); None: nothing."""
+    """Offsets added to pixels before the search, by position (`dither_offsets`); None: no dithering."""
 
     def dithering(self, name: str, image: da.Array) -> "Labeling":
-        """Give the labeling that dithers images like this one.
+        """Return a copy that dithers images of this dtype.
 
         Parameters
         ----------
@@ -59,7 +59,7 @@ class Labeling:
         Raises
         ------
         InputError
-            As `check_dither`.
+            As raised by `check_dither`.
         """
         check_dither(name, image)
         if name == "none":
@@ -68,7 +68,7 @@ class Labeling:
         return replace(self, dither=dither_offsets(units, image.dtype))
 
     def through_table(self, image: da.Array) -> bool:
-        """Tell whether an image's labels are looked up in a table of all colors."""
+        """Return whether an image's labels are looked up in a table of all colors."""
         return are_colors(image.dtype, image.shape[-1]) and prod(image.shape[:-1]) >= TABLE_PIXELS
 
     def labels(
@@ -79,9 +79,9 @@ class Labeling:
         Returns
         -------
         labels : ndarray of shape (...), unsigned
-            Unit numbers; for samples that do not count, the number of units.
+            Unit numbers; the number of units for samples that are not used.
         samples : Samples
-            Those that count, as they are.
+            The used samples, unconverted.
         """
         samples = sought = self.search.take(block, corner, weights)
         if self.dither is not None:
@@ -164,7 +164,7 @@ def _rebuild_block(
 
 
 def rebuild(image: da.Array, labeling: Labeling, palette: NDArray[Any], weights: da.Array | None = None) -> da.Array:
-    """Give every pixel the palette's color of its best-matching unit, lazily.
+    """Replace every pixel with the palette color of its best-matching unit, lazily.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def rebuild(image: da.Array, labeling: Labeling, palette: NDArray[Any], weights:
     Returns
     -------
     dask array of shape (..., bands) and the palette's type
-        Pixels that do not count are as they were.
+        Pixels that are not used are unchanged.
     """
     return da.map_blocks(
         _rebuild_block,
@@ -194,13 +194,13 @@ def rebuild(image: da.Array, labeling: Labeling, palette: NDArray[Any], weights:
 def _distances_block(
     block: NDArray[Any], block_id: tuple[int, ...], steps: tuple[Steps, ...], labeling: Labeling
 ) -> NDArray[np.float64]:
-    labeling.search.take(block, (*corner_of(block_id[: len(steps)], steps), 0))  # refuses what cannot be compared
+    labeling.search.take(block, (*corner_of(block_id[: len(steps)], steps), 0))  # raises for invalid values
     values = block.reshape(-1, block.shape[-1])
     return labeling.search.distances(values, labeling.codebook).reshape(*block.shape[:-1], -1)
 
 
 def distances_to(image: da.Array, labeling: Labeling) -> da.Array:
-    """Give every pixel's distance to every unit, lazily.
+    """Return every pixel's distance to every unit, lazily.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""A small version of an image and its labels, taken while a run writes, so that it costs no reading."""
+"""A small version of an image and its labels, collected while a run writes, without further reads."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -14,7 +14,7 @@ _Extract = tuple[NDArray[Any], NDArray[Any]]
 
 @dataclass(frozen=True)
 class _EveryNth:
-    """Takes every nth row and column of a chunk and of its labels, on a worker."""
+    """Extracts every nth row and column of a chunk and its labels, on a worker."""
 
     step: int
 
@@ -30,7 +30,7 @@ class Overview:
     Parameters
     ----------
     height, width, bands : int
-        Of the image.
+        Shape of the image.
     dtype : dtype of the image
     side : int
         Longest side of the overview, in pixels.
@@ -40,9 +40,9 @@ class Overview:
         self.extract = _EveryNth(max(1, ceil(max(height, width) / side)))
         size = ceil(height / self.extract.step), ceil(width / self.extract.step)
         self.pixels: NDArray[Any] = np.zeros((*size, bands), dtype)
-        """Pixels of the image as it was read."""
+        """Pixels of the input image."""
         self.labels: NDArray[np.int64] = np.zeros(size, np.int64)
-        """Unit numbers; the number of units, or more, means no data."""
+        """Unit numbers; values from the number of units on mean no data."""
 
     def add(self, corner: Corner, extracted: _Extract) -> None:
         """Copy the extract of one chunk to its position."""

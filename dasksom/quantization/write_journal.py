@@ -1,7 +1,7 @@
-"""The journal of a writing pass: which windows are stored, so that a killed run resumes after the last of them.
+"""The journal of a writing pass: it records the stored windows, so that a killed run resumes after the last one.
 
-A record is saved every few seconds, with the names and checksums of the files written since the one before. A run that
-resumes verifies these files, and writes everything again from the first record whose files do not match.
+A record is saved every few seconds, with the names and checksums of the files written since the previous record. A
+resumed run verifies these files, and writes everything again from the first record whose files do not match.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,12 @@ JOURNAL_RECORD = "written"
 
 
 class WriteJournal:
-    """The windows that are stored.
+    """The stored windows of a pass.
 
     Parameters
     ----------
     keeper : Keeper, optional
-        Without one nothing is saved.
+        If None, nothing is saved.
     on_stored : callable (FileSums), optional
         Called with the files of every window, in row-major order, including those of an earlier process.
     """
@@ -41,7 +41,7 @@ class WriteJournal:
         Parameters
         ----------
         label : str
-            Identifies the pass; records of another are ignored.
+            Identifies the pass; records of other passes are ignored.
         are_whole : callable (FileSums) -> bool
             Verifies files, on a worker. Must be picklable.
         """
@@ -74,7 +74,7 @@ class WriteJournal:
             self.save()
 
     def save(self) -> None:
-        """Save a record of the windows that no record has yet."""
+        """Save a record of the windows that are not in a record yet."""
         if self._qualities:
             windows = {"label": self._label, "first": self._first_window}
             record = {**windows, "stored": self._stored, "qualities": self._qualities}

@@ -1,4 +1,4 @@
-"""Label an image and write it, in one pass over its chunks."""
+"""Label and write an image, in one pass over its chunks."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,22 +23,22 @@ from dasksom.storage.checksum_manifests import FileSums
 
 
 class Observer(Protocol):
-    """Takes a small extract of every chunk and its labels."""
+    """Collects a small extract of every chunk and its labels."""
 
     @property
     def extract(self) -> Callable[[NDArray[Any], NDArray[Any], Origin], Any]:
         """Function of a chunk, its labels and its corner, called on a worker; must be picklable, its result small."""
 
     def add(self, corner: Origin, extracted: Any) -> None:
-        """Take what `extract` returned for a chunk, on the driver and in row-major order.
+        """Add the result of `extract` for a chunk; called on the driver in row-major order.
 
-        Windows of chunks that an earlier process wrote are left out.
+        Windows written by an earlier process are skipped.
         """
 
 
 @dataclass(frozen=True)
 class _LabeledChunks:
-    """Neighboring chunks of one pass: what the writer returned for each, and their quality if it was measured."""
+    """Neighboring chunks of one pass: the writer's result for each, and their quality if it was measured."""
 
     encoded: tuple[EncodedChunk, ...]
     quality: Quality | None
@@ -104,7 +104,7 @@ def quantize_into(
     observer: Observer | None = None,
     journal: WriteJournal | None = None,
 ) -> Quality | None:
-    """Label every pixel and give the labels to a writer, in one pass and one task per chunk.
+    """Label every pixel and pass the labels to a writer, in one pass with one task per chunk.
 
     Parameters
     ----------
@@ -113,11 +113,11 @@ def quantize_into(
     writer : Writer
     weights : dask array of shape (rows, columns, 1), bool or real, optional
     measured : bool
-        Whether to measure hits and errors; a caller that knows them saves the time.
+        Whether to measure hits and errors; not needed if the caller knows them.
     progress : callable, optional
     observer : Observer, optional
     journal : WriteJournal, optional
-        Takes what was written; the pass resumes where the journal of an earlier process ends.
+        Records the written windows; the pass resumes at the end of the journal of an earlier process.
 
     Returns
     -------

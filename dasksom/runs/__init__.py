@@ -1,6 +1,6 @@
-"""Complete runs, from a path to a path.
+"""Complete runs, from an input path to an output path.
 
-Public names are imported when they are first used, so that commands start quickly.
+Public names are imported on first use, so that commands start quickly.
 """
 
 from importlib import import_module

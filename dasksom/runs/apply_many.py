@@ -1,4 +1,4 @@
-"""Several images in the colors of one trained map."""
+"""Apply a trained map to several images."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -15,22 +15,22 @@ from dasksom.runs.workflows import quantize_image
 
 @dataclass(frozen=True)
 class Applied:
-    """The result of one of several images."""
+    """The result for one of several images."""
 
     source: str
     output: str
     record: RunRecord | None = None
-    """None if the output existed before, and so is complete, or if it failed."""
+    """None if the output already existed, and so is complete, or if the run failed."""
     error: DasksomError | None = None
 
 
 def apply_to_many(
     model: str, sources: Sequence[str], folder: str, suffix: str, config: RunConfig, watcher: Watcher
 ) -> Iterator[Applied]:
-    """Write several images in the colors of a trained map, each to an output of its name in a folder.
+    """Write several images in the colors of a trained map, each to an output of the same name in a folder.
 
-    Existing outputs are complete, and are skipped unless they may be overwritten: the same call resumes an interrupted
-    one. An image that fails does not stop the others.
+    Existing outputs are complete and are skipped, unless they may be overwritten: the same call resumes an interrupted
+    one. A failed image does not stop the others.
 
     Parameters
     ----------
@@ -40,14 +40,14 @@ def apply_to_many(
     folder : str
         Created if it does not exist.
     suffix : str
-        Suffix of the outputs; chooses their format.
+        Suffix of the outputs; determines their format.
     config : RunConfig
     watcher : Watcher
 
     Raises
     ------
     InputError
-        Before anything is written, if two outputs would have one name, or the folder or the suffix cannot be used.
+        Before anything is written, if two outputs would have the same name, or the folder or suffix cannot be used.
     """
     if is_remote(folder):
         raise InputError(
@@ -74,7 +74,7 @@ def apply_to_many(
             yield Applied(source, output, quantize_image(source, output, config, watcher, model=model, resume=resume))
         except DasksomError as error:
             yield Applied(source, output, error=error)
-        except (OSError, ValueError) as error:  # such as a name that is too long; the other images may be fine
+        except (OSError, ValueError) as error:  # such as a name that is too long; other images may succeed
             yield Applied(source, output, error=DasksomError(f"{type(error).__name__}: {error}"))
 
 

@@ -1,4 +1,4 @@
-"""What of an image cannot be read, found in one pass before anything else is done with it."""
+"""Find the unreadable chunks of an image, in one pass before the run."""
 
 import logging
 from collections.abc import Sequence
@@ -15,41 +15,41 @@ from dasksom.image import Picture, Readable, Rectangle, merged, unread_in
 logger = logging.getLogger(__name__)
 
 MOST_PARTS = 10_000
-"""Parts that are left out at most: a file that has lost more is to be copied again."""
+"""Maximum number of skipped regions; a file with more damage should be copied again."""
 MOST_TOLD = 20
-"""Of which the log tells why."""
+"""Maximum number of chunks whose errors are logged."""
 
 
 @dataclass(frozen=True)
 class Unread:
-    """What cannot be read of an image."""
+    """The unreadable regions of an image."""
 
     parts: tuple[Rectangle, ...] = ()
-    """Neighbors joined, in row-major order."""
+    """Rectangles in row-major order; adjacent chunks are joined."""
     messages: tuple[str, ...] = ()
-    """Why, of the first stored chunks."""
+    """Error messages of the first stored chunks."""
     count: int = 0
-    """Stored chunks, of which there may be several in a part."""
+    """Number of stored chunks; a region may consist of several."""
 
     @property
     def pixels(self) -> int:
-        """How many there are in the parts."""
+        """Number of pixels in the regions."""
         return sum((bottom - top) * (right - left) for top, bottom, left, right in self.parts)
 
 
 def find_unread(picture: Picture, progress: Progress | None = None) -> Unread:
-    """Read every chunk of an image and of its masks once, and tell what cannot be read; the log names each.
+    """Read every chunk of an image and its masks once; log and return the unreadable regions.
 
     Parameters
     ----------
     picture : Picture
-        Opened with ``unread=()``, so that what is missing is no error before it is read.
+        Opened with ``unread=()``, so that missing chunks are no error before they are read.
     progress : callable, optional
 
     Raises
     ------
     InputError
-        Nothing at all can be read, or so little that the parts cannot be listed.
+        No chunk can be read, or the regions are too many to list.
     """
     if not picture.sources:
         return Unread()

@@ -1,4 +1,4 @@
-"""How long a run takes, from the work on one chunk."""
+"""Estimate the time of a run from one chunk."""
 
 import tempfile
 import time
@@ -19,32 +19,32 @@ from dasksom.runs.memory_plan import Plan
 Result = TypeVar("Result")
 
 TASK_SECONDS = 1e-3
-"""Time of scheduler and driver for one task, which no number of workers shortens."""
+"""Seconds of scheduler and driver per task, independent of the number of workers."""
 PROBE_WORK = 1 << 30
-"""Pixels times units times bands that a probe works on at most: a fraction of a second."""
+"""Maximum pixels x units x bands of a probe: a fraction of a second."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What was measured on one chunk, in seconds for a whole chunk and one thread."""
+    """Measurements of one chunk, in seconds for a complete chunk and one thread."""
 
     read: float
     count: float
-    """Counting its colors, or the pass that training begins with."""
+    """Counting colors, or the first pass of training."""
     epoch: float
-    """For counted colors: of those of this chunk, once for the whole image."""
+    """With counted colors: an epoch on the colors of this chunk, which runs once for the complete image."""
     write: float
 
 
 def probe(image: da.Array, som: BatchSOM, suffix: str = ".zarr", with_image: bool = True) -> Probe:
-    """Measure the work on one chunk in the middle of an image; what it writes goes to a temporary folder.
+    """Measure the work on one chunk in the middle of an image; outputs go to a temporary folder.
 
     Parameters
     ----------
     image : dask array of shape (height, width, bands)
     som : BatchSOM
     suffix : str
-        Of the output.
+        Suffix of the output.
     with_image : bool
     """
     with dask.config.set(scheduler="synchronous"):
@@ -87,7 +87,7 @@ def _write(array: da.Array, som: BatchSOM, suffix: str, with_image: bool) -> Non
 
 
 def estimate(plan: Plan, found: Probe, workers: int) -> float:
-    """Give the seconds that a run takes, about, on so many threads of workers."""
+    """Return the approximate seconds of a run on a number of worker threads."""
     reads = plan.read_bytes / (plan.shape[0] * plan.shape[1] * plan.pixel_bytes)
     chunk = reads * found.read + min(plan.train_passes, 1) * found.count + plan.write_passes * found.write
     epochs = plan.epochs * found.epoch

@@ -1,4 +1,4 @@
-"""Descriptions of images and of trained maps, and the palette of a map as a file."""
+"""Describe images and trained maps, and export palettes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ def describe_model(path: str, settings: Any) -> dict[str, str]:
     path : str
         Path or URL of a .npz.
     settings : InputSection
-        Of which `storage` is used.
+        Only `storage` is used.
 
     Raises
     ------
@@ -39,14 +39,14 @@ def describe_model(path: str, settings: Any) -> dict[str, str]:
 
 
 def describe_image(path: str, settings: Any) -> dict[str, str]:
-    """Describe an image; no pixels are read.
+    """Describe an image without reading pixels.
 
     Parameters
     ----------
     path : str
         Path or URL.
     settings : InputSection
-        How it is opened.
+        Options for opening the image.
 
     Raises
     ------
@@ -84,21 +84,21 @@ def _pixels_used(picture: Picture) -> str:
 
 
 def _excluded_by(mask: str, picture: Picture) -> str:
-    """Name the pixels that a mask excludes, by what the mask was made of."""
+    """Describe the pixels that a mask excludes, by the source of the mask."""
     if mask == "no-data value":
         return f"no-data ({picture.about.get('no data', picture.nodata)})"
     return {"alpha": "transparent pixels"}.get(mask, f"pixels outside the {mask}")
 
 
 def export_palette(model: str, output: str, bands: Sequence[int] | None, *, overwrite: bool) -> None:
-    """Write the palette of a trained map in the format of another program.
+    """Write the palette of a trained map to a file for other programs.
 
     Parameters
     ----------
     model : str
         Path or URL of a .npz.
     output : str
-        Path; its suffix chooses the format (`dasksom.image.palette_files`).
+        Path; its suffix determines the format (`dasksom.image.palette_files`).
     bands : sequence of int, optional
         Bands to use as red, green and blue, or one as gray, from 0.
     overwrite : bool

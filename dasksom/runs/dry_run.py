@@ -1,4 +1,4 @@
-"""A forecast of a run: passes, tasks, memory and time; nothing is started."""
+"""Forecast the passes, tasks, memory and time of a run without starting it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from dasksom.runs.output_location import check_output_format
 
 @dataclass(frozen=True)
 class Forecast:
-    """What `dasksom plan` shows."""
+    """A forecast, as shown by `dasksom plan`."""
 
     plan: Plan
     workers: Workers
@@ -24,7 +24,7 @@ class Forecast:
     """None if no chunk was processed."""
 
     def as_text(self) -> dict[str, str]:
-        """Return names and values for a person."""
+        """Return names and values for display."""
         plan, workers = self.plan, self.workers
         rows, columns = plan.chunk
         training = "counting the colors" if plan.counted else f"a first look and {plan.epochs} epochs"
@@ -49,7 +49,7 @@ class Forecast:
 
 
 def forecast(source: str, output: str, config: RunConfig, *, probed: bool = True) -> Forecast:
-    """Forecast what `quantize` would do and need on the cluster that the configuration describes.
+    """Forecast a run of `quantize` on the configured cluster.
 
     Parameters
     ----------
@@ -57,12 +57,12 @@ def forecast(source: str, output: str, config: RunConfig, *, probed: bool = True
         Paths; only the suffix of the output matters.
     config : RunConfig
     probed : bool
-        Whether a chunk is processed, to estimate the time.
+        Whether to process one chunk to estimate the time.
 
     Raises
     ------
     InputError
-        For what cannot be used or does not fit a worker; the message names the chunk size that does.
+        If an argument cannot be used, or a chunk does not fit a worker; the message then names a size that fits.
     """
     som = new_map(config)
     picture = open_for_output(output, source, config)

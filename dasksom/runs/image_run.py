@@ -1,4 +1,4 @@
-"""One run over an open image: its cluster, its stages, and its record."""
+"""A run over an open image: cluster, stages and record."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,11 +29,11 @@ from dasksom.training.input_arrays import as_weights
 from dasksom.training.trained_map import TrainedMap
 
 SMALL_BYTES = 256 << 20
-"""Images that decode to less are not worth starting processes for."""
+"""Maximum decoded bytes of images for which no worker processes are started."""
 
 
 def new_map(config: RunConfig) -> BatchSOM:
-    """Make the map that a run trains, with its parameters checked.
+    """Create the map of a run, with checked parameters.
 
     Raises
     ------
@@ -46,14 +46,14 @@ def new_map(config: RunConfig) -> BatchSOM:
 
 
 def map_settings(som: BatchSOM) -> dict[str, Any]:
-    """Return the parameters of a map as the section `map` of a configuration holds them."""
+    """Return the parameters of a map in the form of the configuration section `map`."""
     parameters = som.get_params()
     settings = {name: parameters.get(name) for name in MapSection.model_fields}
     return {**settings, "grid": [som.rows, som.columns], "seed": parameters["random_state"]}
 
 
 class ImageRun:
-    """A run over an open image: what it does is recorded in `record`, and shown by a watcher."""
+    """A run over an open image; recorded in `record`, and reported to a watcher."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class ImageRun:
         self.picture, self.watcher, self.keeper = picture, watcher, keeper
         self.image, self.mask = picture.pixels, picture.mask
         self.quality: Quality | None = None
-        """Of the palette, once it is measured."""
+        """Quality of the palette, after it is measured."""
         self.overview: Overview | None = None
         """Small view of the image and its labels, for a report."""
         self._checked = 0
@@ -92,7 +92,7 @@ class ImageRun:
 
     @contextmanager
     def on_cluster(self, config: RunConfig, som: BatchSOM, *, trains: bool, writes: bool) -> Iterator[Any]:
-        """Connect to the cluster; print the plan and refuse what cannot fit before anything is read."""
+        """Connect to the cluster, report the plan, and raise InputError if chunks cannot fit, before any read."""
         with (
             connect(config.cluster.as_options(), small=self.image.nbytes <= SMALL_BYTES) as client,
             count_tasks(client) as counts,
@@ -101,7 +101,7 @@ class ImageRun:
             stored = self.picture.stored
             plan = plan_run(self.image, som, config, available, trains=trains, writes=writes, stored=stored)
             self.note(plan=describe(plan))
-            if self.image.nbytes > SMALL_BYTES:  # others are done before the line is read
+            if self.image.nbytes > SMALL_BYTES:  # smaller images are finished before the line can be read
                 self.watcher.plan(self.record.plan)
             check_fits(plan, available.memory)
             pixel = self.image[:1, :1]
@@ -111,7 +111,7 @@ class ImageRun:
         self.note(**asdict(counts))
 
     def readable(self, picture: Picture, without: Callable[[Sequence[Rectangle]], Picture]) -> Picture:
-        """Read every chunk of a picture once; return it without those that cannot be read."""
+        """Read every chunk of a picture once; return it without the unreadable chunks."""
         name = f"{UNREAD}-{self._checked}"
         self._checked += 1
         parts = None if self.keeper is None else self.keeper.load(name)
@@ -124,12 +124,12 @@ class ImageRun:
         return without(parts)
 
     def leave_out_unread(self, without: Callable[[Sequence[Rectangle]], Picture]) -> None:
-        """Exclude the chunks of the image that cannot be read."""
+        """Exclude the unreadable chunks of the image."""
         self.picture = self.readable(self.picture, without)
         self.image, self.mask = self.picture.pixels, self.picture.mask
 
     def train(self, som: BatchSOM, config: RunConfig, more: Sequence[Picture] = ()) -> None:
-        """Train a map on all pixels of the image and of more images, or load the one that was trained before."""
+        """Train a map on all pixels of the image and of `more` images, or load the one trained before an interrupt."""
         trained = None if self.keeper is None else self.keeper.load(TRAINED)
         if trained is None:
             self._fit(som, config, more)
@@ -182,7 +182,7 @@ class ImageRun:
         writer = create_writer(output.placed_as(self.picture))
         self.note(units=som.units, color_space=som.color_space)
         labeling = som.labeling_for(self.image.dtype).dithering(settings.dither, self.image)
-        # a dithered image has other errors than the palette that training measured
+        # dithering changes the errors that training measured
         measured = self.quality is None or labeling.dither is not None
         overview = Overview(height, width, bands, self.image.dtype) if settings.report else None
         journal = WriteJournal(self.keeper, manifest.add)
@@ -198,7 +198,7 @@ class ImageRun:
                 journal=journal,
             )
         self.quality = quality or self.quality
-        self.overview = None if journal.is_resumed else overview  # which has not seen all chunks
+        self.overview = None if journal.is_resumed else overview  # a resumed overview lacks chunks
         return writer
 
     def complete(self, som: BatchSOM, writer: Writer, client: Any, manifest: Manifest) -> None:
@@ -210,5 +210,5 @@ class ImageRun:
 
 
 def _may_be_kept(image: da.Array, som: BatchSOM, config: RunConfig) -> bool:
-    # Counting and writing are two passes, and what is read twice is not worth keeping unless the user knows better.
+    # Counting and writing are only two passes: caching does not pay off unless the user requests it.
     return config.input.cache == "memory" or not som.counts_colors(image)

@@ -1,4 +1,4 @@
-"""The images of a run, opened once, in the chunks that it reads."""
+"""Open the images of a run, in the chunks that it reads."""
 
 from collections.abc import Sequence
 
@@ -8,15 +8,15 @@ from dasksom.config import RunConfig
 from dasksom.image import Picture, Rectangle, chunk_alignment, open_picture
 
 _CHUNK_BYTES = 64 << 20
-"""Largest decoded chunk where memory allows."""
+"""Largest decoded chunk, if memory allows."""
 _CHUNKS_PER_WORKER = 16
-"""Chunks that the memory of a worker holds: one in its several forms, those that come next, and the libraries."""
+"""Number of chunks for which a worker needs memory: one in several forms, the next ones, and the libraries."""
 
 
 def most_chunk_bytes(config: RunConfig) -> int:
     """Return the size of the largest decoded chunk; it depends on the configuration only.
 
-    The chunks of a streamed image decide the order in which its sums are added, so they may not depend on the machine.
+    The chunks of a streamed image determine the order of its sums, so they must not depend on the machine.
     """
     if config.input.chunk_size is not None:
         return int(parse_bytes(config.input.chunk_size))
@@ -26,7 +26,7 @@ def most_chunk_bytes(config: RunConfig) -> int:
 
 
 def open_input(source: str, config: RunConfig) -> Picture:
-    """Open an image as the configuration says.
+    """Open an image with the options of a configuration.
 
     Parameters
     ----------
@@ -38,18 +38,18 @@ def open_input(source: str, config: RunConfig) -> Picture:
 
 
 def open_for_output(output: str, source: str, config: RunConfig) -> Picture:
-    """Open an image in chunks that an output can be written in."""
+    """Open an image in chunks in which an output can be written."""
     return fit_to_output(open_input(source, config), output, config)
 
 
 def fit_to_output(picture: Picture, output: str, config: RunConfig, unread: Sequence[Rectangle] = ()) -> Picture:
-    """Cut an open image into chunks that an output can be written in.
+    """Rechunk an open image to chunks in which an output can be written.
 
     Parameters
     ----------
     picture : Picture
     output : str
-        Path or URL; its format decides.
+        Path or URL; its format determines the chunks.
     config : RunConfig
     unread : sequence of Rectangle
         Regions that are treated as no data.

@@ -2,28 +2,28 @@
 
 The peak memory of a worker is bounded by
 
-    400 MiB                                             Python, the libraries and their compiled kernels, and what the
-                                                        heap keeps
-    + 288 MiB                                           where 8-bit colors are labeled through a table of all of them
-    or 8 x listed + 12 x colors bytes                   if that is more: where 8-bit colors are counted, the lists of 16
-                                                        chunks, and those that are added up
+    400 MiB                                             Python, the libraries, compiled kernels, and memory that the
+                                                        heap does not return
+    + 288 MiB                                           if 8-bit colors are labeled with a table of all colors
+    or 8 x listed + 12 x colors bytes                   if that is more and 8-bit colors are counted: the lists of 16
+                                                        chunks, and the merged lists
     + threads x pixels x (3.5 b + 4 c + 20) bytes       one chunk of `pixels`, each of b bytes in the image and c bands
                                                         that are streamed as float32 (0 for counted colors): the chunk
-                                                        as stored, decoded and selected, labels, and what is written
-    + threads x 3.5 x stored bytes                      where the file decodes more than a chunk at once (photographs,
-                                                        large strips), for as many threads as it has such pieces
-    + 20 x 8 x units x (bands + 2) bytes                the sums of 16 chunks, and those that are added up
-    + the worker's share of the image, if it is kept in memory
+                                                        as stored, decoded and selected, labels, and encoded output
+    + threads x 3.5 x stored bytes                      if the file decodes more than a chunk at once (photographs,
+                                                        large strips), for at most as many threads as it has such pieces
+    + 20 x 8 x units x (bands + 2) bytes                the sums of 16 chunks, and their totals
+    + the worker's share of the image, if it is cached in memory
 
-and that of driver and scheduler, above what they start with, by
+and that of driver and scheduler, above their initial memory, by
 
-    128 MiB                                             the tasks in flight, however large the image
-    + 4 x 8 x units x (bands + 2) bytes                 the sums so far, those of the next window, both added up
-    + 96 x colors bytes                                 where 8-bit colors are counted: of two million at most
+    128 MiB                                             the tasks in flight, for images of any size
+    + 4 x 8 x units x (bands + 2) bytes                 the running total, the sums of the next window, and their total
+    + 96 x colors bytes                                 if 8-bit colors are counted: of at most two million colors
 
-The constants were measured over chunk sizes, units and types (`scripts/benchmark plan`): the bound is at least what the
-kernel says a worker took at most (VmHWM), and less than twice that. Counted images may have 1.3 million different
-colors in a chunk; photographs have less.
+The constants were measured over chunk sizes, units and dtypes (`scripts/benchmark plan`): the bound is between the peak
+memory of a worker reported by the kernel (VmHWM) and twice that value. Counted images may have 1.3 million different
+colors in a chunk; photographs have fewer.
 """
 
 import math
@@ -46,30 +46,30 @@ from dasksom.training.color_histogram import has_color_table
 RESERVED_BYTES = 400 << 20
 TABLE_BYTES = 288 << 20
 CHUNK_COLORS = 1_300_000
-"""Different colors of a chunk, at most: photographs have less."""
+"""Maximum number of different colors in a chunk; photographs have fewer."""
 LISTED_BYTES = 8
-"""Of each color that a chunk has."""
+"""Bytes per color of a chunk."""
 ADDED_BYTES = 12
-"""Of each color that several chunks have."""
+"""Bytes per color of several chunks."""
 COPIES = 3.5
-"""Of a chunk's bytes: stored, decoded, selected, rebuilt."""
+"""Factor of a chunk's bytes: stored, decoded, selected, rebuilt."""
 PIXEL_BYTES = 20
-"""Of each pixel of a chunk: labels, marks, and what is written of them."""
+"""Bytes per pixel of a chunk: labels, masks, and their encoded output."""
 DRIVER_BYTES = 128 << 20
-"""Of driver and scheduler for the tasks in flight and their messages: the same however large the image."""
+"""Bytes of driver and scheduler for the tasks in flight and their messages, for images of any size."""
 _MOST_COLORS = 2_000_000
 COLOR_BYTES = 96
-"""Of each color counted: the counts so far, those of the next window, both merged, and as the epochs take them."""
+"""Bytes per counted color: running counts, those of the next window, both merged, and the input of the epochs."""
 LEAST_CHUNK_BYTES = 1 << 16
 MOST_DOUBLINGS = 24
-"""Of that, to the largest chunk that is advised."""
+"""Maximum number of doublings of `LEAST_CHUNK_BYTES`, up to the largest recommended chunk."""
 USABLE = 0.9
-"""Share of its memory beyond which a worker that dasksom starts is paused by dask, and would never go on."""
+"""Fraction of its memory at which dask pauses a worker started by dasksom; it would never continue."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run does and needs."""
+    """The work and resources of a run."""
 
     shape: tuple[int, ...]
     """Height, width, bands."""
@@ -78,26 +78,26 @@ class Plan:
     """Rows and columns."""
     chunks: int
     counted: bool
-    """Whether training counts the colors, in one pass, or streams."""
+    """Whether training counts colors, in one pass, instead of streaming."""
     tabled: bool
-    """Whether labels are looked up in a table of all colors."""
+    """Whether labels are read from a table of all colors."""
     epochs: int
-    """Those that refine included."""
+    """Number of epochs, including those of a refinement."""
     train_passes: int
     write_passes: int
     check_passes: int
-    """That find the chunks that cannot be read."""
+    """Number of passes that find unreadable chunks."""
     tasks: int
-    """In all passes, with those that only combine."""
+    """Number of tasks in all passes, including those that only combine."""
     units: int
     threads: int
-    """Of a worker."""
+    """Number of threads of a worker."""
     kept_bytes: int
-    """Of the image that a worker keeps in memory."""
+    """Bytes of the image cached in a worker's memory."""
     decoded_whole_bytes: int
-    """Of the pieces of the file that the threads of a worker decode at once, if they are larger than a chunk."""
+    """Bytes of the pieces of the file that a worker's threads decode at once, if larger than a chunk."""
     written_bytes: int
-    """At most, before compression."""
+    """Maximum bytes of the output, before compression."""
 
     @property
     def pixel_bytes(self) -> int:
@@ -117,34 +117,34 @@ class Plan:
 
     @property
     def worker_bytes(self) -> int:
-        """Peak memory of a worker, at most."""
+        """Upper bound of the peak memory of a worker."""
         return self.memory_for(self.chunk_bytes)
 
     @property
     def driver_bytes(self) -> int:
-        """Memory of driver and scheduler above what they start with, at most, for images of up to 2,000,000 colors."""
-        sums = 4 * 8 * self.units * (self.shape[2] + 2)  # those so far, those of the next window, both added up
+        """Upper bound of the additional memory of driver and scheduler, for images of up to 2,000,000 colors."""
+        sums = 4 * 8 * self.units * (self.shape[2] + 2)  # the running total, the next window, and their total
         colors = min(_MOST_COLORS, self.shape[0] * self.shape[1]) if self.counted else 0
         return DRIVER_BYTES + sums + COLOR_BYTES * colors
 
     def memory_for(self, chunk_bytes: int) -> int:
-        """Give the peak memory of a worker for chunks of so many decoded bytes, at most."""
+        """Return an upper bound of the peak memory of a worker for chunks of `chunk_bytes` decoded bytes."""
         pixels = chunk_bytes / self.pixel_bytes
         bands = 0 if self.counted else self.shape[2]
         chunk = self.threads * pixels * (COPIES * self.pixel_bytes + 4 * bands + PIXEL_BYTES)
         sums = (FAN_IN + 4) * 8 * self.units * (self.shape[2] + 2)
-        # counting is over when labeling begins
+        # counting ends before labeling begins
         colors = max(TABLE_BYTES if self.tabled else 0, self._counts_bytes(pixels))
         whole = COPIES * self.decoded_whole_bytes
         return RESERVED_BYTES + math.ceil(colors + chunk + whole) + sums + self.kept_bytes
 
     def chunk_bytes_that_fit(self, memory: int) -> int:
-        """Give the largest decoded chunk that a worker of so many bytes can work on, as a power of two; 0 if none."""
+        """Return the largest decoded chunk, as a power of two, that fits a worker with `memory` bytes; 0 if none."""
         sizes = [LEAST_CHUNK_BYTES << doublings for doublings in range(MOST_DOUBLINGS + 1)]
         return max((size for size in sizes if self.memory_for(size) <= memory), default=0)
 
     def _counts_bytes(self, pixels: float) -> float:
-        """Give what the lists of counted colors take, of chunks of so many pixels."""
+        """Return the bytes of the lists of counted colors, for chunks of `pixels` pixels."""
         height, width, bands = self.shape
         if not self.counted or height * width <= pixels:
             return 0
@@ -163,7 +163,7 @@ def plan_run(
     writes: bool,
     stored: tuple[int, int] = (1, 1),
 ) -> Plan:
-    """Plan what a run will do and need; nothing is read.
+    """Plan the work and resources of a run without reading anything.
 
     Parameters
     ----------
@@ -177,14 +177,14 @@ def plan_run(
     writes : bool
         Whether the image is written in the colors of the map.
     stored : (int, int)
-        Rows and columns of what the file decodes at once.
+        Rows and columns of the pieces that the file decodes at once.
     """
     height, width, bands = image.shape
     epochs = som.total_epochs(image) if trains else 0
     counted = bool(epochs) and som.counts_colors(image)
     train_passes = 0 if not epochs else 1 if counted else 1 + epochs
     write_passes, check_passes = int(writes), int(config.input.skips)
-    # what is kept where it fits ("auto") leaves room for the work
+    # a cache that depends on free memory ("auto") leaves enough for the work
     kept = trains and config.input.cache == "memory"
     rows, columns = image.chunksize[:2]
     label_bytes = np.min_scalar_type(som.units).itemsize
@@ -219,7 +219,7 @@ def _decoded_whole_bytes(image: da.Array, stored: tuple[int, int], threads: int)
 
 
 def check_fits(plan: Plan, memory: int, where: str = "a worker") -> None:
-    """Refuse a run whose chunks do not fit the memory of a worker.
+    """Check that the chunks of a run fit the memory of a worker.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def check_fits(plan: Plan, memory: int, where: str = "a worker") -> None:
     Raises
     ------
     InputError
-        The message names a chunk size that fits, or the memory that would do.
+        If they do not fit; the message names a chunk size that fits, or the memory needed.
     """
     usable = int(memory * USABLE)
     if not memory or plan.worker_bytes <= usable:
@@ -256,7 +256,7 @@ def check_fits(plan: Plan, memory: int, where: str = "a worker") -> None:
 
 @contextmanager
 def explained(plan: Plan, memory: int) -> Iterator[None]:
-    """Add to the error of workers that died what they need and have: most die because of a lack of memory.
+    """Add needed and available memory to the error for dead workers: most die from a lack of memory.
 
     Raises
     ------
@@ -266,7 +266,7 @@ def explained(plan: Plan, memory: int) -> Iterator[None]:
         yield
     except DeadlyTaskError as error:
         rows, columns = plan.chunk
-        # it did not fit, whatever was planned
+        # it did not fit, despite the plan
         size = min(plan.chunk_bytes_that_fit(memory) if memory else plan.chunk_bytes, plan.chunk_bytes // 4)
         has = f"of the {format_bytes(memory)} that it says it has" if memory else "of what its machine has"
         raise DeadlyTaskError(
@@ -282,7 +282,7 @@ def _written(size: int) -> str:
 
 
 def describe(plan: Plan) -> str:
-    """Describe a plan in a line."""
+    """Describe a plan in one line."""
     rows, columns = plan.chunk
     passes = plan.train_passes + plan.write_passes + plan.check_passes
     return (

@@ -1,4 +1,4 @@
-"""The outputs of runs: refused where they could not be written, and their places held while they are made."""
+"""Validate and reserve output paths."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -24,7 +24,7 @@ from dasksom.image.write_formats import WRITERS
 
 
 def check_output_format(output: str, picture: Picture, units: int, config: RunConfig) -> None:
-    """Refuse an output whose format cannot hold an image in the colors of so many units.
+    """Check that an output's format can hold an image in the colors of `units` units.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def check_output_format(output: str, picture: Picture, units: int, config: RunCo
 def hold_output(
     source: str, output: str, config: RunConfig, model: str | None, *, resume: bool
 ) -> AbstractContextManager[RunFolder | StoreRun]:
-    """Refuse an image's output that could not be written; give what holds its place.
+    """Check that an image's output can be written; return a context manager that reserves it.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def hold_output(
 def hold_model(
     sources: Sequence[str], model: str, config: RunConfig, *, resume: bool
 ) -> AbstractContextManager[RunFolder | Path]:
-    """Refuse a model's file that could not be written; give what holds its place.
+    """Check that a model's file can be written; return a context manager that reserves it.
 
     Raises
     ------
@@ -83,12 +83,12 @@ def _hold_on_disk(
 
 
 def _inputs(source: str, config: RunConfig) -> list[str]:
-    """Give the paths and URLs that a run reads, which no output may touch."""
+    """Return the paths and URLs that a run reads, which outputs must not overlap."""
     return [path for path in (source, config.input.mask) if path is not None]
 
 
 def _storage(source: str, output: str, config: RunConfig) -> dict[str, Any]:
-    """Give the options of the output's store; what is told of the input's goes to no other kind of store."""
+    """Return the options of the output's store; those of the input are only used for the same kind of store."""
     if config.output.storage is not None:
         return config.output.storage
     same = urlsplit(source).scheme.lower() == urlsplit(output).scheme.lower()

@@ -1,4 +1,4 @@
-"""Name the image, and the option that helps, where its pixels cannot be trained on."""
+"""Add the image and a helpful option to errors about pixels that cannot be trained on."""
 
 import re
 from collections.abc import Iterator

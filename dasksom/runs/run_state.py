@@ -21,15 +21,15 @@ from dasksom.storage.local_paths import absolute_path
 from dasksom.training.checkpoint import HOW, Checkpoint
 
 VERSIONS = ("dasksom", "numba", "numpy", "zarr")
-"""Packages with other versions of which a run may give other bits."""
+"""Packages whose versions may change the result of a run."""
 
 Work = RunFolder | StoreRun
-"""Where a run keeps its records and its unfinished output."""
+"""Location of a run's records and unfinished output."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a run was asked to do."""
+    """The command and arguments of a run."""
 
     command: str
     """"quantize" or "train"."""
@@ -38,11 +38,11 @@ class Request:
     model: str | None
     config: dict[str, Any]
     summary: str | None = None
-    """Absolute path of the summary that was asked for."""
+    """Absolute path of the requested summary."""
 
 
 def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Any = None) -> ThrottledKeeper:
-    """Save what a run is going to do, or check that it is what an earlier process began.
+    """Save the identity of a run, or check that it matches the run begun by an earlier process.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Any
     Raises
     ------
     InputError
-        Naming what has changed since.
+        If it does not match; the message names the changes.
     """
     kept = Checkpoint(work.records)
     identity: dict[str, Any] = {f"version of {name}": version(name) for name in VERSIONS}
@@ -85,7 +85,7 @@ def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Any
 
 
 def check_inputs_unchanged(work: Work, sources: Sequence[str], images: Sequence[Picture]) -> None:
-    """Refuse to publish an output if an image changed while it was read, and delete the records.
+    """Check that no image changed while it was read; otherwise delete the records and raise.
 
     Parameters
     ----------
@@ -107,17 +107,17 @@ def check_inputs_unchanged(work: Work, sources: Sequence[str], images: Sequence[
 
 
 def has_written(work: Work) -> bool:
-    """Return whether an earlier process has written chunks that are kept."""
+    """Return whether chunks written by an earlier process are kept."""
     return any(name.startswith(JOURNAL_RECORD) for name in work.records.names())
 
 
 def load_request(work: Work) -> Request:
-    """Read what a run was asked to do.
+    """Load the request of a run.
 
     Raises
     ------
     InputError
-        If that was not saved, or is damaged.
+        If it was not saved, or is damaged.
     """
     try:
         saved = json.loads(Checkpoint(work.records).load(HOW))
@@ -137,9 +137,9 @@ def request_of(
     chunk_bytes: int,
     summary: str | None = None,
 ) -> Request:
-    """Describe what a run is asked to do, so that it is the same from any folder and on any machine."""
+    """Return the request of a run, independent of the current folder and the machine."""
     settings = config.model_dump(mode="json")
-    settings["input"]["chunk_size"] = f"{chunk_bytes}B"  # by default the memory of the cluster decides
+    settings["input"]["chunk_size"] = f"{chunk_bytes}B"  # the default depends on the cluster's memory
     settings["input"]["mask"] = None if config.input.mask is None else lasting_path(config.input.mask)
     if redact_settings(config.cluster.options) != config.cluster.options:
         settings["cluster"] = None  # holds secrets
@@ -153,12 +153,12 @@ def request_of(
 
 
 def resumed_config(request: Request, given: RunConfig) -> RunConfig:
-    """Return the configuration of a run that is resumed: as it was, with the cluster and the secrets given now.
+    """Return the configuration of a resumed run: the saved one, with the cluster and secrets given now.
 
     Raises
     ------
     InputError
-        If anything else is given.
+        If any other option is given.
     """
     for section in ("map", "input", "output"):
         if more := getattr(given, section).model_fields_set - {"storage"}:
@@ -181,20 +181,20 @@ def resumed_config(request: Request, given: RunConfig) -> RunConfig:
 
 
 def lasting_path(path: str) -> str:
-    """Return a path or URL that means the same in any folder, without secrets."""
+    """Return an absolute path, or a URL without secrets."""
     return shown(path) if is_remote(path) else str(absolute_path(path))
 
 
 @contextmanager
 def explained_errors(output: str) -> Iterator[None]:
-    """Say of errors of the operating system what a person can do about them."""
+    """Translate operating system errors into messages that suggest a remedy."""
     try:
         yield
     except OSError as error:
         what = _TROUBLE.get(error.errno or 0)
         if what is None:
             raise
-        # writing to a file that is open, the system does not say which one it is
+        # errors of writes to open files do not name the file
         own = shown(output) if is_remote(output) else run_folder(Path(output).expanduser())
         told = DasksomError(f"{error.filename2 or error.filename or own}: {what} ({os.strerror(error.errno or 0)})")
         for note in getattr(error, "__notes__", ()):

@@ -1,4 +1,4 @@
-"""The interface of what shows the progress of a run."""
+"""The interface of progress displays."""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -7,16 +7,16 @@ if TYPE_CHECKING:
 
 
 class Watcher(Protocol):
-    """Follows a run."""
+    """Receives the progress of a run."""
 
     def plan(self, line: str) -> None:
-        """Note what is going to be done."""
+        """Receive the plan of the run."""
 
     def stage(self, name: str, pixels: int) -> None:
-        """Note that a stage begins whose passes go over so many pixels."""
+        """Begin a stage whose passes process `pixels` pixels each."""
 
     def progress(self, done: int, total: int) -> None:
-        """Note that so many chunks of a pass are done."""
+        """Receive the number of completed chunks of a pass, and their total."""
 
     def epoch(self, epoch: "Epoch") -> None:
-        """Note that an epoch ended."""
+        """Receive the record of a completed epoch."""

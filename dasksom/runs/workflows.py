@@ -64,7 +64,7 @@ def quantize_image(
     Parameters
     ----------
     source, output : str
-        Paths or URLs; the suffix of the output chooses its format.
+        Paths or URLs; the suffix of the output determines its format.
     config : RunConfig
     watcher : Watcher
     model : str, optional
@@ -72,14 +72,14 @@ def quantize_image(
     summary : str, optional
         Path of a JSON file for a summary of the run.
     resume : bool
-        Whether to continue the same run, which was interrupted.
+        Whether to resume the same run after an interrupt.
 
     Raises
     ------
     InputError
-        For any argument that cannot be used; before any work where that is possible. Nothing is left behind.
+        If an argument cannot be used; before any work where possible. No files are left behind.
     DasksomError
-        For what fails later. Finished work is kept next to the output if it took more than seconds.
+        If the run fails later. Finished work is kept next to the output if it took more than a few seconds.
     """
     _check_summary(summary, [source, *([] if model is None else [model])])
     if config.output.report:
@@ -102,7 +102,7 @@ def quantize_image(
         run = ImageRun(source, picture, output, config, watcher, keeper)
         if model is not None:
             run.note(config={**run.record.config, "map": map_settings(som)})
-        # the cluster stops before the output is published or removed: no task writes any more then
+        # stop the cluster before the output is published or removed, so that no task is still writing
         with run.on_cluster(config, som, trains=model is None, writes=True) as client:
             if config.input.skips:
                 run.leave_out_unread(partial(fit_to_output, picture, output, config))
@@ -128,7 +128,7 @@ def quantize_image(
 def _write_report(
     run: ImageRun, source: str, output: str, place: Path | StoreRun, *, overwrite: bool
 ) -> Exception | None:
-    """Write the report of a run if it is wanted; return what went wrong, which is no reason to lose the output."""
+    """Write the report of a run if requested; return an error message instead of raising, to preserve the output."""
     if not run.record.config["output"]["report"] or not isinstance(place, Path):
         return None
     target, just_made = report.report_path(output), (run.record, run.overview)
@@ -141,7 +141,7 @@ def _write_report(
 
 
 def _check_summary(path: str | None, inputs: Sequence[str]) -> None:
-    """Refuse a summary that could not be written in the end, or that would replace an input."""
+    """Check that a summary can be written and does not replace an input."""
     if path is not None and Path(path).is_dir():
         raise InputError(f"--summary {path}: is a directory; give the name of a file")
     if path is not None:
@@ -154,7 +154,7 @@ def _write_summary(record: RunRecord, path: str | None) -> None:
 
 
 def _check_model(som: BatchSOM, model: str, image: da.Array, source: str) -> None:
-    """Refuse an image of other bands than a map was trained on; warn of one whose numbers mean something else."""
+    """Check that an image has the bands of the map; warn if its values have another meaning."""
     if image.shape[2] != som.n_features_in_:
         raise InputError(
             f"{shown(source)}: has {image.shape[2]} bands, and {shown(model)} was trained on {som.n_features_in_}; "
@@ -188,13 +188,13 @@ def train_model(
     sources : sequence of str
         Paths or URLs; a folder means every image in it.
     model : str
-        Path that ends in .npz.
+        Path with the suffix .npz.
     config : RunConfig
     watcher : Watcher
     summary : str, optional
         Path of a JSON file for a summary of the run.
     resume : bool
-        Whether to continue the same run, which was interrupted; not for a model on an object store.
+        Whether to resume the same run after an interrupt; not supported for models on object stores.
     """
     _check_summary(summary, sources)
     paths = [path for source in sources for path in images_in(source)]
@@ -228,26 +228,26 @@ def train_model(
 
 
 def resume_run(output: str, given: RunConfig, watcher: Watcher, *, summary: str | None = None) -> RunRecord | None:
-    """Continue a run that was interrupted, on the cluster that is given or else on the one that it began on.
+    """Resume an interrupted run, on the given cluster or the one that it began on.
 
     Parameters
     ----------
     output : str
-        Output of the run, its complete path or URL.
+        Path or URL of the run's output.
     given : RunConfig
-        Of which cluster, input.storage and output.storage are used.
+        Only `cluster`, `input.storage` and `output.storage` are used.
     watcher : Watcher
     summary : str, optional
         Path of a JSON file for a summary of the run; by default the one that the run began with, if any.
 
     Returns
     -------
-    RunRecord, or None if the run was killed while its output got its name, and nothing but that was left to do
+    RunRecord, or None if the run was killed during publishing and only that had to be completed
 
     Raises
     ------
     InputError
-        If there is no such run, another process has it, or what it depends on has changed.
+        If there is no such run, another process owns it, or its inputs or versions have changed.
     """
     _check_summary(summary, [])
     storage = given.output.storage if given.output.storage is not None else given.input.storage

@@ -1,4 +1,4 @@
-"""The batch update: from what each unit gathered to the next codebook."""
+"""The batch update: from the sums of each unit's samples to the next codebook."""
 
 from dataclasses import dataclass
 
@@ -10,28 +10,28 @@ from dasksom.som.quality import Quality, quality_of
 from dasksom.som.unit_sums import UnitSums
 
 NEGLIGIBLE = 1e-12
-"""A unit whose denominator is below this share of one sample (of all, where their weights sum to less than 1) keeps its
-vector: nobody chose it or anyone near it."""
+"""A unit whose denominator is below this fraction of one sample (of the total weight, if that is less than 1) keeps its
+vector: neither it nor a unit near it won a sample."""
 
 
 @dataclass(frozen=True, eq=False)
 class BatchSums:
-    """One chunk's share of the batch update; the shares of several chunks add up field by field (`add_up`)."""
+    """One chunk's contribution to the batch update; contributions are added field by field (`add_up`)."""
 
     numerator: NDArray[np.float64]
     """Neighborhood-weighted sum of the samples, shape (units, bands), float64."""
     denominator: NDArray[np.float64]
-    """Neighborhood-weighted number of samples, shape (units, 1), or (units, bands) where they may miss bands."""
+    """Neighborhood-weighted number of samples, shape (units, 1), or (units, bands) if samples may miss bands."""
     distortion: float
-    """Sum over samples x and units k of h(k, b(x)) ||x - w_k||^2: what the batch map makes small."""
+    """Sum over samples x and units k of h(k, b(x)) ||x - w_k||^2, which the batch map minimizes."""
     quality: Quality
-    """Of the codebook that the epoch began with."""
+    """Quality of the codebook at the start of the epoch."""
     utilities: NDArray[np.float64] | None
     """As in `UnitSums`."""
 
 
 def weigh(gathered: UnitSums, codebook: NDArray[np.float64], neighborhood: Neighborhood) -> BatchSums:
-    """Spread what each unit gathered over its neighborhood.
+    """Apply the neighborhood to the sums of each unit.
 
     numerator = H S and denominator = H n: H is linear, so weighting the sums of a chunk is weighting each of its
     samples. The distortion needs no samples either: with y = x - c for the codebook's mean c, and E the sums of the
@@ -58,7 +58,7 @@ def weigh(gathered: UnitSums, codebook: NDArray[np.float64], neighborhood: Neigh
 
 
 def reached(total: BatchSums) -> NDArray[np.bool_]:
-    """Tell which numerators have a weight that is not negligible: shape (units, 1), or (units, bands)."""
+    """Return which numerators have a weight that is not negligible: shape (units, 1), or (units, bands)."""
     return np.asarray(total.denominator > NEGLIGIBLE * min(1.0, float(total.quality.hits.sum())))
 
 
@@ -69,7 +69,7 @@ def update(codebook: NDArray[np.float64], total: BatchSums) -> NDArray[np.float6
     ----------
     codebook : ndarray of shape (units, bands), float64
     total : BatchSums
-        Of all samples.
+        Sums over all samples.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The trained map itself: the vectors of its units, and how they were trained."""
+"""The trained map: the vectors of its units, and a description of their training."""
 
 import json
 from collections.abc import Mapping
@@ -12,17 +12,17 @@ from dasksom.errors import InputError
 from dasksom.som.samples import LARGEST
 
 FORMAT = 1
-"""Version of the arrays; raised when an older dasksom could not read newer ones."""
+"""Version of the array format; incremented when an older dasksom cannot read newer arrays."""
 
 
 @dataclass(frozen=True, eq=False)
 class Codebook:
-    """The vectors of a map's units and their description; neither can be changed."""
+    """The vectors of a map's units and their description; immutable."""
 
     weights: NDArray[np.float64]
     """Shape (rows, columns, bands), float64, read-only, in the units of the image."""
     about: Mapping[str, Any] = field(default_factory=dict)
-    """How it was trained: JSON values by name."""
+    """Description of the training: JSON values by name."""
 
     def __post_init__(self) -> None:
         weights = np.array(self.weights, np.float64)
@@ -40,17 +40,17 @@ class Codebook:
 
     @property
     def dtype(self) -> str | None:
-        """Name of the type of the image that it was trained on; None if unknown."""
+        """Name of the dtype of the training image; None if unknown."""
         name = self.about.get("dtype")
         return name if isinstance(name, str) else None
 
     def palette(self, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """Return the vectors in an image's type, shape (units, bands); rounded and clipped for integers."""
+        """Return the vectors as an image's dtype, shape (units, bands); rounded and clipped for integers."""
         if not np.issubdtype(dtype, np.integer):
             return self.units.astype(dtype)
         limits = np.iinfo(dtype)
         rounded = np.rint(self.units)
-        # float64 cannot hold the largest 64-bit integers; the next lower float64 can be converted
+        # float64 cannot represent the largest 64-bit integers; use the next lower float64
         highest = np.float64(limits.max) if limits.bits < 64 else np.nextafter(np.float64(limits.max), 0)
         return np.clip(rounded, limits.min, highest).astype(dtype)
 
@@ -66,7 +66,7 @@ class Codebook:
         Raises
         ------
         InputError
-            If the arrays are not those of a codebook, or of a newer format.
+            If the arrays are not a codebook, or have a newer format version.
         """
         try:
             weights, about = arrays["weights"], json.loads(arrays["about"].tobytes())

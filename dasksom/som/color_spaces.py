@@ -1,8 +1,8 @@
-"""Color spaces in which a map may compare colors: where equal distances look more nearly alike than in RGB.
+"""Color spaces for comparing colors, more perceptually uniform than RGB.
 
-To add one: write its two functions and add its line to ``COLOR_SPACES``. Each takes and gives ndarrays of shape
-(n, 3), float64; RGB is sRGB from 0 to 1. They undo each other for all real numbers, also outside the gamut, so that a
-mean of colors is never clipped on the way.
+To add one: write its two functions and add its line to ``COLOR_SPACES``. Each takes and returns ndarrays of shape
+(n, 3), float64; RGB is sRGB from 0 to 1. The functions are inverse to each other for all real numbers, also outside the
+gamut, so that means of colors are never clipped.
 """
 
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 _BLOCK = 1 << 14
-"""Colors that are converted together: what is in between stays in the cache, which is five times as fast."""
+"""Number of colors converted at once: intermediates stay in the cache, which is five times as fast."""
 
-# CIE 1931 2 degree observer, D65, as scikit-image has them
+# CIE 1931 2 degree observer, D65; values as in scikit-image
 _XYZ_OF_RGB = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])
 _WHITE = np.array([0.95047, 1.0, 1.08883])
 _LAB_OF_ROOTS = np.array([[0.0, 116.0, 0.0], [500.0, -500.0, 0.0], [0.0, 200.0, -200.0]])
@@ -77,7 +77,7 @@ def rgb_of_oklab(oklab: Floats) -> Floats:
 
 
 class ColorSpace(NamedTuple):
-    """A way there and back."""
+    """Conversions from and to RGB."""
 
     of_rgb: Callable[[Floats], Floats]
     to_rgb: Callable[[Floats], Floats]
@@ -88,16 +88,16 @@ COLOR_SPACES: dict[str, ColorSpace | None] = {
     "lab": ColorSpace(lab_of_rgb, rgb_of_lab),
     "oklab": ColorSpace(oklab_of_rgb, rgb_of_oklab),
 }
-"""None: the image's own numbers, whatever they are."""
+"""Conversions by name; None: values are compared as they are."""
 
 
 def scale_of(dtype: np.dtype[Any]) -> float:
-    """Give the value of an image's type that is full intensity: the largest of integers, 1 of floating point."""
+    """Return the value of full intensity of a dtype: the maximum of integers, 1 for floating point."""
     return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0
 
 
 def to_space(values: NDArray[Any], space: str, scale: float) -> NDArray[Any]:
-    """Give colors (n, 3) of an image in a color space; in "rgb" they stay as they are, whatever their bands."""
+    """Convert colors (n, 3) of an image to a color space; "rgb" returns them unchanged, with any number of bands."""
     known = COLOR_SPACES[space]
     if known is None:
         return values

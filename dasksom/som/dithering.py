@@ -1,9 +1,9 @@
-"""Ordered dithering: what is added to a pixel before its best-matching unit is sought, by its place in the image alone.
+"""Ordered dithering: add an offset to each pixel before the search, which depends only on the pixel's position.
 
-The places of an 8 x 8 square get the 64 thresholds of Bayer's matrix (Bayer, IEEE ICC 1973), spread evenly around 0 and
-as wide as neighboring colors of the palette are apart; every band of a pixel gets the same. Where a pixel lies between
-two colors, both are then taken, in proportion. Nothing is carried from pixel to pixel, so tiles have no seams and any
-chunking gives the same labels. (A matrix of its own for each band was tried: it looks noisier and is no closer.)
+The positions of an 8 x 8 square get the 64 thresholds of Bayer's matrix (Bayer, IEEE ICC 1973), centered on 0 and
+scaled to the distance of neighboring palette colors; all bands of a pixel get the same offset. An area between two
+colors then gets both, in proportion. No error is passed between pixels, so tiles have no seams and labels do not depend
+on the chunks. (Different matrices for the bands were tried: the result is noisier and not closer.)
 """
 
 from typing import Any
@@ -15,12 +15,12 @@ from dasksom.som.numba_kernel import kernel
 
 DITHERS = ("none", "bayer")
 DITHERED_BANDS = (1, 3)
-"""Bands of images that have colors to dither."""
+"""Numbers of bands of images that can be dithered."""
 _SIDE = 8
 
 
 def bayer_thresholds() -> NDArray[np.float64]:
-    """Give Bayer's matrix as thresholds between -0.5 and 0.5, with mean 0; shape (8, 8).
+    """Return Bayer's matrix as thresholds between -0.5 and 0.5, with mean 0; shape (8, 8).
 
     >>> bayer_thresholds()[:2, :2] * 64
     array([[-31.5,   0.5],
@@ -33,14 +33,14 @@ def bayer_thresholds() -> NDArray[np.float64]:
 
 
 def color_spacing(codebook: NDArray[np.float64]) -> float:
-    """Give the mean distance of a unit to its nearest other color; 0 for a single color.
+    """Return the mean distance of the units to the nearest other color; 0 for a single color.
 
     Parameters
     ----------
     codebook : ndarray of shape (units, bands), float64
     """
     colors = np.unique(codebook, axis=0)
-    from scipy.spatial import KDTree  # slow to import, and needed only to dither
+    from scipy.spatial import KDTree  # slow to import, only needed for dithering
 
     if len(colors) == 1:
         return 0.0
@@ -49,7 +49,7 @@ def color_spacing(codebook: NDArray[np.float64]) -> float:
 
 
 def dither_offsets(codebook: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Give what is added to the bands of a pixel at each place of the 8 x 8 square.
+    """Return the offset added to all bands of a pixel, by position in the 8 x 8 square.
 
     Parameters
     ----------
@@ -60,13 +60,13 @@ def dither_offsets(codebook: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArr
     -------
     ndarray of shape (8, 8), float64, or int64 for integer images
     """
-    # added to all bands, they reach half the way to the next color, in the mean
+    # added to all bands, they reach half of the mean distance to the next color
     offsets: NDArray[Any] = bayer_thresholds() * (color_spacing(codebook) / codebook.shape[1] ** 0.5)
     return offsets if dtype.kind == "f" else np.rint(offsets).astype(np.int64)
 
 
 def dithered(block: NDArray[Any], corner: tuple[int, ...], offsets: NDArray[Any]) -> NDArray[Any]:
-    """Add offsets to a chunk by the places of its pixels in the image; integers stay inside their type.
+    """Add offsets to a chunk by the positions of its pixels in the image; integers are clipped to their range.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def _add(block: Any, top: int, left: int, offsets: Any, low: Any, high: Any, out
             at = line[(left + x) % _SIDE]
             for band in range(bands):
                 moved = block[y, x, band] + at
-                if moved < low:  # false for NaN, which stays what it is
+                if moved < low:  # false for NaN, which is unchanged
                     moved = low
                 if moved > high:
                     moved = high

@@ -1,4 +1,4 @@
-"""Codebooks to start from.
+"""Initial codebooks.
 
 To add one: write its function of (lattice, samples, seed) and add its line to ``INITIALIZATIONS``.
 """
@@ -16,17 +16,17 @@ from dasksom.som.numba_kernel import kernel
 from dasksom.som.samples import NO_SAMPLES
 
 _BENDS = 6
-"""Components that the plane of a start is bent along."""
+"""Number of principal components along which the initial plane is bent."""
 _BEND = 0.1
-"""How far, in standard deviations along each."""
+"""Amplitude of the bend, in standard deviations of each component."""
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Number, mean and scatter of some samples: what a principal component analysis needs, a chunk at a time."""
+    """Count, mean and scatter of samples: the input of a principal component analysis, computed by chunk."""
 
     count: float
-    """Or weight, where the samples have weights."""
+    """Number of samples, or their total weight."""
     mean: NDArray[np.float64]
     """Shape (bands,)."""
     scatter: NDArray[np.float64]
@@ -35,7 +35,7 @@ class Moments:
 
 @kernel
 def _scatter(away: Any, times: Any) -> Any:
-    """Sum outer products, each ``times`` its weight; unlike a BLAS product, in one order whatever its threads."""
+    """Sum outer products, each ``times`` its weight; unlike BLAS, in an order independent of threads."""
     n, bands = away.shape
     scatter = np.zeros((bands, bands))
     for i in range(n):
@@ -47,12 +47,12 @@ def _scatter(away: Any, times: Any) -> Any:
 
 
 def moments(samples: NDArray[Any], weights: NDArray[Any] | None = None) -> Moments:
-    """Take the moments of samples of shape (n, bands), each counted `weights` times; NaN is a band that is missing.
+    """Return the moments of samples of shape (n, bands), weighted by `weights`; NaN means a missing band.
 
-    A missing band counts as the mean of that band in its block. Differences are taken from the mean before they are
-    multiplied, so a large offset costs no precision.
+    Missing bands are replaced by the mean of the band in the block. The mean is subtracted before multiplication, so a
+    large offset loses no precision.
     """
-    block = 1 << 16  # float64 copies of a whole chunk would be many times its size
+    block = 1 << 16  # float64 copies of a complete chunk would be many times its size
     bands = samples.shape[1]
     parts = [Moments(0.0, np.zeros(bands), np.zeros((bands, bands)))]
     for start in range(0, len(samples), block):
@@ -69,7 +69,7 @@ def moments(samples: NDArray[Any], weights: NDArray[Any] | None = None) -> Momen
 
 
 def merge_moments(parts: Sequence[Moments]) -> Moments:
-    """Combine the moments of several groups of samples, in the order given.
+    """Merge the moments of several groups of samples, in the given order.
 
     Source: Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979).
     """
@@ -87,14 +87,14 @@ def merge_moments(parts: Sequence[Moments]) -> Moments:
 
 
 def pca_codebook(lattice: Lattice, of: Moments) -> NDArray[np.float64]:
-    """Spread the units evenly over one standard deviation each way along the two principal components.
+    """Spread the units evenly along the first two principal components, from -1 to 1 standard deviations.
 
-    The longer side of the lattice follows the first component. Each component points to where its largest entry is
-    positive. With one band there is no second component: the shorter side then subdivides the steps of the longer one.
-    A map with one row or column follows the first component only.
+    The longer side of the lattice follows the first component. Signs are chosen so that the largest entry of each
+    component is positive. With one band there is no second component: the shorter side then subdivides the steps of the
+    longer one. A map with one row or column follows only the first component.
 
-    The plane is bent a little along the next components: batch updates keep symmetries, so that units in a plane that
-    is a mirror of the data would never leave it.
+    The plane is slightly bent along the next components: batch updates preserve symmetries, so units in a symmetry
+    plane of the data would never leave it.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def pca_codebook(lattice: Lattice, of: Moments) -> NDArray[np.float64]:
     units = along[..., None] * spans[0] + across[..., None] * second
     bends = spans[1 if min(lattice.rows, lattice.columns) == 1 else 2 :][:_BENDS]
     for number, span in enumerate(bends):
-        # waves of different lengths and phases, so that no reflection of the lattice is one of the bent plane
+        # waves of different lengths and phases, so that the bent plane has no symmetry of the lattice
         cycles = (number % 3 + 1) * along + (number // 3 + 1) * across
         wave = np.cos(np.pi / 2 * cycles + 0.7 + 1.3 * number)
         units += _BEND * (wave - wave.mean())[..., None] * span
@@ -122,15 +122,15 @@ def pca_codebook(lattice: Lattice, of: Moments) -> NDArray[np.float64]:
 
 
 def _offsets(side: int) -> NDArray[np.float64]:
-    """Return the offsets of a side's units from its middle, from -1 to 1."""
+    """Return the offsets of a side's units from its center, from -1 to 1."""
     return np.linspace(-1, 1, side) if side > 1 else np.zeros(1)
 
 
 def sample_positions(samples: int, units: int, seed: int | None) -> NDArray[np.int64]:
-    """Choose which samples a codebook starts from: `units` indices below `samples`.
+    """Draw the samples for an initial codebook: `units` indices below `samples`.
 
-    They are all different where there are enough, and depend on the number of samples and the seed alone: not on how
-    the samples are chunked.
+    Indices are distinct if there are enough samples, and depend only on the number of samples and the seed, not on the
+    chunks.
     """
     draw = np.random.default_rng(seed)
     if samples >= units:
@@ -150,13 +150,13 @@ def random_codebook(lattice: Lattice, of: Moments, seed: int | None) -> NDArray[
 
 
 class Drawable(Protocol):
-    """Samples that a codebook can start from."""
+    """Samples from which a codebook can be initialized."""
 
     def moments(self) -> Moments:
-        """Give their moments."""
+        """Return their moments."""
 
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
-        """Choose so many of them at random, shape (units, bands)."""
+        """Draw `units` of them at random, shape (units, bands)."""
 
 
 def _some(of: Moments) -> Moments:
@@ -171,4 +171,4 @@ INITIALIZATIONS: dict[str, Initialization] = {
     "sample": lambda lattice, samples, seed: samples.draw(lattice.units, seed),
     "random": lambda lattice, samples, seed: random_codebook(lattice, _some(samples.moments()), seed),
 }
-"""Name to codebook (units, bands) to start from: takes the lattice, the samples and a seed."""
+"""Name to function: takes the lattice, the samples and a seed, returns the initial codebook (units, bands)."""

@@ -1,4 +1,4 @@
-"""Where the units of a map sit, and how far apart.
+"""Lattices: positions and distances of a map's units.
 
 To add a topology: add its line to ``TOPOLOGIES``.
 """
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 
 class Topology(NamedTuple):
-    """How the rows of a lattice lie; units of a row are one lattice unit apart."""
+    """Arrangement of the rows of a lattice; units of a row are one lattice unit apart."""
 
     row_height: float
-    """Distance of neighboring rows, in lattice units."""
+    """Distance of adjacent rows, in lattice units."""
     shift: float
-    """How far every second row (1, 3, ...) is shifted along itself, in lattice units."""
+    """Shift of every second row (1, 3, ...) along the row, in lattice units."""
     reach: float
     """Distance up to which two units are neighbors, in lattice units."""
 
@@ -32,30 +32,30 @@ class Lattice:
     """Units in rows, numbered row by row."""
 
     rows: int
-    """At least 1; even where the lattice is hexagonal and toroidal, or its first and last rows would not fit."""
+    """At least 1; even if the lattice is hexagonal and toroidal, so that its first and last rows match."""
     columns: int
     """At least 1."""
     topology: str = "rectangular"
     """A name in ``TOPOLOGIES``."""
     toroidal: bool = False
-    """Whether the first row follows the last one, and the first column the last one."""
+    """Whether opposite edges of the lattice are connected."""
 
     @property
     def units(self) -> int:
-        """How many units there are."""
+        """Number of units."""
         return self.rows * self.columns
 
     @property
     def default_radius(self) -> float:
-        """Sigma to start from, in lattice units: the map then moves as a whole.
+        """Default initial sigma, in lattice units, at which all units move together.
 
-        Half the longer side; half of that on a torus, where nothing is farther than half a side.
+        Half of the longer side; a quarter on a torus, where distances are at most half a side.
         """
         return max(self.rows, self.columns) / (4 if self.toroidal else 2)
 
     @property
     def row_classes(self) -> tuple[slice, ...]:
-        """Rows that are shifted alike."""
+        """Rows with the same shift."""
         return (slice(0, None, 2), slice(1, None, 2)) if self._kind.shift and self.rows > 1 else (slice(None),)
 
     @property
@@ -63,14 +63,14 @@ class Lattice:
         return TOPOLOGIES[self.topology]
 
     def row_distances(self) -> NDArray[np.float64]:
-        """Give the distance between rows, in lattice units, by the difference of their numbers: shape (rows,)."""
+        """Return the distance between rows, in lattice units, by the difference of their numbers: shape (rows,)."""
         steps = np.arange(self.rows, dtype=np.float64)
         if self.toroidal:
             steps = np.minimum(steps, self.rows - steps)
         return np.asarray(steps * self._kind.row_height)
 
     def column_distances(self, from_class: int, to_class: int) -> NDArray[np.float64]:
-        """Give the distance along a row between units of two row classes, in lattice units.
+        """Return the distance along a row between units of two row classes, in lattice units.
 
         Returns
         -------
@@ -82,12 +82,12 @@ class Lattice:
         return np.asarray(np.abs(np.minimum(away, self.columns - away)) if self.toroidal else away)
 
     def positions(self) -> NDArray[np.float64]:
-        """Give the place of every unit in the plane, (x, y) in lattice units: shape (units, 2)."""
+        """Return the position of every unit in the plane, (x, y) in lattice units: shape (units, 2)."""
         row, column = np.divmod(np.arange(self.units), self.columns)
         return np.stack([column + self._kind.shift * (row % 2), row * self._kind.row_height], axis=1)
 
     def adjacent(self, first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.bool_]:
-        """Tell which pairs of units are neighbors on the lattice: 8 on a rectangular one, 6 on a hexagonal one."""
+        """Return which pairs of units are neighbors (up to 8 per unit on rectangular lattices, 6 on hexagonal ones)."""
         away = np.abs(self.positions()[first] - self.positions()[second])
         if self.toroidal:
             away = np.abs(np.minimum(away, [self.columns, self.rows * self._kind.row_height] - away))

@@ -1,4 +1,4 @@
-"""A map between two epochs of its training, and what was seen in those that are done."""
+"""The state of a map between two epochs, and the measurements of completed epochs."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Epoch:
-    """What was seen in one epoch, of the codebook that it began with."""
+    """Measurements of one epoch, for the codebook at its start."""
 
     epoch: int
     """From 1."""
@@ -21,18 +21,18 @@ class Epoch:
     distortion: float
     """Mean over the samples x of the sum over the units k of h(k, BMU) ||x - w_k||^2."""
     explained_variance: float
-    """1 - mean squared error / variance of the samples; NaN where they are all alike."""
+    """1 - mean squared error / variance of the samples; NaN if all samples are equal."""
     empty_units: int
-    """Units that were no sample's BMU."""
+    """Number of units that were no sample's BMU."""
 
 
 @dataclass(frozen=True, eq=False)
 class MapState:
-    """A map between two epochs: all that the next one needs."""
+    """A map between two epochs: everything that the next epoch needs."""
 
     codebook: NDArray[np.float64]
-    """Shape (units, bands), float64; with more units than the map while some are added."""
+    """Shape (units, bands), float64; includes units that a refinement has added."""
     laid_out: NDArray[np.float64]
-    """As it was when the neighborhood last had a radius, shape (units, bands): the order that a refinement goes by."""
+    """Last codebook with a nonzero radius, shape (units, bands): the order that a refinement restores."""
     history: tuple[Epoch, ...] = ()
-    """Of the epochs that are done."""
+    """Records of the completed epochs."""

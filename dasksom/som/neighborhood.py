@@ -1,4 +1,4 @@
-"""How much of what a unit learns its neighbors learn too.
+"""Neighborhood functions.
 
 To add a neighborhood: write its function of (distance, sigma) and add its line to ``NEIGHBORHOODS``.
 """
@@ -23,7 +23,7 @@ def gaussian(distance: NDArray[np.float64], sigma: float) -> NDArray[np.float64]
 
 
 def bubble(distance: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    """1 closer than sigma, else 0: a box around the unit, as in MiniSom and XPySom; itself alone up to sigma 1."""
+    """1 closer than sigma, else 0: a box around the unit, as in MiniSom and XPySom; only the unit if sigma <= 1."""
     return np.where((distance < sigma) | (distance == 0), 1.0, 0.0)
 
 
@@ -38,13 +38,13 @@ def epanechnikov(distance: NDArray[np.float64], sigma: float) -> NDArray[np.floa
 
 
 class NeighborhoodShape(NamedTuple):
-    """What a neighborhood looks like."""
+    """Shape of a neighborhood."""
 
     profile: Profile
-    """Takes distances and sigma > 0, both in lattice units; gives 1 at distance 0, and never rises."""
+    """Takes distances and sigma > 0, both in lattice units; returns 1 at distance 0, and never increases."""
     by_axis: bool
-    """Whether the neighborhood is the product of the profiles of the distances along the two axes, and so applied in
-    two small products; else it is the profile of the lattice distance."""
+    """Whether the neighborhood is the product of the profiles along the two axes, applied as two small matrix products;
+    otherwise it is the profile of the lattice distance."""
 
 
 NEIGHBORHOODS: dict[str, NeighborhoodShape] = {
@@ -55,8 +55,8 @@ NEIGHBORHOODS: dict[str, NeighborhoodShape] = {
 }
 
 
-# Sums in one order, unlike a BLAS product's, which depends on the number of its threads. Factors of 0 are many where a
-# neighborhood ends: they are left out.
+# Unlike in BLAS, the order of sums does not depend on the number of threads. Factors of 0, common outside of small
+# neighborhoods, are skipped.
 
 
 @kernel
@@ -84,21 +84,21 @@ def _along_columns(matrix: Any, grid: Any, out: Any) -> None:
 
 @dataclass(frozen=True)
 class Neighborhood:
-    """A neighborhood on a lattice. It travels to the workers as the few numbers that it is made of.
+    """A neighborhood on a lattice; only its few parameters are sent to the workers.
 
-    h((i, j), (p, q)) depends on the rows' distance, the columns' difference and how the two rows are shifted, never on
-    the pair itself: so no units x units matrix is ever made. Where it is a product of one factor per axis it is applied
-    as two small products, on a hexagonal lattice for each pair of row classes.
+    h((i, j), (p, q)) depends only on the distance of the rows, the difference of the columns and the shifts of the two
+    rows, so no units x units matrix is needed. If it is a product of one factor per axis, it is applied as two small
+    matrix products, on a hexagonal lattice for each pair of row classes.
     """
 
     lattice: Lattice
     kind: str
     """A name in ``NEIGHBORHOODS``."""
     sigma: float
-    """Radius, in lattice units; 0 leaves every unit alone."""
+    """Radius, in lattice units; 0 means no neighbors."""
 
     def spread(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give each unit the neighborhood-weighted sum of all units' values.
+        """Return for each unit the neighborhood-weighted sum of all units' values.
 
         Parameters
         ----------
@@ -152,14 +152,14 @@ class Neighborhood:
 
     @cached_property
     def _row_factors(self) -> NDArray[np.float64]:
-        """Factor along the rows, [to, from]: shape (rows, rows)."""
+        """Return the factors along the rows, [to, from]: shape (rows, rows)."""
         profile = NEIGHBORHOODS[self.kind].profile(self.lattice.row_distances(), self.sigma)
         row = np.arange(self.lattice.rows)
         return np.asarray(profile[np.abs(row[:, None] - row)])
 
     @cached_property
     def _column_factors(self) -> list[list[NDArray[np.float64]]]:
-        """Factor along the columns, [class from][class to][to, from]: each of shape (columns, columns)."""
+        """Return the factors along the columns, [class from][class to][to, from]: each of shape (columns, columns)."""
         profile, classes = NEIGHBORHOODS[self.kind].profile, range(len(self.lattice.row_classes))
         return [
             [

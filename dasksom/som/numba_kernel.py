@@ -1,8 +1,8 @@
-"""Compilation of the inner loops, and the cache of compiled code on disk.
+"""Compilation of the inner loops, with a disk cache of compiled code.
 
-Numba's own cache is valid as long as the file of a kernel does not change, whatever the kernel calls or imports. Here
-it is valid as long as no source file of the rooms with kernels changes. Where neither the package nor the user's home
-can be written to, the cache is in the temporary folder, or there is none.
+Numba's own cache only detects changes of a kernel's file, not of the functions that it calls or imports. This cache is
+valid as long as no source file in the folders with kernels changes. If neither the package nor the user's home is
+writable, the cache is in the temporary folder, or disabled.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ R = TypeVar("R")
 
 _PACKAGE = Path(__file__).parents[1]
 _ROOMS = ("som", "minisom")
-"""Folders with kernels; these call nothing outside of them."""
+"""Folders with kernels, which only call functions in these folders."""
 
 
 @cache
 def source_digest() -> str:
-    """Return the SHA-256 of all source files in the rooms with kernels."""
+    """Return the SHA-256 of all source files in the folders with kernels."""
     digest = hashlib.sha256()
     for path in sorted(path for room in _ROOMS for path in (_PACKAGE / room).rglob("*.py")):
         digest.update(f"{path.relative_to(_PACKAGE).as_posix()}\0".encode())
@@ -38,7 +38,7 @@ def source_digest() -> str:
 
 
 def _cache_folders(source: Path) -> Iterator[Path]:
-    """List folders for compiled code, best first."""
+    """Yield folders for compiled code, best first."""
     name = f"{source.parent.name}-{hashlib.sha256(str(source.parent).encode()).hexdigest()[:16]}"
     if config.CACHE_DIR:
         yield Path(config.CACHE_DIR) / name
@@ -51,9 +51,9 @@ def _cache_folders(source: Path) -> Iterator[Path]:
 
 @cache
 def _is_writable(folder: Path) -> bool:
-    """Create a folder if need be; return whether files can be created in it by this user, and by no other.
+    """Create a folder if necessary; return whether this user, and no other, can create files in it.
 
-    Compiled code is unpickled, so that a folder in which others can write is not safe.
+    Compiled code is unpickled, so a folder that others can write to is not safe.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def _is_writable(folder: Path) -> bool:
 
 
 class _Locator(_CacheLocator):  # type: ignore[misc]
-    """Where the compiled code of a function is kept, and what makes it stale."""
+    """Locates the compiled code of a function, and determines whether it is stale."""
 
     def __init__(self, folder: Path, line: int) -> None:
         self._folder, self._line = folder, line
@@ -94,14 +94,14 @@ class _CacheFiles(CompileResultCacheImpl):  # type: ignore[misc]
 
 
 class _KernelCache(FunctionCache):  # type: ignore[misc]
-    """Numba's cache in our place. Files that cannot be read or written are as good as none."""
+    """Numba's cache in our folder. Files that cannot be read or written are ignored."""
 
     _impl_class = _CacheFiles
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
-        except Exception:  # whatever unpickling damaged files raises
+        except Exception:  # unpickling damaged files may raise anything
             with suppress(OSError):
                 self.flush()
             return None
@@ -112,14 +112,14 @@ class _KernelCache(FunctionCache):  # type: ignore[misc]
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a function on its first call, and keep the result on disk for the next process.
+    """Compile a function on its first call, and cache the result on disk.
 
-    The GIL is released, so that dask's threads run side by side; Numba's own threads are left alone, because its
-    default threading layer aborts when two of dask's threads start it; and no reordering of sums is allowed, so that
-    results repeat bit for bit.
+    The GIL is released, so that dask's threads run in parallel. Numba's threads are not used, because its default
+    threading layer aborts if two dask threads start it. Sums are not reordered, so that results are bitwise
+    reproducible.
     """
     dispatcher = njit(nogil=True)(function)
     if not config.DISABLE_JIT:
-        with suppress(RuntimeError):  # no folder: compiled anew by each process
+        with suppress(RuntimeError):  # no folder: each process compiles again
             dispatcher._cache = _KernelCache(function)
     return cast("Callable[P, R]", dispatcher)

@@ -1,4 +1,4 @@
-"""How well a codebook fits the samples that it labeled."""
+"""Quality of a codebook: hits and errors over samples."""
 
 from dataclasses import dataclass
 
@@ -10,22 +10,22 @@ from dasksom.som.unit_sums import UnitSums
 
 @dataclass(frozen=True, eq=False)
 class Quality:
-    """Hits and errors over some samples; those of several groups add up field by field (`add_up`)."""
+    """Hits and errors over samples; records of several groups are added field by field (`add_up`)."""
 
     hits: NDArray[np.float64]
-    """Weight of each unit's samples (their number, where they have no weights), shape (units,)."""
+    """Weight of each unit's samples (their number, if unweighted), shape (units,)."""
     squared_errors: NDArray[np.float64]
     """Weighted sum of the squared Euclidean distances of each unit's samples to it, shape (units,)."""
     distance: float
     """Weighted sum of the Euclidean distances of the samples to their units."""
     counts: NDArray[np.float64]
-    """Weight of the samples by band, shape (1,), or (bands,) where they may miss bands."""
+    """Weight of the samples by band, shape (1,), or (bands,) if samples may miss bands."""
     offsets: NDArray[np.float64]
     """Weighted sum of the samples' differences from the codebook's mean, shape (bands,)."""
     squared_offset: float
     """Weighted sum of the squared lengths of those differences."""
     misplaced: float | None = None
-    """Weight of the samples whose best and second-best units are no neighbors; None: not looked at."""
+    """Weight of the samples whose best and second-best units are not neighbors; None if not measured."""
 
     @property
     def squared_error(self) -> float:
@@ -44,18 +44,18 @@ class Quality:
 
     @property
     def deviation(self) -> float:
-        """Sum over the samples of the squared Euclidean distance to their mean; 0 where only rounding is left of it."""
+        """Sum over the samples of the squared Euclidean distance to their mean; 0 if it is within rounding errors."""
         deviation = self.squared_offset - float((self.offsets**2 / np.maximum(self.counts, 1e-300)).sum())
         return deviation if deviation > 1e-12 * self.squared_offset else 0.0
 
     @property
     def explained_variance(self) -> float:
-        """1 - squared error / squared deviation of the samples from their mean; NaN where they are all alike."""
+        """1 - squared error / squared deviation of the samples from their mean; NaN if all are equal."""
         return 1 - self.squared_error / self.deviation if self.deviation else float("nan")
 
     @property
     def topographic_error(self) -> float | None:
-        """Share of the samples whose best and second-best units are no neighbors on the lattice, if it was looked at.
+        """Fraction of the samples whose best and second-best units are not neighbors; None if not measured.
 
         Source: Kiviluoto, "Topology preservation in self-organizing maps" (1996).
         """
@@ -63,14 +63,14 @@ class Quality:
 
     @property
     def empty_units(self) -> int:
-        """Units that are no sample's best."""
+        """Number of units that are no sample's BMU."""
         return int((self.hits == 0).sum())
 
 
 def quality_of(gathered: UnitSums, codebook: NDArray[np.float64], misplaced: float | None = None) -> Quality:
-    """Tell how well a codebook fits the samples that its units gathered.
+    """Compute the quality of a codebook from the sums of its units.
 
-    Moments are taken about the codebook's mean, which lies among the samples, so that an offset costs no precision:
+    Moments are taken about the codebook's mean, which is close to the samples, so that an offset loses no precision:
     sum ||x - c||^2 = sum over the units of e + 2 (w - c)(S - n w) + n (w - c)^2.
     """
     center = codebook.mean(axis=0)

@@ -1,12 +1,12 @@
-"""A palette of least error: units move to where the error is.
+"""Refinement: reduce the quantization error of a palette.
 
-With sigma 0 a batch epoch is a step of k-means, which ends in the nearest local minimum. A refinement gets out of it by
-breathing (Fritzke, "The breathing k-means algorithm", 2020): some units are added beside those with the most error, all
-of them learn for some epochs, and as many are removed again: those whose samples have another unit nearly as near. Step
-by step fewer of them come and go.
+With sigma 0, a batch epoch is a step of k-means, which converges to the nearest local minimum. A refinement escapes it
+by breathing (Fritzke, "The breathing k-means algorithm", 2020): units are added next to those with the most error, all
+units learn for some epochs, and as many units are removed, those whose samples have another unit at nearly the same
+distance. The number of added units decreases from step to step.
 
-That leaves the units in any order. At the end they are put into the order that is nearest to the map as it was laid
-out before, which costs nothing of the palette: neighbors on the lattice have similar colors again.
+This loses the order of the units. At the end they are arranged as close as possible to the map before the refinement.
+The palette is unchanged, and neighbors on the lattice have similar colors again.
 """
 
 import numpy as np
@@ -16,17 +16,17 @@ from dasksom.som.quality import Quality
 from dasksom.som.schedule import Step
 
 CYCLE = 5
-"""Epochs from one growth to the next."""
+"""Epochs between two additions of units."""
 REMOVED_AFTER = 3
-"""Epochs that added units learn before as many are removed."""
+"""Epochs between the addition and the removal of units."""
 REST = 6
-"""Epochs at the end, at least, in which no unit comes or goes."""
+"""Minimum number of final epochs without additions or removals."""
 SHARE = 0.12
-"""Share of the units that the first growth adds."""
+"""Fraction of the units added at first."""
 STEP = 0.3
-"""How far from its neighbor a unit is added, in root mean squared distances of the neighbor's samples."""
+"""Distance of an added unit from its neighbor, in root mean squared distances of the neighbor's samples."""
 MOST_ARRANGED = 1024
-"""Larger maps are left in the order that they have: finding a better one takes a time that grows as units cubed."""
+"""Maximum number of units that are arranged: the time grows with the cube of their number."""
 
 
 def refinement_steps(units: int, epochs: int) -> tuple[Step, ...]:
@@ -35,7 +35,7 @@ def refinement_steps(units: int, epochs: int) -> tuple[Step, ...]:
     Parameters
     ----------
     units : int
-        Of the map, at least 1.
+        Number of units of the map, at least 1.
     epochs : int
         At least 0; with fewer than 11 no unit moves.
     """
@@ -49,18 +49,18 @@ def refinement_steps(units: int, epochs: int) -> tuple[Step, ...]:
 
 
 def beside_the_worst(codebook: NDArray[np.float64], quality: Quality, count: int, seed: int) -> NDArray[np.float64]:
-    """Make vectors near those of the units with the most error; fewer where fewer units have any.
+    """Return vectors next to the units with the most error.
 
     Parameters
     ----------
     codebook : ndarray of shape (units, bands), float64
-        As it is now.
+        The current codebook.
     quality : Quality
-        Of the codebook of these units before.
+        Quality of the same units at the start of the epoch.
     count : int
-        Of vectors, if there are as many units with an error.
+        Number of vectors; fewer are returned if fewer units have an error.
     seed : int
-        Of the directions.
+        Seed of the random directions.
 
     Returns
     -------
@@ -79,19 +79,19 @@ def beside_the_worst(codebook: NDArray[np.float64], quality: Quality, count: int
 def without_the_idlest(
     codebook: NDArray[np.float64], utilities: NDArray[np.float64], units: int
 ) -> NDArray[np.float64]:
-    """Remove the units without which the error grows the least; added ones take the places of those removed.
+    """Remove the units whose removal increases the error least; added units replace the removed ones.
 
-    The samples of a removed unit go to one near it. So of two units that are as good as one, only one is removed: the
-    nearest unit of each that was removed stays.
+    The samples of a removed unit go to a unit near it. To remove only one of two redundant units, the nearest unit of
+    each removed one is kept.
 
     Parameters
     ----------
     codebook : ndarray of shape (units + added, bands), float64
-        At most twice as many as are to be left.
+        At most twice as many as `units`.
     utilities : ndarray of shape (units + added,), float64
-        How much the squared error grows without each.
+        Increase of the squared error if the unit is removed.
     units : int
-        That are to be left.
+        Number of units to keep.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def without_the_idlest(
 
 
 def arrange(codebook: NDArray[np.float64], laid_out: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Put units into the order in which they are nearest to those of an orderly map, all in all.
+    """Order units so that the total squared distance to the units of an ordered map is minimal.
 
     Parameters
     ----------
@@ -123,11 +123,11 @@ def arrange(codebook: NDArray[np.float64], laid_out: NDArray[np.float64]) -> NDA
     Returns
     -------
     ndarray of shape (units, bands), float64
-        The rows of `codebook`; as they were, if there are more than ``MOST_ARRANGED``.
+        The rows of `codebook`, reordered; unchanged if there are more than ``MOST_ARRANGED``.
     """
     if len(codebook) > MOST_ARRANGED:
         return codebook
-    from scipy.optimize import linear_sum_assignment  # slow to import, and needed only after a refinement
+    from scipy.optimize import linear_sum_assignment  # slow to import, only needed after a refinement
     from scipy.spatial.distance import cdist
 
     _, order = linear_sum_assignment(cdist(laid_out, codebook, "sqeuclidean"))

@@ -1,4 +1,4 @@
-"""A chunk of an image as the samples that a map takes: which of them count, and how much."""
+"""Samples of a chunk: selection by mask and missing values, and weights."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError
 
 LARGEST = 1e150
-"""Largest magnitude of a sample; sums of squares of larger ones leave the range of float64."""
+"""Largest magnitude of a sample; sums of squares of larger ones overflow float64."""
 MISSING = ("exclude", "bands", "error")
-"""What becomes of samples with NaN: left out, compared by the bands that they have, or an error."""
+"""Treatment of samples with NaN: skipped, compared by their valid bands, or an error."""
 
 
 NO_SAMPLES = "there is no sample to train on: all of them are masked, have the weight zero or are NaN"
@@ -19,14 +19,14 @@ NO_SAMPLES = "there is no sample to train on: all of them are masked, have the w
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """The samples of a chunk that count."""
+    """The used samples of a chunk."""
 
     values: NDArray[Any]
-    """Shape (n, bands), real, finite; with NaN for missing bands where they are allowed."""
+    """Shape (n, bands), real, finite; with NaN for missing bands if these are allowed."""
     weights: NDArray[np.float64] | None
-    """How much each counts, above 0, shape (n,); None: 1 each."""
+    """Weight of each sample, above 0, shape (n,); None: 1 each."""
     kept: NDArray[np.bool_] | None
-    """Which of the chunk's samples these are; None: all."""
+    """Mask of these samples in the chunk; None: all."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -35,28 +35,28 @@ class Samples:
 def take_samples(
     block: NDArray[Any], corner: tuple[int, ...], weights: NDArray[Any] | None = None, missing: str = "error"
 ) -> Samples:
-    """Give the samples of a chunk that count.
+    """Return the used samples of a chunk.
 
     Parameters
     ----------
     block : ndarray of shape (..., bands), real
     corner : tuple of int
-        Index of the chunk's first element in the image; errors tell places by it.
+        Index of the chunk's first element in the image, for error messages.
     weights : ndarray of shape (..., 1), optional
-        bool: whether each sample counts; or real: how much, 0 for not at all.
+        bool: whether each sample is used; or real: its weight, 0 to exclude it.
     missing : str
-        One of ``MISSING``. A sample without any band is always left out, unless that is an error.
+        One of ``MISSING``. Samples without any valid band are skipped, or an error.
 
     Returns
     -------
     Samples
-        Views of the chunk where all of its samples count.
+        Views of the chunk if all of its samples are used.
 
     Raises
     ------
     InputError
-        If a sample that counts is infinite, or so large that its square is, or NaN where that is an error; if a weight
-        is negative or not finite.
+        If a used sample is infinite, too large to be squared, or NaN while that is an error; if a weight is negative
+        or not finite.
     """
     values = block.reshape(-1, block.shape[-1])
     kept, amounts = _weighed(weights, corner)
@@ -113,14 +113,14 @@ def _refusal(block: NDArray[Any], corner: tuple[int, ...], position: int) -> str
 def place_numbers(
     shape: tuple[int, ...], corner: tuple[int, ...], leading: tuple[int, ...], seed: int
 ) -> NDArray[np.uint64]:
-    """Give each sample of a chunk a random number that depends on its place in the image and the seed alone.
+    """Return a random number for each sample of a chunk that depends only on its position in the image and the seed.
 
     Parameters
     ----------
     shape : tuple of int
-        Of the chunk, without bands.
+        Shape of the chunk, without bands.
     corner : tuple of int
-        Index of its first element.
+        Index of the chunk's first element in the image.
     leading : tuple of int
         Shape of the image, without bands.
     seed : int
@@ -128,7 +128,7 @@ def place_numbers(
 
     Returns
     -------
-    ndarray of shape (samples,), uint64, spread evenly
+    ndarray of shape (samples,), uint64, uniformly distributed
 
     Source: splitmix64 of Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (2014).
     """

@@ -1,4 +1,4 @@
-"""What each epoch does: above all how the radius of the neighborhood shrinks from one to the next.
+"""The steps of the epochs: decay of the neighborhood radius, and changes of the number of units.
 
 To add a decay: write its function of (first, last, progress) and add its line to ``DECAYS``.
 """
@@ -12,14 +12,14 @@ from dasksom.errors import InputError
 
 @dataclass(frozen=True)
 class Step:
-    """One epoch: its batch update, and what becomes of the units after it (`dasksom.som.refinement`)."""
+    """One epoch: its radius, and the units added or removed after it (`dasksom.som.refinement`)."""
 
     sigma: float
     """Radius of the neighborhood, in lattice units."""
     added: int = 0
-    """How many units are added, for a time."""
+    """Number of units added temporarily."""
     removed: bool = False
-    """Whether as many units are removed as were added."""
+    """Whether as many units are removed as were added before."""
 
 
 Decay = Callable[[float, float, float], float]
@@ -36,12 +36,12 @@ def linear(first: float, last: float, progress: float) -> float:
 
 
 def inverse(first: float, last: float, progress: float) -> float:
-    """Grow 1 / sigma by the same amount each epoch; to a last radius of 1 it is MiniSom's inverse_decay_to_one."""
+    """Increase 1 / sigma linearly; with a last radius of 1, this is MiniSom's inverse_decay_to_one."""
     return first / (1 + progress * (first / last - 1))
 
 
 def asymptotic(first: float, last: float, progress: float) -> float:
-    """Shrink to a third of the first radius, whatever the last, as MiniSom's default does; but never below the last."""
+    """Shrink to a third of the first radius, as MiniSom's default does, but never below the last radius."""
     return max(last, first / (1 + 2 * progress))
 
 
@@ -51,18 +51,18 @@ DECAYS: dict[str, Decay] = {
     "inverse": inverse,
     "asymptotic": asymptotic,
 }
-"""Name to decay: takes the first and the last sigma and the progress from 0 (first epoch) to 1 (last epoch)."""
+"""Name to function: takes the first and last sigma and the progress from 0 (first epoch) to 1 (last epoch)."""
 NEVER_ZERO = ("exponential", "inverse")
-"""Decays that cannot end at 0."""
+"""Decays that cannot reach 0."""
 
 
 def radii(first: float, last: float, epochs: int, decay: str | Decay) -> tuple[float, ...]:
-    """Give sigma for each epoch, in lattice units.
+    """Return sigma for each epoch, in lattice units.
 
     Raises
     ------
     InputError
-        If a decay is asked to reach 0 and cannot, or a function gives what is no radius.
+        If `last` is 0 and the decay cannot reach it, or a function returns an invalid radius.
     """
     if decay in NEVER_ZERO and last == 0:
         raise InputError(f"sigma: the decay {decay!r} never reaches 0; give a last sigma above 0, or decay='linear'")

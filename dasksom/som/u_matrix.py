@@ -1,16 +1,16 @@
-"""How far a map's units are from their neighbors on the lattice: ridges between groups of units that are alike."""
+"""The U-matrix: distances of units to their lattice neighbors, with ridges between groups of similar units."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.som.lattice import Lattice
 
-# right, and the three below; the others are these from the neighbor's side
+# right and the three below; the opposite steps are covered from the neighbor
 _STEPS = ((0, 1), (1, -1), (1, 0), (1, 1))
 
 
 def neighbor_pairs(lattice: Lattice) -> NDArray[np.int64]:
-    """Give every pair of neighbors once.
+    """Return each pair of neighbors once.
 
     Returns
     -------
@@ -27,12 +27,12 @@ def neighbor_pairs(lattice: Lattice) -> NDArray[np.int64]:
         near = (first != second) & lattice.adjacent(first, second)
         low, high = np.minimum(first, second)[near], np.maximum(first, second)[near]
         found.append(low * lattice.units + high)
-    # around a narrow torus, two units can be neighbors twice
+    # on a narrow torus, two units can be neighbors twice
     return np.stack(np.divmod(np.unique(np.concatenate(found)), lattice.units), axis=1)
 
 
 def u_matrix(weights: NDArray[np.floating], lattice: Lattice) -> NDArray[np.float64]:
-    """Give each unit's mean Euclidean distance to its neighbors on the lattice.
+    """Return each unit's mean Euclidean distance to its neighbors on the lattice.
 
     Source: Ultsch and Siemon, "Kohonen's self organizing feature maps for exploratory data analysis" (1990).
 
@@ -40,12 +40,12 @@ def u_matrix(weights: NDArray[np.floating], lattice: Lattice) -> NDArray[np.floa
     ----------
     weights : ndarray of shape (rows, columns, bands)
     lattice : Lattice
-        Of as many rows and columns. On a torus the edges are neighbors.
+        With the same rows and columns. On a torus, opposite edges are neighbors.
 
     Returns
     -------
     ndarray of shape (rows, columns), float64
-        In the unit of the weights; 0 for a unit without neighbors.
+        In the units of the weights; 0 for a unit without neighbors.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What the units of a map gather from some samples, each sample counting for its best-matching unit alone."""
+"""Sums of samples per best-matching unit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -11,7 +11,7 @@ from dasksom.som.numba_kernel import kernel
 from dasksom.som.samples import Samples
 
 _BLOCK = 1 << 14
-"""Samples converted to float64 together; sums are added up per block, then block after block."""
+"""Number of samples converted to float64 at once; sums are computed per block, then added block by block."""
 
 T = TypeVar("T")
 
@@ -23,19 +23,19 @@ class UnitSums:
     sums: NDArray[np.float64]
     """Weighted sum of the samples, shape (units, bands)."""
     counts: NDArray[np.float64]
-    """Weight of what was summed, shape (units, 1), or (units, bands) where samples may miss bands."""
+    """Weight of the summed values, shape (units, 1), or (units, bands) if samples may miss bands."""
     hits: NDArray[np.float64]
-    """Weight of the samples (their number, where they have none), shape (units,); exact up to 2^53."""
+    """Weight of the samples (their number, if unweighted), shape (units,); exact up to 2^53."""
     squared_errors: NDArray[np.float64]
     """Weighted sum of the squared Euclidean distances to the unit, shape (units,)."""
     distance: float
     """Weighted sum of the Euclidean distances to the best units."""
     utilities: NDArray[np.float64] | None = None
-    """How much the squared errors would grow without the unit: of the second-best unit less its own; shape (units,)."""
+    """Increase of the squared error without the unit (error of the second-best unit minus its own); shape (units,)."""
 
 
 def add_up(parts: Sequence[T]) -> T:
-    """Add records field by field, in the order given."""
+    """Add records field by field, in the given order."""
     total = parts[0]
     for part in parts[1:]:
         total = _plus(total, part)
@@ -49,7 +49,7 @@ def _plus(one: Any, other: Any) -> Any:
     return None if one is None else one + other
 
 
-# None stands for what is not asked for; numba compiles each such case without it.
+# None skips an optional result; Numba compiles each combination separately.
 
 
 @kernel
@@ -65,7 +65,7 @@ def _gather(
     errors: Any,
     utilities: Any,
 ) -> float:
-    """Add up a block; return the weighted sum of its samples' distances to their units."""
+    """Add a block to the sums; return the weighted sum of its samples' distances to their units."""
     distance = 0.0
     bands = samples.shape[1]
     for i in range(samples.shape[0]):
@@ -106,16 +106,16 @@ def gather(
     *,
     missing: bool = False,
 ) -> UnitSums:
-    """Add samples up by unit.
+    """Sum the samples of each unit.
 
     Parameters
     ----------
     samples : Samples
     codebook : ndarray of shape (units, bands), float64
     best, second : ndarray of shape (n,), unsigned
-        Each sample's best and second-best unit; the second ones, where given, tell the units' utilities.
+        Each sample's best and second-best unit; `second`, if given, is used to compute the utilities.
     missing : bool
-        Whether NaN stands for bands that a sample misses.
+        Whether NaN means a missing band.
     """
     units, bands = codebook.shape
     codebook = np.ascontiguousarray(codebook, np.float64)

@@ -1,7 +1,7 @@
-"""SHA-256 of what outputs consist of: taken as it is written, kept beside it, compared later.
+"""SHA-256 checksums of outputs: computed while writing, stored with the output, compared by `dasksom verify`.
 
-A Zarr has a file of sums, with a line for every other file: ``sha256sum -c palette/SHA256SUMS`` takes it, at the root.
-Formats of one file hold their sum inside (`dasksom.storage.embedded_checksums`); PNG has checksums of its own.
+A Zarr has a manifest with one line per other file; run ``sha256sum -c palette/SHA256SUMS`` at its root to check it.
+Single-file formats embed their checksum (`dasksom.storage.embedded_checksums`); PNG has its own checksums.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dasksom.storage.own_files import replace_file, write_file
 from dasksom.storage.zarr_nodes import ALL_METADATA
 
 MANIFEST = "palette/SHA256SUMS"
-"""The file of sums in a Zarr: beside an array's chunks, for of other files in a group zarr warns whoever lists it."""
+"""Key of the manifest in a Zarr. It is inside an array, because zarr warns about unknown files in a group."""
 FileSums = tuple[tuple[str, str], ...]
 """Names of files, relative to the output, and their SHA-256 in hexadecimal."""
 
@@ -31,7 +31,7 @@ _REMEMBERED = 1 << 16
 
 
 class OwnStore(LocalStore):
-    """A Zarr of ours on a disk: metadata is replaced, chunks are created once, no link is followed."""
+    """A Zarr that dasksom writes to disk: metadata is replaced, chunks are created once, links are not followed."""
 
     def __init__(self, root: str, resumed: bool = False) -> None:
         super().__init__(root)
@@ -47,7 +47,7 @@ class OwnStore(LocalStore):
 
 
 class SummingStore(WrapperStore[Any]):
-    """A store that remembers the sums of what was written last."""
+    """A store that remembers the checksum of the last value written under each key."""
 
     def __init__(self, store: Any) -> None:
         super().__init__(store)
@@ -70,12 +70,12 @@ class SummingStore(WrapperStore[Any]):
             await self.set(key, value)
 
     def sum_of(self, key: str) -> str:
-        """Return the sum of what was just written under a key."""
+        """Return the checksum of the value last written under a key."""
         return self._sums[key]
 
 
 def written_chunks(array: zarr.Array[Any], region: tuple[slice, ...]) -> FileSums:
-    """Return names and sums of the files of an array that a region was just written to."""
+    """Return names and checksums of the chunk files of a region that was just written."""
     stored = array.shards or array.chunks
     along = [range(part.start // length, ceil(part.stop / length)) for part, length in zip(region, stored, strict=True)]
     store: Any = array.store
@@ -83,11 +83,11 @@ def written_chunks(array: zarr.Array[Any], region: tuple[slice, ...]) -> FileSum
     return tuple((key, store.sum_of(key)) for key in keys)
 
 
-# ------------------------------------------------------------------------------------------------------- files of sums
+# ----------------------------------------------------------------------------------------------------------- manifests
 
 
 class Manifest:
-    """The sums of an output, gathered on the driver; on a disk, for there may be millions."""
+    """The checksums of an output, collected by the driver in a temporary file: there may be millions."""
 
     def __init__(self) -> None:
         self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
@@ -99,12 +99,12 @@ class Manifest:
         self._file.close()
 
     def add(self, stored: FileSums) -> None:
-        """Note the sums of some files."""
+        """Add the checksums of some files."""
         for name, digest in stored:
             self._file.write(f"{digest}  {name}\n".encode())
 
     def content(self) -> bytes:
-        """Return a file of sums."""
+        """Return the content of the manifest."""
         return b"".join(self._lines())
 
     def _lines(self) -> Iterator[bytes]:
@@ -114,7 +114,7 @@ class Manifest:
 
 
 def read_manifest(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
-    """Yield the names and sums of a file of sums; ValueError for a line that is none of it."""
+    """Yield the names and checksums in a manifest; ValueError for an invalid line."""
     for line in lines:
         digest, separator, name = line.decode().rstrip("\n").partition("  ")
         if not (separator and name and len(digest) == 64 and line.endswith(b"\n")):
@@ -123,7 +123,7 @@ def read_manifest(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
 
 
 def files_are_whole(folder: Path, stored: FileSums) -> bool:
-    """Tell whether files of a folder are there as they were written."""
+    """Return whether all these files exist in a folder and match their checksums."""
     return all((folder / name).is_file() and sum_of_file(folder / name) == digest for name, digest in stored)
 
 

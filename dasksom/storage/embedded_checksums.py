@@ -1,4 +1,4 @@
-"""A checksum inside a file: a mark, and the SHA-256 of the complete file with zeros where the checksum is."""
+"""Checksums embedded in files: a marker, then the SHA-256 of the file with zeros in place of the checksum."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import BinaryIO
 MARK = b"dasksom-sha256:"
 """Precedes the checksum in a file."""
 UNSEALED = MARK.decode() + 64 * "0"
-"""Reserves the place of the checksum in a file."""
+"""Placeholder for the checksum in a file."""
 
 _HEAD_BYTES = 4 << 20
 _BLOCK_BYTES = 4 << 20
 
 
 def seal(file: BinaryIO) -> None:
-    """Write the checksum of an open file into it, where `UNSEALED` is."""
+    """Replace `UNSEALED` in an open file with the checksum of the file."""
     place = _place_of_sum(file)
     if place is None:
         raise ValueError("internal error: the file has no place for its checksum")

@@ -1,4 +1,4 @@
-"""What people type as a path, made into a local path; and what names one version of a file."""
+"""Parse local paths given by users, and identify file versions."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from dasksom.errors import InputError
 
 Stamp = tuple[int, int | str]
-"""Size in bytes, and modification time in ns or a store's ETag: with the path they identify a version of a file."""
+"""Size in bytes, and modification time in ns or ETag. With the path, they identify one version of a file."""
 
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 _T = TypeVar("_T")
 
 
 def local_path(path: str | os.PathLike[str]) -> Path:
-    """Return the local path that was meant: ``~`` is expanded, ``file://`` removed, any other URL refused."""
+    """Return a local path: expand ``~``, strip ``file://``, and reject other URLs."""
     text = os.fspath(path)
     if not isinstance(text, str) or not text or "\0" in text:
         raise InputError(f"{text!r} is not a path; give the path of a file or a Zarr directory")
@@ -39,16 +39,16 @@ def local_path(path: str | os.PathLike[str]) -> Path:
 
 
 def absolute_path(path: str | os.PathLike[str]) -> Path:
-    """Return the absolute local path that was meant, the same for every spelling with ``..``, ``file://`` or %20."""
+    """Return the absolute local path, the same for all spellings of it (``..``, ``file://``, %20)."""
     absolute = local_path(path).absolute()
     if ".." not in absolute.parts:
         return absolute
     end = len(absolute.parts) - absolute.parts[::-1].index("..")
-    return Path(os.path.realpath(Path(*absolute.parts[:end])), *absolute.parts[end:])  # links count before ..
+    return Path(os.path.realpath(Path(*absolute.parts[:end])), *absolute.parts[end:])  # resolve links before ..
 
 
 def parts_folder(path: str | os.PathLike[str]) -> Path:
-    """Return the folder where parts of an output may lie until they are joined; `publish` deletes it."""
+    """Return the folder for parts of an output that are joined later; `publish` deletes it."""
     beside = Path(path)
     return beside.with_name(f"{beside.name}.parts")
 
@@ -60,23 +60,23 @@ def match_suffix(path: Path | str, table: dict[str, _T]) -> _T | None:
 
 
 def listed(suffixes: Iterable[str]) -> str:
-    """Return suffixes as an error message lists them."""
+    """Format suffixes for an error message."""
     return ", ".join(sorted(suffixes))
 
 
 def stamp_of(path: str | os.PathLike[str]) -> Stamp:
-    """Return size and time of last change of a file."""
+    """Return size and modification time of a file."""
     found = os.stat(path)
     return found.st_size, found.st_mtime_ns
 
 
 def check_readable(path: Path) -> bool:
-    """Refuse what cannot be an image before any library tries; return whether the path is a directory.
+    """Reject a path that cannot be an image before a library opens it; return whether it is a directory.
 
     Raises
     ------
     InputError
-        Nothing there, no permission, empty, or neither a regular file nor a directory (a FIFO would block for ever).
+        Missing, unreadable or empty, or neither a regular file nor a directory (opening a FIFO would block).
     """
     try:
         mode = path.stat().st_mode
@@ -96,7 +96,7 @@ def check_readable(path: Path) -> bool:
 
 
 def size_on_disk(path: str | os.PathLike[str]) -> int | None:
-    """Return the bytes of a file, or of all files in a folder; None where neither is on this disk."""
+    """Return the size in bytes of a file, or of all files in a folder; None if the path does not exist locally."""
     local = Path(path)
     if local.is_file():
         return local.stat().st_size

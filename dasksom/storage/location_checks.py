@@ -1,4 +1,4 @@
-"""Checks of files before they are read: reachable, of a bounded size, unchanged since they were opened."""
+"""Check files before reading: reachable, size within a limit, unchanged since opened."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dasksom.storage.locations import Location, locate
 
 
 def check_reachable(location: Location) -> None:
-    """Refuse a remote file that does not exist or must not be read.
+    """Reject a remote file that does not exist or cannot be read.
 
     Raises
     ------
@@ -50,9 +50,9 @@ def read_object(url: str, storage: Mapping[str, Any] | None, most: int) -> tuple
 
 
 def check_size_unchanged(location: Location, stamp: Stamp) -> None:
-    """Raise InputError if the size of a file changed since it was opened: its tiles would be read from wrong offsets.
+    """Raise InputError if a file's size changed since it was opened: tile offsets would be wrong.
 
-    Only the size is compared: copies of one file on the disks of several nodes may have different times.
+    Only the size is compared: copies of a file on several nodes may have different modification times.
     """
     size = location.stamp()[0]
     if size != stamp[0]:

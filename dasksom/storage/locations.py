@@ -1,8 +1,8 @@
-"""Where an image lies: a local path, or the URL of a remote store with what it takes to open it.
+"""The location of an image: a local path, or the URL of a remote store and its options.
 
-Locations travel to the workers inside sources, so they carry the store's options: keys and passwords too. They show
-themselves without them, everywhere: as text, in a repr (dask logs the arguments of a task that failed), in the text of
-errors. Task keys are made of `Location.name`.
+Locations are sent to the workers inside sources, so they include the store's options with keys and passwords. These
+secrets never appear in str, repr (dask logs the arguments of failed tasks) or error messages. Task keys are derived
+from `Location.name`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from dasksom.redaction import HIDDEN, redact
 from dasksom.storage.local_paths import Stamp, absolute_path, stamp_of
 
 Member = tuple[str, Stamp | None]
-"""Name of a file, and what names its version; None where there is none."""
+"""Name of a file, and its version; None if the file does not exist."""
 
 STORES = {"s3": "s3fs", "http": "aiohttp", "https": "aiohttp", "gs": "gcsfs", "abfs": "adlfs"}
-"""Schemes of remote stores that are read, and the package that each takes."""
+"""URL schemes that can be read, and the package that each needs."""
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)://")
 _BLOCK = 2**20
@@ -43,7 +43,7 @@ class Location:
     path: str
     """Absolute path, or URL; may hold a password or a signature."""
     options: str = field(default="", repr=False)
-    """JSON of what the store's file system takes."""
+    """Options of the store's file system, as JSON."""
 
     def __str__(self) -> str:
         return self.name
@@ -58,7 +58,7 @@ class Location:
 
     @property
     def lists_nothing(self) -> bool:
-        """Whether this is on a server that does not tell what else it has."""
+        """Whether the server cannot list its files."""
         return urlsplit(self.path).scheme.lower() in ("http", "https")
 
     @property
@@ -71,21 +71,21 @@ class Location:
 
     @property
     def local(self) -> Path:
-        """The path, where it is one."""
+        """The local path; only valid if not `remote`."""
         return Path(self.path)
 
     @property
     def file_name(self) -> str:
-        """The last part of the path, in lower case."""
+        """The last component of the path, in lower case."""
         return self.name.rstrip("/").rpartition("/")[2].lower()
 
     def storage_options(self) -> dict[str, Any]:
-        """Give what the store's file system takes."""
+        """Return the options of the store's file system."""
         options: dict[str, Any] = json.loads(self.options or "{}")
         return options
 
     def below(self, *parts: str) -> Location:
-        """Return a location inside this one."""
+        """Return the location of a file or folder below this one."""
         inside = "/".join(part.strip("/") for part in parts if part.strip("/"))
         if not inside:
             return self
@@ -94,14 +94,14 @@ class Location:
         url = urlsplit(self.path)
         return replace(self, path=urlunsplit(url._replace(path=f"{url.path.rstrip('/')}/{inside}")))
 
-    # ------------------------------------------------------------------------------------------------------- refusals
+    # --------------------------------------------------------------------------------------------------------- errors
 
     def refusal(self, text: str) -> InputError:
-        """Make an error of a text that may quote a library's: without this location's secrets."""
+        """Return an error with this location's secrets removed from its text, which may quote a library's message."""
         return InputError(f"{self.name}: {self._without_secrets(text)}")
 
     def cause(self, error: Exception) -> Exception | None:
-        """Return what an error is raised from: nothing for remote stores, whose errors quote URLs and headers."""
+        """Return the cause to raise an error from: None for remote stores, whose errors quote URLs and headers."""
         return None if self.remote else error
 
     def _without_secrets(self, text: str) -> str:
@@ -120,7 +120,7 @@ class Location:
     # --------------------------------------------------------------------------------------------------------- reading
 
     def stamp(self) -> Stamp:
-        """Return what names this version of the file; OSError where there is none."""
+        """Return the version of the file; OSError if it does not exist."""
         if not self.remote:
             return stamp_of(self.path)
         system, path = file_system(self)
@@ -130,7 +130,7 @@ class Location:
         return _stamp_told(told)
 
     def member(self) -> Member:
-        """Tell the file and its version, as it is now."""
+        """Return the file's name and current version."""
         if self.remote:
             file_system(self)[0].invalidate_cache()
         try:
@@ -139,7 +139,7 @@ class Location:
             return self.name, None
 
     def members(self, keys: Iterable[str]) -> Iterator[Member]:
-        """Tell files below this place and their versions; many of them quickly, where the disk or the store can."""
+        """Yield files below this location and their versions; uses one listing for many files where possible."""
         listed = listed_below(self)
         for key in keys:
             if listed is not None:
@@ -153,14 +153,14 @@ class Location:
                     yield key, None
 
     def exists(self) -> bool:
-        """Tell whether there is a file."""
+        """Return whether the file exists."""
         if not self.remote:
             return self.local.is_file()
         system, path = file_system(self)
         return bool(system.isfile(path) if urlsplit(self.path).scheme == "s3" else system.exists(path))
 
     def open(self) -> BinaryIO:
-        """Open the file to read here and there in it, as headers need."""
+        """Open the file for random access, for headers."""
         if not self.remote:
             return open(self.path, "rb")
         system, path = file_system(self)
@@ -168,7 +168,7 @@ class Location:
         return file
 
     def write(self, content: bytes) -> None:
-        """Write the object of a store, in one step; InputError if it cannot be."""
+        """Write an object to the store atomically; InputError on failure."""
         system, path = file_system(self)
         try:
             system.pipe_file(path, content)
@@ -176,11 +176,11 @@ class Location:
             raise self.refusal(f"cannot be written: {error}") from None
 
     def read(self, offset: int, count: int) -> bytes:
-        """Return a part of the file; shorter where it ends."""
+        """Return `count` bytes from `offset`, or fewer at the end of the file."""
         return next(self.read_parts([(offset, count)]))
 
     def read_parts(self, parts: Iterable[tuple[int, int]]) -> Iterator[bytes]:
-        """Yield the parts (offset, count) of the file, in order; shorter where it ends. Remote ones side by side."""
+        """Yield byte ranges (offset, count) in order, cut at the end of the file; read remote ones concurrently."""
         if not self.remote:
             with open(self.path, "rb", buffering=0) as file:
                 for offset, count in parts:
@@ -194,12 +194,12 @@ class Location:
                 [path] * len(some),
                 [offset for offset, _ in some],
                 [offset + count for offset, count in some],
-                on_error="raise",  # else errors come in place of bytes
+                on_error="raise",  # otherwise errors are returned as values
             )
 
 
 def locate(path: str | os.PathLike[str], storage: Mapping[str, Any] | None = None) -> Location:
-    """Return the location that a person's path or URL means.
+    """Return the location for a path or URL given by the user.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def locate(path: str | os.PathLike[str], storage: Mapping[str, Any] | None = Non
     Raises
     ------
     InputError
-        No path, or a URL of a kind that is not read.
+        Empty path, or unsupported URL scheme.
     """
     text = os.fspath(path)
     found = _SCHEME.match(text) if isinstance(text, str) else None
@@ -229,7 +229,7 @@ def locate(path: str | os.PathLike[str], storage: Mapping[str, Any] | None = Non
 
 
 def listed_below(location: Location) -> dict[str, Stamp] | None:
-    """Return the objects below a place on a store, and their versions, by their names from there; None without lists.
+    """Return the versions of all objects below a location, by relative name; None if local or not listable.
 
     Raises
     ------
@@ -254,13 +254,13 @@ def _stamp_told(told: Mapping[str, Any]) -> Stamp:
 
 
 def is_remote(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a path is a URL of a remote store."""
+    """Return whether a path is the URL of a remote store."""
     found = _SCHEME.match(str(path))
     return found is not None and found[1].lower() != "file"
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """Return a path or URL as it may be shown: without user, password and query."""
+    """Return a path or URL for display: without user, password and query."""
     return Location(str(path)).name
 
 

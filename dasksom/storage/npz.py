@@ -1,4 +1,4 @@
-"""Arrays from a NumPy archive that somebody else may have made: no pickle, and no more memory than was agreed to."""
+"""Read arrays from an untrusted NumPy archive: no pickle, bounded memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 MOST_ENTRIES = 1 << 16
 _MOST_HEADER = 10_000
-"""Characters of an array's header; those that NumPy writes for plain types have fewer than 200."""
+"""Maximum characters of an array's header; NumPy writes fewer than 200 for plain types."""
 
 
 def read_npz(file: Path | BytesIO, most: int) -> dict[str, NDArray[Any]]:
@@ -22,12 +22,12 @@ def read_npz(file: Path | BytesIO, most: int) -> dict[str, NDArray[Any]]:
     Parameters
     ----------
     file : path, or content
-    most : bytes that they may have in all, once they are decompressed
+    most : maximum total size in bytes after decompression
 
     Raises
     ------
     ValueError
-        It is no such archive, holds other things than arrays of numbers, or more than was agreed to.
+        Not a NumPy archive, holds anything but numeric arrays, or exceeds `most`.
     OSError
         The file cannot be read.
     """
@@ -40,7 +40,7 @@ def read_npz(file: Path | BytesIO, most: int) -> dict[str, NDArray[Any]]:
             return {_array_name(entry): _array(archive, entry) for entry in entries}
     except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, zipfile.LargeZipFile) as error:
         raise ValueError(str(error) or type(error).__name__) from error
-    except ImportError as error:  # a compression that this Python lacks
+    except ImportError as error:  # compression method not supported by this Python
         raise ValueError(str(error)) from error
 
 
@@ -53,7 +53,7 @@ def _array_name(entry: zipfile.ZipInfo) -> str:
 
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
     with archive.open(entry) as stored:
-        content = bytearray(stored.read(entry.file_size))  # else the array could not be written to
+        content = bytearray(stored.read(entry.file_size))  # otherwise the array would be read-only
     file = BytesIO(content)
     version = np.lib.format.read_magic(file)
     reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
@@ -62,7 +62,7 @@ def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[Any]:
     shape, fortran, dtype = reader(file, max_header_size=_MOST_HEADER)
     if dtype.kind not in "biuf":
         raise ValueError(f"{entry.filename}: an array of {dtype}; integers and floating point numbers are read")
-    # NumPy itself would make room for whatever the header says before it looks at how much there is
+    # NumPy would allocate what the header declares before checking the size of the data
     if min(shape, default=0) < 0 or prod(shape) * dtype.itemsize != len(content) - file.tell():
         raise ValueError(f"{entry.filename}: says that it has the shape {shape}, but holds {len(content)} bytes")
     flat = np.frombuffer(content, dtype, offset=file.tell())

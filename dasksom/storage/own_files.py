@@ -1,18 +1,18 @@
-"""Every removal, rename and overwrite of files that the package makes: nothing of anyone else is deleted or written.
+"""All file creations, renames and overwrites of the package: files of other programs are never modified or deleted.
 
-What is ours: what this run created under a name that did not exist, and, inside a run folder that holds our mark
-(``owner.json``), regular files with the names that a run uses. What is never ours: symbolic links, which are neither
-followed nor removed; other names; other kinds of files; what appears under the name of an output during a run.
+Our files are those that this run created under an unused name and, inside a run folder with our marker
+(``owner.json``), regular files with the names that a run uses. Everything else is foreign: symbolic links, which are
+neither followed nor removed; other names; other file types; files that appear under an output's name during a run.
 
 | what | where | how |
 | --- | --- | --- |
-| create a chunk, tile, small file | `write_file`, `create` | a new name only; an equal file is accepted |
-| overwrite a record, an owner, metadata | `replace_file` | only a regular file, in one step |
-| give an output its name | `take_name`, `rename_new` | free, or still what was there when the run began |
-| remove one file, a folder | `own_removal.remove_file`, `remove_tree` | regular files of known names; empty folders |
+| create a chunk, tile, small file | `write_file`, `create` | new names only; an identical file is accepted |
+| overwrite a record, an owner, metadata | `replace_file` | regular files only; atomic |
+| publish an output | `take_name`, `rename_new` | the name is free, or unchanged since the run began |
+| remove one file, a folder | `own_removal.remove_file`, `remove_tree` | regular files with known names; empty folders |
 | the same on object stores | `storage.publish.own_objects` | conditional puts; objects of known keys |
 
-A test lists every other call that could do so (tests/storage/test_own_files.py).
+A test fails if other modules call such functions (tests/storage/test_own_files.py).
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from typing import BinaryIO
 from dasksom.errors import InputError
 
 UNFINISHED, PARTIAL = ".unfinished-", ".partial-"
-"""Begin the names of the folders and files that a run works in."""
+"""Prefix of the working folders and files of a run."""
 FileIdentity = tuple[int, ...] | None
-"""Device, inode, size and modification time of what has a name; None where nothing has."""
+"""Device, inode, size and modification time of a file, folder or link; None if it does not exist."""
 
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _BY_HANDLE = os.open in os.supports_dir_fd
@@ -41,31 +41,31 @@ _GZIP_HEADER = 10
 
 
 class ForeignFileError(InputError):
-    """Something that is not ours has the name of something that is to be written or deleted."""
+    """A foreign file has the name of a file that is to be written or deleted."""
 
     def __init__(self, path: Path | str, what: str = "is not a file that dasksom wrote") -> None:
         super().__init__(f"{path}: {what}; it is never changed or deleted: move it away, then run again")
 
 
 class OpenFolder:
-    """An open folder; no link was followed on the way from its first component of ours."""
+    """An open folder, reached without following links from the first path component that dasksom created."""
 
     def __init__(self, path: Path, handle: int | None) -> None:
         self.path, self.handle = path, handle
 
     def named(self, name: str) -> str:
-        """Return how to name a file to functions of `os`."""
+        """Return the path of a file for functions of `os`."""
         return name if self.handle is not None else str(self.path / name)
 
     def stat(self, name: str) -> os.stat_result | None:
-        """Return the status of what has a name, also of a link; None without."""
+        """Return the status of a file, folder or link; None if it does not exist."""
         try:
             return os.stat(self.named(name), dir_fd=self.handle, follow_symlinks=False)
         except FileNotFoundError:
             return None
 
     def open(self, name: str, flags: int, mode: str) -> BinaryIO:
-        """Open a file, but no link."""
+        """Open a file; fail on links."""
 
         def opener(_: str, __: int) -> int:
             return os.open(self.named(name), flags | _NO_FOLLOW, 0o666, dir_fd=self.handle)
@@ -73,7 +73,7 @@ class OpenFolder:
         return open(self.path / name, mode, opener=opener)  # type: ignore[return-value]
 
     def check_regular(self, name: str) -> bool:
-        """Return whether there is a file; refuse anything that is not a regular one."""
+        """Return whether a regular file exists; ForeignFileError for any other kind."""
         found = self.stat(name)
         if found is not None and not stat.S_ISREG(found.st_mode):
             raise ForeignFileError(self.path / name)
@@ -84,17 +84,17 @@ class OpenFolder:
         os.unlink(self.named(name), dir_fd=self.handle)
 
     def replace(self, old: str, new: str) -> None:
-        """Rename a file, and replace what has the new name."""
+        """Rename a file, replacing any file with the new name."""
         os.replace(self.named(old), self.named(new), src_dir_fd=self.handle, dst_dir_fd=self.handle)
 
     def link(self, old: str, new: str) -> None:
-        """Give a file a second name, if that is free."""
+        """Create a hard link to a file; fail if the name is taken."""
         os.link(self.named(old), self.named(new), src_dir_fd=self.handle, dst_dir_fd=self.handle, follow_symlinks=False)
 
 
 @contextmanager
 def open_folder(path: Path, *, make: bool = False) -> Iterator[OpenFolder]:
-    """Open a folder; its components from the first of ours on, at least the last one, are no links."""
+    """Open a folder without following links from our first path component on (at least the last component)."""
     parts = path.parts
     ours = next((at for at, part in enumerate(parts) if part.startswith((UNFINISHED, PARTIAL))), len(parts) - 1)
     ours = max(1, ours)
@@ -131,7 +131,7 @@ def open_folder(path: Path, *, make: bool = False) -> Iterator[OpenFolder]:
 
 @contextmanager
 def create(path: Path) -> Iterator[BinaryIO]:
-    """Create a file under a new name, to read and write; ForeignFileError where the name is taken."""
+    """Create a file for reading and writing; ForeignFileError if the name is taken."""
     with open_folder(path.absolute().parent) as folder:
         try:
             file = folder.open(path.name, os.O_RDWR | os.O_CREAT | os.O_EXCL, "w+b")
@@ -142,16 +142,16 @@ def create(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_file(path: Path, content: Iterable[bytes | memoryview], replace: bool = False) -> None:
-    """Create a file, and the folders that it is in, at once and under a new name; an equal file is accepted.
+    """Create a file atomically under a new name, with its parent folders; accept an existing identical file.
 
     Parameters
     ----------
-    replace : a regular file of that name is one that an earlier process of this run wrote, and is replaced
+    replace : replace an existing regular file, written by an earlier process of this run
 
     Raises
     ------
     ForeignFileError
-        Something else has the name, or one of its folders is a link.
+        The name is taken by another file, or one of its folders is a link.
     """
     temporary = _temporary(path.name)
     with open_folder(path.absolute().parent, make=True) as folder:
@@ -170,7 +170,7 @@ def write_file(path: Path, content: Iterable[bytes | memoryview], replace: bool 
 
 def _name(folder: OpenFolder, temporary: str, name: str) -> None:
     try:
-        folder.link(temporary, name)  # unlike a rename, this replaces nothing
+        folder.link(temporary, name)  # unlike a rename, this never replaces a file
     except FileExistsError:
         if not _equal(folder, temporary, name):
             raise ForeignFileError(folder.path / name) from None
@@ -200,12 +200,12 @@ def _without_time(header: bytes) -> bytes:
 
 
 def replace_file(path: Path, content: bytes, *, previous: str | None = None, sync: bool = False) -> None:
-    """Write a small file in one step; a regular file of that name is ours, and is replaced.
+    """Write a small file atomically, replacing a regular file of that name.
 
     Parameters
     ----------
-    previous : name that the older file is kept under, in the same folder
-    sync : return when the content is on the disk
+    previous : name under which the old file is kept, in the same folder
+    sync : flush the content to the disk before returning
     """
     temporary = _temporary(path.name)
     with open_folder(path.absolute().parent, make=True) as folder:
@@ -232,7 +232,7 @@ def _temporary(name: str) -> str:
 
 
 def is_temporary(name: str) -> bool:
-    """Return whether a file is one that `write_file` or `replace_file` was stopped at."""
+    """Return whether a name is that of a temporary file left by an interrupted `write_file` or `replace_file`."""
     return name.startswith(".") and name.endswith(".new")
 
 
@@ -240,7 +240,7 @@ def is_temporary(name: str) -> bool:
 
 
 def identity(path: Path) -> FileIdentity:
-    """Return what identifies the file, folder or link that has a name now."""
+    """Return the identity of the file, folder or link at a path."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -249,16 +249,16 @@ def identity(path: Path) -> FileIdentity:
 
 
 def is_same_file(one: FileIdentity, other: FileIdentity) -> bool:
-    """Return whether two identities are of the same file or folder, whose content may have changed."""
+    """Return whether two identities are of the same file or folder; its content may have changed."""
     return one is not None and other is not None and one[:2] == other[:2]
 
 
 def rename_new(source: Path, target: Path) -> None:
-    """Rename a file or folder to a name that is free; ForeignFileError where it is not."""
+    """Rename a file or folder to an unused name; ForeignFileError if the name is taken."""
     if os.path.lexists(target):
         raise ForeignFileError(target, "exists already: it appeared during the run")
     if source.is_dir():
-        os.rename(source, target)  # replaces an empty folder at most
+        os.rename(source, target)  # can only replace an empty folder
         return
     try:
         os.link(source, target, follow_symlinks=False)
@@ -271,33 +271,33 @@ def rename_new(source: Path, target: Path) -> None:
 
 
 def take_name(source: Path, final: Path, aside: Path, before: FileIdentity) -> None:
-    """Give a complete output its name.
+    """Rename a complete output to its final name.
 
     Parameters
     ----------
-    source : the output
-    final : its name
-    aside : where an older folder is put; it stays there
-    before : identity of what may be replaced: of what had the name when the run began
+    source : path of the complete output
+    final : its final path
+    aside : path to which an older folder is moved; it is not deleted
+    before : identity of the only file or folder that may be replaced: the one at `final` when the run began
 
     Raises
     ------
     ForeignFileError
-        Something else has the name now.
+        The final name is taken by another file.
     """
     now = identity(final)
     if now is None:
         rename_new(source, final)
         return
-    if is_same_file(now, identity(source)):  # a kill came between the two steps of a rename
+    if is_same_file(now, identity(source)):  # killed between the two steps of a rename
         os.unlink(source)
         return
     if now != before:
         raise ForeignFileError(final, "exists already, and appeared or changed during the run")
     if not stat.S_ISDIR(os.lstat(final).st_mode):
-        os.replace(source, final)  # the old or the new file, at any moment
+        os.replace(source, final)  # atomic
         return
-    rename_new(final, aside)  # a folder cannot be replaced in one step
+    rename_new(final, aside)  # a folder cannot be replaced atomically
     try:
         rename_new(source, final)
     except BaseException:

@@ -1,4 +1,4 @@
-"""Every removal of files that the package makes; see `storage.own_files`."""
+"""All file removals of the package; see `storage.own_files`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 from dasksom.storage.own_files import OpenFolder, open_folder
 
 SWEEP_SECONDS = 10.0
-"""How long to try to delete a folder that tasks are still writing into."""
+"""Seconds during which to retry deleting a folder that tasks still write to."""
 SWEEP_PAUSE_SECONDS = 0.2
-"""How long to wait for such tasks before looking again."""
+"""Seconds between two attempts."""
 
 
 def remove_file(path: Path) -> None:
-    """Remove a regular file of ours; anything else of that name is refused, nothing is accepted."""
+    """Remove a regular file if it exists; ForeignFileError for any other kind of file."""
     try:
         with open_folder(path.absolute().parent) as folder:
             if folder.check_regular(path.name):
@@ -29,7 +29,7 @@ def remove_file(path: Path) -> None:
 
 
 def foreign_in(folder: Path, is_ours: Callable[[str], bool]) -> list[str]:
-    """Return what in a folder is not ours: links, other kinds than regular files, and other names.
+    """Return the foreign entries of a folder: links, other special files, and unknown names.
 
     Parameters
     ----------
@@ -47,9 +47,9 @@ def foreign_in(folder: Path, is_ours: Callable[[str], bool]) -> list[str]:
 
 
 def remove_tree(folder: Path, is_ours: Callable[[str], bool], last: Collection[str] = ()) -> list[str]:
-    """Remove our files of a folder and what is empty then; return the rest, which is not ours.
+    """Remove our files and empty folders from a folder; return the remaining, foreign entries.
 
-    Tasks may still be writing for a moment, so it is done until nothing of ours is left.
+    Repeats until none of our files is left, because running tasks may still write some.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def _remove_once(top: Path, is_ours: Callable[[str], bool]) -> tuple[list[str], 
 
 
 def _walk(top: Path) -> Iterator[tuple[str, list[str], list[str], int | None]]:
-    """Yield the folders below one, the deepest first; no link is followed."""
+    """Yield the folders below a folder, deepest first, without following links."""
     if hasattr(os, "fwalk"):
         yield from os.fwalk(top, topdown=False)
     else:

@@ -1,4 +1,4 @@
-"""Small files that a run keeps to go on from, each there as a whole or not at all: in a folder, or on a store."""
+"""Records from which runs resume: small files in a folder or on a store, written atomically."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from dasksom.storage.own_removal import remove_file
 
 SUFFIX = ".record"
 BEFORE = ".before"
-"""Ends the name of the record that was there before."""
+"""Suffix of the previous version of a record."""
 FIRST = frozenset({"identity", "how"})
-"""Names of the records of what is to be done: nothing to go on from."""
+"""Names of records that only describe the run: not sufficient to resume from."""
 _OURS = (SUFFIX, BEFORE, ".tmp", ".new")
 
 
 class Records(Protocol):
-    """A place for named pieces of bytes."""
+    """A store of named byte strings."""
 
     @property
     def name(self) -> str:
-        """What to call the place."""
+        """Path or URL of the store."""
 
     def read(self, name: str) -> Iterator[tuple[str, bytes]]:
-        """Yield where a record lies and what it holds, the newest first."""
+        """Yield path and content of each version of a record, newest first."""
 
     def write(self, name: str, content: bytes) -> None:
-        """Keep a record: when this returns it outlives the process."""
+        """Write a record; it is persistent when this returns."""
 
     def names(self) -> set[str]:
         """Return the names of the records that are there."""
@@ -47,17 +47,17 @@ class Records(Protocol):
 
 
 def is_worth_keeping(records: Records) -> bool:
-    """Tell whether there is anything to go on from."""
+    """Return whether there are records to resume from."""
     return bool(records.names() - FIRST)
 
 
 def tell_how_to_go_on(error: BaseException, output: str) -> None:
-    """Add to what has ended a run how it is gone on with."""
+    """Add a note to an error that ended a run: how to resume it."""
     error.add_note(f"what is done is kept; to go on from there: dasksom resume {shlex.quote(output)}")
 
 
 def owner() -> dict[str, Any]:
-    """Tell which process this is."""
+    """Return the identity of this process."""
     return {
         "process": os.getpid(),
         "created": psutil.Process().create_time(),
@@ -67,7 +67,7 @@ def owner() -> dict[str, Any]:
 
 
 def runs(owner: dict[str, Any]) -> bool:
-    """Tell whether a process of this machine still runs, and not another one that got its number."""
+    """Return whether a process of this machine is still running; detects reused process ids."""
     try:
         return bool(psutil.Process(owner["process"]).create_time() == owner["created"])
     except (psutil.Error, KeyError):
@@ -75,7 +75,7 @@ def runs(owner: dict[str, Any]) -> bool:
 
 
 def told_of(owner: Any) -> str:
-    """Tell in words what `owner` gave."""
+    """Describe the result of `owner` in words."""
     try:
         return f"process {owner['process']} on {owner['host']}, begun {owner['started']}"
     except (KeyError, TypeError):
@@ -84,7 +84,7 @@ def told_of(owner: Any) -> str:
 
 @dataclass(frozen=True)
 class RecordFolder:
-    """Records on a disk; they outlive the machine's power too."""
+    """Records on a disk; they survive a power failure."""
 
     folder: Path
 
@@ -94,7 +94,7 @@ class RecordFolder:
         return str(self.folder)
 
     def make(self) -> None:
-        """Make the folder; InputError if there can be none, or it holds other things."""
+        """Create the folder; InputError if it cannot be created or holds foreign files."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             others = [path.name for path in self.folder.iterdir() if not path.name.endswith(_OURS)]
@@ -104,14 +104,14 @@ class RecordFolder:
             raise InputError(f"{self.folder}: holds other files ({others[0]}); name a folder for the checkpoints alone")
 
     def read(self, name: str) -> Iterator[tuple[str, bytes]]:
-        """Yield the record, and the one that was there before."""
+        """Yield the record and its previous version."""
         path = self.folder / (name + SUFFIX)
         for candidate in (path, path.with_suffix(BEFORE)):
             if candidate.is_file():
                 yield str(candidate), candidate.read_bytes()
 
     def write(self, name: str, content: bytes) -> None:
-        """Put a record in the place of the old one, in a single step."""
+        """Write or replace a record atomically."""
         replace_file(self.folder / (name + SUFFIX), content, previous=name + BEFORE, sync=True)
 
     def names(self) -> set[str]:
@@ -149,7 +149,7 @@ class RecordObjects:
         yield location.name, content
 
     def write(self, name: str, content: bytes) -> None:
-        """Put a record in the place of the old one: stores do so in a single step."""
+        """Write or replace a record; stores do so atomically."""
         self.folder.below(name + SUFFIX).write(content)
 
     def names(self) -> set[str]:

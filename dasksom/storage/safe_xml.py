@@ -1,4 +1,4 @@
-"""XML that somebody else may have made."""
+"""Parse untrusted XML."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ MOST_XML_BYTES = 64 << 20
 
 
 class _NoEntities(ElementTree.TreeBuilder):
-    """Builds trees of documents that declare nothing: entities may unfold to gigabytes, or to other files."""
+    """Tree builder that rejects document type declarations: entities may expand to gigabytes or to other files."""
 
     def doctype(self, name: str, public: str | None, system: str | None) -> None:
-        """Refuse the declaration, before what it declares is read."""
+        """Reject the declaration before its content is parsed."""
         raise InputError("declares XML entities or a document type, which no image needs")
 
 
 def xml_tree(content: str | bytes) -> ElementTree.Element:
-    """Read a document, in whatever encoding it says.
+    """Parse a document in its declared encoding.
 
     Raises
     ------
     InputError
-        It declares entities, is too large, or is no XML.
+        It has a document type declaration, is too large, or is not well-formed XML.
     """
     if len(content) > MOST_XML_BYTES:
         raise InputError(f"{len(content)} bytes of XML; at most {MOST_XML_BYTES} are read")
@@ -31,5 +31,5 @@ def xml_tree(content: str | bytes) -> ElementTree.Element:
         return ElementTree.fromstring(content, ElementTree.XMLParser(target=_NoEntities()))  # noqa: S314 - see above
     except InputError:
         raise
-    except Exception as error:  # unknown encodings raise LookupError, and so on
+    except Exception as error:  # such as LookupError for unknown encodings
         raise InputError(str(error)) from error

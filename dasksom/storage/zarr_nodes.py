@@ -21,7 +21,7 @@ def is_zarr(path: Path) -> bool:
 
 
 def metadata_stamp(node: Location) -> Stamp:
-    """Return what names the version of an array's or group's metadata."""
+    """Return the version of an array's or group's metadata."""
     for name in ZARR_METADATA:
         try:
             return node.below(name).stamp()
@@ -34,7 +34,7 @@ _CHUNK = re.compile(r"(.*/)?(c|(c[./])?\d+([./]\d+)*)(\.[0-9a-f]{32}\.partial)?"
 
 
 def is_zarr_key(key: str) -> bool:
-    """Return whether a key is one that a Zarr has: metadata, a chunk or shard, or our file of checksums.
+    """Return whether a key is valid in a Zarr: metadata, chunk, shard, or our checksum manifest.
 
     >>> [is_zarr_key(key) for key in ("labels/zarr.json", "0/c/1/2", "0.3", "palette/SHA256SUMS", "notes.txt", "a/b")]
     [True, True, True, True, False, False]

@@ -1,7 +1,7 @@
 """Records of a training in a folder, from which it resumes after it was killed.
 
-A new record replaces the old one in a single step, and the old one is kept until the next. A record that does not match
-its checksum is ignored.
+A new record replaces the old one atomically; the old one is kept as the previous version. Records that do not match
+their checksum are ignored.
 """
 
 import json
@@ -28,9 +28,9 @@ class Checkpoint:
     Parameters
     ----------
     place : path, or Records
-        Where records are stored; a folder is created if it does not exist.
+        Store of the records; a folder is created if it does not exist.
     identity : mapping of str to JSON, optional
-        What identifies the training: parameters, images, versions; see `agree`.
+        Identity of the training: parameters, images, versions; see `agree`.
 
     Raises
     ------
@@ -49,12 +49,12 @@ class Checkpoint:
             self.agree(identity)
 
     def agree(self, identity: Mapping[str, Any]) -> None:
-        """Save the identity of the training, or refuse to resume another one.
+        """Save the identity of the training, or check that it matches the saved one.
 
         Raises
         ------
         InputError
-            Naming the differences.
+            If it differs; the message names the differences.
         """
         if self.identity() is None:
             self.clear()

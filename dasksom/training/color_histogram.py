@@ -1,9 +1,8 @@
-"""The colors of an 8-bit image and how often each occurs: all that training needs to know of it.
+"""Training on the color histogram of an 8-bit image.
 
-A batch epoch depends on an image only through how often each color occurs, and photographs have 10^5 to 10^6 colors
-however many pixels they have. One pass counts them; the epochs then run on the counted colors. Everything that moves
-the map is a sum of integers, so the map is exactly the one that all pixels give, whatever the chunking and the number
-of workers.
+A batch epoch depends only on the counts of the image's colors, and photographs of any size have 10^5 to 10^6 colors.
+One pass counts them; the epochs then run on the counted colors. All updates are sums of integers, so the map is
+exactly that of training on all pixels, for any chunks and number of workers.
 """
 
 from collections.abc import Sequence
@@ -34,7 +33,7 @@ from dasksom.som.unit_sums import UnitSums
 COLORS = "colors"
 """Name of the record of all colors and their counts."""
 _COLORS_A_TASK = 1 << 14
-"""Colors that a thread matches in one go, about: whole cells of color space. Fewer are not worth a thread."""
+"""Approximate number of colors per task of a thread, in complete cells; fewer are not worth a thread."""
 
 
 @cache
@@ -44,12 +43,12 @@ def _threads() -> ThreadPoolExecutor:
 
 @dataclass(frozen=True, eq=False)
 class ColorTable:
-    """The different colors of an image, and how many pixels have each."""
+    """The colors of an image and their numbers of pixels."""
 
     numbers: NDArray[np.uint32]
     """Color numbers (`dasksom.som.counted_colors.cells`), ascending, shape (colors,)."""
     counts: NDArray[np.int64]
-    """Pixels of each color, shape (colors,)."""
+    """Number of pixels of each color, shape (colors,)."""
     bands: int
 
     def __len__(self) -> int:
@@ -57,16 +56,16 @@ class ColorTable:
 
     @cached_property
     def _pieces(self) -> list[tuple[Cells, NDArray[np.int64]]]:
-        """Colors and counts, as threads take them."""
+        """Colors and counts, split for the threads."""
         slices = split_by_cells(self.numbers, self.bands, _COLORS_A_TASK)
         return [(into_cells(self.numbers[these], self.bands), self.counts[these]) for these in slices]
 
     def moments(self) -> Moments:
-        """Give the moments of all pixels."""
+        """Return the moments of all pixels."""
         return moments(colors_from_numbers(self.numbers, self.bands), self.counts)
 
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
-        """Choose pixels at random, all different where there are enough.
+        """Draw pixels at random, without replacement if there are enough.
 
         Returns
         -------
@@ -79,15 +78,15 @@ class ColorTable:
     def unit_sums(
         self, codebook: NDArray[np.float64], *, utilities: bool = False, lattice: Lattice | None = None
     ) -> tuple[UnitSums, float | None]:
-        """Match every pixel to its best unit and add the pixels up by unit.
+        """Find the best unit of every pixel and sum the pixels of each unit.
 
         Parameters
         ----------
         codebook : ndarray of shape (units, bands), float64
         utilities : bool
-            Whether to give the units' utilities too.
+            Whether to compute the units' utilities too.
         lattice : Lattice, optional
-            Where given, tell how many pixels' best and second-best units are no neighbors on it.
+            If given, count the pixels whose best and second-best units are not neighbors on it.
 
         Returns
         -------
@@ -121,17 +120,17 @@ class ColorTable:
     def batch_sums(
         self, codebook: NDArray[np.float64], neighborhood: Neighborhood, utilities: bool = False
     ) -> BatchSums:
-        """Give the whole image's share of the batch update."""
+        """Return the sums of the batch update over all pixels."""
         return weigh(self.unit_sums(codebook, utilities=utilities)[0], codebook, neighborhood)
 
     def quality(self, codebook: NDArray[np.float64], lattice: Lattice) -> Quality:
-        """Tell how well a codebook fits all pixels, and how well its lattice keeps their order."""
+        """Return the quality of a codebook over all pixels, with its topographic error."""
         gathered, misplaced = self.unit_sums(codebook, lattice=lattice)
         return quality_of(gathered, codebook, misplaced)
 
 
 def has_color_table(image: da.Array) -> bool:
-    """Tell whether an image's colors can be counted: uint8 with 1 to 3 bands."""
+    """Return whether an image's colors can be counted: uint8 with 1 to 3 bands."""
     return are_colors(image.dtype, image.shape[-1])
 
 
@@ -149,16 +148,16 @@ def count_images(
     Parameters
     ----------
     images : sequence of (image, mask)
-        Dask arrays of shape (..., bands), uint8, 1 to 3 bands, the same for all; and of shape (..., 1), bool, in the
-        same chunks: which pixels count. None: all of them.
+        Dask arrays of shape (..., bands), uint8, with the same 1 to 3 bands for all, and masks of shape (..., 1), bool,
+        in the same chunks: True for pixels to use. None: all pixels.
     progress : callable, optional
     keeper : Keeper, optional
-        Keeps the counts, those so far and all of them, and gives them back.
+        Saves and restores the counts, partial and complete.
 
     Raises
     ------
     InputError
-        If no pixel counts.
+        If no pixel is used.
     """
     bands = images[0][0].shape[-1]
     known = None if keeper is None else keeper.load(COLORS)

@@ -1,8 +1,8 @@
-"""The counted colors of an 8-bit image as a map is trained on them in another color space, or by another metric.
+"""Training on the counted colors of an 8-bit image in another color space, or by another metric.
 
-What makes `ColorTable` fast and free of rounding, integers in cells of RGB, is of no use then. Each color is one
-sample, weighted by its count; there are few, so they are streamed on this machine's threads. Colors come in the order
-of their numbers: the sums, and so the map, are the same however the image was chunked.
+`ColorTable` is not applicable then, because it needs integers in cells of RGB. Each color is one sample, weighted by
+its count; their number is small, so they are streamed on this machine's threads. Colors are ordered by their numbers:
+the sums, and so the map, do not depend on the chunks of the image.
 """
 
 from dataclasses import dataclass, replace
@@ -23,20 +23,20 @@ _SCALE = scale_of(np.dtype(np.uint8))
 
 @dataclass(frozen=True, eq=False)
 class ComparedColors(Stream):
-    """The colors of a table, converted, weighted by their counts; build it by `compared_colors`."""
+    """The converted colors of a table, weighted by their counts; create it with `compared_colors`."""
 
     table: ColorTable | None = None
     color_space: str = "rgb"
-    """Of the converted colors."""
+    """Color space of the converted colors."""
 
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
-        """Choose pixels, not colors, at random; see `ColorTable.draw`."""
+        """Draw pixels, not colors, at random; see `ColorTable.draw`."""
         assert self.table is not None  # noqa: S101 - a field after others with defaults needs one
         return to_space(self.table.draw(units, seed), self.color_space, _SCALE)
 
 
 def compared_colors(table: ColorTable, search: Search) -> ComparedColors:
-    """Convert the colors of a table; distances are compared in float64, as befits exact counts."""
+    """Convert the colors of a table; distances are compared in float64."""
     values = to_space(colors_from_numbers(table.numbers, table.bands), search.color_space, _SCALE).astype(np.float64)
     return ComparedColors(
         da.from_array(values, chunks=(_COLORS_A_TASK, -1), name=False),

@@ -21,33 +21,33 @@ logger = logging.getLogger(__name__)
 
 
 class TrainingSamples(Protocol):
-    """What an epoch needs of the samples: a color table's counts, or a stream of chunks."""
+    """Samples for the epochs: a color table, or a stream of chunks."""
 
     def batch_sums(self, codebook: NDArray[np.float64], neighborhood: Neighborhood, utilities: bool) -> BatchSums:
-        """Give all samples' share of the batch update."""
+        """Return the sums of the batch update over all samples."""
 
 
 OnEpoch = Callable[[Epoch, NDArray[np.float64]], Any]
-"""Called after each epoch with its record and the new codebook (units, bands), read-only, which has more units than the
-map while some are added; training stops if it returns a true value, once none are."""
+"""Called after each epoch with its record and the new codebook (units, bands), read-only, which includes temporarily
+added units. If it returns a true value, training stops as soon as no added units are left."""
 OnState = Callable[[MapState], object]
 """Called after each epoch, before `OnEpoch`."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """How a map is trained."""
+    """Parameters of a training."""
 
     lattice: Lattice
     neighborhood: str = "gaussian"
     """A name in ``dasksom.som.neighborhood.NEIGHBORHOODS``."""
     tolerance: float = 0.0
-    """Training stops after an epoch that moved the units, in the root mean square, by no more than this share of the
-    samples' standard deviation, if units neither come nor go later; 0 stops never."""
+    """Training stops after an epoch that moved the units, in the root mean square, by at most this fraction of the
+    samples' standard deviation, unless units are added or removed later; 0 disables it."""
     empty_units: str = "keep"
     """One of ``dasksom.config.map_parameters.EMPTY_UNITS``."""
     seed: int = 0
-    """Of where units are added."""
+    """Seed of the directions in which units are added."""
 
 
 def train_epochs(
@@ -59,13 +59,13 @@ def train_epochs(
     on_epoch: OnEpoch | None = None,
     on_state: OnState | None = None,
 ) -> MapState:
-    """Run one batch epoch per step, from where a state is.
+    """Run one batch epoch per step, continuing from a state.
 
     Parameters
     ----------
     state : MapState
     steps : sequence of Step
-        Of the whole training; as many as the state's history has are done.
+        Steps of the complete training; those in the state's history are skipped.
     samples : TrainingSamples
     training : Training
     on_epoch : callable, optional
@@ -75,7 +75,7 @@ def train_epochs(
     Returns
     -------
     MapState
-        With the units of a refinement in the order of the map.
+        After a refinement, the units are arranged in the order of the map.
     """
     stop = False
     for number, step in enumerate(steps[len(state.history) :], start=len(state.history) + 1):
@@ -119,7 +119,7 @@ def _log(record: Epoch, epochs: int) -> None:
 def _change_units(
     codebook: NDArray[np.float64], total: BatchSums, step: Step, training: Training, epoch: int
 ) -> NDArray[np.float64]:
-    """Let units come, go and move after an update, as the step and the rules say."""
+    """Add, remove and move units after an update, according to the step and `empty_units`."""
     empty = np.flatnonzero(~reached(total).any(axis=1)) if training.empty_units == "reseed" else np.empty(0, np.int64)
     if len(empty) or step.added:
         found = beside_the_worst(codebook, total.quality, len(empty) + step.added, training.seed + epoch)

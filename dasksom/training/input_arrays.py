@@ -1,4 +1,4 @@
-"""The arrays that a map takes, as lazy images with weights."""
+"""Convert input arrays to lazy images with weights."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -16,32 +16,32 @@ from dasksom.image.sources.selection import COLUMNS, ROWS
 from dasksom.image.xarray_input import is_data_array
 
 NUMPY_CHUNK_BYTES = 16 << 20
-"""Most bytes of the chunks that arrays in memory are worked on in."""
+"""Maximum bytes of the chunks of arrays in memory."""
 LEAST_CHUNKS, LEAST_CHUNK_BYTES = 4, 1 << 20
-"""Chunks that smaller arrays are cut into, for several threads to work on, and the least bytes of these.
+"""Number of chunks of smaller arrays, for several threads, and their minimum bytes.
 
-The cut must not depend on the number of threads, or the map would.
+Chunks must not depend on the number of threads, or the map would.
 """
 
 
 def as_image(X: Any) -> tuple[da.Array, da.Array | None]:
-    """Give an array as a lazy image: whole bands in each chunk, and no chunk without samples.
+    """Return an array as a lazy image: each chunk has all bands and at least one sample.
 
     Parameters
     ----------
     X : array of shape (..., bands), real
-        Dask, NumPy, or whatever scikit-learn takes.
+        Dask, NumPy, or any input that scikit-learn accepts.
 
     Returns
     -------
     image : dask array of the same shape
     mask : dask array of shape (..., 1), bool, or None
-        Of a masked array: which samples have all their bands.
+        For masked arrays: True for samples with all bands valid.
 
     Raises
     ------
     InputError
-        If it has no samples, no bands, or is not of real numbers.
+        If it has no samples or no bands, or is not real.
     """
     if is_data_array(X):
         _check_last(X)
@@ -53,7 +53,7 @@ def as_image(X: Any) -> tuple[da.Array, da.Array | None]:
     _check_image(X)
     if isinstance(X, np.ndarray):
         count = max(ceil(X.nbytes / NUMPY_CHUNK_BYTES), min(LEAST_CHUNKS, X.nbytes // LEAST_CHUNK_BYTES), 1)
-        rows = ceil(len(X) / min(count, len(X)))  # all alike, so that no thread waits long for another
+        rows = ceil(len(X) / min(count, len(X)))  # equal sizes, so that no thread waits long for another
         X = da.from_array(X, chunks=(rows, *X.shape[1:]), name=False, asarray=False)
     mask = None
     if isinstance(X._meta, np.ma.MaskedArray):
@@ -66,12 +66,12 @@ def as_image(X: Any) -> tuple[da.Array, da.Array | None]:
 
 
 def _is_lazy_frame(X: Any) -> bool:
-    """Return whether this is a data frame of dask, whose package may not be installed."""
+    """Return whether this is a dask data frame, whose package may not be installed."""
     return hasattr(X, "to_dask_array") and hasattr(X, "columns")
 
 
 def named_columns(X: Any) -> Any:
-    """Return something whose columns have the names of the bands, for scikit-learn's checks; X where it has none."""
+    """Return an object with named columns for scikit-learn's checks; X itself if it has no band names."""
     if _is_lazy_frame(X):
         return X._meta
     if is_data_array(X) and X.dims and X.dims[-1] in X.indexes:
@@ -80,7 +80,7 @@ def named_columns(X: Any) -> Any:
 
 
 def _check_last(X: Any) -> None:
-    """Refuse a DataArray whose last dimension is one of its pixels: what stands there counts as bands."""
+    """Raise InputError for a DataArray whose last dimension is spatial: the last dimension must be the bands."""
     last = str(X.dims[-1]) if X.dims else ""
     if last.lower() in (*ROWS, *COLUMNS):
         raise InputError(
@@ -90,7 +90,7 @@ def _check_last(X: Any) -> None:
 
 
 def _numeric(X: Any) -> NDArray[Any]:
-    """Make an array of lists, data frames, arrays of objects and the like."""
+    """Convert lists, data frames, object arrays and similar inputs to an array."""
     try:
         array: NDArray[Any] = check_array(
             X, dtype="numeric", allow_nd=True, ensure_all_finite=False, ensure_min_samples=0, ensure_min_features=0
@@ -134,26 +134,26 @@ def _check_image(image: Any) -> None:
 def as_weights(
     image: da.Array, mask: Any = None, sample_weight: Any = None, also: da.Array | None = None
 ) -> da.Array | None:
-    """Give how much each sample counts as an array in the image's chunks.
+    """Return the weights of the samples as an array in the image's chunks.
 
     Parameters
     ----------
     image : dask array of shape (..., bands)
     mask : array of shape (...), bool, optional
-        True where a sample counts.
+        True for samples to use.
     sample_weight : array of shape (...), real, optional
-        How much it counts.
+        Weight of each sample.
     also : dask array of shape (..., 1), bool, optional
-        Another mask, as `as_image` gives it.
+        Another mask, as returned by `as_image`.
 
     Returns
     -------
-    dask array of shape (..., 1), bool or float64; None where every sample counts alike
+    dask array of shape (..., 1), bool or float64; None if all samples have equal weight
 
     Raises
     ------
     InputError
-        If a shape or a type does not fit.
+        If a shape or a dtype does not match.
     """
     counts = also
     if mask is not None:
@@ -171,7 +171,7 @@ def as_weights(
 
 
 def check_bands(image: da.Array, bands: int, color_space: str = "rgb") -> None:
-    """Refuse an image with another number of bands than a map has, or than a color space has.
+    """Check that an image has the bands of a map, and those that a color space needs.
 
     Raises
     ------
@@ -190,7 +190,7 @@ def check_bands(image: da.Array, bands: int, color_space: str = "rgb") -> None:
 
 
 def check_types(images: Sequence[da.Array]) -> None:
-    """Refuse images of several types.
+    """Check that all images have the same dtype.
 
     Raises
     ------
@@ -212,7 +212,7 @@ def _beside(image: da.Array, given: Any, name: str) -> da.Array:
             f"{name}: one value for each sample is needed, so the shape {image.shape[:-1]}; got {given.shape}"
         )
     beside = given.rechunk(image.chunks[:-1])
-    # not given[..., None], which would not be fused with the task that reads the chunk
+    # given[..., None] would not be fused with the task that reads the chunk
     return da.map_blocks(
         np.expand_dims,
         beside,
@@ -224,7 +224,7 @@ def _beside(image: da.Array, given: Any, name: str) -> da.Array:
 
 
 def several(X: Any) -> bool:
-    """Tell whether these are several images: a list of dask arrays."""
+    """Return whether these are several images: a list of dask arrays."""
     return isinstance(X, (list, tuple)) and bool(X) and all(isinstance(one, da.Array) for one in X)
 
 
@@ -234,5 +234,5 @@ def is_lazy(X: Any) -> bool:
 
 
 def computing(X: Any) -> Any:
-    """Give the context to compute an array in: what is in this process's memory is worked on by its threads."""
+    """Return the context for computing an array: this process's threads for arrays in its memory."""
     return nullcontext() if is_lazy(X) or several(X) else dask.config.set(scheduler="threads")

@@ -64,11 +64,11 @@ def train_map(
     Parameters
     ----------
     images : sequence of (image, weights)
-        Of one type and number of bands.
+        All with the same dtype and number of bands.
     given : mapping
         The parameters of a `BatchSOM`, checked.
     steps : sequence of Step
-        All epochs; those in the history of `before` are done.
+        All epochs; those in the history of `before` are skipped.
     before : TrainedMap, optional
         The map to continue with.
     progress, on_epoch : callable, optional
@@ -97,7 +97,7 @@ def train_map(
             codebook = to_space(start, search.color_space, scale)
         state = MapState(codebook, codebook, () if before is None else before.history)
         if keeper is not None:
-            keeper.save(STATE, state)  # the start may have taken a pass
+            keeper.save(STATE, state)  # the initialization may have taken a pass
     throttled = ThrottledKeeper(keeper, delay=SMALL_RECORD_SECONDS, interval=SMALL_RECORD_SECONDS)
     training = Training(lattice, given["neighborhood"], given["tol"], given["empty_units"], seed or 0)
     state = train_epochs(
@@ -111,12 +111,12 @@ def train_map(
 def identity_of(
     images: Sequence[Weighted], given: Mapping[str, Any], before: TrainedMap | None = None
 ) -> dict[str, Any]:
-    """Return what identifies a training in its checkpoint: parameters, images, versions.
+    """Return the identity of a training in its checkpoint: parameters, images, versions.
 
     Raises
     ------
     InputError
-        If the parameters hold a random generator, whose numbers would be others in another process.
+        If the parameters hold a random generator, whose numbers would differ in another process.
     """
     seed = given["random_state"]
     if isinstance(seed, (np.random.RandomState, np.random.Generator)):

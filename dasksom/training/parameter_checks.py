@@ -1,4 +1,4 @@
-"""Checks of the parameters of a map, and what follows from them: its lattice, search, seed and epochs."""
+"""Checks of a map's parameters, and the lattice, search, seed and epochs derived from them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,22 +13,22 @@ from dasksom.som.refinement import refinement_steps
 from dasksom.som.schedule import Step, radii
 
 MOST_SIDE = 1 << 12
-"""Upper limit of a side, in units: the neighborhood along it is a matrix of its square, 128 MiB."""
+"""Upper limit of a side, in units: the neighborhood along a side is a side x side matrix, up to 128 MiB."""
 LAST_SIGMA = 0.1
-"""Default radius of the last epoch, in lattice units: nothing reaches a neighbor, units end on their own colors."""
+"""Default radius of the last epoch, in lattice units: neighbors have no influence, units converge to their colors."""
 ORDERED_SIGMA = 0.5
-"""The same where a refinement follows, which needs an ordered map to go by."""
+"""The same before a refinement, which needs an ordered map."""
 REFINEMENT = 80
-"""Epochs of a refinement that is left to the images, where an epoch costs little because colors are counted."""
+"""Default epochs of a refinement if colors are counted, so that epochs are cheap."""
 
 
 def check_parameters(given: Mapping[str, Any]) -> None:
-    """Check the parameters of a `BatchSOM`, by name.
+    """Check the parameters of a `BatchSOM`, given by name.
 
     Raises
     ------
     InputError
-        Naming the parameter, the accepted values, and the value given.
+        If one is invalid; the message names the parameter, the accepted values, and the given value.
     """
     if given["neighborhood"] == "mexican_hat":
         raise InputError(
@@ -51,7 +51,7 @@ def check_parameters(given: Mapping[str, Any]) -> None:
         raise InputError(
             f"color_space={given['color_space']!r} mixes the bands; with missing='bands' use color_space='rgb'"
         )
-    plan_epochs(given, counts_colors=False)  # refuses a decay that has no such radii
+    plan_epochs(given, counts_colors=False)  # raises if the decay cannot reach the radii
 
 
 def _check_lattice(given: Mapping[str, Any]) -> None:
@@ -68,17 +68,17 @@ def _check_lattice(given: Mapping[str, Any]) -> None:
 
 
 def lattice_from(given: Mapping[str, Any]) -> Lattice:
-    """Return the lattice of the parameters."""
+    """Return the lattice defined by the parameters."""
     return Lattice(given["rows"], given["columns"], given["topology"], bool(given["toroidal"]))
 
 
 def search_from(given: Mapping[str, Any]) -> Search:
-    """Return the search for best-matching units of the parameters."""
+    """Return the search for best-matching units defined by the parameters."""
     return Search(given["metric"], given["precision"], given["missing"], given["color_space"])
 
 
 def seed_from(given: Mapping[str, Any]) -> int | None:
-    """Return a seed; a generator of NumPy draws one."""
+    """Return a seed; draw one if `random_state` is a NumPy generator."""
     state = given["random_state"]
     if isinstance(state, np.random.RandomState):
         return int(state.randint(1 << 31))
@@ -86,14 +86,14 @@ def seed_from(given: Mapping[str, Any]) -> int | None:
 
 
 def refine_epochs(given: Mapping[str, Any], *, counts_colors: bool) -> int:
-    """Return the epochs of the refinement; None stands for 80 if colors are counted, else 0."""
+    """Return the number of refinement epochs; the default None means 80 if colors are counted, else 0."""
     if given["refine"] is not None:
         return int(given["refine"])
     return REFINEMENT if counts_colors else 0
 
 
 def plan_epochs(given: Mapping[str, Any], *, counts_colors: bool) -> tuple[Step, ...]:
-    """Return what each epoch does.
+    """Return the steps of all epochs.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""Records as bytes, without pickle: a SHA-256 and a NumPy archive of the arrays and of JSON that nests them.
+"""Encode records as bytes, without pickle: a SHA-256 and a NumPy archive with the arrays and JSON for their nesting.
 
-A record is nested tuples, dicts and dataclasses of ``_DATACLASSES``, of numbers, text and arrays.
+Records consist of nested tuples, dicts and dataclasses in ``_DATACLASSES``, with numbers, text and arrays.
 """
 
 import hashlib
@@ -21,11 +21,11 @@ from dasksom.storage.npz import read_npz
 
 _DATACLASSES = {kind.__name__: kind for kind in (BatchSums, Epoch, MapState, Moments, Quality)}
 _MOST_BYTES = 16 << 30
-"""Upper limit of the arrays of a record: more than any table of counted colors takes."""
+"""Upper limit of the bytes of a record's arrays: more than any table of counted colors needs."""
 
 
 def _to_json(value: Any, arrays: list[NDArray[Any]]) -> Any:
-    """Return a value as JSON, and append its arrays to a list."""
+    """Return a value as JSON, and append its arrays to `arrays`."""
     if isinstance(value, np.ndarray):
         arrays.append(value)
         return {"array": len(arrays) - 1}
@@ -56,7 +56,7 @@ def _from_json(plain: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
 
 
 def pack(value: Any) -> bytes:
-    """Return a record as the bytes of its file."""
+    """Encode a record."""
     arrays: list[NDArray[Any]] = []
     plain = json.dumps(_to_json(value, arrays)).encode()
     archive = BytesIO()
@@ -67,12 +67,12 @@ def pack(value: Any) -> bytes:
 
 
 def unpack(content: bytes) -> Any:
-    """Undo `pack`.
+    """Decode a record; the inverse of `pack`.
 
     Raises
     ------
     ValueError
-        If the bytes are not those that `pack` returned.
+        If the bytes are not a result of `pack`.
     """
     checksum, archive = content[:64], content[64:]
     if hashlib.sha256(archive).hexdigest().encode() != checksum:

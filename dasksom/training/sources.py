@@ -1,4 +1,4 @@
-"""From images to the samples that a map is trained on: counted colors, or streams of chunks."""
+"""Convert images to training samples: counted colors, or streams of chunks."""
 
 import logging
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ from dasksom.training.subsampling import sample_image
 logger = logging.getLogger(__name__)
 
 Weighted = tuple[da.Array, da.Array | None]
-"""An image of shape (..., bands), and how much its samples count (..., 1), bool or real; None: all alike."""
+"""An image of shape (..., bands), and the weights of its samples (..., 1), bool or real; None: all equal."""
 
 
 def sampled(
     images: Sequence[Weighted], share: float, search: Search, seed: int, progress: Progress | None
 ) -> list[Weighted]:
-    """Take a share of the samples of each image into this process; see `sample_image`."""
+    """Load a random fraction of the samples of each image into this process; see `sample_image`."""
     return [
         sample_image(image, weights, share, seed=seed + number, missing=search.missing, progress=progress)
         for number, (image, weights) in enumerate(images)
@@ -49,7 +49,7 @@ def streamed(
     *,
     here: bool,
 ) -> Stream | Streams:
-    """Make streams of all images; what fits the cluster's memory is kept there, as `cache` says."""
+    """Return streams of all images, cached in the cluster's memory according to `cache`."""
     parts = tuple(
         Stream(*((image, weights) if here else keep_in_memory(image, weights, cache)), search, progress, here, keeper)
         for image, weights in images
@@ -68,7 +68,7 @@ def samples_of(
     progress: Progress | None = None,
     keeper: Keeper | None = None,
 ) -> ColorTable | Stream | Streams:
-    """Make the samples of images ready.
+    """Prepare the training samples of images.
 
     Parameters
     ----------
@@ -77,19 +77,19 @@ def samples_of(
     count : bool
         Whether to count colors (uint8, at most 3 bands, no real weights) instead of streaming chunks.
     share : float
-        Of the samples that are taken, chosen at random by their places.
+        Fraction of the samples to use, chosen at random by position.
     seed : int
-        Of that choice.
+        Seed of the choice.
     cache : str
         One of ``dasksom.config.map_parameters.CACHES``.
     progress : callable, optional
     keeper : Keeper, optional
-        Keeps passes that are under way, and counted colors; of no use to a share, which is drawn anew.
+        Saves passes in progress and counted colors; ignored if `share` < 1, because the sample is drawn again.
 
     Raises
     ------
     InputError
-        If there is no sample, or the share does not fit memory.
+        If there are no samples, or they do not fit in memory while `share` < 1.
     """
     if share < 1:
         images = sampled(images, share, search, seed, progress)

@@ -1,4 +1,4 @@
-"""An image as a map is trained on it when each epoch passes over all of its chunks."""
+"""Training on a stream: each epoch is a pass over all chunks of the image."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -61,7 +61,7 @@ def _chunk_moments(
 
 
 _Drawn = tuple[NDArray[np.uint64], NDArray[np.float64]]
-"""Some samples and the numbers that decide which are taken, lowest first."""
+"""Samples and their random numbers; those with the lowest numbers are drawn."""
 
 
 def _chunk_draws(
@@ -91,7 +91,7 @@ def _lowest_draws(parts: Sequence[_Drawn], units: int) -> _Drawn:
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """All samples of an image: every question about them is one pass over its chunks."""
+    """All samples of an image; each method makes one pass over its chunks."""
 
     image: da.Array
     """Shape (..., bands), real; the last axis is one chunk."""
@@ -100,9 +100,9 @@ class Stream:
     search: Search = field(default_factory=Search)
     progress: Progress | None = None
     here: bool = False
-    """Whether the samples are in this process's memory, so that its threads work on them and not a cluster."""
+    """Whether the samples are in this process's memory, and processed by its threads instead of a cluster."""
     keeper: Keeper | None = None
-    """Keeps passes that are under way."""
+    """Saves passes in progress."""
 
     def _reduce(self, function: Any, combine: Any, **arguments: Any) -> Any:
         with dask.config.set(scheduler="threads") if self.here else nullcontext():
@@ -118,12 +118,12 @@ class Stream:
             )
 
     def moments(self) -> Moments:
-        """Take the moments of all samples; their count may be 0."""
+        """Return the moments of all samples; their count may be 0."""
         found: Moments = self._reduce(_chunk_moments, merge_moments)
         return found
 
     def lowest(self, units: int, seed: int) -> _Drawn:
-        """Give the samples with the lowest random numbers, at most so many, lowest first."""
+        """Return up to `units` samples with the lowest random numbers, lowest first."""
 
         def combine(parts: Sequence[_Drawn]) -> _Drawn:
             return _lowest_draws(parts, units)
@@ -132,9 +132,9 @@ class Stream:
         return found
 
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
-        """Choose samples at random, all in different places where there are enough.
+        """Draw samples at random, at distinct positions if there are enough.
 
-        Which ones depends on their places in the image and the seed, not on the chunks.
+        The choice depends on the positions in the image and the seed, not on the chunks.
 
         Returns
         -------
@@ -145,30 +145,30 @@ class Stream:
     def batch_sums(
         self, codebook: NDArray[np.float64], neighborhood: Neighborhood, utilities: bool = False
     ) -> BatchSums:
-        """Give the whole image's share of the batch update."""
+        """Return the sums of the batch update over the image."""
         total: BatchSums = self._reduce(
             _chunk_sums, add_up, codebook=codebook, neighborhood=neighborhood, utilities=utilities
         )
         return total
 
     def quality(self, codebook: NDArray[np.float64], lattice: Lattice) -> Quality:
-        """Tell how well a codebook fits all samples, and how well its lattice keeps their order."""
+        """Return the quality of a codebook over all samples, with its topographic error."""
         total: Quality = self._reduce(_chunk_quality, add_up, codebook=codebook, lattice=lattice)
         return total
 
 
 @dataclass(frozen=True, eq=False)
 class Streams:
-    """The samples of several images, one after the other."""
+    """The samples of several images, in sequence."""
 
     parts: tuple[Stream, ...]
 
     def moments(self) -> Moments:
-        """Take the moments of all samples."""
+        """Return the moments of all samples."""
         return merge_moments([part.moments() for part in self.parts])
 
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
-        """Choose samples at random from all images; see `Stream.draw`."""
+        """Draw samples at random from all images; see `Stream.draw`."""
         first = int(np.random.default_rng(seed).integers(1 << 63))
         _, chosen = _lowest_draws([part.lowest(units, first + number) for number, part in enumerate(self.parts)], units)
         if not len(chosen):
@@ -179,9 +179,9 @@ class Streams:
     def batch_sums(
         self, codebook: NDArray[np.float64], neighborhood: Neighborhood, utilities: bool = False
     ) -> BatchSums:
-        """Give all images' share of the batch update."""
+        """Return the sums of the batch update over all images."""
         return add_up([part.batch_sums(codebook, neighborhood, utilities) for part in self.parts])
 
     def quality(self, codebook: NDArray[np.float64], lattice: Lattice) -> Quality:
-        """Tell how well a codebook fits all samples, and how well its lattice keeps their order."""
+        """Return the quality of a codebook over all samples, with its topographic error."""
         return add_up([part.quality(codebook, lattice) for part in self.parts])

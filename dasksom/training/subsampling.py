@@ -1,7 +1,7 @@
-"""A part of an image's samples, chosen by place: for a quick look.
+"""A random fraction of an image's samples, for quick trainings.
 
-Each sample has a random number that depends on its place in the image and the seed alone, and is taken where that is
-below the share that is wanted. They are sorted by these numbers: so what is trained on does not depend on the chunks.
+Each sample has a random number that depends only on its position in the image and the seed. It is used if the number is
+below the requested fraction. Samples are sorted by these numbers, so that the result does not depend on the chunks.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ from dasksom.som.samples import NO_SAMPLES, place_numbers, take_samples
 
 ROWS_A_TASK = 1 << 16
 MOST_OF_MEMORY = 0.25
-"""Share of this machine's free memory that a sample may take."""
+"""Maximum fraction of this machine's free memory for the samples."""
 
 _Drawn = tuple[NDArray[np.uint64], NDArray[Any], NDArray[np.float64] | None]
-"""Random numbers, values (n, bands) and weights, if any, of the samples that were taken."""
+"""Random numbers, values (n, bands) and optional weights of the chosen samples."""
 
 
 def _chunk_sample(
@@ -56,7 +56,7 @@ def sample_image(
     missing: str = "error",
     progress: Progress | None = None,
 ) -> tuple[da.Array, da.Array | None]:
-    """Take a part of the samples of an image, in one pass, into this process.
+    """Load a random fraction of an image's samples into this process, in one pass.
 
     Parameters
     ----------
@@ -72,12 +72,12 @@ def sample_image(
     Returns
     -------
     samples : dask array of shape (n, bands), in memory
-    weights : dask array of shape (n, 1), float64, in memory; or None where all count alike
+    weights : dask array of shape (n, 1), float64, in memory; None if all weights are equal
 
     Raises
     ------
     InputError
-        If the sample would not fit this machine's memory, or none is taken.
+        If the samples do not fit in this machine's memory, or there are none.
     """
     wanted, free = image.nbytes * share, psutil.virtual_memory().available
     if wanted > free * MOST_OF_MEMORY:

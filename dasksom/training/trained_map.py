@@ -20,16 +20,16 @@ class TrainedMap:
     """The result of a training."""
 
     weights: NDArray[np.float64]
-    """Shape (rows, columns, bands), in the units of the image, whatever the color space."""
+    """Shape (rows, columns, bands), in the units of the image for any color space."""
     history: tuple[Epoch, ...] = ()
     """One record per epoch."""
     quality: Quality | None = None
-    """Of the trained map over all samples; None where that would take another pass over the image."""
+    """Quality of the trained map over all samples; None if that would need another pass over the image."""
     dtype: str | None = None
     """Type of the image; None if unknown."""
 
     def state(self) -> dict[str, Any]:
-        """Return history and quality as JSON; numbers keep their bits."""
+        """Return history and quality as JSON; numbers are exact."""
         quality = self.quality
         return {
             "history": [asdict(epoch) for epoch in self.history],
@@ -42,12 +42,12 @@ class TrainedMap:
 
 
 def restored_map(weights: NDArray[np.float64], state: Mapping[str, Any], dtype: str | None) -> TrainedMap:
-    """Undo `TrainedMap.state`; a file of an older version has none.
+    """Restore a map from the result of `TrainedMap.state`; files of older versions have none.
 
     Raises
     ------
     InputError
-        If the state is not one that `TrainedMap.state` returned.
+        If the state is not a result of `TrainedMap.state`.
     """
     try:
         history = tuple(Epoch(**epoch) for epoch in state.get("history", ()))

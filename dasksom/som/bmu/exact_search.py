@@ -1,8 +1,8 @@
-"""The definition of distances and labels, in float64: plain loops, which the fast search is tested against.
+"""The definition of distances and labels, in float64: plain loops, the reference for tests of the fast search.
 
-A total starts at a unit's handicap (0, but for the cosine of zero vectors) and takes one step of the metric per band,
-in the order of the bands. The nearest unit is the lowest one of the least total. Loops go over LANES samples at a time,
-which compilers turn into vectors without another order of any sum.
+A total starts at a unit's handicap (0, except for the cosine of zero vectors) and takes one step of the metric per
+band, in the order of the bands. The nearest unit is the lowest unit with the least total. Loops process LANES samples
+at a time, which compilers vectorize without reordering sums.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def _overload_take_step(metric, total, away):  # type: ignore[no-untyped-def]
 
 
 def _compiled(metric: str) -> Callable[..., Any]:
-    """Return the compiler for loops with a metric; the cache on disk notices changes in our own metrics only."""
+    """Return the compiler for loops with a metric; the disk cache only detects changes of built-in metrics."""
     return kernel if METRICS[metric].step.__module__.startswith("dasksom.") else njit(nogil=True)
 
 
@@ -47,7 +47,7 @@ def totals_kernel(metric: str, step: Any, missing: bool) -> Callable[..., None]:
     """Return the function that writes all totals of samples: ``measure(samples, units, handicap, out)``.
 
     `samples` are (n, bands), `units` (units, bands), `handicap` (units,) and `out` (n, units), all float64.
-    `step` is the metric's own, so that a changed `METRICS` is compiled again.
+    `step` is the metric's step, passed so that changes of `METRICS` are compiled again.
     """
 
     def measure(samples: Any, units: Any, handicap: Any, out: Any) -> None:
@@ -72,19 +72,19 @@ def exact_kernel(metric: str, step: Any, missing: bool, ranks: int, filtered: st
     metric : str
         A name in `METRICS`.
     step : callable
-        Its step, so that a changed `METRICS` is compiled again.
+        The metric's step, passed so that changes of `METRICS` are compiled again.
     missing : bool
         Whether bands that are NaN contribute nothing.
     ranks : int
-        1 for the nearest unit, 2 for the second-nearest too.
+        1 for the nearest unit, 2 for the two nearest units.
     filtered : str
-        The kind of total of the float32 filter that says which units are compared; "" to compare all.
+        The kind of total of the float32 filter that selects the units to compare; "" to compare all.
 
     Returns
     -------
     callable
         ``search(samples, units, handicap, labels, filter)``: `samples` (n, bands), float32 or float64; `units` (units,
-        bands) and `handicap` (units,), float64; `labels` (ranks, n), uint32, written; `filter` the tuple (center,
+        bands) and `handicap` (units,), float64; `labels` (ranks, n), uint32, output; `filter` the tuple (center,
         scale, panels, start, limits) of `filter_kernel`.
     """
 
@@ -159,21 +159,21 @@ def _to_unit_length(vectors: Any, out: Any) -> None:
 
 
 def unit_length(vectors: NDArray[Any]) -> NDArray[np.float64]:
-    """Return vectors of shape (n, bands) divided by their lengths; rows of zeros stay as they are."""
+    """Return vectors of shape (n, bands) divided by their lengths; zero vectors are unchanged."""
     out = np.empty(vectors.shape)
     _to_unit_length(np.ascontiguousarray(vectors, np.float64), out)
     return out
 
 
 def zero_handicap(metric: str, units: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what totals start at: |x - 0|^2 + 1 = 2 = |x - w|^2 where x and w are at right angles."""
+    """Return the initial totals: 1 for zero vectors (cosine); |x - 0|^2 + 1 = 2 = |x - w|^2 for orthogonal x and w."""
     return np.where(METRICS[metric].unit_length & ~units.any(axis=1), 1.0, 0.0)
 
 
 def exact_totals(
     samples: NDArray[np.float64], codebook: NDArray[np.float64], metric: str, missing: bool
 ) -> NDArray[np.float64]:
-    """Return the total of each sample (n, bands) for each unit (units, bands): shape (n, units), float64."""
+    """Return the total of each sample (n, bands) and each unit (units, bands): shape (n, units), float64."""
     units = np.ascontiguousarray(codebook, np.float64)
     handicap, out = zero_handicap(metric, units), np.empty((len(samples), len(units)))
     if METRICS[metric].unit_length:

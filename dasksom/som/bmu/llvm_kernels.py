@@ -1,21 +1,21 @@
-"""The float32 filter: the nearest units of many samples, and which of them rounding could have changed.
+"""The float32 filter: find the nearest units of many samples, and the samples for which rounding could change them.
 
-Samples are taken 16 at a time (a tile), one per vector lane, and units some 16 at a time (a group), so that the
-totals of each sample for each of these units, and the least ones so far, stay in registers while bands go by:
+Samples are processed in tiles of 16, one per vector lane, and units in groups of about 16, so that the totals of each
+sample and unit, and the least totals so far, stay in registers during the loop over the bands:
 
     for every group of units:
         total[u] = start[u]                                           one vector of 16 totals per unit
         for every band:  total[u] = step(total[u], x[band], w[band, u])    one load of x; w is the same in all lanes
         for every u:     where total[u] < least:  least, best = total[u], u
 
-That is one multiply-add per band and two to three operations of ranking for 16 pairs of a sample and a unit, and no
-matrix of distances. Nothing is left for an auto-vectorizer to guess, and no BLAS is called, whose threads and blocking
-would change bits. LLVM splits the vectors for processors with narrower registers. All lanes do the same and no sum is
-reordered, so what a sample gets depends neither on its position nor on the shape of tiles and groups.
+16 pairs of a sample and a unit take one multiply-add per band and two to three operations for ranking, and no matrix of
+distances is stored. The code neither relies on auto-vectorization nor calls BLAS, whose threads and blocking would
+change results. LLVM splits the vectors for processors with narrower registers. All lanes do the same and no sum is
+reordered, so the result of a sample depends neither on its position nor on the shape of tiles and groups.
 
-The least total that is not ranked comes along for two operations per half group. A sample whose totals are farther
-apart than `dasksom.som.bmu.rounding` proves necessary is settled; the others are left to
-`dasksom.som.bmu.exact_search`, which is also the plain definition that this kernel is tested against.
+Tracking the least total outside the ranks takes two more operations per half group. A sample is settled if its totals
+differ by more than the bound of `dasksom.som.bmu.rounding`; the others are passed to `dasksom.som.bmu.exact_search`,
+which is also the reference for tests of this kernel.
 """
 
 from collections.abc import Callable
@@ -45,13 +45,13 @@ from dasksom.som.bmu.rounding import EXPANDED
 from dasksom.som.numba_kernel import kernel
 
 GROUP = 16 if binding.get_host_cpu_features().get("avx512f") else 4
-"""Units searched together. There must be registers for their totals of a tile."""
+"""Number of units per group. Their totals of a tile must fit the registers."""
 _TILE_BYTES, _PANEL_BYTES = 1 << 17, 1 << 18
-"""Bytes of samples and of units that stay in the second-level cache while all of the ones meet all of the others."""
+"""Bytes of a block of samples and of a block of units; both stay in the second-level cache while they are compared."""
 
 
 def emit_step(builder: Any, step: str, missing: bool, total: Any, x: Any, w: Any) -> Any:
-    """Emit one band's share in the totals of a tile for a unit."""
+    """Emit one band's step of the totals of a tile for a unit."""
     if step == EXPANDED:
         return call_elementwise(builder, "fmuladd", x, w, total)
     away = builder.fsub(x, w)
@@ -61,7 +61,7 @@ def emit_step(builder: Any, step: str, missing: bool, total: Any, x: Any, w: Any
 
 
 def _emit_size(builder: Any, step: str, missing: bool, size: Any, x: Any) -> Any:
-    """Emit one band's share in the total of a tile from the zero vector."""
+    """Emit one band's step of the totals of a tile for the zero vector."""
     if step == EXPANDED:
         return call_elementwise(builder, "fmuladd", x, x, size)
     return emit_step(builder, step, missing, size, x, constant(x.type, 0.0))
@@ -71,7 +71,7 @@ def _emit_size(builder: Any, step: str, missing: bool, size: Any, x: Any) -> Any
 def pack_tile(  # type: ignore[no-untyped-def]
     typing_context, step, missing, samples, first, center, scale, tiles, tile, sizes
 ):
-    """Write LANES rows of `samples`, as ``(x - center) * scale`` computed in float64, into a tile; and their sizes."""
+    """Write LANES rows of `samples` to a tile, as ``(x - center) * scale`` computed in float64, and their sizes."""
 
     def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         x, mean, packed, out = array_memories(context, builder, signature, values)
@@ -103,7 +103,7 @@ def emit_totals(
     group: Any,
     total: list[Any],
 ) -> None:
-    """Emit the totals of a tile for the units (panels and start) of a group, left in the variables `total`."""
+    """Emit the totals of a tile for the units (panels and start) of a group into the variables `total`."""
     panels, start = units
     for u, variable in enumerate(total):
         builder.store(spread_scalar(builder, start.load(group, u)), variable)
@@ -115,9 +115,9 @@ def emit_totals(
 
 
 def _emit_rank(builder: Any, new: list[Any], ranks: list[list[Any]], beyond: Any) -> None:
-    """Emit the insertion of a record into the ranks where its first value is strictly less: ties keep their order.
+    """Emit the insertion of a record into the ranks if its first value is strictly less: ties keep their order.
 
-    `beyond` is the least first value of all records that are in no rank.
+    `beyond` is the least first value of all records outside the ranks.
     """
     less = [builder.fcmp_ordered("<", new[0], builder.load(rank[0])) for rank in ranks]
     old = [[builder.load(variable) for variable in rank] for rank in ranks]
@@ -131,7 +131,7 @@ def _emit_rank(builder: Any, new: list[Any], ranks: list[list[Any]], beyond: Any
 
 
 def _emit_second(builder: Any, totals: list[Any], others: Any) -> Any:
-    """Emit the least of some vectors and of all totals but the first of the least."""
+    """Emit the minimum of `others` and of all totals except the first least one."""
     lowest = totals[0]
     for total in totals[1:]:
         larger = where(builder, ">", total, lowest, total, lowest)
@@ -144,12 +144,12 @@ def _emit_second(builder: Any, totals: list[Any], others: Any) -> Any:
 def search_tile(  # type: ignore[no-untyped-def]
     typing_context, step, missing, ranks, tiles, tile, panels, start, first, last, least, best, beyond
 ):
-    """Take the groups from `first` to `last` into a tile's ranks: `least`, `best` and `beyond`.
+    """Update a tile's ranks `least`, `best` and `beyond` with the groups from `first` to `last`.
 
-    `least` and `best` are (tiles, ranks, LANES); `beyond`, the least total in no rank, is (tiles, LANES).
+    `least` and `best` are (tiles, ranks, LANES); `beyond`, the least total outside the ranks, is (tiles, LANES).
 
-    For the nearest unit alone, half a group is ranked at once, by its least total, and its totals are kept: the first
-    of them that is the least names the unit, at the end. That is one comparison per half group instead of one per unit.
+    If only the nearest unit is wanted, half a group is ranked at once by its least total, and its totals are saved; the
+    first one that equals the least gives the unit at the end. This needs one comparison per half group, not per unit.
     """
 
     def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -158,13 +158,13 @@ def search_tile(  # type: ignore[no-untyped-def]
         tile, first, last = values[4], values[7], values[8]
         run = GROUP // 2 if ranks.literal_value == 1 else 1
         infinite = constant(x.vector, float("inf"))
-        # Variables on the stack: LLVM turns them into registers.
+        # Stack variables; LLVM moves them to registers.
         total = [cgutils.alloca_once(builder, x.vector) for _ in range(GROUP)]
         rest = cgutils.alloca_once_value(builder, beyond.load_lanes(tile, 0))
         records = []
         for r in range(ranks.literal_value):
             lowest, unit = (memory.load_lanes(tile, r, 0) for memory in (least, best))
-            # of former totals only the least is still of interest: `best` is right as it is
+            # of earlier totals only the least matters: `best` is already correct
             record = [lowest, unit, lowest, *[infinite] * (run - 1)]
             records.append([cgutils.alloca_once_value(builder, lanes) for lanes in record])
         with cgutils.for_range_slice(builder, first, last, I64(1), I64) as (group, _):
@@ -191,7 +191,7 @@ def search_tile(  # type: ignore[no-untyped-def]
 
 @intrinsic(prefer_literal=True)
 def write_totals(typing_context, step, missing, tiles, tile, panels, start, group, out):  # type: ignore[no-untyped-def]
-    """Write the totals of a tile for the units of a group to the rows of `out` that belong to the group."""
+    """Write the totals of a tile for the units of a group to the group's rows of `out`."""
 
     def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         x, panels, start, products = array_memories(context, builder, signature, values)
@@ -210,7 +210,7 @@ def write_totals(typing_context, step, missing, tiles, tile, panels, start, grou
 def settle_tile(  # type: ignore[no-untyped-def]
     typing_context, ranks, tile, least, beyond, sizes, bound, row, limits, settled
 ):
-    """Write the limits of a tile's totals, and whether its ranks are proven as one bit per lane, to row `row`."""
+    """Write to row `row` the limits of a tile's totals, and one bit per lane: whether its ranks are proven."""
 
     def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         least, beyond, sizes, bound, limits, settled = array_memories(context, builder, signature, values)
@@ -241,7 +241,7 @@ def filter_kernel(step: str, missing: bool, ranks: int) -> Callable[..., None]:
     missing : bool
         Whether bands that are NaN contribute nothing.
     ranks : int
-        1 for the nearest unit, 2 for the second-nearest too; not more than there are units.
+        1 for the nearest unit, 2 for the two nearest units; at most the number of units.
 
     Returns
     -------
@@ -249,9 +249,9 @@ def filter_kernel(step: str, missing: bool, ranks: int) -> Callable[..., None]:
         ``rank(samples, center, scale, panels, start, bound, labels, limits, settled)``, all C-contiguous: `samples`
         (n, bands), float32 or float64, are searched as ``(samples - center) * scale``; `panels` (groups, bands, GROUP)
         and `start` (groups, GROUP), float32, `start` infinite where there is no unit; `bound` (3,),
-        float32, from `rounding_bound`. Written are `labels` (ranks, n), uint32; and by tile `limits` (tiles, LANES),
-        float32, above which no total is that of a nearest unit, and `settled` (tiles,), uint16, whose bits say whether
-        the labels are proven.
+        float32, from `rounding_bound`. Outputs are `labels` (ranks, n), uint32, and by tile `limits` (tiles, LANES),
+        float32 (no nearest unit has a total above its limit), and `settled` (tiles,), uint16 (one bit per lane: whether
+        the labels are proven).
     """
 
     @kernel
@@ -279,7 +279,7 @@ def filter_kernel(step: str, missing: bool, ranks: int) -> Callable[..., None]:
             in_use = -(-in_block // LANES)
             for tile in range(in_block // LANES):
                 pack_tile(step, missing, samples, begin + tile * LANES, center, scale, tiles, tile, sizes)
-            if in_block % LANES:  # the last tile; the lanes that are left over search too, in vain
+            if in_block % LANES:  # the last tile is padded; results of the padding are discarded
                 rest = np.zeros((LANES, bands), samples.dtype)
                 rest[: in_block % LANES] = samples[n - in_block % LANES :]
                 pack_tile(step, missing, rest, 0, center, scale, tiles, in_block // LANES, sizes)

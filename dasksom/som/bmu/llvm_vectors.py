@@ -1,6 +1,6 @@
-"""Vectors of LLVM functions under construction, and their reads and writes of arrays.
+"""Vectors and array accesses in LLVM functions under construction.
 
-Numba's intrinsics of `dasksom.som.bmu.llvm_kernels` and `dasksom.som.bmu.pruned_search` are built from these.
+The Numba intrinsics of `dasksom.som.bmu.llvm_kernels` and `dasksom.som.bmu.pruned_search` are built from them.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,12 @@ from numba.core import cgutils
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 LANES = 16
-"""Samples searched together: a tile. In float32, one AVX-512 register."""
+"""Number of samples per tile: one AVX-512 register of float32."""
 I32, I64 = ir.IntType(32), ir.IntType(64)
 
 
 class Lanes(NDArrayOperatorsMixin):
-    """A vector of an LLVM function under construction, in NumPy's arithmetic."""
+    """A vector of an LLVM function under construction; supports NumPy's arithmetic."""
 
     def __init__(self, builder: Any, value: Any) -> None:
         self.builder, self.value = builder, value
@@ -31,7 +31,7 @@ class Lanes(NDArrayOperatorsMixin):
 
 
 def call_elementwise(builder: Any, name: str, *vectors: Any) -> Any:
-    """Emit a call of one of LLVM's elementwise functions."""
+    """Emit a call of an elementwise LLVM function."""
     vector = vectors[0].type
     name = f"llvm.{name}.v{vector.count}{vector.element.intrinsic_name}"
     function = ir.FunctionType(vector, [vector] * len(vectors))
@@ -39,7 +39,7 @@ def call_elementwise(builder: Any, name: str, *vectors: Any) -> Any:
 
 
 def where(builder: Any, comparison: str, a: Any, b: Any, yes: Any, no: Any) -> Any:
-    """Emit a choice, lane by lane, by an ordered comparison, which is false for NaN."""
+    """Emit a lane-wise selection by an ordered comparison, which is false for NaN."""
     return builder.select(builder.fcmp_ordered(comparison, a, b), yes, no)
 
 
@@ -54,7 +54,7 @@ _EMIT: dict[np.ufunc, Callable[..., Any]] = {
 
 
 def constant(vector: Any, value: Any) -> Any:
-    """Emit a vector of a type with one known value in all lanes."""
+    """Emit a vector with one constant in all lanes."""
     return ir.Constant(vector, [value] * vector.count)
 
 
@@ -76,7 +76,7 @@ class ArrayMemory:
         self.size = context.get_abi_sizeof(self.scalar)
 
     def point(self, *index: Any) -> Any:
-        """Give the address of one value."""
+        """Return the address of one value."""
         place = I64(0)
         for length, i in zip(self.shape, index, strict=True):
             place = self.builder.add(self.builder.mul(place, length), I64(i) if isinstance(i, int) else i)

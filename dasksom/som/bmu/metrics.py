@@ -1,10 +1,10 @@
-"""How far a sample is from a unit: one function and one line in `METRICS` per metric.
+"""Distance metrics: one function and one line in `METRICS` each.
 
-A metric goes over the bands one by one and takes the difference in each into a running total, that starts at zero; the
-nearest unit is the one with the least total. The functions are written in NumPy's arithmetic, so that they work on
-arrays, are compiled by Numba (`dasksom.som.bmu.exact_search`), and where `dasksom.som.bmu.rounding` has a bound for
-them also run once on stand-ins for the processor's vectors (`dasksom.som.bmu.llvm_kernels`), which is several times as
-fast.
+A metric updates a running total, initially zero, with the difference in each band; the nearest unit has the least
+total. The functions use NumPy's arithmetic: they work on arrays, and Numba compiles them for
+`dasksom.som.bmu.exact_search`.
+If `dasksom.som.bmu.rounding` has a bound for a function, it is also traced once to emit vector code
+(`dasksom.som.bmu.llvm_kernels`), which is several times as fast.
 """
 
 from collections.abc import Callable
@@ -15,32 +15,33 @@ import numpy as np
 
 
 def add_square(total: Any, away: Any) -> Any:
-    """Go on to the squared Euclidean distance: sum of (x - w)^2."""
+    """Step of the squared Euclidean distance: sum of (x - w)^2."""
     return total + away * away
 
 
 def add_absolute(total: Any, away: Any) -> Any:
-    """Go on to the Manhattan distance: sum of abs(x - w)."""
+    """Step of the Manhattan distance: sum of abs(x - w)."""
     return total + np.absolute(away)
 
 
 def keep_largest(total: Any, away: Any) -> Any:
-    """Go on to the Chebyshev distance: max of abs(x - w)."""
+    """Step of the Chebyshev distance: max of abs(x - w)."""
     return np.maximum(total, np.absolute(away))
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One way to tell which unit is nearest.
+    """A definition of the nearest unit.
 
     Attributes
     ----------
     step : callable
-        ``step(total, away)`` takes the difference of one more band into the total. It may use what Numba compiles;
-        with a rounding bound sums, differences, products, `numpy.absolute`, `numpy.maximum` and `numpy.minimum`.
+        ``step(total, away)`` returns the total updated with the difference in one more band. It may use anything that
+        Numba compiles; with a rounding bound only sums, differences, products, `numpy.absolute`, `numpy.maximum` and
+        `numpy.minimum`.
     unit_length : bool
-        Whether samples and units are divided by their Euclidean length first. Then zero vectors, that have no
-        direction, are as far from everything as two vectors at right angles.
+        Whether samples and units are divided by their Euclidean length first. Zero vectors, which have no direction,
+        are then as far from all vectors as orthogonal vectors are from each other.
     """
 
     step: Callable[[Any, Any], Any]
@@ -51,5 +52,5 @@ METRICS = {
     "euclidean": Metric(add_square),
     "manhattan": Metric(add_absolute),
     "chebyshev": Metric(keep_largest),
-    "cosine": Metric(add_square, unit_length=True),  # of vectors of length 1, |x - w|^2 / 2 = 1 - x.w
+    "cosine": Metric(add_square, unit_length=True),  # for vectors of length 1, |x - w|^2 / 2 = 1 - x.w
 }

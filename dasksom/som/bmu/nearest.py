@@ -1,8 +1,8 @@
-"""The nearest unit of each sample, and the second-nearest, in memory that does not grow with the samples.
+"""The nearest and second-nearest unit of each sample, in memory independent of the number of samples.
 
-A label is the float64 nearest unit, always (`dasksom.som.bmu.exact_search` has the definition): a float32 filter
-(`dasksom.som.bmu.llvm_kernels`) finds candidates, `dasksom.som.bmu.rounding` proves for which samples rounding cannot
-have changed them, and the units that may be the nearest ones of the other samples are compared in float64.
+A label is always the float64 nearest unit (defined in `dasksom.som.bmu.exact_search`). A float32 filter
+(`dasksom.som.bmu.llvm_kernels`) finds candidates, `dasksom.som.bmu.rounding` proves which of them rounding cannot
+change, and the remaining candidates are compared in float64.
 """
 
 from dataclasses import dataclass
@@ -21,18 +21,18 @@ from dasksom.som.bmu.rounding import EXPANDED, LARGEST_SCALE, rounding_bound
 from dasksom.som.bmu.unit_cells import UnitCells, arrange_cells, break_even
 
 PRECISIONS = ("float32", "float64")
-"""What the first comparison of distances is computed in."""
+"""Precisions of the first comparison of distances."""
 _BLOCK = 1 << 18
-"""Values of samples converted together, where they must be."""
+"""Number of sample values converted at once, if a conversion is needed."""
 _CELLS_BLOCK = 1 << 21
-"""The same for samples that are sorted by cells, whose neighbors must be many."""
+"""The same for samples that are sorted by cells; more samples make neighbors closer."""
 _PROBE = 2048
-"""Samples that are searched in cells to see whether that is worth while."""
+"""Number of samples searched in cells to measure whether that is faster."""
 
 
 @dataclass(frozen=True)
 class FilterUnits:
-    """A codebook as the filter takes it."""
+    """A codebook arranged for the filter."""
 
     center: NDArray[np.float64]
     """Shape (bands,); samples are searched as ``(x - center) * scale``."""
@@ -40,9 +40,9 @@ class FilterUnits:
     panels: NDArray[np.float32]
     """Shape (groups, bands, GROUP); negative for `EXPANDED`."""
     start: NDArray[np.float32]
-    """What each unit's totals start at, shape (groups, GROUP); infinite past the last unit."""
+    """Initial total of each unit, shape (groups, GROUP); infinite after the last unit."""
     bound: NDArray[np.float32]
-    """As `rounding_bound` gives it."""
+    """Result of `rounding_bound`."""
 
 
 def filter_units(
@@ -50,7 +50,7 @@ def filter_units(
 ) -> FilterUnits | None:
     """Shift, scale and round a codebook and cut it into groups; None if its extent is out of range."""
     count, bands = units.shape
-    # a unit that is in the middle, band by band: neither outliers nor groups far apart move it away from most units
+    # the lower median of the units in each band: robust against outliers and distant groups
     center = np.partition(np.ascontiguousarray(units.T), (count - 1) // 2, axis=1)[:, (count - 1) // 2].copy()
     away = units - center
     extent = float(np.abs(away).max())
@@ -69,8 +69,8 @@ def filter_units(
 
 
 def distinct_units(units: NDArray[np.float64], copies: int) -> NDArray[np.int64]:
-    """Return the units whose vectors occur fewer than `copies` times before, ascending: the others win no sample."""
-    plain = np.ascontiguousarray(units + 0.0)  # one zero
+    """Return the units with fewer than `copies` equal predecessors, ascending: the others win no sample."""
+    plain = np.ascontiguousarray(units + 0.0)  # -0.0 becomes 0.0
     rows = plain.view(np.dtype((np.void, plain.itemsize * plain.shape[1]))).reshape(-1)
     left = np.arange(len(rows))
     taken = []
@@ -83,19 +83,19 @@ def distinct_units(units: NDArray[np.float64], copies: int) -> NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class NearestSearch:
-    """The search for the nearest units of one codebook, by one metric.
+    """The search for the nearest units of a codebook by a metric.
 
     Raises
     ------
     ValueError
-        If the metric is unknown, or `missing` meets a metric of directions.
+        If the metric is unknown, or `missing` is used with a metric of directions.
     """
 
     codebook: NDArray[np.float64]
     """Shape (units, bands), finite."""
     metric: str = "euclidean"
     precision: str = "float32"
-    """Of the filter: float32, or float64 for none, which gives the same labels."""
+    """float32 to use the filter, float64 to skip it; labels are the same."""
     missing: bool = False
     ranks: int = 1
 
@@ -136,16 +136,16 @@ class NearestSearch:
         return None if bound is None else filter_units(self._units, self._handicap, bound, self._step == EXPANDED)
 
     def converted(self, samples: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        """Return samples in a type and layout that kernels take, and which of them have no direction."""
-        dtype = np.float32 if np.can_cast(samples.dtype, np.float32) else np.float64  # no more kinds to compile
+        """Return samples in a type and layout that the kernels accept, and which of them have no direction."""
+        dtype = np.float32 if np.can_cast(samples.dtype, np.float32) else np.float64  # to compile for two types only
         block: NDArray[Any] = np.ascontiguousarray(samples, dtype)
         zero = np.logical_not(block.any(axis=1)) if self._directions else None
         block = unit_length(block) if self._directions else block.view()
-        block.flags.writeable = False  # nor this one
+        block.flags.writeable = False  # nor for writeable arrays
         return block, zero
 
     def _cells(self, samples: NDArray[Any]) -> UnitCells | None:
-        """Arrange the codebook in cells if that makes the search faster, as some of the samples show."""
+        """Arrange the codebook in cells if that makes the search faster, as measured on some of the samples."""
         if self._filter is None or self._step != EXPANDED or self.ranks > 1:
             return None
         most = break_even(len(samples), samples.shape[1], len(self._kept))
@@ -156,7 +156,7 @@ class NearestSearch:
         return cells if search_in_cells(probe, self._filter.center, self._filter.scale, cells).share <= most else None
 
     def _filtered(self, block: NDArray[Any], cells: UnitCells | None, labels: NDArray[np.uint32]) -> tuple[Any, Any]:
-        """Write the labels that the filter finds; return the samples that it leaves open, and their limits."""
+        """Write the labels found by the filter; return the unsettled samples and their limits."""
         known = self._filter
         if known is None:
             return np.arange(len(block)), np.empty(len(block), np.float32)
@@ -174,7 +174,7 @@ class NearestSearch:
         return left_open, limits[left_open]
 
     def _exact(self, samples: NDArray[Any], limits: NDArray[np.float32]) -> NDArray[np.uint32]:
-        """Return the labels of samples that the filter left open, shape (ranks, n)."""
+        """Return the labels of samples that the filter did not settle, shape (ranks, n)."""
         block, _ = self.converted(samples)
         known, filtered = self._filter, "" if self._filter is None else self._step
         if known is None:
@@ -205,12 +205,12 @@ class NearestSearch:
             found = np.zeros((self.ranks, len(block)), np.uint32)
             numbers, limits = self._filtered(block, cells, found)
             labels[:, begin : begin + rows] = self._kept[found] if len(self._kept) < count else found
-            if zero is not None:  # as far from all units, but for rounding
+            if zero is not None:  # equally far from all units, up to rounding
                 labels[:, begin : begin + rows][:, zero] = np.arange(self.ranks)[:, np.newaxis]
                 numbers, limits = numbers[~zero[numbers]], limits[~zero[numbers]]
             left_open.append((numbers + begin, limits))
         numbers, limits = (np.concatenate(parts) for parts in zip(*left_open, strict=True))
-        for begin in range(0, len(numbers), rows):  # together: a tile takes as long for one sample as for all of its
+        for begin in range(0, len(numbers), rows):  # in full tiles: a partial tile takes as long as a full one
             part = slice(begin, begin + rows)
             labels[:, numbers[part]] = self._kept[self._exact(samples[numbers[part]], limits[part])]
         return labels
@@ -226,10 +226,9 @@ def nearest_units(
 ) -> NDArray[Any]:
     """Return the nearest unit of each sample; ties go to the lowest.
 
-    Distances are those of float64, added up band by band, whatever the type and the magnitude of the samples: labels
-    are those of ``((samples[:, None] - codebook) ** 2).sum(-1).argmin(1)`` with the sum in the order of the bands. A
-    sample's label depends on the sample and the codebook alone, bit for bit: not on the samples around it, nor on
-    threads. The GIL is released.
+    Distances are defined in float64, summed band by band, for samples of any type and magnitude: labels are those of
+    ``((samples[:, None] - codebook) ** 2).sum(-1).argmin(1)`` with the sum in the order of the bands. A sample's label
+    depends only on the sample and the codebook, not on other samples or threads. The GIL is released.
 
     Parameters
     ----------
@@ -240,9 +239,9 @@ def nearest_units(
     metric : str
         A name in `METRICS`.
     precision : {"float32", "float64"}
-        Of the first comparison; labels are the same.
+        Precision of the first comparison; labels are the same.
     missing : bool
-        Whether NaN in a sample stands for a missing band, that contributes nothing to its distances.
+        Whether NaN in a sample means a missing band, which contributes nothing to its distances.
 
     Returns
     -------
@@ -252,7 +251,7 @@ def nearest_units(
     Raises
     ------
     ValueError
-        If an option is not one of these, `missing` meets a metric of directions, or the bands disagree.
+        If an option is invalid, `missing` is used with a metric of directions, or the numbers of bands differ.
 
     Examples
     --------
@@ -271,14 +270,14 @@ def two_nearest_units(
     precision: str = "float32",
     missing: bool = False,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the nearest unit of each sample, and the second-nearest; ties go to the lowest, in both.
+    """Return the nearest and the second-nearest unit of each sample; ties go to the lowest unit in both.
 
-    Parameters and errors are those of `nearest_units`, and so is what is promised.
+    Parameters, guarantees and errors are those of `nearest_units`.
 
     Returns
     -------
     first, second : ndarray of shape (n,)
-        Smallest unsigned type that holds ``units - 1``. The second is the first where there is but one unit.
+        Smallest unsigned type that holds ``units - 1``. With one unit, `second` equals `first`.
     """
     first, second = NearestSearch(codebook, metric, precision, missing, ranks=2).labels(samples)
     return first, second

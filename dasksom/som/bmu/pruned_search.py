@@ -1,14 +1,14 @@
-"""A search for the nearest units that skips those that cannot be the nearest: exact, and faster for large maps.
+"""An exact search for the nearest units that skips units that cannot be the nearest: faster for large maps.
 
-Units are sorted into cells of 16 that are close together (`dasksom.som.bmu.unit_cells`): around a center g, near the
-plane through g that they are spread over most. With P the projection on that plane and Q on the rest of space, all of a
-cell's units w have
+Units are sorted into cells of 16 close units (`dasksom.som.bmu.unit_cells`), with a center g and a plane through g
+along which they spread most. With P the projection on that plane and Q on its orthogonal complement, all units w of a
+cell satisfy
 
     |x - w|^2 >= (|P(x - g)| - max |P(w - g)|)^2 + (|Q(x - g)| - max |Q(w - g)|)^2        (negative differences: 0)
 
 which takes three products of x (with g and two directions) instead of 16. A map's units are on a folded sheet, so that
-neighbors span little more than such a plane, and the bound is close. Samples are taken in the order of the cell whose
-center is nearest, so that those of a tile need the same few cells.
+neighbors are close to such a plane and the bound is tight. Samples are sorted by the cell with the nearest center, so
+that those of a tile need the same few cells.
 
 Rounding. With y and v as in `dasksom.som.bmu.rounding`, q = |y|^2, M the length of the longest v, and c = g(bands + 2):
 the product of y with the center is off by c (M^2 / 2 + M |y|), those with the directions by c (M + |y|), their squares
@@ -49,7 +49,7 @@ from dasksom.som.numba_kernel import kernel
 
 @intrinsic
 def _fetch_row(typing_context, samples, row):  # type: ignore[no-untyped-def]
-    """Prefetch a row: rows are read in an order that the processor does not foresee."""
+    """Prefetch a row: rows are read in an order that the processor cannot predict."""
 
     def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         [x] = array_memories(context, builder, signature, values)
@@ -69,7 +69,7 @@ def _fetch_row(typing_context, samples, row):  # type: ignore[no-untyped-def]
 
 @intrinsic
 def _may_hold_nearest(typing_context, products, cell, sizes, squares, reach):  # type: ignore[no-untyped-def]
-    """Return whether a cell's bound is within any lane's reach; NaN is."""
+    """Return whether a cell's bound is within any lane's reach; true for NaN."""
 
     def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         dots, extents, squares, reach = array_memories(context, builder, signature, values)
@@ -96,7 +96,7 @@ def _may_hold_nearest(typing_context, products, cell, sizes, squares, reach):  #
 
 @kernel
 def _limit(lowest: Any, size: Any, bound: Any) -> Any:
-    """Return the total above which no unit is a nearest one."""
+    """Return the total above which no unit can be the nearest."""
     return lowest + (bound[1] * lowest + (bound[0] * size + bound[2]))
 
 
@@ -176,20 +176,20 @@ def _search_cells(
 
 
 class CellLabels(NamedTuple):
-    """The outcome of a search in cells."""
+    """The result of a search in cells."""
 
     labels: NDArray[np.uint32]
     """Shape (n,)."""
     limits: NDArray[np.float32]
-    """Totals above these are not those of a nearest unit, shape (n,)."""
+    """Limit of each sample, shape (n,): no nearest unit has a larger total."""
     settled: NDArray[np.bool_]
     """Whether the labels are proven, shape (n,)."""
     share: float
-    """Of the cells that were searched."""
+    """Fraction of the cells that were searched."""
 
 
 def search_in_cells(samples: NDArray[Any], center: NDArray[np.float64], scale: float, cells: UnitCells) -> CellLabels:
-    """Find the nearest unit of each sample.
+    """Return the nearest unit of each sample.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def search_in_cells(samples: NDArray[Any], center: NDArray[np.float64], scale: f
     tiles, limits, settled = -(-count // LANES), np.empty(count, np.float32), np.empty(count, np.bool_)
     unused = np.empty((tiles, LANES), np.float32), np.empty(tiles, np.uint16)
     filter_kernel(EXPANDED, False, 1)(samples, center, scale, *cells.centers, cells.bound, home, *unused)
-    order = np.argsort(home[0].astype(np.uint16), kind="stable")  # in time linear in the samples
+    order = np.argsort(home[0].astype(np.uint16), kind="stable")  # a radix sort: linear time
     slack = np.array([cells.slack, cells.longest], np.float32)
     searched = _search_cells(
         samples,

@@ -1,4 +1,4 @@
-r"""Proven bounds on the rounding of the float32 filter: which units may be the float64 nearest ones.
+r"""Proven bounds on the rounding of the float32 filter: which units may be the nearest in float64.
 
 Definition. The distance of a sample x and a unit w is D(x, w): the metric's steps over the bands, in their order, in
 float64, each operation rounded (`dasksom.som.bmu.exact_search`). The label of x is the lowest unit of least D. Units
@@ -54,13 +54,13 @@ from dasksom.som.bmu.metrics import METRICS, add_absolute, add_square, keep_larg
 EXPANDED = "expanded"
 """Name of the step to |w|^2 / 2 - x.w, which orders units as |x - w|^2 does."""
 LARGEST_SCALE = 2.0**400
-"""Codebooks that would need a larger scale, or one below its inverse, are searched in float64 only."""
+"""Maximum scale; codebooks that need a larger one, or one below its inverse, are searched only in float64."""
 _UNIT_ROUNDOFF = 2.0**-24
 _MOST_SHARE = 3 / 256
 
 
 def rounding_bound(step: str, bands: int) -> NDArray[np.float32] | None:
-    """Return A, B and C for a kind of total, shape (3,); None where no bound is proven.
+    """Return A, B and C for a kind of total, shape (3,); None if no bound is proven.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The search as a map's parameters define it: samples of a chunk, their best-matching units, sums and distances."""
+"""The search defined by a map's parameters: samples of a chunk, their best-matching units, sums and distances."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,14 +15,14 @@ from dasksom.som.unit_sums import UnitSums, gather
 
 @dataclass(frozen=True)
 class Search:
-    """A way to search; travels to the workers."""
+    """Parameters of the search; sent to the workers."""
 
     metric: str = "euclidean"
     """A name in ``dasksom.som.bmu.metrics.METRICS``."""
     precision: str = "float32"
-    """Of the first comparison of distances: float32 or float64; labels are the same."""
+    """Precision of the first comparison of distances, float32 or float64; labels are the same."""
     missing: str = "error"
-    """What NaN means: one of ``dasksom.som.samples.MISSING``."""
+    """Treatment of NaN: one of ``dasksom.som.samples.MISSING``."""
     color_space: str = "rgb"
     """A name in ``dasksom.som.color_spaces.COLOR_SPACES``; codebooks are in that space."""
 
@@ -31,36 +31,36 @@ class Search:
         return {"metric": self.metric, "precision": self.precision, "missing": self.missing == "bands"}
 
     def take(self, block: NDArray[Any], corner: tuple[int, ...], weights: NDArray[Any] | None = None) -> Samples:
-        """Give the samples of a chunk that count, as they are; see `take_samples`."""
+        """Return the used samples of a chunk, unconverted; see `take_samples`."""
         return take_samples(block, corner, weights, self.missing)
 
     def convert(self, samples: Samples, dtype: np.dtype[Any]) -> Samples:
-        """Give samples of an image of that type in the color space."""
+        """Convert samples of an image of type `dtype` to the color space."""
         values = to_space(samples.values, self.color_space, scale_of(dtype))
         return samples if values is samples.values else replace(samples, values=values)
 
     def best(self, samples: Samples, codebook: NDArray[np.float64]) -> NDArray[Any]:
-        """Find each sample's best-matching unit."""
+        """Return each sample's best-matching unit."""
         return nearest_units(samples.values, codebook, **self._how)
 
     def two_best(self, samples: Samples, codebook: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Find each sample's best and second-best units."""
+        """Return each sample's best and second-best units."""
         return two_nearest_units(samples.values, codebook, **self._how)
 
     def gather(
         self, samples: Samples, codebook: NDArray[np.float64], best: NDArray[Any], second: NDArray[Any] | None = None
     ) -> UnitSums:
-        """Add samples up by unit; see `gather`."""
+        """Sum the samples of each unit; see `unit_sums.gather`."""
         return gather(samples, codebook, best, second, missing=self.missing == "bands")
 
     def distances(self, values: NDArray[Any], codebook: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the distance of each of an image's values (n, bands) to each unit: shape (n, units), float64.
 
-        The nearest unit by these is the one that `best` finds.
+        The nearest unit by these distances is the result of `best`.
         """
         values = np.asarray(to_space(values, self.color_space, scale_of(values.dtype)), np.float64)
         totals = exact_totals(values, codebook, self.metric, self.missing == "bands")
         if self.metric == "cosine":
-            totals /= 2  # of vectors of length 1, |x - w|^2 / 2 = 1 - x.w
+            totals /= 2  # for vectors of length 1, |x - w|^2 / 2 = 1 - x.w
             totals[~values.any(axis=1)] = 1.0
         return np.sqrt(totals, out=totals) if self.metric == "euclidean" else totals

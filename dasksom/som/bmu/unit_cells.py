@@ -1,7 +1,7 @@
-"""Units in cells of 16 that are close together, around a center and near a plane through it.
+"""Cells of 16 close units, with a center and a plane through it.
 
-Sorted by halving again and again across the direction that units are spread over most; see
-`dasksom.som.bmu.pruned_search` for what cells are good for.
+Units are sorted by repeated halving across their direction of largest variance. `dasksom.som.bmu.pruned_search`
+describes the use of cells.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from dasksom.som.bmu.llvm_kernels import GROUP
 from dasksom.som.numba_kernel import kernel
 
 CELL = 16
-"""Units of a cell: a multiple of the filter's groups."""
+"""Number of units per cell: a multiple of the filter's group size."""
 _POWER_STEPS = 2
-"""Of the power method; directions need be orthogonal, not exact."""
+"""Iterations of the power method; directions must be orthogonal, but not exact."""
 
 
 @kernel
 def _product(a: Any, b: Any) -> float:
-    """Sum of products, in four sums side by side."""
+    """Return the dot product, computed in four partial sums."""
     one, two, three, four = 0.0, 0.0, 0.0, 0.0
     whole = len(a) // 4 * 4
     for i in range(0, whole, 4):
@@ -36,7 +36,7 @@ def _product(a: Any, b: Any) -> float:
 
 @kernel
 def _direction(vectors: Any, out: Any) -> None:
-    """Write the direction that vectors of mean 0 are spread over most, about: by the power method from the longest."""
+    """Write the approximate direction of largest variance of centered vectors (power method from the longest one)."""
     count, bands = vectors.shape
     longest, which = -1.0, 0
     for i in range(count):
@@ -59,7 +59,7 @@ def _direction(vectors: Any, out: Any) -> None:
 
 @kernel
 def _centered(units: Any, order: Any, out: Any) -> Any:
-    """Write the differences of some units from their mean; return the mean."""
+    """Write the differences of units from their mean; return the mean."""
     mean = np.zeros(units.shape[1])
     for i in order:
         for band in range(len(mean)):
@@ -73,7 +73,7 @@ def _centered(units: Any, order: Any, out: Any) -> Any:
 
 @kernel
 def _sort_into_cells(units: Any, order: Any) -> None:
-    """Halve the units again and again across the direction that they are spread over most, to whole cells."""
+    """Halve the units repeatedly across their direction of largest variance, down to complete cells."""
     count, bands = units.shape
     away, direction, along = np.empty((count, bands)), np.zeros(bands), np.empty(count)
     waiting = [(0, count)]
@@ -95,7 +95,7 @@ def _sort_into_cells(units: Any, order: Any) -> None:
 
 @kernel
 def _make_orthogonal(direction: Any, other: Any) -> None:
-    """Take another direction out of one; where little is left (both were rounding), make it zero, which is one too."""
+    """Make a direction orthogonal to another; set it to zero, which is valid too, if only rounding errors remain."""
     along = _product(direction, other)
     for band in range(len(direction)):
         direction[band] -= along * other[band]
@@ -105,7 +105,7 @@ def _make_orthogonal(direction: Any, other: Any) -> None:
 
 @kernel
 def _describe_cells(units: Any, order: Any, planes: Any, sizes: Any) -> None:
-    """Write each cell's center and two directions, and how far its units are from the center along and across them."""
+    """Write each cell's center, two directions, and the maximum distances of its units along and across their plane."""
     count, bands = units.shape
     away = np.empty((CELL, bands))
     for cell in range(len(planes)):
@@ -132,28 +132,28 @@ def _describe_cells(units: Any, order: Any, planes: Any, sizes: Any) -> None:
 
 @dataclass(frozen=True)
 class UnitCells:
-    """A codebook in cells, as the kernel takes it; vectors are in groups, as those of the search through all units."""
+    """A codebook arranged in cells for the kernel; vectors are in groups, as in the search of all units."""
 
     units: NDArray[np.int64]
     """Unit at each position, shape (units,)."""
     panels: NDArray[np.float32]
     start: NDArray[np.float32]
     centers: tuple[NDArray[np.float32], NDArray[np.float32]]
-    """Panels and start of the cells' centers, to find the nearest one."""
+    """Panels and start of the cells' centers, for the search of the nearest center."""
     planes: tuple[NDArray[np.float32], NDArray[np.float32]]
-    """The same of each cell's center and two directions."""
+    """Panels and start of each cell's center and two directions."""
     sizes: NDArray[np.float32]
-    """How far units are from the center, along the plane and across it, shape (cells, 2)."""
+    """Maximum distance of units from the center, along the plane and across it, shape (cells, 2)."""
     slack: float
-    """The bounds are loosened by this times (the sample's square + `longest`)."""
+    """Bounds are relaxed by this times (the sample's squared length + `longest`)."""
     longest: float
-    """Largest square of a unit."""
+    """Largest squared length of a unit."""
     bound: NDArray[np.float32]
-    """As `rounding_bound` gives it."""
+    """Result of `rounding_bound`."""
 
 
 def _in_groups(vectors: NDArray[Any], start: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Arrange the negatives of vectors (n, bands) in groups, in whole cells."""
+    """Arrange the negatives of vectors (n, bands) in groups, padded to complete cells."""
     count = -(-len(vectors) // CELL) * CELL
     padded, begin = np.zeros((count, vectors.shape[1]), np.float32), np.full(count, np.inf, np.float32)
     padded[: len(vectors)], begin[: len(vectors)] = -vectors, start
@@ -164,7 +164,7 @@ def _in_groups(vectors: NDArray[Any], start: NDArray[Any]) -> tuple[NDArray[np.f
 def arrange_cells(
     panels: NDArray[np.float32], start: NDArray[np.float32], count: int, bound: NDArray[np.float32]
 ) -> UnitCells:
-    """Sort the first `count` units of a codebook, that was arranged for the filter, into cells."""
+    """Sort the first `count` units of a codebook arranged for the filter into cells."""
     bands = panels.shape[1]
     units = -panels.transpose(0, 2, 1).reshape(-1, bands)[:count].astype(np.float64)
     order, cells = np.arange(count), -(-count // CELL)
@@ -187,10 +187,10 @@ def arrange_cells(
 
 
 def break_even(samples: int, bands: int, units: int) -> float:
-    """Return the share of cells up to which searching in cells is faster than searching all units, as measured.
+    """Return the fraction of searched cells below which searching in cells is faster, from measured overheads.
 
-    The overheads, as shares of the search through all units: to find the nearest center, the bounds, to gather samples
-    in another order, and to sort the units.
+    The overheads, relative to a search of all units, are: finding the nearest center, computing bounds, gathering
+    samples in another order, and sorting the units.
     """
     bounds = (3 * bands + 45) / (CELL * (bands + 1.3))
     return 1 - 1 / CELL - bounds - 24 * CELL / units - 4800 / max(samples, 1)

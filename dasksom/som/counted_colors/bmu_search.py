@@ -1,12 +1,12 @@
 """The best-matching units of 8-bit colors, one search per cell of color space.
 
-All colors of a cell lie in one small box, so few units can be the best one of any of them. Unit k is left out where it
+The colors of a cell are in one small box, so only few units can be the best for any of them. Unit k is excluded if it
 is farther than a reference unit r from every point of the box. ||x - w_k||^2 - ||x - w_r||^2 is linear in x, so its
-least value over the box is taken at one corner (the half-space test of Kanungo et al., IEEE TPAMI 24(7), 2002). Where
-the second-best units are wanted too, a unit is left out only if each of two reference units is nearer everywhere.
-What is left is searched in float64, lowest unit first, exactly as an exhaustive search would do it.
+minimum over the box is at a corner (the half-space test of Kanungo et al., IEEE TPAMI 24(7), 2002). If second-best
+units are wanted too, a unit is excluded only if each of two reference units is nearer everywhere. The remaining units
+are compared in float64, lowest unit first, exactly as in an exhaustive search.
 
-Boxes are nested: a box's candidates are sought among those of the box around it. The cells are visited box by box, so
+Boxes are nested: the candidates of a box are selected from those of the enclosing box. Cells are visited box by box, so
 that each box is tested once.
 """
 
@@ -19,17 +19,17 @@ from dasksom.som.counted_colors.cells import BITS_IN_CELL, BITS_OF_CELL, CELL_SI
 from dasksom.som.numba_kernel import kernel
 
 BOX_BITS = (7, 6, 5, 4, BITS_IN_CELL)
-"""Sides of the nested boxes as powers of two, outermost first; the last ones are the cells."""
+"""Sides of the nested boxes as powers of two, outermost first; the last boxes are the cells."""
 LEVELS = len(BOX_BITS)
 SLACK = 1e-9
-"""Share of the squared range of values by which a unit must be farther to be left out; far above float64 rounding."""
+"""Fraction of the squared value range by which an excluded unit must be farther; far above float64 rounding."""
 
 
 @kernel
 def _keep_near(codebook: Any, center: Any, width: float, slack: float, two: bool, units: Any, kept: Any) -> int:
-    """Write to `kept`, in order, those units that may be the best (or one of the two best) of a point of a box.
+    """Write to `kept`, in order, the units that may be the best (or one of the two best) for a point of a box.
 
-    `width` is the greatest difference of two of the box's points in one band. Returns how many units are kept.
+    `width` is the side of the box. Returns the number of units in `kept`.
     """
     bands = codebook.shape[1]
     first = second = units[0]
@@ -64,7 +64,7 @@ def _keep_near(codebook: Any, center: Any, width: float, slack: float, two: bool
 
 @kernel
 def _search(colors: Any, n: int, codebook: Any, candidates: Any, least: Any, best: Any) -> None:
-    """Find the nearest candidate of each color; `colors` is (bands, n) float64, `candidates` ascending."""
+    """Write the nearest candidate of each color; `colors` is (bands, n) float64, `candidates` ascending."""
     bands = codebook.shape[1]
     for i in range(n):
         least[i] = np.inf
@@ -93,7 +93,7 @@ def _search(colors: Any, n: int, codebook: Any, candidates: Any, least: Any, bes
 def _search_two(
     colors: Any, n: int, codebook: Any, candidates: Any, least: Any, best: Any, next_least: Any, second: Any
 ) -> None:
-    """Find the two nearest candidates of each color; of one candidate, that one twice."""
+    """Write the two nearest candidates of each color; a single candidate is written twice."""
     bands = codebook.shape[1]
     for i in range(n):
         least[i] = next_least[i] = np.inf
@@ -122,7 +122,7 @@ def _search_two(
 def _match_cells(
     numbers: Any, bounds: Any, order: Any, boxes: Any, codebook: Any, slack: float, best: Any, second: Any
 ) -> None:
-    """Give each color its best unit, and its second-best one where `second` is not empty.
+    """Write the best unit of each color, and the second-best if `second` is not empty.
 
     Cell c holds the colors ``numbers[bounds[c]:bounds[c + 1]]``; they are visited in this order, by box (`Cells`).
     """
@@ -178,7 +178,7 @@ def _match(cells: Cells, codebook: NDArray[np.float64], two: bool) -> tuple[NDAr
 
 
 def match_colors(cells: Cells, codebook: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Find the best-matching unit of each color of some cells, exactly; ties go to the lowest unit.
+    """Return the exact best-matching unit of each color; ties go to the lowest unit.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def match_colors(cells: Cells, codebook: NDArray[np.float64]) -> NDArray[np.int6
 
 
 def match_two_colors(cells: Cells, codebook: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Find the two nearest units of each color of some cells, exactly; ties go to the lowest unit.
+    """Return the exact two nearest units of each color; ties go to the lowest unit.
 
     Parameters
     ----------
@@ -203,8 +203,8 @@ def match_two_colors(cells: Cells, codebook: NDArray[np.float64]) -> tuple[NDArr
     Returns
     -------
     best : ndarray of shape (colors,), int64
-        As `match_colors` gives it.
+        As returned by `match_colors`.
     second : ndarray of shape (colors,), int64
-        The nearest of the other units; of a map of one unit, that unit.
+        The nearest of the other units; for a map with one unit, that unit.
     """
     return _match(cells, codebook, two=True)

@@ -1,9 +1,8 @@
-"""How 8-bit colors are numbered: cell by cell of color space.
+"""Numbering of 8-bit colors by cells of color space.
 
-A color of 1 to 3 uint8 bands is numbered by cells: the five high bits of every band name one of 32 slices a band, so a
-*cell* of 8 values a band, and the three low bits the place inside it. Neighboring colors, which is what the pixels of a
-photograph are, then share cache lines when they are counted or looked up, and a sorted list of colors is grouped by
-cell.
+In the number of a color of 1 to 3 uint8 bands, the five high bits of every band identify its *cell* of 8 values per
+band, and the three low bits the position inside the cell. Similar colors, such as those of neighboring pixels, share
+cache lines when they are counted or looked up, and a sorted list of colors is grouped by cell.
 """
 
 from dataclasses import dataclass
@@ -16,16 +15,16 @@ BITS_IN_CELL = 3
 CELL_SIDE = 1 << BITS_IN_CELL
 _MOST_BANDS = 3
 BITS_OF_CELL = 8 - BITS_IN_CELL
-"""Of each band."""
+"""Number of high bits of each band, which identify the cell."""
 
 
 def are_colors(dtype: np.dtype[Any], bands: int) -> bool:
-    """Tell whether samples of a type and so many bands can be numbered: uint8, 1 to 3 bands."""
+    """Return whether samples of a dtype and number of bands can be numbered: uint8, 1 to 3 bands."""
     return bool(dtype == np.uint8 and 1 <= bands <= _MOST_BANDS)
 
 
 def color_numbers(bands: int) -> NDArray[np.uint32]:
-    """Give what each value of each band adds to a color's number.
+    """Return the contribution of each value of each band to a color's number.
 
     Returns
     -------
@@ -42,7 +41,7 @@ def color_numbers(bands: int) -> NDArray[np.uint32]:
 
 
 def colors_from_numbers(numbers: NDArray[np.uint32], bands: int) -> NDArray[np.uint8]:
-    """Turn color numbers back into colors, shape (n, bands)."""
+    """Convert color numbers to colors, shape (n, bands)."""
     colors = np.empty((len(numbers), bands), np.uint8)
     for band in range(bands):
         below = bands - 1 - band
@@ -53,21 +52,21 @@ def colors_from_numbers(numbers: NDArray[np.uint32], bands: int) -> NDArray[np.u
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Colors, cell by cell, and in which order a search visits the cells."""
+    """Colors grouped by cell, and the order in which a search visits the cells."""
 
     numbers: NDArray[np.uint32]
-    """Of the colors, ascending, shape (colors,)."""
+    """Color numbers, ascending, shape (colors,)."""
     bounds: NDArray[np.int64]
-    """Index at which each cell starts in `numbers`, and their length at the end: shape (cells + 1,)."""
+    """Start of each cell in `numbers`, followed by the length of `numbers`: shape (cells + 1,)."""
     order: NDArray[np.int64]
-    """Cells so that those of each box, of whatever size, follow one another (Morton, 1966): shape (cells,)."""
+    """Order of the cells in which those of each box, of any size, are contiguous (Morton, 1966): shape (cells,)."""
     boxes: NDArray[np.int64]
     """Numbers of the cells in that order, ascending; without their last ``bands * b`` bits, those of the boxes of
     ``2**b`` cells a side."""
 
 
 def into_cells(numbers: NDArray[np.uint32], bands: int) -> Cells:
-    """Tell where the cells of ascending color numbers begin, and how they lie in boxes."""
+    """Group ascending color numbers by cell and order the cells by box."""
     starts = np.flatnonzero(np.diff(numbers >> (BITS_IN_CELL * bands))) + 1
     bounds = np.concatenate([[0], starts, [len(numbers)]]).astype(np.int64)
     cells = (numbers[bounds[:-1]] >> (BITS_IN_CELL * bands)).astype(np.int64)
@@ -81,7 +80,7 @@ def into_cells(numbers: NDArray[np.uint32], bands: int) -> Cells:
 
 
 def split_by_cells(numbers: NDArray[np.uint32], bands: int, colors: int) -> list[slice]:
-    """Cut ascending color numbers into pieces of about so many colors, whole cells each."""
+    """Split ascending color numbers into pieces of about `colors` colors and complete cells."""
     cells = numbers >> (BITS_IN_CELL * bands)
     starts = np.unique(np.searchsorted(cells, cells[::colors]))
     return [slice(int(start), int(end)) for start, end in zip(starts, [*starts[1:], len(numbers)], strict=True)]

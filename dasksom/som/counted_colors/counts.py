@@ -1,4 +1,4 @@
-"""How often each 8-bit color occurs: lists of color numbers with their counts, made of samples and added up."""
+"""Counts of 8-bit colors: lists of color numbers with their counts, computed from samples and merged."""
 
 import threading
 from collections.abc import Sequence
@@ -11,19 +11,19 @@ from dasksom.som.counted_colors.cells import color_numbers
 from dasksom.som.numba_kernel import kernel
 
 ColorCounts = tuple[NDArray[np.uint32], NDArray[Any]]
-"""Ascending color numbers, and how many samples have each: uint32 for one chunk, int64 for more."""
+"""Ascending color numbers and the number of samples of each: uint32 for one chunk, int64 for more."""
 
 FEW = 1 << 20
-"""So many colors are sorted sooner than 2^24 counters are swept."""
+"""Up to this number of samples, sorting is faster than sweeping 2^24 counters."""
 LISTS = 16
-"""Lists that are merged together."""
+"""Number of lists that are merged at once."""
 STRETCH = 1 << 14
-"""Color numbers whose counts are merged together: 128 KiB of counters, which stay in the cache."""
+"""Number of color numbers whose counts are merged at once: 128 KiB of counters, which stay in the cache."""
 
 
 @kernel
 def _count(samples: Any, numbers: Any, counts: Any, full: Any) -> int:
-    """Count in 16 bits, which keeps the counters in the cache; write to `full` each color whose counter came round."""
+    """Count in 16 bits, so that more counters fit the cache; write each color whose counter overflows to `full`."""
     n, bands = samples.shape
     found = 0
     for i in range(n):
@@ -52,7 +52,7 @@ def _number(samples: Any, numbers: Any, out: Any) -> None:
 
 @kernel
 def _drain(counts: Any, first: int, colors: Any, amounts: Any, found: int) -> int:
-    """Append the counts that are not zero to `colors` and `amounts` from `found` on, leave zeros, give the new end.
+    """Append the nonzero counts to `colors` and `amounts` from index `found`, reset them, and return the new end.
 
     The number of counts must be a multiple of 16: loops of known length are four times as fast.
     """
@@ -61,7 +61,7 @@ def _drain(counts: Any, first: int, colors: Any, amounts: Any, found: int) -> in
         for i in range(start + 1, start + 16):
             some |= counts[i]
         if some:
-            for i in range(start, start + 16):  # no branch inside: half of such places are zero, in no order
+            for i in range(start, start + 16):  # branchless: about half of the counts are zero, unpredictably
                 count = counts[i]
                 colors[found] = first + i
                 amounts[found] = count
@@ -87,8 +87,8 @@ def count_colors(samples: NDArray[np.uint8]) -> ColorCounts:
 
     Notes
     -----
-    Few samples are sorted. For more, each thread keeps one counter per possible color (32 MiB for three bands) for its
-    next chunk.
+    Few samples are sorted. For more samples, each thread has one counter per possible color (32 MiB for three bands),
+    which it reuses for its next chunk.
     """
     bands = samples.shape[1]
     if len(samples) <= FEW:
@@ -97,11 +97,11 @@ def count_colors(samples: NDArray[np.uint8]) -> ColorCounts:
         every.sort()
         starts = np.flatnonzero(np.diff(every, prepend=~every[:1]))
         return every[starts], np.diff(starts, append=len(every)).astype(np.uint32)
-    most = min(len(samples), 256**bands) + 1  # _drain writes one place ahead
+    most = min(len(samples), 256**bands) + 1  # _drain writes one element past the end
     colors, amounts = np.empty(most, np.uint32), np.empty(most, np.uint32)
     full = np.empty((len(samples) >> 16) + 1, np.uint32)
     counters = _scratch.__dict__.setdefault("counters", {})
-    # taken out while in use: were this interrupted, the next chunk would start from what was counted here
+    # removed while in use: after an interrupt, the next chunk must not start from these counts
     counts = counters.pop(bands, None)
     if counts is None:
         counts = np.zeros(256**bands, np.uint16)
@@ -112,7 +112,7 @@ def count_colors(samples: NDArray[np.uint8]) -> ColorCounts:
 
 
 def _with_rounds(colors: NDArray[np.uint32], amounts: NDArray[np.uint32], rounds: NDArray[np.uint32]) -> ColorCounts:
-    """Add 2^16 to the counts of colors for each time that their 16-bit counters came round."""
+    """Add 2^16 to the counts of colors for each overflow of their 16-bit counters."""
     if len(rounds) == 0:
         return colors, amounts
     numbers, times = np.unique(rounds, return_counts=True)
@@ -126,7 +126,7 @@ def _with_rounds(colors: NDArray[np.uint32], amounts: NDArray[np.uint32], rounds
 
 @kernel
 def _merge(numbers: Any, amounts: Any, all_colors: int, colors: Any, counts: Any) -> int:
-    """Add the ascending lists of two tuples, a stretch of color numbers at a time; give how many colors there are."""
+    """Merge ascending lists, one range of color numbers at a time; return the number of colors."""
     at = np.zeros(LISTS, np.int64)
     stretch = np.zeros(min(STRETCH, all_colors), np.int64)
     found = 0
@@ -143,7 +143,7 @@ def _merge(numbers: Any, amounts: Any, all_colors: int, colors: Any, counts: Any
 
 
 def merge_counts(parts: Sequence[ColorCounts], bands: int) -> ColorCounts:
-    """Add lists of color counts; how the samples were shared among them does not matter.
+    """Merge lists of color counts; the result does not depend on the division of the samples.
 
     Parameters
     ----------
@@ -161,15 +161,15 @@ def merge_counts(parts: Sequence[ColorCounts], bands: int) -> ColorCounts:
         return merge_counts([merge_counts(parts[:LISTS], bands), *parts[LISTS:]], bands)
     most = min(sum(len(numbers) for numbers, _ in parts), 256**bands) + 1
     colors, counts = np.empty(most, np.uint32), np.empty(most, np.int64)
-    rest = [np.empty(0, np.uint32)] * (LISTS - len(parts))  # one length of tuple, one compiled kernel
+    rest = [np.empty(0, np.uint32)] * (LISTS - len(parts))  # tuples of one length need one compiled kernel
     numbers = (*(numbers for numbers, _ in parts), *rest)
-    dtype = np.result_type(*(counts for _, counts in parts))  # most often of all: then nothing is copied
+    dtype = np.result_type(*(counts for _, counts in parts))  # usually common to all: then nothing is copied
     amounts = tuple(part.astype(dtype, copy=False) for part in [*(counts for _, counts in parts), *rest])
     found = _merge(numbers, amounts, 256**bands, colors, counts)
     return _first(colors, found), _first(counts, found)
 
 
 def _first(values: NDArray[Any], count: int) -> NDArray[Any]:
-    """Cut an array that nobody else has down to its first values; pages that were never written to cost nothing."""
+    """Shrink an unshared array to its first values; pages that were never written use no memory."""
     values.resize(count, refcheck=False)
     return values

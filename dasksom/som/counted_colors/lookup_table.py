@@ -1,4 +1,4 @@
-"""The labels of 8-bit colors through a table of all colors."""
+"""Labels of 8-bit colors from a table of all colors."""
 
 import threading
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from dasksom.som.numba_kernel import kernel
 from dasksom.som.samples import Samples
 
 _BLOCK = 1 << 18
-"""Colors that are searched together where no cells help."""
+"""Number of colors searched at once if they cannot be searched by cells."""
 
 
 def by_cells(search: Search) -> bool:
-    """Tell whether the units of colors are found cell by cell: where those are small boxes of the compared space."""
+    """Return whether the search by cells applies: it needs Euclidean distances in RGB, where cells are small boxes."""
     return search.metric == "euclidean" and search.color_space == "rgb"
 
 
@@ -30,7 +30,7 @@ class _Table:
 
     labels: NDArray[Any]
     known: NDArray[np.bool_] | None
-    """Whose labels are there; None: all."""
+    """Colors whose labels are known; None: all."""
 
 
 @lru_cache(maxsize=2)
@@ -47,7 +47,7 @@ _filling = threading.Lock()
 
 
 def _add_unknown(table: _Table, samples: NDArray[np.uint8], codebook: NDArray[np.float64], search: Search) -> None:
-    """Search the units of colors that were not met before."""
+    """Add the labels of colors that are not in the table yet."""
     numbers, _ = count_colors(samples)
     numbers = numbers[~table.known[numbers]]  # type: ignore[index]
     for start in range(0, len(numbers), _BLOCK):
@@ -72,11 +72,11 @@ def _look_up(samples: Any, numbers: Any, table: Any, labels: Any) -> None:
 
 
 def look_up_labels(samples: NDArray[np.uint8], codebook: NDArray[np.float64], search: Search) -> NDArray[Any]:
-    """Find the best-matching unit of each sample through a table of all colors.
+    """Return the best-matching unit of each sample from a table of all colors.
 
-    The table depends on the codebook and the search alone, so every process fills its own and keeps it for its next
-    chunk; nothing but the codebook travels, and no worker's death can lose it. By cells it is filled at once (0.1 s
-    for 256 units), else with the colors that occur, as they come.
+    The table depends only on the codebook and the search, so every process computes and caches its own: only the
+    codebook is sent to the workers, and the death of a worker loses nothing. With the search by cells, the table is
+    filled at once (0.1 s for 256 units); otherwise colors are added when they first occur.
 
     Parameters
     ----------

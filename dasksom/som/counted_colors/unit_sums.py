@@ -1,4 +1,4 @@
-"""What the units of a map gather from counted 8-bit colors: sums of integers, the same in any order."""
+"""Sums of counted 8-bit colors per unit: integers, independent of the order."""
 
 from typing import Any, NamedTuple
 
@@ -10,10 +10,10 @@ from dasksom.som.numba_kernel import kernel
 
 
 class ColorSums(NamedTuple):
-    """What the units gathered from some colors, each color counting as often as it occurs."""
+    """Sums per unit over colors, each weighted by its count."""
 
     hits: NDArray[np.int64]
-    """Samples of each unit, shape (units,)."""
+    """Number of samples of each unit, shape (units,)."""
     sums: NDArray[np.int64]
     """Sum of the samples of each unit, shape (units, bands); exact for up to 3.6e16 samples."""
     squared_errors: NDArray[np.float64]
@@ -21,13 +21,13 @@ class ColorSums(NamedTuple):
     distances: float
     """Sum over all samples of the Euclidean distance to their unit."""
     utilities: NDArray[np.float64]
-    """What the squared error would grow by were a unit removed, shape (units,): the sum over its samples of the squared
-    distance to the second-best unit less that to the best one; 0 where no second-best units were given."""
+    """Increase of the squared error if a unit were removed, shape (units,): the sum over its samples of the squared
+    distance to the second-best unit minus that to the best one; 0 if no second-best units were given."""
 
 
 @kernel
 def _value(number: Any, band: int, bands: int) -> Any:
-    """Give the value of one band of the color of a number."""
+    """Return the value of one band of a color number."""
     below = bands - 1 - band
     place = (number >> (BITS_IN_CELL * bands + BITS_OF_CELL * below)) & ((1 << BITS_OF_CELL) - 1)
     return (place << BITS_IN_CELL) | ((number >> (BITS_IN_CELL * below)) & (CELL_SIDE - 1))
@@ -74,14 +74,14 @@ def gather_colors(
     second: NDArray[np.int64] | None,
     codebook: NDArray[np.float64],
 ) -> ColorSums:
-    """Add up the samples of each unit, exactly, and their errors, color by color in the order given.
+    """Sum the samples of each unit, exactly, and their errors, color by color in the given order.
 
     Parameters
     ----------
     numbers : ndarray of shape (colors,), uint32
     counts : ndarray of shape (colors,), int64
     best, second : ndarray of shape (colors,), int64
-        Of each color, as `match_two_colors` gives them; `second` may be None.
+        Units of each color, from `match_two_colors`; `second` may be None.
     codebook : ndarray of shape (units, bands), float64
     """
     units = len(codebook)

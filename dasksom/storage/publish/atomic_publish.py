@@ -1,4 +1,4 @@
-"""Atomic publishing: outputs get their final name when complete, and replace only what they may."""
+"""Atomic publishing: outputs get their final name when complete, and replace only permitted files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dasksom.storage.own_removal import foreign_in, remove_file, remove_tree
 from dasksom.storage.zarr_nodes import is_zarr, is_zarr_key
 
 _PART = re.compile(r"\d+-\d+-\d+")
-"""Names of the parts of a TIFF: level, and y and x of the first pixel."""
+"""Names of the tile files of a TIFF: level, and y and x of the first pixel."""
 
 
 def check_output(
@@ -28,14 +28,14 @@ def check_output(
     overwrite: bool = False,
     suffixes: Collection[str],
 ) -> Path:
-    """Return the local path of an output; refuse it, before any work, if it could not be written.
+    """Return the local path of an output; check before any work that it can be written.
 
     Parameters
     ----------
     path : the final path
-    inputs : what the run reads; the output must not be, contain, or be inside any of them
+    inputs : paths that the run reads; the output must not equal, contain or be inside any of them
     overwrite : an existing output of the same kind may be replaced
-    suffixes : accepted ends of the name
+    suffixes : accepted suffixes
 
     Raises
     ------
@@ -62,10 +62,10 @@ def check_output(
 
 @contextmanager
 def publish(final_path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
-    """Yield a temporary path next to the final one; it gets the final name on success, and is deleted on failure.
+    """Yield a temporary path next to the final one; rename it to the final path on success, delete it on failure.
 
-    The temporary name has the suffix of the final one. After any failure or interrupt, what had the final name before
-    is still there and complete. What appears under that name meanwhile is never replaced.
+    The temporary name has the same suffix. After a failure or interrupt, an older output is unchanged. A file that
+    appears under the final name in the meantime is never replaced.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def publish(final_path: str | os.PathLike[str], *, overwrite: bool = False) -> I
     before = identity(final)
     if before is not None:
         check_replaceable(final, overwrite)
-    # the end of a long name holds its suffix; names have at most 255 bytes
+    # the last 40 characters include the suffix; names have at most 255 bytes
     token = f"{os.getpid()}-{secrets.token_hex(4)}-{final.name[-40:]}"
     temporary, aside = final.with_name(PARTIAL + token), final.with_name(f".old-{token}")
     try:
@@ -95,7 +95,7 @@ def publish(final_path: str | os.PathLike[str], *, overwrite: bool = False) -> I
 
 
 def check_replaceable(final: Path, overwrite: bool) -> None:
-    """Refuse to replace what may not be, or is not of the kind that would be written.
+    """Reject a final path that is taken, unless it may be replaced and is of the same kind as the output.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def check_replaceable(final: Path, overwrite: bool) -> None:
     wants_directory = final.name.lower().endswith(".zarr")
     mode = os.stat(final).st_mode if final.exists() else os.lstat(final).st_mode
     if stat.S_ISDIR(mode):
-        # a symbolic link to a directory could not be replaced by renaming without losing what it points to
+        # renaming over a symbolic link to a directory would lose its target
         if not wants_directory or final.is_symlink() or not is_zarr(final):
             raise InputError(
                 f"{final}: is a directory but not a Zarr store of its own; it is never deleted: choose another name"
@@ -133,20 +133,20 @@ def _check_apart(final: Path, given: Path) -> None:
 
 
 def flush(path: Path) -> None:
-    """Flush one file, or the names in a folder, to the disk; files in the folder are left to the system."""
+    """Flush a file, or the entries of a folder, to the disk; not the content of files in the folder."""
     if path.is_dir() and os.name != "posix":
         return
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
-    except OSError:  # some network file systems cannot
+    except OSError:  # not supported by some network file systems
         pass
     finally:
         os.close(handle)
 
 
 def remove_output(path: Path) -> list[str]:
-    """Remove an output of ours, a file or a Zarr that tasks may be writing into; return what is in it and not ours."""
+    """Remove an output, a file or a Zarr that tasks may still write to; return the foreign entries in it."""
     if path.is_symlink() or path.is_dir():
         return remove_tree(path, is_output_key)
     remove_file(path)
@@ -154,10 +154,10 @@ def remove_output(path: Path) -> list[str]:
 
 
 def is_output_key(key: str) -> bool:
-    """Return whether a file in a folder is one of a Zarr, or one that its writer was stopped at."""
+    """Return whether a file in a folder belongs to a Zarr, or is a temporary file of its writer."""
     return is_zarr_key(key) or is_temporary(key.rpartition("/")[2])
 
 
 def is_part(key: str) -> bool:
-    """Return whether a file in the folder of an output's parts is one of them."""
+    """Return whether a file in the folder of an output's parts is such a part or its temporary file."""
     return _PART.fullmatch(key) is not None or is_temporary(key)

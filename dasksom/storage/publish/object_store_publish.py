@@ -1,4 +1,4 @@
-"""Results on object stores: refused beforehand where they cannot be written, and found there only when whole."""
+"""Publish outputs on object stores: check that they can be written, and make them visible when complete."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from dasksom.storage.publish.run_folder import RunFolder, run_folder
 from dasksom.storage.records import is_worth_keeping, tell_how_to_go_on, told_of
 
 WRITABLE = ("s3", "gs", "abfs")
-"""Schemes of stores that are written to."""
+"""URL schemes of the stores that can be written to."""
 _PLAIN = re.compile(r"[^*?\[\]#]+")
-"""Other characters are patterns to fsspec, or end the path of a URL: others than those meant could be deleted."""
+"""Excludes characters that fsspec expands as patterns or that end a URL's path: wrong objects could be deleted."""
 
 
 def locate_output(
     url: str, storage: Mapping[str, Any], *, inputs: Iterable[str] = (), suffixes: tuple[str, ...] = (".zarr",)
 ) -> Location:
-    """Return the location of an output on an object store; nothing is asked of the store.
+    """Return the location of an output on an object store, without access to the store.
 
     Parameters
     ----------
-    url : where the output will lie
+    url : URL of the output
     storage : options of the store's file system (fsspec)
-    inputs : what the run reads; the output may not be one of them, inside one of them, or contain one of them
-    suffixes : what the name may end in
+    inputs : paths that the run reads; the output must not equal, contain or be inside any of them
+    suffixes : accepted suffixes
 
     Raises
     ------
@@ -70,21 +70,21 @@ def locate_output(
 
 @contextmanager
 def run_on_store(location: Location, *, overwrite: bool, resume: bool) -> Iterator[StoreRun]:
-    """Hold a place on an object store to write a Zarr to, which can be opened once all went well.
+    """Reserve a location on an object store for a Zarr, and publish it on success.
 
-    Where something failed, what was written stays if there are records to go on from. An older output stays until the
-    place is cleared.
+    After a failure, the unfinished output stays if there are records to resume from. An older output stays until
+    `StoreRun.clear_place` is called.
 
     Parameters
     ----------
-    location : where the output will lie
-    overwrite : an output, or an unfinished one, may be replaced
-    resume : go on with the run that is there
+    location : location of the output
+    overwrite : an existing output, or an unfinished one, may be replaced
+    resume : resume the unfinished run at the location
 
     Raises
     ------
     InputError
-        If another process has the run, or there is none to go on with, or one that was not asked to.
+        Another process has the run; there is no run to resume; or there is one and `resume` is False.
     """
     found = unfinished_at(location, overwrite)
     if found is not None and found.is_live():
@@ -110,12 +110,12 @@ def run_on_store(location: Location, *, overwrite: bool, resume: bool) -> Iterat
 
 
 def unfinished_run(output: str, storage: Mapping[str, Any], suffixes: tuple[str, ...]) -> RunFolder | StoreRun:
-    """Return what a run that was stopped has left of an output, wherever that lies.
+    """Return the unfinished run of an output, on disk or on a store.
 
     Raises
     ------
     InputError
-        If there is nothing.
+        There is none.
     """
     if is_remote(output):
         location = locate_output(output, storage)
@@ -135,12 +135,12 @@ def unfinished_run(output: str, storage: Mapping[str, Any], suffixes: tuple[str,
 
 @contextmanager
 def _beating(unfinished: StoreRun) -> Iterator[None]:
-    """Show that the run goes on, for other machines cannot see its process."""
+    """Update the owner object regularly: other machines cannot see the run's process."""
     ended = threading.Event()
 
     def beat() -> None:
         while not ended.wait(BEAT_SECONDS):
-            with suppress(InputError):  # the run itself will meet it
+            with suppress(InputError):  # the run itself will raise it
                 unfinished.own()
 
     unfinished.own()
@@ -155,7 +155,7 @@ def _beating(unfinished: StoreRun) -> Iterator[None]:
 
 @contextmanager
 def publish_object(location: Location, *, overwrite: bool = False) -> Iterator[Path]:
-    """Give a local path to write a small file to, which becomes an object, in one step, once all went well."""
+    """Yield a local path for a small file, and upload it as one object on success."""
     if not overwrite and location.exists():
         raise location.refusal("exists already; choose another name, or replace it with overwrite=True (--overwrite)")
     check_writable(location)
@@ -180,9 +180,9 @@ def _check_apart(final: Location, given: str) -> None:
 
 
 def _places(url: str) -> set[tuple[str, ...]]:
-    """Return what a URL may be as bucket and parts of a key, however it is spelled.
+    """Return the possible (bucket, key components...) of a URL in any spelling.
 
-    Two stores may hold buckets of one name; that cannot be told from two addresses of one store.
+    Equal bucket names on two stores cannot be distinguished from two addresses of one store.
     """
     parsed = urlsplit(url)
     host, path = parsed.netloc.rpartition("@")[2].lower(), parsed.path

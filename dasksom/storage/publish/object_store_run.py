@@ -1,9 +1,8 @@
-"""Zarr outputs on object stores, while they are being written.
+"""Unfinished Zarr outputs on object stores.
 
-An object store cannot rename. So chunks are written where they will stay, and every node's metadata under another
-name, ``.unfinished-<token>/``, from where it is brought last, the root's at the very end: until then no reader finds a
-Zarr there. That folder also tells whose the objects are, of a run that goes on or of one that was killed, and holds the
-records that it goes on from.
+Object stores cannot rename. Chunks are therefore written under their final keys, and metadata under
+``.unfinished-<token>/``. Metadata is copied to its final keys last, that of the root at the very end: until then,
+readers find no Zarr. The folder also records which process owns the output, and holds the records to resume from.
 """
 
 from __future__ import annotations
@@ -42,32 +41,32 @@ logger = logging.getLogger(__name__)
 
 _OWNER, _RECORDS = "owner.json", "records"
 BEAT_SECONDS = 15.0
-"""How often a run shows that it goes on."""
+"""Seconds between two updates of the owner object of a running process."""
 _LIVE_SECONDS = 4 * BEAT_SECONDS
 CLAIM_SECONDS = 0.5
-"""How long after its claim a run looks whether it still has the place."""
+"""Seconds after which a run checks that its claim is still the current one."""
 _active: set[str] = set()
-"""Ids of the claims of this process."""
+"""Ids of the claims made by this process."""
 _SWEEP_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class StoreRun:
-    """An output that is being written to an object store; small and picklable, workers write through it."""
+    """An output that is being written to an object store; small and picklable, used by the workers to write."""
 
     final: Location
-    """Where the output will be."""
+    """Location of the output."""
     token: str
-    """Names this run's metadata, so that no other run's is taken for it."""
+    """Unique part of the metadata folder's name: separates the metadata of different runs."""
     overwrite: bool
 
     @property
     def folder(self) -> Location:
-        """Where metadata lies until the output is whole."""
+        """Folder of the metadata until the output is complete."""
         return self.final.below(UNFINISHED + self.token)
 
     def store(self, resumed: bool = False) -> Any:
-        """Return the output as a store that zarr writes to."""
+        """Return the output as a zarr store."""
         try:
             store = FsspecStore.from_url(self.final.path, storage_options=self.final.storage_options())
         except Exception as error:
@@ -76,37 +75,37 @@ class StoreRun:
 
     @property
     def place(self) -> StoreRun:
-        """What a writer writes to."""
+        """The object that writers write to: this run."""
         return self
 
     @property
     def records(self) -> RecordObjects:
-        """What the run goes on from."""
+        """The records that the run resumes from."""
         return RecordObjects(self.folder.below(_RECORDS))
 
     def own(self) -> None:
-        """Show that this process has the run."""
+        """Record this process as the owner of the run."""
         self.folder.below(_OWNER).write(json.dumps({**owner(), "beat": time.time()}).encode())
 
     def owner(self) -> dict[str, Any]:
-        """Return which process had the run last."""
+        """Return the last process that owned the run."""
         try:
             return _parsed(self.folder.below(_OWNER).read(0, 1 << 12))
         except OSError:
             return {}
 
     def is_live(self) -> bool:
-        """Return whether a process has it: one of this machine that runs, or one that has shown so recently."""
+        """Return whether the owner is running: a live process on this machine, or one with a recent update."""
         return _is_live(self.owner())
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Reserve the place for this process; of several that try at once, one gets it.
+        """Reserve the output for this process; of several concurrent attempts, one succeeds.
 
         Raises
         ------
         InputError
-            Another process has it.
+            Another process has reserved it.
         """
         system, root = file_system(self.final)
         path, token = f"{root}/{CLAIM}", secrets.token_hex(8)
@@ -133,12 +132,12 @@ class StoreRun:
             yield
         finally:
             _active.discard(token)
-            with suppress(Exception):  # an abandoned claim is noticed by the next run
+            with suppress(Exception):  # the next run detects an abandoned claim
                 if system.cat_file(path) == mine:
                     delete_keys(self.final, [CLAIM])
 
     def clear_place(self) -> None:
-        """Delete an older output, which cannot be opened any more then, and what was written of the new one."""
+        """Delete an older output and everything written of the new one."""
         check_free(self.final, self.overwrite, own=self.folder)
         own = f"{UNFINISHED}{self.token}"
         try:
@@ -147,7 +146,7 @@ class StoreRun:
             raise unwritable(self.final, error) from None
 
     def put(self, contents: Mapping[str, bytes]) -> None:
-        """Write small objects by their keys in the output; metadata goes where it lies until the output is whole."""
+        """Write small objects by their keys in the output; metadata goes to `folder`."""
         for key, content in contents.items():
             if self.placed(key) == key:
                 put_new(self.final, key, content)
@@ -155,12 +154,12 @@ class StoreRun:
                 self.folder.below(key).write(content)
 
     def placed(self, key: str) -> str:
-        """Return where a key of the output lies now."""
+        """Return the current path of a key of the output."""
         held = key.rpartition("/")[2] in ALL_METADATA
         return f"{UNFINISHED}{self.token}/{key}" if held else key
 
     def metadata(self) -> dict[str, bytes]:
-        """Return all metadata by key, the root's last."""
+        """Return all metadata by key, that of the root last."""
         system, staged = file_system(self.folder)
         system.invalidate_cache()
         keys = [name.removeprefix(f"{staged}/") for name in system.find(staged)]
@@ -168,7 +167,7 @@ class StoreRun:
         return {key: system.cat_file(f"{staged}/{key}") for key in held}
 
     def finish(self) -> None:
-        """Bring the metadata to its place, the root's last."""
+        """Copy the metadata to its final keys, that of the root last."""
         try:
             contents = self.metadata()
             if not any(key in ZARR_METADATA for key in contents):
@@ -180,7 +179,7 @@ class StoreRun:
             raise unwritable(self.final, error) from None
 
     def sweep(self) -> None:
-        """Delete what was written, but no older output; tasks under way may still be writing for a moment."""
+        """Delete everything written by this run, but no older output; repeat while running tasks still write."""
         deadline, seen_empty = time.monotonic() + _SWEEP_SECONDS, 0
         while time.monotonic() < deadline:
             try:
@@ -202,7 +201,7 @@ class StoreRun:
 
 
 class _HeldBack(WrapperStore[Any]):
-    """A store that keeps all metadata in another folder, and whose errors tell no secrets."""
+    """A store that writes all metadata to another folder, and removes secrets from errors."""
 
     def __init__(self, store: Any, run: StoreRun, resumed: bool) -> None:
         super().__init__(store)
@@ -261,12 +260,12 @@ def _is_live(told: Mapping[str, Any]) -> bool:
 
 
 def _root_last(key: str) -> tuple[bool, bool, str]:
-    # Zarr 2 has two files; without .zgroup there is no group
+    # Zarr 2 has two files per node; .zgroup makes it a group
     return "/" not in key, key in ZARR_METADATA, key
 
 
 def unfinished_at(location: Location, overwrite: bool) -> StoreRun | None:
-    """Return the unfinished output at a location, if there is one."""
+    """Return the unfinished run at a location, or None."""
     system, path = file_system(location)
     try:
         system.invalidate_cache()

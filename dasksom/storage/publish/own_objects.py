@@ -1,7 +1,7 @@
-"""Every write and deletion of objects on stores that the package makes; the counterpart of `storage.own_files`.
+"""All object writes and deletions of the package on object stores; the counterpart of `storage.own_files`.
 
-Objects are created with conditional puts where the store has them (If-None-Match); an equal object is accepted.
-Deleted are only objects with the keys of a Zarr, and those of a run's own folder.
+Objects are created with conditional puts (If-None-Match) where the store supports them; identical objects are accepted.
+Only objects with keys of a Zarr, and those in a run's own folder, are deleted.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from dasksom.storage.own_files import UNFINISHED
 from dasksom.storage.zarr_nodes import ALL_METADATA, ZARR_METADATA, is_zarr_key
 
 CLAIM = f"{UNFINISHED}claim.json"
-"""Name of the object that reserves a place for one run."""
+"""Name of the object that reserves an output for one run."""
 
 
 def unwritable(location: Location, error: Exception) -> InputError:
-    """Return the error for what a store answered to an attempt to write."""
+    """Return the InputError for a failed write to a store."""
     if isinstance(error, InputError):
         return error
     told = str(error) or type(error).__name__
@@ -30,7 +30,7 @@ def unwritable(location: Location, error: Exception) -> InputError:
 
 
 def foreign_object(location: Location, key: str) -> InputError:
-    """Return the error for an object that is not ours and has a key that is to be written."""
+    """Return the InputError for a foreign object under a key that is to be written."""
     return location.refusal(
         f"{key}: an object that dasksom did not write is there; it is never changed or deleted: move it away, then run "
         "again"
@@ -38,7 +38,7 @@ def foreign_object(location: Location, key: str) -> InputError:
 
 
 def put_new(location: Location, key: str, content: bytes) -> None:
-    """Create an object; an equal one is accepted.
+    """Create an object; accept an identical existing one.
 
     Raises
     ------
@@ -55,12 +55,12 @@ def put_new(location: Location, key: str, content: bytes) -> None:
 
 
 def create_object(system: Any, path: str, content: bytes) -> bool:
-    """Put an object under a new key; return False where there is one already."""
+    """Create an object under a new key; return False if the key exists."""
     try:
         system.pipe_file(path, content, mode="create")
     except FileExistsError:
         return False
-    except (TypeError, NotImplementedError, ValueError):  # a store without conditional puts
+    except (TypeError, NotImplementedError, ValueError):  # the store lacks conditional puts
         system.invalidate_cache()
         if system.exists(path):
             return False
@@ -69,7 +69,7 @@ def create_object(system: Any, path: str, content: bytes) -> bool:
 
 
 async def create_object_async(system: Any, path: str, content: bytes) -> bool:
-    """Put an object under a new key, as `create_object` does, in zarr's event loop."""
+    """Asynchronous version of `create_object`, for zarr's event loop."""
     try:
         await system._pipe_file(path, content, mode="create")
     except FileExistsError:
@@ -82,12 +82,12 @@ async def create_object_async(system: Any, path: str, content: bytes) -> bool:
 
 
 def check_free(location: Location, overwrite: bool, own: Location | None = None) -> None:
-    """Refuse a place that holds what must not be deleted.
+    """Reject an output location that holds foreign objects, or an output that must not be replaced.
 
     Parameters
     ----------
-    overwrite : an output, or an unfinished one, may be replaced
-    own : folder of the run that has the place; objects of its unfinished output are accepted
+    overwrite : an existing output, or an unfinished one, may be replaced
+    own : folder of the run that owns the output; objects of its unfinished output are accepted
 
     Raises
     ------
@@ -121,7 +121,7 @@ def check_free(location: Location, overwrite: bool, own: Location | None = None)
 
 
 def check_writable(location: Location) -> None:
-    """Refuse a place where an object cannot be written and deleted, by doing so."""
+    """Check that objects can be written and deleted at a location, by doing so; InputError otherwise."""
     system, path = file_system(location)
     probe = f"{path}/{UNFINISHED}probe"
     try:
@@ -132,7 +132,7 @@ def check_writable(location: Location) -> None:
 
 
 def _is_ours(key: str) -> bool:
-    """Return whether a key below an output is one that runs write."""
+    """Return whether runs write this key below an output."""
     top, _, inside = key.partition("/")
     if top.startswith(UNFINISHED):
         return not inside or inside == "owner.json" or inside.startswith("records/") or is_zarr_key(inside)
@@ -146,18 +146,18 @@ def _keys_below(location: Location) -> list[str]:
 
 
 def delete_keys(location: Location, keys: Iterable[str]) -> None:
-    """Delete objects of ours by their keys below a location."""
+    """Delete objects by their keys below a location."""
     system, path = file_system(location)
     if names := [f"{path}/{key}" for key in keys]:
         system.rm(names)
 
 
 def delete_below(location: Location, keep: Callable[[str], bool] = lambda key: False) -> int:
-    """Delete our objects below an output's location, its root metadata first, and return how many.
+    """Delete our objects below an output's location, root metadata first; return their number.
 
     Parameters
     ----------
-    keep : takes a key relative to the location
+    keep : takes a key relative to the location; returns True for objects to leave in place
     """
     keys = [key for key in _keys_below(location) if _is_ours(key) and key != CLAIM and not keep(key)]
     root = [key for key in keys if key in ALL_METADATA]

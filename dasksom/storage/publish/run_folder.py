@@ -1,8 +1,8 @@
-"""Runs on a disk: a hidden folder next to the output, which outlives a killed run.
+"""Runs on a disk: a hidden folder next to the output, which remains if the run is killed.
 
-The folder holds the output, the parts that it is joined of, and the records that the run resumes from; one process at a
-time has its lock. ``owner.json`` is our mark: a folder without it is not ours, and is neither written to nor deleted.
-When the output is complete it gets its name in one step, and the folder is deleted.
+The folder holds the output, the parts from which it is joined, and the records from which the run resumes. One process
+at a time holds its lock. ``owner.json`` marks the folder as ours: without it, it is neither written to nor deleted.
+The complete output is renamed atomically to its final name, then the folder is deleted.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ logger = logging.getLogger(__name__)
 _MOST_NAME_BYTES = 200
 _LOCK, _OWNER, _RECORDS, _REPLACED, _WHOLE = "lock", "owner.json", "records", "replaced", "whole"
 _REPLACES = "replaces"
-"""Key in the owner's file: identity of what had the output's name when the run began."""
+"""Key in ``owner.json``: identity of the file at the output's path when the run began."""
 _RECORD = re.compile(r"[\w.-]+\.(record|before|tmp)")
 
 
 def run_folder(final: Path) -> Path:
-    """Return the folder where a run makes an output."""
+    """Return the working folder of a run."""
     name = final.name
     if len(os.fsencode(name)) > _MOST_NAME_BYTES:  # names have at most 255 bytes
         name = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
@@ -60,22 +60,22 @@ class RunFolder:
     """A run on a disk."""
 
     final: Path
-    """Where the output will be."""
+    """Final path of the output."""
     folder: Path
 
     @property
     def place(self) -> Path:
-        """Where the output is written; its name ends like the final one."""
+        """Path to which the output is written; it has the final suffix."""
         return self.folder / f"output-{self.final.name[-40:]}"
 
     @property
     def records(self) -> RecordFolder:
-        """What the run resumes from."""
+        """The records from which the run resumes."""
         return RecordFolder(self.folder / _RECORDS)
 
     @property
     def replaced(self) -> Path:
-        """Where an older output is while the new one gets its name."""
+        """Path of an older output while the new one is renamed."""
         return self.folder / _REPLACED
 
     @property
@@ -83,22 +83,22 @@ class RunFolder:
         return self.folder / _WHOLE
 
     def own(self, replaces: FileIdentity) -> None:
-        """Record that this process has the run, and what its output may replace."""
+        """Record this process as the owner, and the identity of the file that the output may replace."""
         replace_file(self.folder / _OWNER, json.dumps({**owner(), _REPLACES: replaces}).encode())
 
     def replaces(self) -> FileIdentity:
-        """Return the identity of what the output may replace."""
+        """Return the identity of the file or folder that the output may replace."""
         told = _owner_of(self.folder) or {}
         found = told.get(_REPLACES)
         return tuple(map(int, found)) if isinstance(found, list) else None
 
     def publish(self) -> None:
-        """Give the output its name; safe to repeat after a kill at any point.
+        """Rename the output to its final name; safe to repeat after a kill at any point.
 
         Raises
         ------
         ForeignFileError
-            The output's name is taken by what was not there when the run began.
+            The final name is taken by a file that did not exist when the run began.
         """
         if os.path.lexists(self.place):
             if self.place.is_dir() and (foreign := foreign_in(self.place, is_output_key)):
@@ -110,7 +110,7 @@ class RunFolder:
         self.delete()
 
     def finish(self) -> bool:
-        """Complete the publishing that a killed process began; return whether there was any."""
+        """Complete a publication that a killed process began; return whether there was one."""
         check_own_folder(self.final, self.folder)
         if not self._whole.is_file():
             return False
@@ -119,12 +119,12 @@ class RunFolder:
         return True
 
     def clear_place(self) -> None:
-        """Delete what was written of the output."""
+        """Delete the unfinished output."""
         remove_output(self.place)
         remove_tree(parts_folder(self.place), is_part)
 
     def restore(self) -> None:
-        """Give an older output that was about to be replaced its name back, if that is free."""
+        """Rename an older output that was about to be replaced back to its name, if that is free."""
         if self._has_replaced() and not os.path.lexists(self.final):
             rename_new(self.replaced, self.final)
 
@@ -132,12 +132,12 @@ class RunFolder:
         return is_same_file(identity(self.replaced), self.replaces())
 
     def delete(self) -> None:
-        """Delete our files in the folder; last our mark, and the one that `finish` needs."""
+        """Delete our files in the folder; the marker and the file that `finish` needs come last."""
         self.restore()
         self._delete(keep=())
 
     def begin_again(self) -> None:
-        """Delete what an earlier run left, except the lock and the owner."""
+        """Delete the files of an earlier run, except the lock and ``owner.json``."""
         self.restore()
         self._delete(keep=(_LOCK, _OWNER))
 
@@ -163,7 +163,7 @@ class RunFolder:
 
 
 def _owner_of(folder: Path) -> dict[str, Any] | None:
-    """Return the content of our mark in a folder; None without."""
+    """Return the content of ``owner.json`` in a folder; None if there is none."""
     path = folder / _OWNER
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
@@ -175,7 +175,7 @@ def _owner_of(folder: Path) -> dict[str, Any] | None:
 
 
 def check_own_folder(final: Path, folder: Path) -> None:
-    """Refuse what has the name of a run's folder and is not one of ours: a link, or a folder without our mark.
+    """Reject a run folder that is foreign: a link, or a folder without ``owner.json``.
 
     Raises
     ------
@@ -194,7 +194,7 @@ def check_own_folder(final: Path, folder: Path) -> None:
 
 
 def check_unfinished(final: Path, overwrite: bool) -> None:
-    """Refuse an output that another run is making, or has left unfinished.
+    """Reject an output that another run is writing or has left unfinished.
 
     Raises
     ------
@@ -214,20 +214,20 @@ def check_unfinished(final: Path, overwrite: bool) -> None:
 
 @contextmanager
 def run_on_disk(final: Path, *, overwrite: bool, resume: bool) -> Iterator[RunFolder]:
-    """Reserve the folder of a run; the output in it gets its name on success.
+    """Reserve the folder of a run, and publish its output on success.
 
-    After a failure, the folder stays if there are records to resume from.
+    After a failure, the folder is kept if there are records to resume from.
 
     Parameters
     ----------
-    final : where the output will be
-    overwrite : an output that is there now, or an unfinished one, may be replaced
-    resume : continue the run that is there
+    final : final path of the output
+    overwrite : an existing output, or an unfinished one, may be replaced
+    resume : resume the unfinished run
 
     Raises
     ------
     InputError
-        Another process has the run, or there is one and neither `overwrite` nor `resume` was given.
+        Another process owns the run, or one exists and neither `overwrite` nor `resume` is given.
     """
     run = RunFolder(final.absolute(), run_folder(final))
     if not resume:
@@ -260,7 +260,7 @@ def _take_over(run: RunFolder, overwrite: bool, resume: bool) -> None:
     if resume:
         replaces = run.replaces()
         if not run.place.is_dir():
-            remove_file(run.place)  # a file that was about to be completed is made again from its parts
+            remove_file(run.place)  # a partly joined file is joined again from its parts
     else:
         run.begin_again()
         replaces = identity(run.final)
