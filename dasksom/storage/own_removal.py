@@ -59,10 +59,11 @@ def remove_tree(folder: Path, is_ours: Callable[[str], bool], last: Collection[s
     deadline = time.monotonic() + SWEEP_SECONDS
     left: list[str] = []
     while os.path.isdir(folder) and not os.path.islink(folder):
+        before = left
         left, removed = _remove_once(folder, lambda key: key not in last and is_ours(key))
         if not removed and not set(left).isdisjoint(last):
             left, removed = _remove_once(folder, is_ours)
-        if (left and not removed) or time.monotonic() > deadline:
+        if (left and left == before and not removed) or time.monotonic() > deadline:  # not a file that a task renames
             break
         if os.path.isdir(folder):
             time.sleep(SWEEP_PAUSE_SECONDS)
