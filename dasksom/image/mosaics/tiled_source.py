@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from os.path import commonpath, normpath
+from os.path import commonpath, realpath
 from typing import Any
 
 import numpy as np
@@ -180,9 +180,9 @@ def headers(locations: list[Location], fill_missing: bool, lenient: bool) -> dic
 
 def _check_inside(location: Location, tiling: Tiling) -> None:
     """Refuse a mosaic that refers to files outside of its folder: one from an untrusted source could read any file."""
-    folder = normpath(location.path if location.local.is_dir() else location.local.parent)
+    folder = realpath(location.path if location.local.is_dir() else location.local.parent)
     outside = next(
-        (t.location for t in tiling.tiles if commonpath((folder, normpath(t.location.path))) != folder), None
+        (t.location for t in tiling.tiles if commonpath((folder, realpath(t.location.path))) != folder), None
     )
     if outside is not None:
         raise InputError(

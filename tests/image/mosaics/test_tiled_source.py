@@ -339,3 +339,20 @@ def test_vrt__of_pixels_that_reading_changes_is_refused(tmp_path, pixels, kind, 
     path = _vrt(tmp_path / "a.vrt", [("a.png", (0, 0), (0, 0), (101, 97))], (101, 97), bands=1)
     with pytest.raises(InputError, match=message):
         open_image(path)
+
+
+def test_vrt__a_link_to_a_file_outside_is_refused(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
+    inside = tmp_path / "mosaic"
+    inside.mkdir()
+    tifffile.imwrite(tmp_path / "secret.tif", pixels)
+    (inside / "tile.tif").symlink_to(tmp_path / "secret.tif")
+    (inside / "a.vrt").write_text(
+        '<VRTDataset rasterXSize="64" rasterYSize="64"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>'
+        '<SourceFilename relativeToVRT="1">tile.tif</SourceFilename><SourceBand>1</SourceBand>'
+        '<SrcRect xOff="0" yOff="0" xSize="64" ySize="64"/><DstRect xOff="0" yOff="0" xSize="64" ySize="64"/>'
+        "</SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    with pytest.raises(InputError, match="outside of its own folder"):
+        open_image(inside / "a.vrt")
+    assert np.array_equal(open_image(inside / "a.vrt", allow_outside=True).compute()[..., 0], pixels)
