@@ -49,7 +49,6 @@ def _cache_folders(source: Path) -> Iterator[Path]:
         yield Path(tempfile.gettempdir()) / f"dasksom-{os.getuid() if hasattr(os, 'getuid') else 'cache'}" / name
 
 
-@cache
 def _is_writable(folder: Path) -> bool:
     """Create a folder if necessary; return whether this user, and no other, can create files in it.
 

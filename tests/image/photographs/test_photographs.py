@@ -1,5 +1,7 @@
+import os
 import pickle
 import subprocess
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -157,7 +159,8 @@ def test_limit__large_is_read_without_a_warning_and_too_large_refused(tmp_path, 
     # the advice, as a person copies it; pyvips is installed already
     advice = str(refused.value).partition("pip install 'pyvips[binary]' && ")[2]
     assert advice.startswith("python -c ")
-    subprocess.run(advice, shell=True, check=True, timeout=60)  # noqa: S602 - as a person would
+    environment = {**os.environ, "PATH": os.pathsep.join((os.path.dirname(sys.executable), os.environ["PATH"]))}
+    subprocess.run(advice, shell=True, check=True, timeout=60, env=environment)  # noqa: S602 - as a person would
     assert np.array_equal(open_image(path.with_suffix(".tif")).compute(), pixels)
 
 
