@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from dasksom.som.quality import Quality
 from dasksom.som.schedule import Step
 
-CYCLE = 5
+CYCLE = 4
 """Epochs between two additions of units."""
-REMOVED_AFTER = 3
+REMOVED_AFTER = 2
 """Epochs between the addition and the removal of units."""
 REST = 6
 """Minimum number of final epochs without additions or removals."""
-SHARE = 0.12
+SHARE = 0.2
 """Fraction of the units added at first."""
 STEP = 0.3
 """Distance of an added unit from its neighbor, in root mean squared distances of the neighbor's samples."""
@@ -37,7 +37,7 @@ def refinement_steps(units: int, epochs: int) -> tuple[Step, ...]:
     units : int
         Number of units of the map, at least 1.
     epochs : int
-        At least 0; with fewer than 11 no unit moves.
+        At least 0; with fewer than 10 no unit moves.
     """
     steps = [Step(sigma=0.0)] * epochs
     cycles = max(epochs - REST, 0) // CYCLE if units > 1 else 0

@@ -36,8 +36,6 @@ FileIdentity = tuple[int, ...] | None
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _BY_HANDLE = os.open in os.supports_dir_fd
 _COMPARED_BYTES = 4 << 20
-_GZIP_HEADER = 10
-"""Bytes of the header of a gzip member."""
 
 
 class ForeignFileError(InputError):
@@ -186,17 +184,13 @@ def _equal(folder: OpenFolder, one: str, other: str) -> bool:
     if sizes[0] != sizes[1]:
         return False
     with folder.open(one, os.O_RDONLY, "rb") as first, folder.open(other, os.O_RDONLY, "rb") as second:
-        if _without_time(first.read(_GZIP_HEADER)) != _without_time(second.read(_GZIP_HEADER)):
-            return False
-        while block := first.read(_COMPARED_BYTES):
-            if block != second.read(_COMPARED_BYTES):
-                return False
-    return True
-
-
-def _without_time(header: bytes) -> bytes:
-    """Drop the time of compression from the header of a gzip member (RFC 1952), which differs between two writes."""
-    return header[:4] + header[8:] if header.startswith(b"\x1f\x8b\x08") else header
+        heads = first.read(10), second.read(10)
+        if heads[0].startswith(b"\x1f\x8b\x08"):  # a gzip member (RFC 1952), whose bytes 4 to 8 are the time
+            heads = heads[0][:4] + heads[0][8:], heads[1][:4] + heads[1][8:]
+        equal = heads[0] == heads[1]
+        while equal and (block := first.read(_COMPARED_BYTES)):
+            equal = block == second.read(_COMPARED_BYTES)
+    return equal
 
 
 def replace_file(path: Path, content: bytes, *, previous: str | None = None, sync: bool = False) -> None:

@@ -20,7 +20,7 @@ def test_refinement__adds_and_removes_in_turns_and_ends_at_rest(units, epochs):
     assert len(steps) == epochs
     assert all(step.sigma == 0 for step in steps)
     changes = [step for step in steps if step.added or step.removed]
-    assert len(changes) == 2 * (max(epochs - 6, 0) // 5)
+    assert len(changes) == 2 * (max(epochs - 6, 0) // 4)
     assert all(step.removed == bool(number % 2) for number, step in enumerate(changes))
     added = [step.added for step in changes[::2]]
     assert added == sorted(added, reverse=True)
