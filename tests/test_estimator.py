@@ -531,7 +531,7 @@ def test_refine__stops_when_told_once_no_unit_is_added_for_a_time(patch):
     som = BatchSOM(3, 3, epochs=2, refine=24)
     som.fit(patch, on_epoch=lambda epoch, codebook: seen.append(len(codebook)) or epoch.epoch >= 4)
     assert som.weights_.shape == (3, 3, 3)
-    assert seen == [9, 9, 10, 10, 10, 9]  # a unit is added after epoch 3 and removed after epoch 6
+    assert seen == [9, 9, 11, 11, 9]  # two units are added after epoch 2 and removed after epoch 4
 
 
 def test_refine__a_tolerance_does_not_stop_it_before_units_have_moved(patch):
