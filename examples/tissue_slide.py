@@ -1,4 +1,4 @@
-"""Reduce a slide of stained tissue to sixteen colors, as a pyramid for a viewer, and measure the stain by them.
+"""Reduce a slide of stained tissue to twenty-five colors, as a pyramid for a viewer, and measure the stain by them.
 
 python examples/tissue_slide.py [FOLDER]
 
@@ -54,7 +54,7 @@ def main(folder: Path) -> None:
     write_slide(slide)
     for words in (
         ["info", slide],
-        ["train", slide, palette, "--grid", "4x4", "--overwrite"],
+        ["train", slide, palette, "--grid", "5x5", "--overwrite"],
         ["apply", palette, slide, output, "--overwrite"],
     ):
         print("$ dasksom", *words)
@@ -74,7 +74,7 @@ def main(folder: Path) -> None:
     window = np.s_[:512, :512]
     pictures = {
         "a piece of the slide": original[window],
-        "in 16 colors": np.moveaxis(group["0"][:, :512, :512], 0, 2),
+        "in 25 colors": np.moveaxis(group["0"][:, :512, :512], 0, 2),
         f"brown units ({by_units.mean():.0%} of the slide)": np.where(
             by_units[window][..., None], original[window], 235
         ),

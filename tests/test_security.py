@@ -135,7 +135,8 @@ def test_vrt__outside_its_folder_if_the_user_says_so(tmp_path, patch):
 
 LIMITED = """
 import resource, sys
-import dasksom, dasksom.models, dasksom.image.opening
+import dasksom, dasksom.models, dasksom.image.opening, dasksom.image.tiff.source, dasksom.image.zarr.source
+import PIL.Image, skimage.io, tifffile, zarr  # the limit is for what the files claim, not for the code that reads them
 pages = int(open("/proc/self/statm").read().split()[0])
 limit = pages * resource.getpagesize() + (300 << 20)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
