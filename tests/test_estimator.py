@@ -8,6 +8,7 @@ import xarray
 from distributed import Client
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
+from sklearn.datasets import load_iris
 
 import dasksom
 from dasksom import BatchSOM, InputError
@@ -303,7 +304,7 @@ def test_missing_bands__are_filled_from_the_unit():
     draw = np.random.default_rng(0)
     X = np.repeat([[0.0, 0, 0], [9, 9, 9]], 50, axis=0) + draw.normal(0, 0.1, (100, 3))
     X[::7, 1] = np.nan
-    som = BatchSOM(1, 2, epochs=6, missing="bands").fit(X)
+    som = BatchSOM(1, 2, epochs=6, sigma=(1, 0.1), missing="bands").fit(X)
     assert np.allclose(som.weights_, [[[0] * 3, [9] * 3]], atol=0.1)
     assert som.predict(X).tolist() == [0] * 50 + [1] * 50
     filled = som.quantize(X)
@@ -363,6 +364,23 @@ def test_tol__stops_early(patch):
     assert 30 <= len(history) < 60
     assert history[-1].sigma == 0.5
     assert len(BatchSOM(2, 2, **options).fit(patch).history_) == 60
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bands", "refine", "last"),
+    [("u1", 3, 0, 0.1), ("u1", 1, 0, 0.1), ("u1", 3, 12, 0.5), ("u1", 4, 0, 0.5), ("u2", 3, 0, 0.5), ("f4", 3, 0, 0.5)],
+)
+@pytest.mark.parametrize("method", ["auto", "stream"])
+def test_sigma__ends_by_the_purpose_of_the_map(dtype, bands, refine, last, method):
+    image = np.random.default_rng(0).integers(0, 256, (20, 20, bands)).astype(dtype)
+    history = BatchSOM(4, 6, epochs=3, refine=refine, method=method).fit(image).history_
+    assert [history[0].sigma, history[2].sigma] == pytest.approx([3, last])
+
+
+def test_sigma__keeps_the_order_of_tables():
+    X = load_iris().data
+    ordered, loose = (BatchSOM(8, 8, sigma=sigma).fit(X) for sigma in (None, (4, 0.1)))
+    assert ordered.evaluate(X).topographic_error < 0.5 * loose.evaluate(X).topographic_error
 
 
 @pytest.mark.parametrize("decay", DECAYS)
@@ -631,8 +649,9 @@ def test_color_space__is_where_colors_are_compared(photograph, space):
 
 def test_color_space__types_agree(photograph):
     small = photograph[:60, :60]
-    eight = BatchSOM(3, 3, epochs=6, color_space="lab").fit(small)
-    streamed = BatchSOM(3, 3, epochs=6, color_space="lab", precision="float64").fit(small / 255.0)
+    options = {"epochs": 6, "sigma": (1.5, 0.1), "color_space": "lab"}
+    eight = BatchSOM(3, 3, **options).fit(small)
+    streamed = BatchSOM(3, 3, **options, precision="float64").fit(small / 255.0)
     assert np.allclose(eight.weights_ / 255, streamed.weights_, rtol=1e-6)
     assert np.array_equal(eight.predict(small), streamed.predict(small / 255.0))
 

@@ -14,6 +14,7 @@ from dasksom.errors import InputError
 from dasksom.estimator.map_predictor import MapPredictor
 from dasksom.som.schedule import Decay, Step
 from dasksom.training.checkpoint import Checkpoint
+from dasksom.training.color_histogram import has_color_table
 from dasksom.training.epochs import OnEpoch
 from dasksom.training.input_arrays import computing, is_lazy, several
 from dasksom.training.map_training import identity_of, train_map
@@ -215,7 +216,8 @@ class BatchSOM(MapPredictor):
 
     def _steps(self, images: list[Weighted]) -> tuple[Step, ...]:
         counted = all(self.counts_colors(*image) for image in images)
-        return plan_epochs(self.get_params(deep=False), counts_colors=counted)
+        eight_bit = all(has_color_table(image) for image, _ in images)
+        return plan_epochs(self.get_params(deep=False), counts_colors=counted, eight_bit=eight_bit)
 
     def _train(
         self,
@@ -254,7 +256,7 @@ class BatchSOM(MapPredictor):
 
     def total_epochs(self, image: da.Array) -> int:
         """Return the epochs of `fit` on this image, the refinement included."""
-        return len(plan_epochs(self.get_params(deep=False), counts_colors=self.counts_colors(image)))
+        return len(self._steps([(image, None)]))
 
 
 BatchSOM.__doc__ = (BatchSOM.__doc__ or "").replace("{parameters}", parameter_section())

@@ -14,10 +14,10 @@ from dasksom.som.schedule import Step, radii
 
 MOST_SIDE = 1 << 12
 """Upper limit of a side, in units: the neighborhood along a side is a side x side matrix, up to 128 MiB."""
-LAST_SIGMA = 0.1
-"""Default radius of the last epoch, in lattice units: neighbors have no influence, units converge to their colors."""
 ORDERED_SIGMA = 0.5
-"""The same before a refinement, which needs an ordered map."""
+"""Default radius of the last epoch, in lattice units: neighbors stay similar, so the map keeps its order."""
+PALETTE_SIGMA = 0.1
+"""The same for 8-bit colors without a refinement: neighbors have no influence, which reduces the palette's error."""
 REFINEMENT = 80
 """Default epochs of a refinement if colors are counted, so that epochs are cheap."""
 
@@ -51,7 +51,7 @@ def check_parameters(given: Mapping[str, Any]) -> None:
         raise InputError(
             f"color_space={given['color_space']!r} mixes the bands; with missing='bands' use color_space='rgb'"
         )
-    plan_epochs(given, counts_colors=False)  # raises if the decay cannot reach the radii
+    plan_epochs(given, counts_colors=False, eight_bit=False)  # raises if the decay cannot reach the radii
 
 
 def _check_lattice(given: Mapping[str, Any]) -> None:
@@ -92,7 +92,7 @@ def refine_epochs(given: Mapping[str, Any], *, counts_colors: bool) -> int:
     return REFINEMENT if counts_colors else 0
 
 
-def plan_epochs(given: Mapping[str, Any], *, counts_colors: bool) -> tuple[Step, ...]:
+def plan_epochs(given: Mapping[str, Any], *, counts_colors: bool, eight_bit: bool) -> tuple[Step, ...]:
     """Return the steps of all epochs.
 
     Parameters
@@ -100,11 +100,13 @@ def plan_epochs(given: Mapping[str, Any], *, counts_colors: bool) -> tuple[Step,
     given : mapping
         The parameters of a `BatchSOM`, checked.
     counts_colors : bool
-        Whether the map is trained on the counted colors of 8-bit images.
+        Whether the map is trained on counted colors.
+    eight_bit : bool
+        Whether the images have 8-bit colors of at most 3 bands: such a map is a palette, others keep their order.
     """
     refine = refine_epochs(given, counts_colors=counts_colors)
     if given["sigma"] is None:
-        last = ORDERED_SIGMA if refine else LAST_SIGMA
+        last = PALETTE_SIGMA if eight_bit and not refine else ORDERED_SIGMA
         first = max(lattice_from(given).default_radius, last)
     else:
         first, last = (float(radius) for radius in given["sigma"])
