@@ -672,3 +672,24 @@ def test_metric__counted_colors_give_what_streaming_gives(patch, metric):
     counted = BatchSOM(3, 3, epochs=5, metric=metric, precision="float64").fit(patch)
     streamed = BatchSOM(3, 3, epochs=5, metric=metric, precision="float64", method="stream").fit(patch)
     assert np.allclose(counted.weights_, streamed.weights_, rtol=1e-9)
+
+
+def test_structure__has_the_names_of_scikit_learn(photograph):
+    som = BatchSOM(4, 5, epochs=6, topology="hexagonal").fit(photograph)
+    assert som.n_iter_ == len(som.history_) == 6
+    assert np.array_equal(som.cluster_centers_, som.weights_.reshape(20, 3))
+    assert np.array_equal(som.hits().ravel(), np.bincount(som.predict(photograph).ravel(), minlength=20))
+    assert som.positions()[6].tolist() == [1.5, 3**0.5 / 2]
+    assert som.u_matrix().shape == (4, 5)
+
+
+def test_group__gives_classes_of_pixels(photograph):
+    som = BatchSOM(6, 6, epochs=6).fit(photograph)
+    classes = som.group(5)
+    found = classes.of_labels(som.predict(photograph))
+    assert np.array_equal(np.unique(found), np.arange(1, 6))
+    assert (np.diff(np.bincount(found.ravel())[1:]) <= 0).all()
+    streamed = BatchSOM(6, 6, epochs=2, method="stream").fit(photograph)
+    with pytest.raises(InputError, match="has not counted its hits"):
+        streamed.group(5)
+    assert streamed.group(5, hits=np.ones((6, 6))).count == 5

@@ -15,6 +15,7 @@ demo
 runs
 models, report, view
 estimator
+classes
 quantization, training
 config, minisom
 chunkwise, model_files, provenance, show

@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 
 from dasksom._version import __version__
 from dasksom.errors import InputError
+from dasksom.estimator.map_structure import MapStructure
 from dasksom.image.palette_files import write_palette
 from dasksom.model_files import save_codebook
 from dasksom.quantization.labels import Labeling, distances_to, labels_of, rebuild
@@ -43,7 +44,7 @@ class NotTrainedError(InputError, NotFittedError):  # type: ignore[misc]
     """A map was used before it was trained."""
 
 
-class MapPredictor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class MapPredictor(MapStructure, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """The base of `BatchSOM`: all that a trained map does; parameters and attributes are those of `BatchSOM`."""
 
     rows: int

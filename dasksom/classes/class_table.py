@@ -1,0 +1,248 @@
+"""The table of classes: the class of each unit, and names and colors of the classes; as a record and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.classes.class_colors import class_colors
+from dasksom.errors import InputError
+
+COLUMNS = ("unit", "class", "name", "color")
+MOST_CLASSES = (1 << 16) - 1
+_MOST_BYTES = 64 << 20
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+@dataclass(frozen=True, eq=False)
+class ClassTable:
+    """Classes of the units of a map; class 0 means no class."""
+
+    numbers: NDArray[np.int64]
+    """Class of each unit, from 1; 0 for none. Shape (units,)."""
+    names: tuple[str, ...]
+    """Name of each class, from class 1 on; empty for numbers that no unit has."""
+    colors: NDArray[np.uint8]
+    """Color of each class, sRGB, shape (classes, 3)."""
+
+    @classmethod
+    def of(cls, numbers: NDArray[Any]) -> Self:
+        """Make the table of unnamed classes."""
+        counted = np.asarray(numbers, np.int64)
+        count = int(counted.max(initial=0))
+        names = [f"class {number}" if (counted == number).any() else "" for number in range(1, count + 1)]
+        return cls(counted, tuple(names), class_colors(count))
+
+    @property
+    def count(self) -> int:
+        """Highest number of a class."""
+        return len(self.names)
+
+    @property
+    def used(self) -> list[int]:
+        """Numbers of the classes that have units."""
+        return sorted({*self.numbers.tolist()} - {0})
+
+    def of_labels(self, labels: Any) -> Any:
+        """Return the class of each label.
+
+        Parameters
+        ----------
+        labels : array, integers
+            Unit numbers as `BatchSOM.predict` returns them, NumPy or dask; negative ones are no data.
+
+        Returns
+        -------
+        array of the same shape, in the smallest unsigned dtype
+            Class numbers; 0 for no class and no data. Lazy for a dask array.
+        """
+        table = np.append(self.numbers, 0).astype(np.min_scalar_type(self.count))
+        units = len(self.numbers)
+
+        def look_up(block: NDArray[Any]) -> NDArray[Any]:
+            return np.asarray(table[np.where((block < 0) | (block >= units), units, block)])
+
+        if isinstance(labels, da.Array):
+            return labels.map_blocks(look_up, dtype=table.dtype, meta=np.empty((0,) * labels.ndim, table.dtype))
+        return look_up(np.asarray(labels))
+
+    def named(self, names: Mapping[int, str], colors: Mapping[int, NDArray[np.uint8]] | None = None) -> Self:
+        """Return a copy with other names and colors of some classes.
+
+        Parameters
+        ----------
+        names : mapping of class number to name
+        colors : mapping of class number to color (red, green, blue), optional
+
+        Raises
+        ------
+        InputError
+            If there is no such class, or a name is empty.
+        """
+        new_names, new_colors = list(self.names), self.colors.copy()
+        for number, name in names.items():
+            if number not in self.used:
+                raise InputError(f"class {number}: there are the classes 1 to {self.count}")
+            if not name.strip():
+                raise InputError(f"class {number}: its name is empty")
+            new_names[number - 1] = name.strip()
+        for number, color in (colors or {}).items():
+            new_colors[number - 1] = color
+        return replace(self, names=tuple(new_names), colors=new_colors)
+
+    def to_csv(self) -> str:
+        """Return one line for each unit: unit, class, name, color as #rrggbb; the last three are empty for none."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        hexadecimal = ["#" + bytes(color).hex() for color in self.colors]
+        for unit, number in enumerate(self.numbers.tolist()):
+            described = (number, self.names[number - 1], hexadecimal[number - 1]) if number else ("", "", "")
+            writer.writerow((unit, *described))
+        return text.getvalue()
+
+
+def read_class_table(path: str | Path, units: int) -> ClassTable:
+    """Read a table of classes with a line for each unit, as `ClassTable.to_csv` writes it.
+
+    Columns are found by their names, in any order, and others are ignored. Units that have no line, or no class in it,
+    belong to no class. Classes with the same name are one class, with the lowest of their numbers. Missing names and
+    colors are filled in.
+
+    Parameters
+    ----------
+    path : str or Path
+    units : int
+        Number of units of the map.
+
+    Raises
+    ------
+    InputError
+        Naming the line.
+    """
+    rows = _read_rows(path)
+    numbers = np.zeros(units, np.int64)
+    for line, row in rows:
+        unit = _integer(path, line, row, "unit", 0, units - 1)
+        if unit is None:
+            raise InputError(f"{path}: line {line}: its unit is missing")
+        numbers[unit] = _integer(path, line, row, "class", 1, MOST_CLASSES) or 0
+    names, colors = _described(path, rows)
+    numbers = _merged_by_name(numbers, names)
+    table = ClassTable.of(numbers)
+    kept = {number: name for number, name in names.items() if number in table.used}
+    return table.named(kept, {number: color for number, color in colors.items() if number in kept})
+
+
+def read_names(path: str | Path, table: ClassTable) -> ClassTable:
+    """Read names, and optionally colors, of classes from a table with a line for each class: class, name, color.
+
+    Raises
+    ------
+    InputError
+        Naming the line.
+    """
+    names, colors = _described(path, _read_rows(path))
+    try:
+        return table.named(names, colors)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def lists_units(path: str | Path) -> bool:
+    """Return whether a table has a line for each unit, not only for each class."""
+    return any("unit" in row for _, row in _read_rows(path)[:1])
+
+
+_Rows = list[tuple[int, dict[str, str]]]
+"""Number of the line, and values by column."""
+
+
+def _read_rows(path: str | Path) -> _Rows:
+    try:
+        with Path(path).expanduser().open(encoding="utf-8-sig", newline="") as file:
+            text = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}; give a table of classes (.csv)") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not text in UTF-8; give a table of classes (.csv)") from None
+    if len(text) > _MOST_BYTES:
+        raise InputError(f"{path}: is larger than {_MOST_BYTES >> 20} MiB; give a table of classes (.csv)")
+    first = text.partition("\n")[0]
+    separator = ";" if first.count(";") > first.count(",") else ","  # spreadsheets of some languages write semicolons
+    reader = csv.DictReader(io.StringIO(text), delimiter=separator, restval="")
+    try:
+        columns = [str(name).strip().lower() for name in reader.fieldnames or ()]
+        reader.fieldnames = columns
+        rows = [
+            (reader.line_num, {name: (value or "").strip() for name, value in row.items() if name}) for row in reader
+        ]
+    except csv.Error as error:
+        raise InputError(f"{path}: line {reader.line_num}: {error}") from None
+    if "class" not in columns:
+        raise InputError(
+            f"{path}: its first line names the columns {', '.join(columns) or '(none)'}; a table of classes has the "
+            f"columns {', '.join(COLUMNS)}"
+        )
+    if not rows:
+        raise InputError(f"{path}: holds no classes; each line after the first is one unit, or one class")
+    return rows
+
+
+def _integer(path: str | Path, line: int, row: Mapping[str, str], column: str, least: int, most: int) -> int | None:
+    text = row.get(column, "")
+    if not text or (column == "class" and text == "0"):
+        return None
+    if not re.fullmatch(r"\d{1,9}", text) or not least <= int(text) <= most:
+        raise InputError(f"{path}: line {line}: {column} {text!r} is not a number from {least} to {most}")
+    return int(text)
+
+
+def _described(path: str | Path, rows: _Rows) -> tuple[dict[int, str], dict[int, NDArray[np.uint8]]]:
+    """Return the names and colors of the classes."""
+    names: dict[int, str] = {}
+    colors: dict[int, NDArray[np.uint8]] = {}
+    for line, row in rows:
+        number = _integer(path, line, row, "class", 1, MOST_CLASSES)
+        if number is None:
+            continue
+        name, color = row.get("name", ""), row.get("color", "")
+        if name and names.setdefault(number, name) != name:
+            raise InputError(f"{path}: line {line}: class {number} is named {name!r}, and {names[number]!r} before")
+        if color:
+            if _COLOR.fullmatch(color) is None:
+                raise InputError(f"{path}: line {line}: color {color!r} is not a color such as #1f77b4")
+            value = np.frombuffer(bytes.fromhex(color[1:]), np.uint8)
+            if not np.array_equal(colors.setdefault(number, value), value):
+                raise InputError(f"{path}: line {line}: class {number} has the color {color}, and another before")
+    return names, colors
+
+
+def _merged_by_name(numbers: NDArray[np.int64], names: Mapping[int, str]) -> NDArray[np.int64]:
+    first: dict[str, int] = {}
+    for number in sorted(names):
+        first.setdefault(names[number], number)
+    merged = numbers.copy()
+    for number, name in names.items():
+        merged[numbers == number] = first[name]
+    return merged
+
+
+def describe_classes(table: ClassTable, pixels: Sequence[int]) -> list[str]:
+    """Return a line for each class: its name, units and share of the pixels."""
+    total = max(sum(pixels), 1)
+    units = np.bincount(table.numbers, minlength=table.count + 1)
+    return [
+        f"{table.names[number - 1]}: {units[number]} {'unit' if units[number] == 1 else 'units'}, "
+        f"{pixels[number - 1] / total:.1%}"
+        for number in table.used
+    ]

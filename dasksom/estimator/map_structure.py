@@ -1,0 +1,126 @@
+"""The structure of a trained map: hits, distances and positions of units, and groups of similar ones."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.classes import AUTO, ClassTable, group_units
+from dasksom.errors import InputError
+from dasksom.quantization.labels import Labeling
+from dasksom.som.lattice import Lattice
+from dasksom.som.map_state import Epoch
+from dasksom.som.quality import Quality
+from dasksom.som.u_matrix import u_matrix
+
+
+class MapStructure:
+    """The base of `MapPredictor` with what depends on the codebook and its lattice only."""
+
+    weights_: NDArray[np.float64]
+    history_: tuple[Epoch, ...]
+    quality_: Quality | None
+    dtype_: str | None
+
+    @property
+    def n_iter_(self) -> int:
+        """Number of epochs that the map was trained for, the refinement included."""
+        return len(self.history_)
+
+    @property
+    def cluster_centers_(self) -> NDArray[np.float64]:
+        """The codebook as scikit-learn's clusterers have it: shape (units, bands), in the units of the image."""
+        return self._units()
+
+    def positions(self) -> NDArray[np.float64]:
+        """Return the position of each unit in the plane, (x, y) in lattice units: shape (units, 2)."""
+        self._units()
+        return self._lattice().positions()
+
+    def u_matrix(self) -> NDArray[np.float64]:
+        """Return each unit's mean Euclidean distance to its neighbors, in the units of the image.
+
+        Returns
+        -------
+        ndarray of shape (rows, columns)
+        """
+        self._units()
+        return u_matrix(self.weights_, self._lattice())
+
+    def hits(self) -> NDArray[np.float64]:
+        """Return the weight of the samples of each unit, their number if unweighted, as `fit` counted them.
+
+        Returns
+        -------
+        ndarray of shape (rows, columns)
+
+        Raises
+        ------
+        InputError
+            If `fit` did not count them (`quality_` is None).
+        """
+        self._units()
+        if self.quality_ is None:
+            raise InputError(
+                "this map has not counted its hits (quality_ is None); count them with "
+                "som.quality_ = som.evaluate(image)"
+            )
+        return self.quality_.hits.reshape(self.weights_.shape[:2])
+
+    def group(
+        self, count: int | str = AUTO, *, method: str = "ward", hits: Any = None, random_state: int = 0
+    ) -> ClassTable:
+        """Group similar units into classes.
+
+        Vectors are compared in the map's color space, each band standardized over the units that have pixels and
+        limited to three standard deviations. Other units belong to no class. Classes are numbered by their pixels,
+        most first.
+
+        Parameters
+        ----------
+        count : int or "auto"
+            Number of classes; "auto" chooses the one from 2 to 30 with the lowest Davies-Bouldin index.
+        method : {"ward", "consensus", "leiden"}
+            Ward's linkage; consensus of groupings of random samples of the units (Monti et al., 2003); or communities
+            of nearest neighbors (Traag et al., 2019), which needs ``dasksom[leiden]``.
+        hits : array of shape (rows, columns) or (units,), optional
+            Pixels of each unit; by default those that `fit` counted.
+        random_state : int
+            Seed of methods that draw random samples.
+
+        Returns
+        -------
+        ClassTable
+            The class of each unit; its ``of_labels`` converts labels to classes.
+
+        Raises
+        ------
+        InputError
+            If the method is unknown, there are fewer units with pixels than classes, or hits are not known.
+
+        Examples
+        --------
+        >>> from dasksom import BatchSOM
+        >>> colors = np.array([[0.0], [1.0], [50.0], [51.0], [52.0]])
+        >>> som = BatchSOM(1, 5, epochs=10).fit(colors)
+        >>> som.group(2).of_labels(som.predict(colors)).tolist()
+        [2, 2, 1, 1, 1]
+        """
+        vectors = self.labeling_for(np.dtype(self.dtype_ or np.float64)).codebook
+        counted = self.hits() if hits is None else np.asarray(hits)
+        if counted.size != len(vectors):
+            raise InputError(f"hits: one for each of the {len(vectors)} units is needed; got {counted.size}")
+        grouping = group_units(
+            vectors, counted.reshape(-1), self._lattice(), count=count, method=method, seed=random_state
+        )
+        return ClassTable.of(grouping.numbers)
+
+    def labeling_for(self, dtype: np.dtype[Any]) -> Labeling:
+        """Return how the trained map labels the pixels of an image of that type."""
+        raise NotImplementedError
+
+    def _units(self) -> NDArray[np.float64]:
+        raise NotImplementedError
+
+    def _lattice(self) -> Lattice:
+        raise NotImplementedError
