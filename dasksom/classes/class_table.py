@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dasksom.classes.class_colors import class_colors
 from dasksom.errors import InputError
 
-COLUMNS = ("unit", "class", "name", "color")
+_COLUMNS = ("unit", "class", "name", "color")
 MOST_CLASSES = (1 << 16) - 1
 _MOST_BYTES = 64 << 20
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
@@ -41,6 +41,34 @@ class ClassTable:
         count = int(counted.max(initial=0))
         names = [f"class {number}" if (counted == number).any() else "" for number in range(1, count + 1)]
         return cls(counted, tuple(names), class_colors(count))
+
+    @classmethod
+    def from_json(cls, stored: Any) -> Self:
+        """Undo `as_json`.
+
+        Raises
+        ------
+        InputError
+            If it was not written by it.
+        """
+        try:
+            numbers = np.array(stored["numbers"], np.int64)
+            names = tuple(str(name) for name in stored["names"])
+            colors = np.array([list(bytes.fromhex(color[1:])) for color in stored["colors"]], np.uint8).reshape(-1, 3)
+            if numbers.ndim != 1 or not len(names) == len(colors) == numbers.max(initial=0) or numbers.min() < 0:
+                raise ValueError("numbers, names and colors do not match")
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"stored classes that dasksom did not write ({error}); write them again") from None
+        return cls(numbers, names, colors)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the table as JSON values."""
+        return {"numbers": self.numbers.tolist(), "names": list(self.names), "colors": self.hexadecimal}
+
+    @property
+    def hexadecimal(self) -> list[str]:
+        """Colors as #rrggbb."""
+        return ["#" + bytes(color).hex() for color in self.colors]
 
     @property
     def count(self) -> int:
@@ -103,8 +131,8 @@ class ClassTable:
         """Return one line for each unit: unit, class, name, color as #rrggbb; the last three are empty for none."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        hexadecimal = ["#" + bytes(color).hex() for color in self.colors]
+        writer.writerow(_COLUMNS)
+        hexadecimal = self.hexadecimal
         for unit, number in enumerate(self.numbers.tolist()):
             described = (number, self.names[number - 1], hexadecimal[number - 1]) if number else ("", "", "")
             writer.writerow((unit, *described))
@@ -191,7 +219,7 @@ def _read_rows(path: str | Path) -> _Rows:
     if "class" not in columns:
         raise InputError(
             f"{path}: its first line names the columns {', '.join(columns) or '(none)'}; a table of classes has the "
-            f"columns {', '.join(COLUMNS)}"
+            f"columns {', '.join(_COLUMNS)}"
         )
     if not rows:
         raise InputError(f"{path}: holds no classes; each line after the first is one unit, or one class")

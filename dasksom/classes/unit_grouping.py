@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from math import ceil, log2
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,7 @@ LARGEST_DEVIATION = 3.0
 MOST_UNCONNECTED = 4096
 """Most units that are compared in pairs; Ward's linkage of more units merges only lattice neighbors."""
 _RESAMPLES, _SHARE = 100, 0.8
-_NEIGHBORS = 15
-_RESOLUTIONS = np.geomspace(0.05, 20, 61)
+_RESOLUTIONS = np.geomspace(0.05, 20, 41)
 """Resolutions of the Leiden algorithm that are tried for a number of classes."""
 
 
@@ -240,7 +240,8 @@ def _leiden(features: NDArray[np.float64], neighbors: coo_array, seed: int) -> P
         import igraph
     except ImportError:
         raise InputError("method 'leiden': needs igraph; install it with pip install 'dasksom[leiden]'") from None
-    near = kneighbors_graph(features, min(_NEIGHBORS, len(features) - 1), mode="connectivity").tocoo()
+    neighbors_each = min(ceil(log2(len(features))), len(features) - 1)
+    near = kneighbors_graph(features, neighbors_each, mode="connectivity").tocoo()
     pairs = {(min(pair), max(pair)) for pair in zip(near.row.tolist(), near.col.tolist(), strict=True)}
     graph = igraph.Graph(len(features), sorted(pairs))
 

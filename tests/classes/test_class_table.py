@@ -37,7 +37,7 @@ def test_table__is_read_as_it_was_written(tmp_path):
     )
     path = tmp_path / "classes.csv"
     path.write_text(table.to_csv(), encoding="utf-8")
-    rows = list(csv.DictReader(path.open(encoding="utf-8", newline="")))
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
     assert [row["unit"] for row in rows] == list("01234")
     assert rows[4] == {"unit": "4", "class": "3", "name": "Wald\u00e4hnlich", "color": "#0102ff"}
     assert lists_units(path)
@@ -45,6 +45,7 @@ def test_table__is_read_as_it_was_written(tmp_path):
     assert np.array_equal(again.numbers, NUMBERS)
     assert again.names == table.names == ('water, "deep"', "class 2", "Wald\u00e4hnlich")
     assert np.array_equal(again.colors, table.colors)
+    assert ClassTable.from_json(table.as_json()).to_csv() == table.to_csv()
 
 
 def test_table__of_a_spreadsheet(tmp_path):
