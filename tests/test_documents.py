@@ -24,17 +24,21 @@ PAGES = [PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.
 PAGES += [*sorted((PROJECT / "docs").glob("*.md")), *sorted((PROJECT / "examples").glob("*.md"))]
 README = PAGES[0].read_text()
 MENTIONED_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
-OTHER_OPTIONS = {"--help", "--verbose", "--log-json", "--debug", "--quiet", "--slow", "--fix"}
+OTHER_OPTIONS = {"--help", "--verbose", "--log-json", "--debug", "--quiet", "--slow", "--fix", "--version"}
 """Of the group of commands, of `scripts/test`, and of ruff."""
 
 
 def blocks(page, language):
-    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    return re.findall(rf"```(?:{language})\n(.*?)```", page.read_text(), flags=re.DOTALL)
+
+
+def words_of_commands(block):
+    lines = [line.split("#")[0].split() for line in block.splitlines()]
+    return [words[1:] for words in lines if words and words[0] == "dasksom"]
 
 
 def commands(page):
-    lines = [line.split("#")[0].split() for block in blocks(page, "bash") for line in block.splitlines()]
-    return [words[1:] for words in lines if words and words[0] == "dasksom"]
+    return [words for block in blocks(page, "bash") for words in words_of_commands(block)]
 
 
 def pages(holding):
@@ -49,20 +53,30 @@ def folder(tmp_path, photograph):
     return tmp_path
 
 
-@pages(commands)
-def test_page__commands_run(folder, page, monkeypatch):
+@pages(lambda page: blocks(page, "bash|python"))
+def test_page__blocks_run(folder, page, monkeypatch, capsys):
+    """From top to bottom, as a reader types them; commands of other programs are left out."""
     monkeypatch.chdir(folder)
-    for words in commands(page):
-        if words[0] == "view":
-            check_view(folder, *words)
-        else:
-            cli.main(words, standalone_mode=False)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    namespace = {"__name__": "__main__"}
+    for language, block in re.findall(r"```(bash|python)\n(.*?)```", page.read_text(), flags=re.DOTALL):
+        if language == "python":
+            (folder / "block.py").write_text(block)
+            namespace |= runpy.run_path("block.py", namespace, run_name="__main__")
+            continue
+        for words in words_of_commands(block):
+            if words[0] == "view":
+                check_view(folder, *words)
+            elif words[0] != "--version":
+                cli.main(words, standalone_mode=False)
+    if page == PAGES[0]:
+        assert "(16, 16, 3)" in capsys.readouterr().out
 
 
 def test_readme__commands_write_what_they_say(folder, monkeypatch):
     monkeypatch.chdir(folder)
     documented = commands(PROJECT / "README.md")
-    assert len(documented) >= 8
+    assert len(documented) >= 6
     cli.main(documented[0], standalone_mode=False)
     assert documented[0][1:3] == ["photo.png", "reduced.png"]
     assert len(np.unique(np.asarray(Image.open("reduced.png")))) == 9  # indices of a palette
@@ -144,17 +158,6 @@ def test_readme__first_commands_are_scripts_that_exist():
         assert os.access(PROJECT / script, os.X_OK)
 
 
-@pages(lambda page: blocks(page, "python"))
-def test_page__python_runs(folder, page, monkeypatch, capsys):
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("MPLBACKEND", "agg")
-    (folder / "page.py").write_text("\n".join(blocks(page, "python")))
-    runpy.run_path("page.py", run_name="__main__")
-    if page.name == "README.md":
-        assert "(16, 16, 3)" in capsys.readouterr().out
-        assert (folder / "palette.npz").exists()
-
-
 @pages(lambda page: True)
 def test_page__links_lead_somewhere(page):
     for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
@@ -171,7 +174,7 @@ def test_page__names_files_that_exist(page):
 
 
 def test_readme__is_short_enough_to_read():
-    assert len(README.splitlines()) <= 150
+    assert len(README.splitlines()) <= 80
 
 
 def test_demo__photograph(tmp_path, monkeypatch, capsys):
