@@ -42,7 +42,7 @@ def from_codebook(codebook: Codebook) -> BatchSOM:
     som.restore(restored_map(codebook.weights, state, codebook.dtype), som.refine or 0)
     if state.get("refine", som.refine) is None:
         som.refine = None  # left to the images; the description has what it was for those of the training
-    names = state.get("bands")
+    names = codebook.about.get("bands", state.get("bands"))  # files of older versions have them in the state
     if names is not None:
         if not isinstance(names, list) or len(names) != bands or not all(isinstance(name, str) for name in names):
             raise InputError(f"a model of {bands} bands whose names are {names!r}; train it again")

@@ -70,8 +70,9 @@ def test_names_of_bands__are_those_of_a_data_array(patch, tmp_path):
     array = xarray.DataArray(patch, dims=("y", "x", "band"), coords={"band": ["red", "green", "blue"]})
     loaded = saved(BatchSOM(2, 2, epochs=1).fit(array), tmp_path)
     assert loaded.feature_names_in_.tolist() == ["red", "green", "blue"]
+    np.testing.assert_array_equal(loaded.predict(array[..., ::-1]), loaded.predict(array))
     with pytest.raises(ValueError, match="feature names should match"):
-        loaded.predict(array[..., ::-1])
+        loaded.predict(array.assign_coords(band=["red", "green", "infrared"]))
 
 
 def test_lazy_data_frames__stay_lazy_with_their_names(frame):

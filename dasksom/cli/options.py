@@ -45,6 +45,12 @@ part_options = options_group(
         metavar="AXIS=POSITIONS",
         help="Position along an axis, such as z=3, or bands, such as c=0,2 or c=0:3; may be repeated.",
     ),
+    click.option(
+        "--bands",
+        metavar="NAMES",
+        help="Bands by name or number from 0, in this order, such as CD3,CD45 or 3,2,1 (see `dasksom info`).  "
+        "[default: all]",
+    ),
     click.option("--axes", metavar="LETTERS", help="Names of the stored axes, such as cyx, if the file has none."),
     click.option(
         "--fill-missing",

@@ -118,6 +118,8 @@ class InputSection(_Section):
     """Level of a pyramid; 0 is the full resolution."""
     select: dict[str, int | str | tuple[int, ...]] | tuple[str, ...] | None = None
     """Indices along axes, such as {z: 3, c: [0, 2]}."""
+    bands: str | tuple[str | int, ...] | None = None
+    """Bands by name or number from 0, in this order, such as [CD3, CD45]; default: all."""
     axes: str | None = None
     """Names of the stored axes, such as cyx; overrides the file."""
     alpha: str | None = None

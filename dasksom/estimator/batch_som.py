@@ -44,7 +44,7 @@ class BatchSOM(MapPredictor):
     n_features_in_ : int
         Number of bands.
     feature_names_in_ : ndarray of str
-        Names of the bands, if `fit` got a data frame.
+        Names of the bands, if the samples have some: a data frame, a DataArray with names, or the image of a run.
 
     Notes
     -----

@@ -15,6 +15,7 @@ from dasksom._version import __version__
 from dasksom.errors import InputError
 from dasksom.estimator.map_structure import MapStructure
 from dasksom.image.palette_files import write_palette
+from dasksom.image.xarray_input import in_band_order, is_data_array
 from dasksom.model_files import save_codebook
 from dasksom.quantization.labels import Labeling, distances_to, labels_of, rebuild
 from dasksom.som.bmu.search import Search
@@ -153,7 +154,9 @@ class MapPredictor(MapStructure, ClassNamePrefixFeaturesOutMixin, TransformerMix
         if not isinstance(self.random_state, (int, np.integer)):
             parameters["random_state"] = None  # nor a random generator
         plain = {name: np.asarray(value).tolist() for name, value in parameters.items() if value is not None}
-        about = {"dasksom": __version__, "parameters": plain}
+        about: dict[str, Any] = {"dasksom": __version__, "parameters": plain}
+        if hasattr(self, "feature_names_in_"):
+            about["bands"] = [str(name) for name in self.feature_names_in_]
         return Codebook(self.weights_, about if self.dtype_ is None else {**about, "dtype": self.dtype_})
 
     def save(self, path: str | Path) -> None:
@@ -165,8 +168,6 @@ class MapPredictor(MapStructure, ClassNamePrefixFeaturesOutMixin, TransformerMix
         """
         codebook = self.codebook_
         state = {**self._trained().state(), "refine": None if self.refine is None else int(self.refine)}
-        if hasattr(self, "feature_names_in_"):
-            state["bands"] = [str(name) for name in self.feature_names_in_]
         save_codebook(Codebook(codebook.weights, {**codebook.about, "state": state}), path)
 
     def save_palette(self, path: str | Path, *, bands: Sequence[int] | None = None, overwrite: bool = False) -> None:
@@ -230,8 +231,12 @@ class MapPredictor(MapStructure, ClassNamePrefixFeaturesOutMixin, TransformerMix
         return hasattr(self, "weights_")
 
     def _prepare(self, X: Any, mask: Any, sample_weight: Any, *, reset: bool) -> Weighted:
+        if not reset and is_data_array(X) and hasattr(self, "feature_names_in_"):
+            X = in_band_order(X, [str(name) for name in self.feature_names_in_])
         image, own_mask = as_image(X)
-        validate_data(self, named_columns(X), reset=reset, skip_check_array=True, ensure_2d=False)
+        unnamed = isinstance(X, (da.Array, np.ndarray)) and (X.ndim > 2 or is_lazy(X))
+        if reset or not unnamed:  # scikit-learn would warn of every image, because arrays have no names
+            validate_data(self, named_columns(X), reset=reset, skip_check_array=True, ensure_2d=False)
         if reset:
             self.n_features_in_ = int(image.shape[-1])
         check_bands(image, self.n_features_in_, self.color_space)

@@ -63,7 +63,7 @@ def open_picture(image: Any, options: ReadOptions | None = None, **changes: Any)
         must see it under the same path.
     options : ReadOptions, optional
     **changes
-        Fields of `ReadOptions`: component, series, level, select, axes, alpha, nodata, mask, fill_missing,
+        Fields of `ReadOptions`: component, series, level, select, bands, axes, alpha, nodata, mask, fill_missing,
         allow_outside, storage, chunk_bytes, align, unread.
 
     Returns
@@ -98,7 +98,8 @@ def open_picture(image: Any, options: ReadOptions | None = None, **changes: Any)
     else:
         refuse_others(image)
     given = None if options.mask is None else _given_mask(options, parts)
-    return replace(parts, alpha=options.alpha, nodata=options.nodata, given=given).cut(options.chunking)
+    parts = replace(parts, alpha=options.alpha, nodata=options.nodata, given=given)
+    return (parts if options.bands is None else parts.of_bands(options.bands)).cut(options.chunking)
 
 
 def open_pixels(image: str | os.PathLike[str], *, storage: Mapping[str, Any] | None = None, **selection: Any) -> Source:

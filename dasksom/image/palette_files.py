@@ -62,8 +62,8 @@ def write_palette(
         )
     chosen = list(range(count)) if bands is None else list(bands)
     if len(chosen) not in (1, 3) or not all(0 <= band < count for band in chosen):
-        numbers = ", ".join(str(band + 1) for band in chosen)
-        raise InputError(f"{local}: bands {numbers}: one, or three, of the map's {count} are needed (counted from 1)")
+        numbers = ", ".join(map(str, chosen))
+        raise InputError(f"{local}: bands {numbers}: one, or three, of the map's {count} are needed (counted from 0)")
     colors = display_colors(weights.reshape(-1, count)[:, chosen])
     content = form(colors, (rows, columns))
     check_output(local, overwrite=overwrite, suffixes=PALETTE_FILES)

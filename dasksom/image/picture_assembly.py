@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import isnan
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.image.sources.bands import BandPicks, complete_names, find_bands, of_bands
 from dasksom.image.sources.chunk_planning import plan_chunks
 from dasksom.image.sources.lazy_array import lazy_array
 from dasksom.image.sources.masks import MaskSource, alpha_mask, holds, nodata_mask, without_band
@@ -62,8 +64,9 @@ class PictureParts:
             header.pixel_size,
             header.unit,
             header.about,
-            band_names=header.band_names,
+            band_names=complete_names(header.band_names, self.shape[2]),
             cut=self.cut,
+            pick=partial(self._pick, chunking),
         )
         if not isinstance(self.pixels, (da.Array, np.ndarray)):
             sources = (_without(self.pixels, unread),)
@@ -104,19 +107,63 @@ class PictureParts:
             return da.from_array(pixels, chunks=chunks)
         return lazy_array(_without(pixels, chunking.unread), chunks, "image")
 
-    def _apply_alpha(self, picture: Picture) -> Picture:
-        """Apply the `alpha` option; if the file names no alpha band, only when the option was given."""
-        band, bands, wanted, origin = self.header.alpha, self.shape[2], self.alpha, "alpha"
-        if self.header.alpha_is_nodata and band is not None:
-            # this band stands for a no-data value, so a no-data value from the caller replaces it
-            wanted, origin = "drop" if self.nodata is not None else wanted, _NODATA
-        if band is None and wanted is not None and bands in (2, 4):
+    def of_bands(self, wanted: BandPicks) -> PictureParts:
+        """Return the parts of an image of some bands, in this order.
+
+        Parameters
+        ----------
+        wanted : names or numbers of bands, among those that remain once the `alpha` option is applied
+
+        Raises
+        ------
+        InputError
+            A band is unknown, ambiguous or selected twice.
+        """
+        alpha, header = self._alpha_band, self.header
+        colors = [number for number in range(self.shape[2]) if number != alpha]
+        known = complete_names(header.band_names, self.shape[2])
+        names = [known[number] for number in colors] if known else []
+        stored = [colors[pick] for pick in find_bands(self.named, wanted, names, len(colors))]
+        chosen = tuple(known[number] for number in stored) if known else ()
+        if alpha is None or self._alpha_use == "drop":
+            place, use = None, "band"
+        else:  # the alpha band is still read, as the last one, and becomes the mask
+            place, use = len(stored), self._alpha_use or "mask"
+            stored.append(alpha)
+        pixels: Any = self.pixels
+        arrays = isinstance(pixels, (da.Array, np.ndarray))
+        return replace(
+            self,
+            header=replace(header, band_names=chosen, alpha=place),
+            alpha=use,
+            pixels=pixels[..., stored] if arrays else of_bands(pixels, stored),
+        )
+
+    def _pick(self, chunking: Chunking, wanted: BandPicks) -> Picture:
+        return self.of_bands(wanted).cut(chunking)
+
+    @property
+    def _alpha_use(self) -> str | None:
+        """The `alpha` option; an alpha band that stands for a no-data value is replaced by one from the caller."""
+        replaced = self.header.alpha_is_nodata and self.header.alpha is not None and self.nodata is not None
+        return "drop" if replaced else self.alpha
+
+    @property
+    def _alpha_band(self) -> int | None:
+        """Number of the band that is alpha; if the file names none, only when the `alpha` option was given."""
+        band, bands, use = self.header.alpha, self.shape[2], self._alpha_use
+        if band is None and use is not None and bands in (2, 4):
             band = bands - 1
-        if band is None or wanted == "band" or bands == 1:
+        return None if use == "band" or bands == 1 else band
+
+    def _apply_alpha(self, picture: Picture) -> Picture:
+        """Remove the alpha band and, unless it is dropped, mask transparent pixels."""
+        band, origin = self._alpha_band, _NODATA if self.header.alpha_is_nodata else "alpha"
+        if band is None:
             return picture
         names = tuple(name for number, name in enumerate(picture.band_names) if number != band)
         colors = replace(picture, pixels=without_band(picture.pixels, band), band_names=names)
-        return colors if wanted == "drop" else _masked(colors, alpha_mask(picture.pixels, band), origin)
+        return colors if self._alpha_use == "drop" else _masked(colors, alpha_mask(picture.pixels, band), origin)
 
 
 def check_mask_array(mask: Any, size: tuple[int, int]) -> da.Array:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dasksom.errors import InputError
+from dasksom.image.sources.bands import BandPicks
 from dasksom.image.sources.picture import Chunking, Rectangle
 from dasksom.image.sources.selection import ALPHA, Selection, parse_select
 
@@ -23,6 +24,9 @@ class ReadOptions:
     """Level of a pyramid; 0 is the full resolution."""
     select: Mapping[str, Any] | Iterable[str] | None = None
     """Indices along axes, such as {"z": 3, "c": (0, 2)} or ["z=3", "c=0,2"]."""
+    bands: BandPicks | None = None
+    """Bands by name or number from 0, in this order: ["CD3", "CD45"], "CD3,CD45" or [2, 0]; default: all. They are the
+    bands that remain after `select` and `alpha`."""
     axes: str | None = None
     """The stored axes, such as "cyx"; overrides the axes that the file declares."""
     alpha: str | None = None

@@ -54,6 +54,14 @@ class QuantizedImage:
         height, width = self.labels[0].shape
         return int(height), int(width)
 
+    @property
+    def band_names(self) -> tuple[str, ...]:
+        """Names of the bands; empty if the output records none."""
+        names = self.about.get("bands")
+        if not isinstance(names, list) or len(names) != self.palette.shape[1]:
+            return ()
+        return tuple(map(str, names))
+
     def units_of(self, numbers: NDArray[Any]) -> NDArray[np.int64]:
         """Convert label values to row-major unit numbers; -1 is no data."""
         units = np.asarray(numbers).astype(np.int64) - self.offset

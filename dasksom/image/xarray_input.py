@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import dask.array as da
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError
 from dasksom.image.metadata.cf_attributes import nodata_of_attributes
 from dasksom.image.metadata.geo_tags import crs_name, tags_of_epsg
+from dasksom.image.sources.bands import running_numbers
 from dasksom.image.sources.dtypes_and_axes import check_dtype, check_not_empty, guess_axes
 from dasksom.image.sources.picture import Header
 from dasksom.image.sources.protocol import Tag
@@ -48,11 +50,45 @@ def open_data_array(image: Any, selection: Selection) -> tuple[str, Header, da.A
     if crs := crs_name(tags):
         about["place on earth"] = crs
     nodata, problem = nodata_of_attributes(image.attrs, None, 3)
+    names = band_names_of_array(image, dims[layout.roles.index("c")]) if "c" in layout.roles else ()
     return (
         named,
-        Header(nodata=nodata, nodata_problem=problem, geo_tags=tags, about=about),
+        Header(
+            nodata=nodata,
+            nodata_problem=problem,
+            geo_tags=tags,
+            band_names=tuple(names[band] if band < len(names) else "" for band in layout.bands),
+            about=about,
+        ),
         pixels.astype(dtype, copy=False),
     )
+
+
+def band_names_of_array(image: Any, dim: str) -> tuple[str, ...]:
+    """Return the names of a DataArray's bands: the coordinate of their dimension, or rioxarray's `long_name`.
+
+    Running numbers, as rioxarray counts bands, are no names.
+    """
+    if dim in image.coords:
+        names = tuple(str(value) for value in image.coords[dim].values.tolist())
+        if not running_numbers(names):
+            return names
+    declared = image.attrs.get("long_name")
+    return tuple(map(str, declared)) if isinstance(declared, (tuple, list)) else ()
+
+
+def in_band_order(image: Any, names: Sequence[str]) -> Any:
+    """Return a DataArray whose last dimension has the bands with these names, in this order; itself if it has not all.
+
+    Parameters
+    ----------
+    image : DataArray of dimensions (..., bands)
+    names : of the bands of a map
+    """
+    own = band_names_of_array(image, str(image.dims[-1])) if image.dims else ()
+    if tuple(names) == own or len(set(own)) != len(own) or not set(names) <= set(own):
+        return image
+    return image.isel({image.dims[-1]: [own.index(name) for name in names]})
 
 
 def _geo_tags(image: Any) -> tuple[Tag, ...]:

@@ -10,7 +10,7 @@ from dasksom.som.lattice import TOPOLOGIES, Lattice
 
 CHUNK_BYTES = 4 << 20
 """Chunk size of the original image: small, because tiles are cut from it."""
-OPENING = ("component", "series", "level", "select", "axes", "alpha", "nodata", "fill_missing")
+OPENING = ("component", "series", "level", "select", "bands", "axes", "alpha", "nodata", "fill_missing")
 """Fields of a run's configuration that determine how its image was opened."""
 UNKNOWN_LATTICE = "The output does not tell the size of its map, whose units are drawn in one row."
 

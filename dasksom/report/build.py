@@ -137,7 +137,7 @@ def _report(
     name: str | None,
     start: float,
 ) -> Report:
-    names = () if original.picture is None else original.picture.band_names
+    names = result.band_names or (() if original.picture is None else original.picture.band_names)
     som, notes = _stored_map(result, record, names)
     comparison, before = None, None if original.picture is None else original.picture.pixels
     if before is not None:

@@ -1,13 +1,14 @@
 """Describe images and trained maps, and export palettes."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from dask.utils import format_bytes
 
 from dasksom.image import Picture, open_picture
 from dasksom.image.palette_files import write_palette
+from dasksom.image.sources.bands import BandPicks, find_bands, listed_bands
 from dasksom.model_files import codebook_at
+from dasksom.models import from_codebook
 from dasksom.training.color_histogram import has_color_table
 
 
@@ -30,8 +31,10 @@ def describe_model(path: str, settings: Any) -> dict[str, str]:
     parameters = codebook.about.get("parameters", {})
     named = parameters.items() if isinstance(parameters, dict) else ()
     trained = ", ".join(f"{name} {value}" for name, value in named if value is not None)
+    names = from_codebook(codebook).feature_names_in_ if "bands" in codebook.about else ()
     return {
         "map": f"{rows} x {columns} units, {bands} bands",
+        **({"bands": listed_bands(names, bands)} if len(names) else {}),
         "range": f"{codebook.weights.min():.6g} to {codebook.weights.max():.6g}",
         "trained on": codebook.dtype or "unknown data type",
         "trained with": f"dasksom {codebook.about.get('dasksom', '?')}: {trained}",
@@ -61,6 +64,7 @@ def describe_image(path: str, settings: Any) -> dict[str, str]:
     description = {
         **about,
         "size": f"{width} x {height} pixels ({height * width / 1e6:.3g} Mpx), {bands} bands of {image.dtype}",
+        **({"bands": listed_bands(picture.band_names, bands)} if picture.band_names else {}),
         "decoded": format_bytes(image.nbytes),
         "chunks": f"{image.npartitions} of {columns} x {rows} pixels, {format_bytes(chunk_bytes)} each",
         "training": "counts colors, two passes"
@@ -90,7 +94,7 @@ def _excluded_by(mask: str, picture: Picture) -> str:
     return {"alpha": "transparent pixels"}.get(mask, f"pixels outside the {mask}")
 
 
-def export_palette(model: str, output: str, bands: Sequence[int] | None, *, overwrite: bool) -> None:
+def export_palette(model: str, output: str, bands: BandPicks | None, *, overwrite: bool) -> None:
     """Write the palette of a trained map to a file for other programs.
 
     Parameters
@@ -99,8 +103,8 @@ def export_palette(model: str, output: str, bands: Sequence[int] | None, *, over
         Path or URL of a .npz.
     output : str
         Path; its suffix determines the format (`dasksom.image.palette_files`).
-    bands : sequence of int, optional
-        Bands to use as red, green and blue, or one as gray, from 0.
+    bands : names or numbers from 0, optional
+        Bands to use as red, green and blue, or one as gray.
     overwrite : bool
         Whether an existing file is replaced.
 
@@ -108,4 +112,7 @@ def export_palette(model: str, output: str, bands: Sequence[int] | None, *, over
     ------
     InputError
     """
-    write_palette(output, codebook_at(model).weights, bands, overwrite=overwrite)
+    som = from_codebook(codebook_at(model))
+    names = [str(name) for name in getattr(som, "feature_names_in_", ())]
+    chosen = None if bands is None else find_bands(model, bands, names, som.n_features_in_)
+    write_palette(output, som.weights_, chosen, overwrite=overwrite)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dask.array as da
+import numpy as np
 
 from dasksom.chunkwise import Keeper, keep_in_memory, workers
 from dasksom.cluster import check_reads, connect, count_tasks
@@ -139,6 +140,8 @@ class ImageRun:
         else:
             refine = som.total_epochs(self.image) - som.epochs
             som.restore(TrainedMap(**trained, dtype=str(self.image.dtype)), refine)
+        if self.picture.band_names:
+            som.feature_names_in_ = np.array(self.picture.band_names, object)
         self.quality = som.quality_
         self.note(units=som.units, color_space=som.color_space)
         self.record = self.record.trained(som.history_, som.quality_)

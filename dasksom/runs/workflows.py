@@ -31,8 +31,9 @@ from dasksom.model_files import codebook_at
 from dasksom.models import from_codebook
 from dasksom.provenance.run_record import RunRecord
 from dasksom.quantization.labels import check_dither
+from dasksom.runs.band_order import in_one_order, in_order_of_map
 from dasksom.runs.image_run import ImageRun, map_settings, new_map
-from dasksom.runs.input_image import fit_to_output, most_chunk_bytes, open_for_output, open_input, without_regions
+from dasksom.runs.input_image import fit_to_output, most_chunk_bytes, open_input, without_regions
 from dasksom.runs.output_location import check_output_format, hold_model, hold_output
 from dasksom.runs.run_state import (
     begin,
@@ -87,7 +88,11 @@ def quantize_image(
     reserved = hold_output(source, output, config, model, resume=resume)
     codebook = None if model is None else codebook_at(model, config.input.storage)
     som = new_map(config) if codebook is None else from_codebook(codebook)
-    picture = open_for_output(output, source, config)
+    picture = open_input(source, config)
+    if model is not None:
+        names = [str(name) for name in getattr(som, "feature_names_in_", ())]
+        picture, config = in_order_of_map(picture, names, source, model, config)
+    picture = fit_to_output(picture, output, config)
     image = picture.pixels
     if model is not None:
         _check_model(som, model, image, source)
@@ -158,7 +163,7 @@ def _check_model(som: BatchSOM, model: str, image: da.Array, source: str) -> Non
     if image.shape[2] != som.n_features_in_:
         raise InputError(
             f"{shown(source)}: has {image.shape[2]} bands, and {shown(model)} was trained on {som.n_features_in_}; "
-            "select the bands that it was trained on (--select), or use another map"
+            "select the bands that it was trained on (--bands), or use another map"
         )
     types = {som.dtype_ or str(image.dtype), str(image.dtype)}
     if som.color_space == "rgb" and len(types) > 1 and not types <= {"float16", "float32", "float64"}:
@@ -202,6 +207,7 @@ def train_model(
     reserved = hold_model(paths, model, config, resume=resume)
     som = new_map(config)
     pictures = [open_input(path, config) for path in paths]
+    pictures = in_one_order(paths, pictures)
     check_alike(paths, pictures)
     request = request_of("train", paths, None, config, most_chunk_bytes(config), summary)
     with explained_errors(model), reserved as work:

@@ -93,7 +93,8 @@ class Scene:
             "bytes": numbers.itemsize,
         }
         about["original"] = printable(original.path or "") if levels else None
-        about["names"] = [printable(name) for name in original.picture.band_names] if original.picture else []
+        names = result.band_names or (original.picture.band_names if original.picture else ())
+        about["names"] = [printable(name) for name in names]
         pool = ThreadPoolExecutor(_OVERVIEW_THREADS, thread_name_prefix="overview")
         return cls(result, lattice, shades, labels, shown, shares, about, pool)
 

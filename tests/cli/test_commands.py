@@ -496,7 +496,7 @@ def test_palette(folder):
     code, _, err = run("palette", "palette.npz", "a.gpl")
     assert code == 2
     assert "exists already" in err
-    assert run("palette", "palette.npz", "a.gpl", "--bands", "3,2,1", "--overwrite")[0] == 0
+    assert run("palette", "palette.npz", "a.gpl", "--bands", "2,1,0", "--overwrite")[0] == 0
     assert "unit 9" in (folder / "a.gpl").read_text()
     assert run("palette", "palette.npz", "b.gpl", "--bands", "x")[0] == 2
     dasksom.load("palette.npz").save_palette("c.gpl", bands=(2, 1, 0))

@@ -74,7 +74,7 @@ def test_metadata__next_to_an_image_as_gdal_reads_it(tmp_path, pixels):
     picture = open_picture(path)
     assert (picture.nodata, picture.band_names) == (7, ("red", "green", "blue"))
     assert picture.about["place on earth"] == "EPSG:32633"
-    assert picture.about["scale and offset"].startswith("scale 0.5 of band 1, ")
+    assert picture.about["scale and offset"].startswith("scale 0.5 of band 0, ")
     np.testing.assert_array_equal(picture.mask.compute(), (picture.pixels.compute() != 7).any(axis=2))
     tags = {tag[0]: tag[3] for tag in picture.geo_tags}
     assert tags[33922] == (0, 0, 0, 500_000, 5_100_000, 0)

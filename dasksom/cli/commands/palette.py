@@ -5,13 +5,14 @@ import click
 from dasksom import runs
 from dasksom.cli.log import log_options
 from dasksom.cli.run_results import print_line
-from dasksom.errors import InputError
 
 
 @click.command("palette")
 @click.argument("model_path", metavar="MODEL.npz")
 @click.argument("output_path", metavar="OUTPUT")
-@click.option("--bands", metavar="R,G,B", help="Bands to use as red, green and blue, or one as gray; the first is 1.")
+@click.option(
+    "--bands", metavar="R,G,B", help="Bands to use as red, green and blue, or one as gray: names or numbers from 0."
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 @log_options
 def command(model_path: str, output_path: str, bands: str | None, overwrite: bool) -> None:
@@ -23,11 +24,7 @@ def command(model_path: str, output_path: str, bands: str | None, overwrite: boo
     \b
     Examples:
       dasksom palette palette.npz palette.gpl
-      dasksom palette palette.npz swatch.png --bands 3,2,1
+      dasksom palette palette.npz swatch.png --bands 2,1,0
     """  # noqa: D301 - click takes the character itself
-    try:
-        chosen = None if bands is None else [int(band) - 1 for band in bands.split(",")]
-    except ValueError:
-        raise InputError(f"--bands {bands}: not band numbers with commas between them, such as 4,3,2") from None
-    runs.export_palette(model_path, output_path, chosen, overwrite=overwrite)
+    runs.export_palette(model_path, output_path, bands, overwrite=overwrite)
     print_line(f"{output_path}: written")

@@ -54,7 +54,7 @@ def band_names_of(bands: Sequence[ElementTree.Element]) -> tuple[str, ...]:
 def scales_of(bands: Sequence[ElementTree.Element]) -> str:
     """Describe scales and offsets that change values, for users."""
     parts = []
-    for number, band in enumerate(bands, start=1):
+    for number, band in enumerate(bands):
         for tag, neutral in (("Scale", 1.0), ("Offset", 0.0)):
             text = band.findtext(tag)
             if text is not None and _numbers([text]) != [neutral]:

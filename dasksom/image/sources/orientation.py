@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dasksom.image.sources.bands import of_bands
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
 from dasksom.image.sources.protocol import PixelWindow, Source
 from dasksom.storage.locations import Member
@@ -71,6 +72,10 @@ class UprightSource(NumpyIndexing):
     def members(self) -> Iterator[Member]:
         """List the files of the source."""
         return self.source.members()
+
+    def of_bands(self, picks: tuple[int, ...]) -> Source:
+        """Return a source of some bands, in this order."""
+        return UprightSource(of_bands(self.source, picks), self.orientation)
 
     def read(self, window: PixelWindow) -> NDArray[Any]:
         """Read a window of the upright image; see `Source`."""

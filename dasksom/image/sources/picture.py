@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import dask.array as da
 
+from dasksom.image.sources.bands import BandPicks
 from dasksom.image.sources.protocol import Readable, Source, Tag
 
 Rectangle = tuple[int, int, int, int]
@@ -83,6 +84,8 @@ class Picture:
     """One name per band of `pixels`; empty if the file declares none."""
     cut: Callable[[Chunking], Picture] | None = field(default=None, repr=False)
     """Returns the same image in other chunks."""
+    pick: Callable[[BandPicks], Picture] | None = field(default=None, repr=False)
+    """Returns some bands of the same image."""
 
     @property
     def has_gaps(self) -> bool:
@@ -110,3 +113,21 @@ class Picture:
         if self.cut is None:
             raise TypeError("only a picture that `open_picture` returned can be cut into other chunks")
         return self.cut(Chunking(chunk_bytes, align, tuple(unread or ())))
+
+    def of_bands(self, wanted: BandPicks) -> Picture:
+        """Return some bands of the same image, in this order; no file is opened again.
+
+        Parameters
+        ----------
+        wanted : names of bands or their numbers from 0
+
+        Raises
+        ------
+        InputError
+            A band is unknown, ambiguous or selected twice.
+        TypeError
+            The picture was not made by `open_picture`.
+        """
+        if self.pick is None:
+            raise TypeError("only a picture that `open_picture` returned can be reduced to some of its bands")
+        return self.pick(wanted)

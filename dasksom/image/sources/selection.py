@@ -116,6 +116,10 @@ class AxisLayout:
         taken: dict[str, slice | list[int]] = {"y": window[0], "x": window[1], "c": bands}
         return tuple(taken[role] if isinstance(role, str) else role for role in self.roles)
 
+    def of_bands(self, picks: Sequence[int]) -> AxisLayout:
+        """Return the layout of some bands of the image, in this order."""
+        return AxisLayout(self.roles, tuple(self.bands[pick] for pick in picks), (*self.shape[:2], len(picks)))
+
     def upright(self, found: NDArray[Any]) -> NDArray[Any]:
         """Rearrange an array that was read with `index` to (rows, columns, bands)."""
         order = [role for role in self.roles if isinstance(role, str)]

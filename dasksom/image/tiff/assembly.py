@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from itertools import repeat
 from math import ceil
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import numpy as np
 import tifffile
@@ -22,10 +24,11 @@ from dasksom.image.tiff.pixel_kinds import Pixels
 from dasksom.image.writers.codecs import TIFF, codec_named
 from dasksom.image.writers.protocol import Output
 from dasksom.image.writers.pyramid import PyramidPlan, Size
+from dasksom.redaction import printable
 from dasksom.storage.embedded_checksums import UNSEALED, seal
 from dasksom.storage.own_files import create
 
-_GDAL_NODATA = 42113
+_GDAL_METADATA, _GDAL_NODATA = 42112, 42113
 _OFFSETS, _BYTE_COUNTS = 324, 325
 _COPY_BYTES = 16 << 20
 
@@ -107,7 +110,7 @@ def _write_directories(file: Any, output: Output, pixels: Pixels, pyramid: Pyram
         value = pixels.nodata_value
         text = str(int(value)) if isinstance(value, int) or float(value).is_integer() else str(value)
         nodata = [(_GDAL_NODATA, "s", 0, text, True)]
-    extra = {"extratags": [*output.geo_tags, *nodata], **_resolution(output)}
+    extra = {"extratags": [*output.geo_tags, *_descriptions(output, pixels), *nodata], **_resolution(output)}
     with tifffile.TiffWriter(file, bigtiff=True) as tiff:
         for number, level in enumerate(pyramid.levels):
             tiles = ceil(level.size[0] / tile) * ceil(level.size[1] / tile)
@@ -122,6 +125,18 @@ def _write_directories(file: Any, output: Output, pixels: Pixels, pyramid: Pyram
                 how = {"subfiletype": 1, "extratags": nodata}
             shape = level.size if pixels.bands == 1 else (*level.size, pixels.bands)
             tiff.write(repeat(b"", tiles), shape=shape, **common, **how)
+
+
+def _descriptions(output: Output, pixels: Pixels) -> list[tuple[Any, ...]]:
+    """Return the tag of GDAL's metadata with the names of the bands; pixels that are labels or indices have none."""
+    if pixels.kind != "colors" or not output.band_names:
+        return []
+    root = ElementTree.Element("GDALMetadata")
+    for number, name in enumerate(output.band_names):
+        item = ElementTree.SubElement(root, "Item", name="DESCRIPTION", sample=str(number), role="description")
+        item.text = escape(printable(name))  # GDAL decodes the entities of these texts twice
+    # only ASCII, the encoding of TIFF's texts: other characters become references
+    return [(_GDAL_METADATA, "s", 0, ElementTree.tostring(root).decode("ascii"), True)]
 
 
 def _kind(output: Output, pixels: Pixels) -> dict[str, Any]:

@@ -61,6 +61,10 @@ class TiffSource(NumpyIndexing):
             files |= set(tiff_layout(self.location, self.stamp, self.part).pages.files)
         return (file.member() for file in sorted(files, key=str))
 
+    def of_bands(self, picks: tuple[int, ...]) -> TiffSource:
+        """Return a source of some bands, in this order."""
+        return replace(self, view=self.view.of_bands(picks))
+
     def read(self, window: PixelWindow) -> NDArray[Any]:
         """Read a window; see `Source`."""
         try:

@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from xml.sax.saxutils import unescape
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def read_facts(tiff: Any, number: int, full: Any, level: Any) -> TiffFacts:
     items = _gdal_items(full)
     names = {sample: text for role, sample, text in items if role == "description"}
     bands = tuple(names.get(n, "") for n in range(max(names) + 1)) if names else _ome_channels(tiff, number)
-    scale = ", ".join(f"{role} {text} of band {sample + 1}" for role, sample, text in items if role != "description")
+    scale = ", ".join(f"{role} {text} of band {sample}" for role, sample, text in items if role != "description")
     nodata = _nodata_of(full)
     return TiffFacts(nodata, _alpha_of(level), geo_tags, size, unit, orientation, bands, scale or None)
 
@@ -78,7 +79,7 @@ def _gdal_items(page: Any) -> list[tuple[str, int, str]]:
     with suppress(Exception):  # do not refuse an image because of its metadata
         for node in xml_tree(text):
             role, sample = node.get("role", ""), node.get("sample", "0")
-            value = (node.text or "").strip()
+            value = unescape((node.text or "").strip(), {"&quot;": '"', "&apos;": "'"})  # GDAL encodes them twice
             changes = {"scale": "1", "offset": "0"}
             if role == "description" or (role in changes and float(value) != float(changes[role])):
                 items.append((role, int(sample), value))

@@ -120,6 +120,8 @@ class Output:
     unit: str | None = None
     nodata_value: float | None = None
     """The no-data value of the input image."""
+    band_names: tuple[str, ...] = ()
+    """One name per band; empty if they have none."""
 
     def __post_init__(self) -> None:
         if self.palette.ndim != 2 or 0 in self.palette.shape:
@@ -131,13 +133,14 @@ class Output:
             object.__setattr__(self, name, value)
 
     def placed_as(self, picture: Picture) -> Output:
-        """Return this output with the georeference, pixel size and no-data value of the input image."""
+        """Return this output with the georeference, pixel size, no-data value and band names of the input image."""
         return replace(
             self,
             geo_tags=picture.geo_tags,
             pixel_size=picture.pixel_size,
             unit=picture.unit,
             nodata_value=picture.nodata,
+            band_names=picture.band_names,
         )
 
     @property

@@ -11,6 +11,10 @@ from dasksom.image.writers.protocol import Output
 from dasksom.image.writers.pyramid import PyramidPlan
 
 _RGB = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
+_COLORS = ("FF0000", "00FF00", "0000FF", "FFFF00", "FF00FF", "00FFFF", "FFFFFF")
+"""Colors of named channels, in turns."""
+_MOST_ACTIVE = 3
+"""Number of channels that a viewer shows at first."""
 
 
 def _versioned(version: str, content: dict[str, Any]) -> dict[str, Any]:
@@ -22,14 +26,31 @@ def image_attributes(output: Output, pyramid: PyramidPlan) -> dict[str, Any]:
     """Return the attributes of the image's group."""
     version = output.options.ome_version
     content = {"multiscales": [_multiscale(output, pyramid, "image", ("c", "y", "x"), "mean")]}
-    if output.bands == 3 and output.palette.dtype.kind == "u":
-        # without channel colors, viewers show three gray channels
-        highest = int(np.iinfo(output.palette.dtype).max)
-        window = {"start": 0, "end": highest, "min": 0, "max": highest}
-        channels = [{"label": name, "color": color, "window": window, "active": True} for name, color in _RGB]
-        content["omero"] = {"channels": channels, "rdefs": {"model": "color"}}  # type: ignore[assignment]
+    if (output.bands == 3 and output.palette.dtype.kind == "u") or output.band_names:
+        content["omero"] = {"channels": _channels(output), "rdefs": {"model": "color"}}  # type: ignore[assignment]
     about = {"units": output.units, "metadata": dict(output.metadata)}
     return {**_versioned(version, content), "dasksom": about}
+
+
+def _channels(output: Output) -> list[dict[str, Any]]:
+    """Return the channels with the names of the bands; without colors, viewers show three gray channels."""
+    if output.bands == 3 and output.palette.dtype.kind == "u":
+        highest = int(np.iinfo(output.palette.dtype).max)
+        limits = [(0, highest)] * 3
+        named = list(zip(output.band_names or [name for name, _ in _RGB], [color for _, color in _RGB], strict=True))
+    else:
+        limits = list(zip(output.palette.min(axis=0).tolist(), output.palette.max(axis=0).tolist(), strict=True))
+        colors = ["FFFFFF"] if output.bands == 1 else [_COLORS[n % len(_COLORS)] for n in range(output.bands)]
+        named = list(zip(output.band_names, colors, strict=True))
+    return [
+        {
+            "label": name,
+            "color": color,
+            "window": {"start": low, "end": high, "min": low, "max": high},
+            "active": number < _MOST_ACTIVE,
+        }
+        for number, ((name, color), (low, high)) in enumerate(zip(named, limits, strict=True))
+    ]
 
 
 def labels_attributes(version: str) -> dict[str, Any]:
@@ -42,9 +63,10 @@ def label_attributes(output: Output, pyramid: PyramidPlan) -> dict[str, Any]:
     version = output.options.ome_version
     shown = label_colors(output.palette).tolist()
     colors = [{"label-value": k + 1, "rgba": [*color, 255]} for k, color in enumerate(shown)]
+    names = output.band_names or [f"band {band}" for band in range(output.bands)]
     # scalars, because napari refuses properties that are lists
     properties = [
-        {"label-value": k + 1, "unit": k, **{f"band {band}": value for band, value in enumerate(values)}}
+        {"label-value": k + 1, "unit": k, **dict(zip(names, values, strict=True))}
         for k, values in enumerate(output.palette.tolist())
     ]
     label: dict[str, Any] = {"colors": colors, "properties": properties, "source": {"image": "../../"}}

@@ -25,6 +25,8 @@ class Multiscale:
     units: tuple[str | None, ...]
     """Unit of each axis."""
     version: str
+    channels: tuple[str, ...] = ()
+    """Labels of the channels; empty if they are not declared."""
 
     def pixel_size(self, level: int) -> tuple[tuple[float, float] | None, str | None]:
         """Return height and width of a pixel, and their unit; None if they are not declared."""
@@ -75,6 +77,7 @@ def pyramid_of(named: str, attributes: Mapping[str, Any]) -> Multiscale | None:
             scales=tuple(scales),
             units=tuple(unit for _, unit in axes),
             version=version,
+            channels=_channels(ome.get("omero")),
         )
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
@@ -89,6 +92,12 @@ def pyramid_of(named: str, attributes: Mapping[str, Any]) -> Multiscale | None:
     if not found.levels:
         raise InputError(f"{named}: its OME-Zarr metadata lists no level; name the array with --component")
     return found
+
+
+def _channels(omero: Any) -> tuple[str, ...]:
+    channels = omero.get("channels") if isinstance(omero, Mapping) else None
+    listed = channels if isinstance(channels, Sequence) else ()
+    return tuple(str(one.get("label") or "") if isinstance(one, Mapping) else "" for one in listed)
 
 
 def _declared_axes(image: Mapping[str, Any]) -> Sequence[Any] | None:

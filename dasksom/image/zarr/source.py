@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby, product
 from math import ceil, prod
@@ -73,6 +73,10 @@ class ZarrSource(NumpyIndexing):
         yield from node.members(ALL_METADATA)
         most = _MOST_ASKED_FOR if node.lists_nothing else _MOST_CHUNKS_LOOKED_FOR
         yield from node.members(map(array.metadata.encode_chunk_key, _some(_chunks_along(array, self.view), most)))
+
+    def of_bands(self, picks: tuple[int, ...]) -> ZarrSource:
+        """Return a source of some bands, in this order."""
+        return replace(self, view=self.view.of_bands(picks))
 
     def read(self, window: PixelWindow) -> NDArray[Any]:
         """Read a window; see `Source`."""
@@ -160,7 +164,22 @@ def open_zarr(location: Location, selection: Selection) -> OpenedImage:
     nodata, problem = nodata_of_attributes(attributes, array.fill_value, array.metadata.zarr_format)
     if scale := scale_of_attributes(attributes):
         about["scale and offset"] = f"{scale}; not applied: values are as stored"
-    return OpenedImage(source=source, nodata=nodata, nodata_problem=problem, pixel_size=size, unit=unit, about=about)
+    return OpenedImage(
+        source=source,
+        nodata=nodata,
+        nodata_problem=problem,
+        pixel_size=size,
+        unit=unit,
+        band_names=_band_names(attributes, pyramid, view),
+        about=about,
+    )
+
+
+def _band_names(attributes: Mapping[str, Any], pyramid: Multiscale | None, view: AxisLayout) -> tuple[str, ...]:
+    """Return the labels of OME's channels, or the names that rioxarray and dasksom store as `long_name`."""
+    listed = attributes.get("long_name")
+    names = pyramid.channels if pyramid is not None else listed if isinstance(listed, list) else ()
+    return tuple(str(names[band]) if band < len(names) else "" for band in view.bands)
 
 
 def _check_count(named: str, stored: Sequence[int], view: AxisLayout) -> None:

@@ -165,6 +165,7 @@ def _create_arrays(output: Output, size: tuple[int, int], stored: tuple[int, int
             chunks=(*stored, output.bands),
             dtype=output.palette.dtype,
             dimension_names=("y", "x", "bands"),
+            attributes={"long_name": list(output.band_names)} if output.band_names else {},
             **fast,
         )
     palette = group.create_array(

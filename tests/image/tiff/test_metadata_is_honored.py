@@ -219,8 +219,8 @@ def test_band_names_and_scales__as_gdal_writes_them(tmp_path, gray):
     picture = open_picture(tmp_path / "a.tif", select="s=2,0")
     assert picture.band_names == ("SWIR", "red")
     about = open_picture(tmp_path / "a.tif").about
-    assert about["scale and offset"].endswith("of band 2; not applied: values are as stored")
-    assert "scale 0.0001 of band 2" in about["scale and offset"]
+    assert about["scale and offset"].endswith("of band 1; not applied: values are as stored")
+    assert "scale 0.0001 of band 1" in about["scale and offset"]
 
 
 def test_rpcs_and_points__are_kept_and_scaled_to_a_level(tmp_path, gray):

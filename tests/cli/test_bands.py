@@ -1,0 +1,75 @@
+"""Names of bands through the commands: from a file, through the map, to another file."""
+
+import logging
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+import dasksom
+from dasksom.image import open_picture
+from tests.cli.test_commands import run
+from tests.image.test_band_names import NAMES, ome_tiff, ome_zarr
+
+MAP = ("--grid", "2x3", "--epochs", "3", "--seed", "0")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def slide(folder):
+    pixels = np.random.default_rng(0).integers(1, 60_000, (40, 50, 4), np.uint16)
+    ome_tiff(folder / "slide.ome.tif", pixels)
+    return pixels
+
+
+def test_a_map_is_applied_by_the_names_of_its_bands(folder, slide, caplog):
+    assert run("train", "slide.ome.tif", "map.npz", "--bands", "CD8,DAPI,CD3", *MAP)[0] == 0
+    assert tuple(dasksom.load("map.npz").feature_names_in_) == ("CD8", "DAPI", "CD3")
+    assert "0 CD8, 1 DAPI, 2 CD3" in run("info", "map.npz")[1]
+    assert "0 DAPI, 1 CD3, 2 CD45, 3 CD8" in run("info", "slide.ome.tif")[1]
+    # channels in another order, and one that the map does not know
+    order = [2, 1, 3, 0]
+    ome_zarr(folder / "other.ome.zarr", slide[..., order], [NAMES[band] for band in order])
+    assert run("apply", "map.npz", "slide.ome.tif", "a.zarr", "--bands", "CD8,DAPI,CD3")[0] == 0
+    assert run("apply", "map.npz", "other.ome.zarr", "b.ome.zarr")[0] == 0
+    expected = dasksom.load("map.npz").predict(slide[..., [3, 0, 1]].astype(np.uint16)) + 1
+    np.testing.assert_array_equal(zarr.open("a.zarr")["labels"], expected)
+    np.testing.assert_array_equal(zarr.open("b.ome.zarr")["labels/som/0"], expected)
+    assert open_picture("b.ome.zarr").band_names == ("CD8", "DAPI", "CD3")
+    assert "band CD45" not in run("info", "b.ome.zarr")[1]
+
+    code, _, error = run("apply", "map.npz", "other.ome.zarr", "c.zarr", "--bands", "CD8,DAPI,CD4")
+    assert (code, "did you mean CD45" in error) == (2, True)
+    ome_zarr(folder / "less.ome.zarr", slide[..., :3], NAMES[:3])
+    code, _, error = run("apply", "map.npz", "less.ome.zarr", "c.zarr")
+    assert (code, "lacks CD8" in error, "--bands" in error) == (2, True, True)
+    tifffile.imwrite("plain.tif", slide[..., :3], photometric="minisblack", planarconfig="contig")
+    with caplog.at_level(logging.WARNING):
+        assert run("apply", "map.npz", "plain.tif", "d.zarr")[0] == 0
+
+
+def test_reports_and_palettes_have_the_names(folder, slide):
+    assert run("quantize", "slide.ome.tif", "out.zarr", "--bands", "CD3,CD45,CD8,DAPI", *MAP, "--report")[0] == 0
+    page = folder / "out.report.html"
+    assert "bands CD3, CD45 and CD8 as red, green and blue" in page.read_text()
+    assert run("train", "slide.ome.tif", "map.npz", *MAP)[0] == 0
+    assert run("palette", "map.npz", "a.gpl", "--bands", "CD8,DAPI,CD3")[0] == 0
+    assert run("palette", "map.npz", "b.gpl", "--bands", "3,0,1")[0] == 0
+    assert (folder / "a.gpl").read_text() == (folder / "b.gpl").read_text()
+
+
+def test_several_images_are_trained_with_their_bands_in_one_order(folder, slide):
+    ome_zarr(folder / "swapped.ome.zarr", slide[..., ::-1], NAMES[::-1])
+    tifffile.imwrite("same.tif", slide, photometric="minisblack", planarconfig="contig")
+    for names, images in (("a", ("slide.ome.tif", "swapped.ome.zarr")), ("b", ("same.tif", "same.tif"))):
+        assert run("train", *images, f"{names}.npz", *MAP)[0] == 0
+    np.testing.assert_array_equal(dasksom.load("a.npz").weights_, dasksom.load("b.npz").weights_)
+    ome_zarr(folder / "others.ome.zarr", slide, [*NAMES[:3], "CD20"])
+    code, _, error = run("train", "slide.ome.tif", "others.ome.zarr", "c.npz", *MAP)
+    assert (code, "3 CD20" in error) == (2, True)
