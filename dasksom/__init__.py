@@ -3,10 +3,10 @@
 Public names are loaded when they are first used, so that importing dasksom is light.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dasksom._version import __version__
+from dasksom.deferred import names_on_use
 from dasksom.errors import DasksomError, InputError
 
 if TYPE_CHECKING:
@@ -16,16 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["BatchSOM", "DasksomError", "InputError", "Picture", "__version__", "load", "open_image", "open_picture"]
 
-_HOMES = {
-    "BatchSOM": "dasksom.estimator",
-    "Picture": "dasksom.image",
-    "load": "dasksom.models",
-    "open_image": "dasksom.image",
-    "open_picture": "dasksom.image",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'dasksom' has no attribute {name!r}")
+__getattr__ = names_on_use(
+    __name__,
+    {
+        "dasksom.estimator": "BatchSOM",
+        "dasksom.image": "Picture open_image open_picture",
+        "dasksom.models": "load",
+    },
+)

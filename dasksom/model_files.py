@@ -10,7 +10,7 @@ import numpy as np
 from dasksom.errors import InputError
 from dasksom.som.codebook import Codebook
 from dasksom.storage.embedded_checksums import seal_archive
-from dasksom.storage.location_checks import read_object
+from dasksom.storage.file_checks import read_object
 from dasksom.storage.locations import is_remote
 from dasksom.storage.npz import read_npz
 from dasksom.storage.own_files import replace_file

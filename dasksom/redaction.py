@@ -1,4 +1,4 @@
-"""What may be shown of texts and settings that hold secrets, or come from files of somebody else."""
+"""Remove secrets and control characters from texts and settings before they are shown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SECRET_NAME = re.compile(rf"{_HIDDEN_NAMES}|^key$", re.IGNORECASE)
 _SECRET_FIELD = re.compile(rf"(?<![\w-])([\w-]*(?:{_HIDDEN_NAMES})[\w-]*\s*[=:]\s*)([^\s;,&'\"]+)", re.IGNORECASE)
 """Field of a connection string or header, such as AccountKey=... or x-api-key: ..."""
 _ENVIRONMENT = re.compile(r"env(ironment|_vars|_extra)?", re.IGNORECASE)
-"""Settings that are variables by name, of which nobody knows which are secret."""
+"""Settings that are mappings of variables, any of which may be secret."""
 _ASSIGNED = re.compile(r"\b[A-Z_][A-Z0-9_]{2,}=(\S{4,})")
 
 

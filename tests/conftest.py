@@ -38,7 +38,7 @@ def _threads():
 def _sweep_soon():
     """Shorten the wait for tasks that still write before a deletion; most tests have none."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(own_removal, "SWEEP_PAUSE_SECONDS", 0.005)
+        patch.setattr(own_removal, "REMOVAL_PAUSE_SECONDS", 0.005)
         yield
 
 

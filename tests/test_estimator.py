@@ -13,10 +13,9 @@ from sklearn.datasets import load_iris
 import dasksom
 from dasksom import BatchSOM, InputError
 from dasksom.cluster import count_tasks
-from dasksom.som.bmu.metrics import METRICS
-from dasksom.som.color_spaces import COLOR_SPACES, to_space
-from dasksom.som.lattice import TOPOLOGIES, Lattice
-from dasksom.som.neighborhood import NEIGHBORHOODS
+from dasksom.som.choices import COLOR_SPACES, METRICS, NEIGHBORHOODS, TOPOLOGIES
+from dasksom.som.color_spaces import to_space
+from dasksom.som.lattice import Lattice
 from dasksom.som.schedule import DECAYS
 from tests import reference
 

@@ -125,7 +125,7 @@ def test_nothing_of_ours_is_imported_inside_a_function():
 def test_the_mathematics_know_neither_dask_nor_files():
     for path, tree in MODULES.items():
         if path.parts[0] == "som":
-            assert {_room(name.split(".")[1:]) for name in _own_imports(tree)} <= {"som", "errors"}, path
+            assert {_room(name.split(".")[1:]) for name in _own_imports(tree)} <= {"som", "errors", "deferred"}, path
             names = {name.split(".")[0] for node in ast.walk(tree) for name in _imports(node)}
             assert not names & {"dask", "distributed", "zarr", "tifffile", "PIL", "skimage"}, path
 
@@ -167,7 +167,3 @@ def _modules_loaded(statement, names):
 
 def test_importing_dasksom_is_light():
     assert _modules_loaded("import dasksom", ["numpy", "dask", "numba", "zarr"]) == []
-
-
-def test_the_command_line_starts_without_distributed():
-    assert _modules_loaded("import dasksom.cli.main", ["distributed"]) == []

@@ -14,10 +14,10 @@ public `dask.array.reduction` makes 1,109. pyproject.toml therefore limits dask 
 
 from dasksom.chunkwise.chunk_grid import Corner, Steps, chunk_count, chunk_steps, corner_of
 from dasksom.chunkwise.mapping import Progress, map_chunks, run_tasks
-from dasksom.chunkwise.memory import keep_in_memory, workers
 from dasksom.chunkwise.record_keeper import SMALL_RECORD_SECONDS, Keeper, ThrottledKeeper
 from dasksom.chunkwise.reduction import reduce_chunks
 from dasksom.chunkwise.reduction_tree import FAN_IN, pass_tasks
+from dasksom.chunkwise.submission import keep_in_memory, workers
 
 __all__ = [
     "FAN_IN",

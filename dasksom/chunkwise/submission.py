@@ -1,4 +1,4 @@
-"""Submission of windows to a cluster: a few at a time, with results in order and described failures."""
+"""The cluster of a pass: submission of windows, a few at a time, and the memory of its workers."""
 
 import sys
 from collections import deque
@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import dask
+import dask.array as da
 from dask.delayed import Delayed
+from dask.system import CPU_COUNT
 
-from dasksom.cluster import Supervisor, check_usable, is_connected
+from dasksom import cluster
+from dasksom.cluster import Workers, thread_pool_memory
 from dasksom.errors import DeadlyTaskError
 
 _IN_FLIGHT = 64
 """Minimum number of submitted tasks, so that workers do not idle while the next window is submitted."""
+_HEADROOM = 0.25
+"""Fraction of a worker's memory that remains free for tasks when an image is cached."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ def current_client() -> Any:
         client = distributed.get_client()
     except ValueError:
         return None
-    check_usable(client)
+    cluster.check_usable(client)
     return client
 
 
@@ -55,7 +60,7 @@ def run_windows(parts: Iterator[Window]) -> Iterator[tuple[Any, int]]:
         for window in parts:
             yield window.root.compute(), window.chunks
         return
-    supervisor = Supervisor(client)
+    supervisor = cluster.Supervisor(client)
     waiting: deque[tuple[Any, Window]] = deque()
     try:
         for window in parts:
@@ -68,11 +73,11 @@ def run_windows(parts: Iterator[Window]) -> Iterator[tuple[Any, int]]:
             yield _take(waiting, supervisor)
     finally:
         for future, _ in waiting:
-            if is_connected(client):
+            if cluster.is_connected(client):
                 future.cancel()
 
 
-def _take(waiting: deque[tuple[Any, Window]], supervisor: Supervisor) -> tuple[Any, int]:
+def _take(waiting: deque[tuple[Any, Window]], supervisor: "cluster.Supervisor") -> tuple[Any, int]:
     future, window = waiting.popleft()
     try:
         return supervisor.result(future), window.chunks
@@ -80,3 +85,40 @@ def _take(waiting: deque[tuple[Any, Window]], supervisor: Supervisor) -> tuple[A
         deaths, where = supervisor.deaths(error.allowed_failures), window.describe_task(error.task)
         died = f"{deaths} workers died one after another, each" if deaths > 1 else "a worker died"
         raise DeadlyTaskError(f"{died} at {where}, the last of them {error.last_worker.address}") from error
+
+
+def workers() -> Workers:
+    """Return the workers of the current cluster; without a cluster, this process is the only worker."""
+    client = current_client()
+    if client is None:
+        return Workers(1, int(dask.config.get("num_workers", None) or CPU_COUNT), thread_pool_memory())
+    records = client.scheduler_info(n_workers=-1)["workers"].values()
+    limits = [int(worker["memory_limit"]) for worker in records if worker["memory_limit"]]
+    threads = max((int(worker["nthreads"]) for worker in records), default=1)
+    return Workers(len(records), threads, min(limits, default=0))
+
+
+def memory_limit() -> int:
+    """Return the total memory of the current cluster's workers, or of this machine, in bytes."""
+    client = current_client()
+    if client is None:
+        return thread_pool_memory()
+    return sum(int(worker["memory_limit"]) for worker in client.scheduler_info(n_workers=-1)["workers"].values())
+
+
+def keep_in_memory(image: da.Array, mask: da.Array | None, cache: str) -> tuple[da.Array, da.Array | None]:
+    """Cache an image and its mask in the memory of the cluster, so that later passes do not read them again.
+
+    Parameters
+    ----------
+    image : dask array
+    mask : dask array or None
+        If it comes from the image's file, the file is read once.
+    cache : {"auto", "memory", "none"}
+        "auto" caches them if they fit below the spill threshold with a quarter of the workers' memory to spare.
+    """
+    share = float(dask.config.get("distributed.worker.memory.target", 0.6) or 0.6) - _HEADROOM
+    if cache == "memory" or (cache == "auto" and image.nbytes <= memory_limit() * share):
+        with dask.annotate(**cluster.TASK_ANNOTATIONS):
+            return (image.persist(), None) if mask is None else dask.persist(image, mask)
+    return image, mask

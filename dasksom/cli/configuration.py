@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from dasksom import cluster, config
-from dasksom.cli.startup import import_quickly
+from dasksom.cli.startup import import_dask_array, import_numba
 from dasksom.errors import InputError
 
 _TLS_OPTIONS = {"ca": "--tls-ca-file", "cert": "--tls-cert", "key": "--tls-key"}
@@ -19,7 +19,7 @@ def config_from(options: dict[str, Any]) -> "config.RunConfig":
     ------
     InputError
     """
-    import_quickly("dask.array")
+    import_dask_array()
     sections = {name: field.annotation for name, field in config.RunConfig.model_fields.items()}
     keys = {section: getattr(model, "model_fields", {}) for section, model in sections.items()}
     values = {section: {name: options.get(name) for name in names} for section, names in keys.items()}
@@ -39,8 +39,8 @@ def _complete(tls: dict[str, str | None]) -> dict[str, str | None]:
 
 def run_config(options: dict[str, Any]) -> "config.RunConfig":
     """Return the configuration of a run; of the processes of an allocation, only the one that runs returns."""
-    import_quickly("dask.array", "sklearn.base")
     given = config_from(options)
+    import_numba()
     role = cluster.take_role(given.cluster.as_options())
     reached = click.get_current_context().with_resource(role)
     return given.model_copy(update={"cluster": given.cluster.reached_by(reached)})

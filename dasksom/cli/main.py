@@ -1,5 +1,6 @@
 """The command line: logging options, commands, and exit codes."""
 
+import difflib
 import signal
 import sys
 import traceback
@@ -36,6 +37,15 @@ class CommandGroup(click.Group):
     def list_commands(self, _: click.Context) -> list[str]:
         """Return the names of the commands."""
         return list(COMMANDS)
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is named first; suggest the nearest name for an unknown one."""
+        near = difflib.get_close_matches(arguments[0], COMMANDS, 1)
+        if near and arguments[0] not in COMMANDS:
+            raise click.UsageError(f"there is no command {arguments[0]!r}; did you mean {near[0]!r}?", context)
+        return super().resolve_command(context, arguments)
 
     def get_command(self, _: click.Context, name: str) -> click.Command | None:
         """Import a command; None for an unknown name."""

@@ -6,11 +6,11 @@ from typing import Any
 import click
 
 from dasksom.cli.log import options_group
-from dasksom.cluster import ALLOCATIONS, CLUSTERS
+from dasksom.cluster.kinds import ALLOCATIONS, CLUSTERS
 from dasksom.config.map_parameters import CACHES, OPTIONS, Parameter
 from dasksom.image.sources.selection import ALPHA, ON_BAD_CHUNK
 from dasksom.image.writers.options import LAYOUTS, OME_VERSIONS, PIXELS
-from dasksom.som.dithering import DITHERS
+from dasksom.som.choices import DITHERS
 
 
 def cluster_names() -> tuple[str, ...]:

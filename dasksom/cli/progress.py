@@ -1,8 +1,11 @@
 """The progress of a run: a bar on a terminal, plain lines elsewhere, JSON in a log of JSON."""
 
 import logging
+import sys
 import time
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from dasksom.cli.log import LOG
 
@@ -10,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from dasksom.som.map_state import Epoch
+    from dasksom.som.quality import Epoch
 
 _PLAIN_SECONDS = 10.0
 """Shortest time between two lines of progress, except the last one of a pass."""
@@ -23,22 +26,21 @@ class ProgressDisplay:
     Parameters
     ----------
     console : rich.console.Console, optional
-        By default standard error.
+        A terminal, by default standard error if it is one.
     """
 
     def __init__(self, console: "Console | None" = None) -> None:
-        from rich.console import Console
-
-        self._console = console or Console(stderr=True)
         self._pixels = 0
         self._stage = ""
         self._epoch = ""
         self._pass_start = self._last_line = time.monotonic()
         self._printed = False
-        self._bar = self._new_bar() if self._console.is_terminal and not (LOG.as_json or LOG.is_quiet) else None
+        shows_bar = (console or sys.stderr.isatty()) and not (LOG.as_json or LOG.is_quiet)
+        self._bar = self._new_bar(console) if shows_bar else None
         self._task: Any = None
 
-    def _new_bar(self) -> "Progress":
+    def _new_bar(self, console: "Console | None") -> "Progress":
+        from rich.console import Console
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -55,7 +57,7 @@ class ProgressDisplay:
             TextColumn("chunks  {task.fields[rate]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            console=self._console,
+            console=console or Console(stderr=True),
         )
 
     def __enter__(self) -> "ProgressDisplay":
@@ -70,8 +72,10 @@ class ProgressDisplay:
     def _print(self, line: str) -> None:
         if LOG.as_json:
             logger.info("%s", line)
+        elif self._bar is not None:
+            self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
         elif not LOG.is_quiet:
-            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+            click.echo(line, err=True)
 
     def plan(self, line: str) -> None:
         """Show the plan of the run."""
@@ -91,7 +95,7 @@ class ProgressDisplay:
     def progress(self, done: int, total: int) -> None:
         """Show the completed chunks of the pass, the rate, and the remaining time."""
         now = time.monotonic()
-        rate = f"{self._pixels * done / total / max(now - self._pass_start, 1e-3) / 1e6:.0f} Mpx/s"
+        rate = f"{self._pixels * done / total / max(now - self._pass_start, 1e-3) / 1e6:.3g} Mpx/s"
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=total, rate=rate, description=self._stage + self._epoch)
         elif now - self._last_line >= _PLAIN_SECONDS or (done == total and self._printed):

@@ -36,10 +36,6 @@ def print_record(record: "RunRecord") -> None:
 
 def print_table(rows: Mapping[str, str]) -> None:
     """Print names and values in two columns."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(show_header=False, box=None)
+    width = max(map(len, rows), default=0)
     for name, value in rows.items():
-        table.add_row(name, printable(value))
-    Console(soft_wrap=True).print(table, markup=False)
+        click.echo(f"{name:<{width}}  {printable(value)}")

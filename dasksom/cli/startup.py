@@ -1,30 +1,23 @@
-"""Faster imports for the command line: skip libraries that dask and scikit-learn load but no command uses."""
+"""Faster imports for the command line: skip libraries that dask.array imports if they are installed."""
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import LazyLoader
-from types import ModuleType
 
-_UNUSED = ("cupy", "pandas", "sparse", "xarray")
-"""Packages that `dask.array` and `sklearn.base` import to recognize their arrays, if installed; no command has such."""
-_POSTPONED = ("scipy.stats",)
-"""Modules that `sklearn.base` imports at once and uses in a few functions only."""
+_UNUSED = ("cupy", "jinja2", "pandas", "scipy", "scipy.fftpack", "scipy.sparse", "sparse", "xarray")
+"""Packages of which dask.array registers the arrays and Fourier transforms, or draws HTML; no command needs that."""
 
 
-class _PostponingFinder(MetaPathFinder):
-    """Finds modules that are loaded when one of their names is first used."""
+class _Process:
+    """Whether this process runs a command and nothing else: a library may not hide what its users installed."""
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        spec = PathFinder.find_spec(fullname, path, target) if fullname in _POSTPONED else None
-        if spec is not None and spec.loader is not None:
-            spec.loader = LazyLoader(spec.loader)
-        return spec
+    is_command = False
+
+
+def own_process() -> None:
+    """Declare that this process runs a command and nothing else."""
+    _Process.is_command = True
 
 
 @contextmanager
@@ -39,15 +32,13 @@ def _hidden(*names: str) -> Iterator[None]:
             del sys.modules[name]
 
 
-def own_process() -> None:
-    """Declare that this process runs a command and nothing else; a library may not hide what its users installed."""
-    sys.meta_path.insert(0, _PostponingFinder())
+def import_numba() -> None:
+    """Import the functions of NumPy that Numba compiles, without scipy.linalg: no kernel uses BLAS."""
+    with _hidden(*(("scipy.linalg", "scipy.linalg.cython_blas") if _Process.is_command else ())), suppress(ImportError):
+        import_module("numba.np.arraymath")
 
 
-def import_quickly(*modules: str) -> None:
-    """Import modules of dask and scikit-learn; in a process of a command, in a fourth of the usual time."""
-    if not any(isinstance(finder, _PostponingFinder) for finder in sys.meta_path):
-        return
-    with _hidden(*_UNUSED):
-        for module in modules:
-            import_module(module)
+def import_dask_array() -> None:
+    """Import dask.array; in a process of a command, in less than half of the usual time."""
+    with _hidden(*_UNUSED if _Process.is_command else ()):
+        import_module("dask.array")

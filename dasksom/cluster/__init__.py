@@ -1,19 +1,22 @@
-"""Start or connect to a cluster by name, and supervise it during a run.
+"""Start or connect to a cluster by name, and supervise it during a run; `dasksom.cluster.kinds` lists the names.
 
-To add a kind of cluster: add its line to ``CLUSTER_KINDS`` (`dasksom.cluster.kinds`). If no dask class starts it, write
-its function of `ClusterOptions` (a context manager) and add its line to ``CLUSTERS``.
+Public names are imported on first use.
 """
 
-from dasksom.cluster.allocation import ALLOCATIONS, take_role
-from dasksom.cluster.connection import CLUSTERS, check_options, connect, expected_workers
-from dasksom.cluster.death_blame import TASK_ANNOTATIONS
-from dasksom.cluster.kinds import CLUSTER_KINDS, job_script
-from dasksom.cluster.memory import machine_memory, process_memory
-from dasksom.cluster.options import ClusterOptions, TlsFiles, Workers
-from dasksom.cluster.readiness import check_reads
-from dasksom.cluster.supervision import Supervisor, check_usable, is_connected
-from dasksom.cluster.task_counts import count_tasks, report_retries
-from dasksom.cluster.this_machine import thread_pool_memory
+from typing import TYPE_CHECKING
+
+from dasksom.deferred import names_on_use
+
+if TYPE_CHECKING:
+    from dasksom.cluster.connection import check_options, connect, expected_workers, take_role, thread_pool_memory
+    from dasksom.cluster.death_blame import TASK_ANNOTATIONS
+    from dasksom.cluster.kinds import ALLOCATIONS, CLUSTER_KINDS, CLUSTERS
+    from dasksom.cluster.memory import machine_memory, process_memory
+    from dasksom.cluster.options import ClusterOptions, TlsFiles, Workers
+    from dasksom.cluster.readiness import check_reads
+    from dasksom.cluster.requested import job_script
+    from dasksom.cluster.supervision import Supervisor, check_usable, is_connected
+    from dasksom.cluster.task_counts import count_tasks, report_retries
 
 __all__ = [
     "ALLOCATIONS",
@@ -38,3 +41,18 @@ __all__ = [
     "take_role",
     "thread_pool_memory",
 ]
+
+__getattr__ = names_on_use(
+    __name__,
+    {
+        "dasksom.cluster.connection": "check_options connect expected_workers take_role thread_pool_memory",
+        "dasksom.cluster.death_blame": "TASK_ANNOTATIONS",
+        "dasksom.cluster.kinds": "ALLOCATIONS CLUSTERS CLUSTER_KINDS",
+        "dasksom.cluster.memory": "machine_memory process_memory",
+        "dasksom.cluster.options": "ClusterOptions TlsFiles Workers",
+        "dasksom.cluster.readiness": "check_reads",
+        "dasksom.cluster.requested": "job_script",
+        "dasksom.cluster.supervision": "Supervisor check_usable is_connected",
+        "dasksom.cluster.task_counts": "count_tasks report_retries",
+    },
+)

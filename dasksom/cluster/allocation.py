@@ -7,14 +7,15 @@ workers and end with it.
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from dasksom.cluster.encryption import LOOPBACK, security_of
-from dasksom.cluster.kinds import Kind, load_class
+from dasksom.cluster.kinds import Kind
 from dasksom.cluster.options import ClusterOptions
+from dasksom.cluster.requested import load_class
 from dasksom.errors import InputError
 
 _LEAST_PROCESSES = 3
@@ -27,7 +28,8 @@ def _worker_options(options: ClusterOptions) -> dict[str, Any]:
 
 
 @contextmanager
-def _slurm(options: ClusterOptions) -> Iterator[ClusterOptions]:
+def slurm_allocation(options: ClusterOptions) -> Iterator[ClusterOptions]:
+    """Take this process's role among the tasks of a Slurm job."""
     runner_class = load_class(Kind("dask_jobqueue.slurm", "SLURMRunner", "hpc"))
     try:
         processes = int(os.environ["SLURM_NTASKS"])
@@ -59,7 +61,8 @@ def _slurm(options: ClusterOptions) -> Iterator[ClusterOptions]:
 
 
 @contextmanager
-def _mpi(options: ClusterOptions) -> Iterator[ClusterOptions]:
+def mpi_allocation(options: ClusterOptions) -> Iterator[ClusterOptions]:
+    """Take this process's role among the ranks of MPI."""
     import dask
 
     initialize = load_class(Kind("dask_mpi", "initialize", "mpi"))
@@ -84,31 +87,3 @@ def _check_processes(processes: int) -> None:
             f"an allocation of {processes} processes: at least {_LEAST_PROCESSES} are needed, for the scheduler, the "
             "run and one worker; ask for more tasks"
         )
-
-
-ALLOCATIONS: dict[str, Callable[[ClusterOptions], AbstractContextManager[ClusterOptions]]] = {
-    "slurm-allocation": _slurm,
-    "mpi": _mpi,
-}
-"""Kinds of allocation, by name."""
-
-
-def take_role(options: ClusterOptions) -> AbstractContextManager[ClusterOptions]:
-    """Take this process's role in an allocation; call it before any file access.
-
-    Entering the context returns only in the process that executes the run, with the options of its cluster; the other
-    processes end there. Options of other kinds are returned unchanged.
-
-    Raises
-    ------
-    InputError
-        If this process is not in an allocation, or the allocation is too small.
-    """
-    if options.name not in ALLOCATIONS:
-        return nullcontext(options)
-    if not options.insecure and options.tls is None:
-        raise InputError(
-            f"cluster {options.name}: processes of an allocation talk over its network; give --tls-ca-file, --tls-cert "
-            "and --tls-key, or add --insecure on a network you trust"
-        )
-    return ALLOCATIONS[options.name](options)

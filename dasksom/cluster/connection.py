@@ -1,24 +1,19 @@
 """Start or connect to the cluster given by options, and make it dask's current one in a context."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from dasksom.cluster.allocation import ALLOCATIONS
-from dasksom.cluster.existing import existing_cluster
-from dasksom.cluster.kinds import CLUSTER_KINDS, requested_cluster
+from dasksom.cluster.kinds import ALLOCATIONS, CLUSTER_KINDS, CLUSTERS
+from dasksom.cluster.memory import process_memory
 from dasksom.cluster.options import ClusterOptions, Workers, check_name, check_values, scheduler_address
-from dasksom.cluster.this_machine import local_cluster, thread_pool
+from dasksom.deferred import deferred
 from dasksom.errors import InputError
 
-CLUSTERS: dict[str, Callable[[ClusterOptions], AbstractContextManager[Any]]] = {
-    "threads": thread_pool,
-    "local": local_cluster,
-    **dict.fromkeys(CLUSTER_KINDS, requested_cluster),
-}
-"""Kinds of cluster that are started for a run, by name."""
+_existing_cluster: Callable[..., AbstractContextManager[Any]] = deferred("dasksom.cluster.existing:existing_cluster")
 _MEMORY_OPTIONS = ("memory", "worker_memory", "worker_mem")
+_MEMORY_KEY = "dasksom.threads-memory"
 
 
 def check_options(options: ClusterOptions) -> None:
@@ -66,8 +61,48 @@ def expected_workers(options: ClusterOptions, *, small: bool) -> Workers:
     return Workers(count, max(1, int(given.get("cores", 1) or 1) // processes), int(parse_bytes(memory)) // processes)
 
 
+@contextmanager
+def thread_pool(options: ClusterOptions) -> Iterator[None]:
+    """Run on this process's threads: nothing to start, for images of ordinary size."""
+    import dask
+    import dask.threaded
+
+    limits = {"num_workers": options.threads, _MEMORY_KEY: options.threads_memory}
+    # the function itself: for the name "threads" dask imports distributed, to see whether there is a client
+    with dask.config.set({"scheduler": dask.threaded.get, **limits}):
+        yield
+
+
+def thread_pool_memory() -> int:
+    """Return the bytes that this process may use: the limit given to `thread_pool`, or that of the machine."""
+    import dask
+
+    return int(dask.config.get(_MEMORY_KEY, None) or process_memory())
+
+
+def take_role(options: ClusterOptions) -> AbstractContextManager[ClusterOptions]:
+    """Take this process's role in an allocation; call it before any file access.
+
+    Entering the context returns only in the process that executes the run, with the options of its cluster; the other
+    processes end there. Options of other kinds are returned unchanged.
+
+    Raises
+    ------
+    InputError
+        If this process is not in an allocation, or the allocation is too small.
+    """
+    if options.name not in ALLOCATIONS:
+        return nullcontext(options)
+    if not options.insecure and options.tls is None:
+        raise InputError(
+            f"cluster {options.name}: processes of an allocation talk over its network; give --tls-ca-file, --tls-cert "
+            "and --tls-key, or add --insecure on a network you trust"
+        )
+    return ALLOCATIONS[options.name](options)
+
+
 def connect(options: ClusterOptions, *, small: bool) -> AbstractContextManager[Any]:
-    """Make a cluster current for dask while the context lasts.
+    """Make a cluster current for dask while the context lasts; the context holds its Client, None for threads.
 
     Parameters
     ----------
@@ -91,8 +126,8 @@ def connect(options: ClusterOptions, *, small: bool) -> AbstractContextManager[A
     if name == "auto":
         address = _scheduler_of_dask()
         if address:
-            return existing_cluster(address, options)
+            return _existing_cluster(address, options)
         name = _automatic(options, small)
     if name in CLUSTERS:
         return CLUSTERS[name](options)
-    return existing_cluster(name if "://" in name else scheduler_address(Path(name).expanduser()), options)
+    return _existing_cluster(name if "://" in name else scheduler_address(Path(name).expanduser()), options)

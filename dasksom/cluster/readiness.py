@@ -17,7 +17,6 @@ SAME_EVERYWHERE = ("dasksom", "dask", "distributed", "cloudpickle", "numpy", "nu
 """Packages whose versions affect whether tasks can be unpickled, and their results."""
 _LISTED_WORKERS = 12
 """Maximum number of workers named in a table of versions."""
-_PROBE_SECONDS = 60.0
 
 
 def get_ready(client: Any, options: ClusterOptions, default_wait: float) -> None:
@@ -50,7 +49,7 @@ def wait_for_workers(client: Any, least: int, seconds: float) -> None:
     while (count := len(client.nthreads())) < least:
         waited = time.monotonic() - begun
         if waited >= seconds:
-            state = f"has {count} of {least} workers" if count else "has no workers"
+            state = f"has {count} of {least} workers" if count else "has no worker"
             raise DasksomError(
                 f"the cluster at {client.scheduler.address} {state} after {seconds:.0f} s; start more, ask for fewer "
                 "(minimum_workers), or wait longer (wait)"
@@ -108,7 +107,7 @@ def check_reads(client: Any, read: Callable[[], Any], path: str) -> None:
 
     Parameters
     ----------
-    client : distributed.Client, or anything else where there is no cluster
+    client : distributed.Client
     read : callable () -> object
         A small read; must be picklable. Its result is discarded.
     path : str
@@ -119,8 +118,6 @@ def check_reads(client: Any, read: Callable[[], Any], path: str) -> None:
     DasksomError
         If a worker cannot read it.
     """
-    if not hasattr(client, "run"):
-        return
     remote = [worker for worker in client.nthreads() if not is_loopback(worker.split("://")[-1].rsplit(":", 1)[0])]
     if not remote or _attempt(read) is not None:  # if it cannot be read here either, the run reports it
         return
@@ -138,6 +135,6 @@ def check_reads(client: Any, read: Callable[[], Any], path: str) -> None:
 def _attempt(read: Callable[[], Any]) -> str | None:
     try:
         read()
-    except Exception as error:  # whatever it is, the person who started the run needs to see it
+    except Exception as error:  # the user needs to see any error
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
     return None

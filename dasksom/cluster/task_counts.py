@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from dasksom.cluster.supervision import is_connected
+from dasksom.deferred import deferred
 from dasksom.storage.retries import take_retries
 
+_is_connected = deferred("dasksom.cluster.supervision:is_connected")
 _TOPIC = "dasksom-retries"
 """Topic of the cluster's events under which workers report repeated reads."""
 
@@ -67,10 +68,10 @@ def count_tasks(client: Any) -> Iterator[TaskCounts]:
 
     Parameters
     ----------
-    client : distributed.Client, or anything else where there is no cluster
+    client : distributed.Client, or None where there is no cluster
     """
     counts = TaskCounts()
-    if not hasattr(client, "run_on_scheduler"):
+    if client is None:
         yield counts
         return
     name = f"dasksom-{uuid4().hex}"
@@ -81,5 +82,5 @@ def count_tasks(client: Any) -> Iterator[TaskCounts]:
         counts.tasks, counts.retries, counts.lost_workers = client.run_on_scheduler(_read_counts, name)
     finally:
         with suppress(Exception):
-            if is_connected(client):  # a lost scheduler has been reported already
+            if _is_connected(client):  # a lost scheduler has been reported already
                 client.unregister_scheduler_plugin(name)

@@ -1,13 +1,12 @@
-"""Clusters on this machine: the threads of this process, or worker processes that only this machine can reach."""
+"""Worker processes on this machine, which only this machine can reach."""
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from dasksom.cluster.encryption import LOOPBACK
 from dasksom.cluster.interrupts import shielded_from_interrupts
-from dasksom.cluster.memory import process_memory
 from dasksom.cluster.options import ClusterOptions
 from dasksom.cluster.readiness import log_dashboard
 from dasksom.cluster.supervision import LOST_WORKERS_SECONDS, SupervisionTerms, supervised
@@ -21,24 +20,6 @@ _FILES_PER_WORKER = 10
 `_FILES`."""
 _LARGEST_MMAP_THRESHOLD = 32 << 20
 """Maximum that glibc accepts, in bytes."""
-_MEMORY_KEY = "dasksom.threads-memory"
-
-
-def thread_pool(options: ClusterOptions) -> AbstractContextManager[Any]:
-    """Run on this process's threads: nothing to start, for images of ordinary size."""
-    import dask
-    import dask.threaded
-
-    limits = {"num_workers": options.threads, _MEMORY_KEY: options.threads_memory}
-    # the function itself: for the name "threads" dask imports distributed, to see whether there is a client
-    return dask.config.set({"scheduler": dask.threaded.get, **limits})  # type: ignore[no-any-return]
-
-
-def thread_pool_memory() -> int:
-    """Return the bytes that this process may use: the limit given to `thread_pool`, or that of the machine."""
-    import dask
-
-    return int(dask.config.get(_MEMORY_KEY, None) or process_memory())
 
 
 def _worker_settings(worker_memory: int) -> dict[str, Any]:
@@ -92,8 +73,8 @@ def check_files(workers: int) -> None:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
         raise InputError(
-            f"a process may open {hard} files here, and {workers} workers need {needed}; raise the limit (ulimit -n "
-            f"{needed}), ask for fewer workers (--workers), or use the threads of this process (--cluster threads)"
+            f"a process may open {hard} files here, and {workers} worker processes need {needed}; raise the limit "
+            f"(ulimit -n {needed}), ask for fewer workers (--workers), or use threads (--cluster threads)"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 

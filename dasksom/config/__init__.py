@@ -3,8 +3,9 @@
 Public names are imported on first use: the map parameters need neither pydantic nor dask.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dasksom.deferred import names_on_use
 
 if TYPE_CHECKING:
     from dasksom.config.layering import load_config
@@ -12,8 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["MapSection", "OutputSection", "RunConfig", "load_config"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{'layering' if name == 'load_config' else 'sections'}"), name)
+__getattr__ = names_on_use(
+    __name__,
+    {
+        "dasksom.config.layering": "load_config",
+        "dasksom.config.sections": "MapSection OutputSection RunConfig",
+    },
+)

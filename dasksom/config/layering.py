@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from dasksom.cluster import check_options
 from dasksom.config.sections import RunConfig
-from dasksom.config.yaml_files import read_yaml
+from dasksom.deferred import deferred
 from dasksom.errors import InputError
 
+_read_yaml = deferred("dasksom.config.yaml_files:read_yaml")
 Paths = str | Path | Sequence[str | Path] | None
 
 
@@ -33,17 +34,17 @@ def load_config(paths: Paths, given: dict[str, dict[str, Any]]) -> RunConfig:
     path = ", ".join(map(str, files)) or None
     content: dict[str, Any] = {}
     for file in files:
-        content = _laid_over(content, _sections_in(Path(file).expanduser()))
-    if isinstance(told := content.get("cluster"), dict) and "allow_shell" in told:
+        content = _merged(content, _sections_in(Path(file).expanduser()))
+    if isinstance(cluster := content.get("cluster"), dict) and "allow_shell" in cluster:
         raise InputError(f"{path}: cluster.allow_shell: a file cannot allow itself commands; give --allow-shell")
     for section, values in given.items():
-        told = {name: value for name, value in values.items() if value is not None}
-        if told and not isinstance(content.setdefault(section, {}), dict):
+        options = {name: value for name, value in values.items() if value is not None}
+        if options and not isinstance(content.setdefault(section, {}), dict):
             raise InputError(
                 f"{path}: {section}: a mapping of its keys is expected, not a {type(content[section]).__name__}"
             )
-        if told:
-            content[section] = {**content[section], **told}
+        if options:
+            content[section] = {**content[section], **options}
     try:
         config = RunConfig.model_validate(content)
     except ValidationError as error:
@@ -54,7 +55,7 @@ def load_config(paths: Paths, given: dict[str, dict[str, Any]]) -> RunConfig:
 
 
 def _sections_in(path: Path) -> dict[str, Any]:
-    content = read_yaml(path)
+    content = _read_yaml(path)
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -64,12 +65,12 @@ def _sections_in(path: Path) -> dict[str, Any]:
     return {name: {} if section is None else section for name, section in content.items()}
 
 
-def _laid_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """Merge two mappings recursively; values of `over` win."""
     both = {**under, **over}
     for key in under.keys() & over.keys():
         if isinstance(under[key], dict) and isinstance(over[key], dict):
-            both[key] = _laid_over(under[key], over[key])
+            both[key] = _merged(under[key], over[key])
     return both
 
 
@@ -93,5 +94,5 @@ def _explain(problem: Any, path: str | None) -> str:
         near = difflib.get_close_matches(place[-1], known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
         return f"{prefix}unknown key {name!r}; {hint}"
-    told = _IN_WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-    return f"{prefix}{name}: {told}"
+    message = _IN_WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+    return f"{prefix}{name}: {message}"

@@ -6,21 +6,22 @@ configuration files, and the command-line options. To add a parameter: add its r
 """
 
 import math
+import sys
 import textwrap
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
-
-from dasksom.som.bmu.metrics import METRICS
-from dasksom.som.bmu.nearest import PRECISIONS
-from dasksom.som.color_spaces import COLOR_SPACES
-from dasksom.som.initialization import INITIALIZATIONS
-from dasksom.som.lattice import TOPOLOGIES
-from dasksom.som.neighborhood import NEIGHBORHOODS
-from dasksom.som.samples import MISSING
+from dasksom.som.choices import (
+    COLOR_SPACES,
+    INITIALIZATIONS,
+    METRICS,
+    MISSING,
+    NEIGHBORHOODS,
+    PRECISIONS,
+    TOPOLOGIES,
+)
 from dasksom.som.schedule import DECAYS
 
 EMPTY_UNITS = ("keep", "reseed")
@@ -125,7 +126,8 @@ def _is_radius_pair(value: Any) -> bool:
 
 
 def _is_random_state(value: Any) -> bool:
-    generators = (np.random.RandomState, np.random.Generator)
+    numpy = sys.modules.get("numpy")  # without it, no value is a generator of NumPy
+    generators = () if numpy is None else (numpy.random.RandomState, numpy.random.Generator)
     return value is None or isinstance(value, generators) or (_is_number(value, Integral) and value >= 0)
 
 
@@ -342,8 +344,3 @@ def parameter_section() -> str:
     """Return the section "Parameters" of a numpydoc docstring, indented by four spaces."""
     entries = "\n".join(parameter.documentation for parameter in PARAMETERS)
     return textwrap.indent(f"Parameters\n----------\n{entries}", "    ").lstrip()
-
-
-def run_defaults() -> dict[str, Any]:
-    """Return the default of each option."""
-    return {parameter.option: parameter.run_default for parameter in OPTIONS}

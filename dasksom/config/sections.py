@@ -12,7 +12,7 @@ from dasksom.config.map_parameters import CACHES, GRID, OPTIONS
 from dasksom.image import ALPHA, parse_select
 from dasksom.image.sources.selection import ON_BAD_CHUNK
 from dasksom.image.writers.options import Options
-from dasksom.som.dithering import DITHERS
+from dasksom.som.choices import DITHERS
 
 _OPTIONS = {parameter.option: parameter for parameter in OPTIONS}
 

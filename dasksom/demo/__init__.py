@@ -3,16 +3,18 @@
 Public names are imported on first use, so that commands start quickly.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dasksom.deferred import names_on_use
 
 if TYPE_CHECKING:
     from dasksom.demo.demonstrations import MOSAIC_SIDE, mosaic_demo, photograph_demo
 
 __all__ = ["MOSAIC_SIDE", "mosaic_demo", "photograph_demo"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.demonstrations"), name)
+__getattr__ = names_on_use(
+    __name__,
+    {
+        "dasksom.demo.demonstrations": "MOSAIC_SIDE mosaic_demo photograph_demo",
+    },
+)

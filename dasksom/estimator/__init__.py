@@ -1,6 +1,19 @@
-"""The map on arrays, with the conventions of scikit-learn and dask-ml."""
+"""The map on arrays: `BatchSOM` has the conventions of scikit-learn and dask-ml, `BatchMap` is its core.
 
-from dasksom.estimator.batch_som import BatchSOM
-from dasksom.estimator.map_predictor import NotTrainedError
+Public names are imported on first use.
+"""
 
-__all__ = ["BatchSOM", "NotTrainedError"]
+from typing import TYPE_CHECKING
+
+from dasksom.deferred import names_on_use
+
+if TYPE_CHECKING:
+    from dasksom.estimator.batch_map import BatchMap
+    from dasksom.estimator.batch_som import BatchSOM, NotTrainedError
+
+__all__ = ["BatchMap", "BatchSOM", "NotTrainedError"]
+
+__getattr__ = names_on_use(
+    __name__,
+    {"dasksom.estimator.batch_map": "BatchMap", "dasksom.estimator.batch_som": "BatchSOM NotTrainedError"},
+)

@@ -1,29 +1,22 @@
-"""BatchSOM: parameters and training of the map, with the conventions of scikit-learn and dask-ml."""
+"""BatchSOM: the map with the conventions of scikit-learn and dask-ml."""
 
-import warnings
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import dask.array as da
-import numpy as np
-from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import validate_data
 
-from dasksom.chunkwise import Keeper, Progress
 from dasksom.config.map_parameters import parameter_section
 from dasksom.errors import InputError
-from dasksom.estimator.map_predictor import MapPredictor
-from dasksom.som.schedule import Decay, Step
-from dasksom.training.checkpoint import Checkpoint
-from dasksom.training.color_histogram import has_color_table
-from dasksom.training.epochs import OnEpoch
-from dasksom.training.input_arrays import computing, is_lazy, several
-from dasksom.training.map_training import identity_of, train_map
-from dasksom.training.parameter_checks import check_parameters, plan_epochs
-from dasksom.training.sources import Weighted
-from dasksom.training.trained_map import TrainedMap
+from dasksom.estimator.batch_map import BatchMap
+from dasksom.training.input_arrays import named_columns
 
 
-class BatchSOM(MapPredictor):
+class NotTrainedError(InputError, NotFittedError):  # type: ignore[misc]
+    """A map was used before it was trained."""
+
+
+class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, BatchMap):  # type: ignore[misc]
     """A batch self-organizing map trained on every pixel of an image (or row of a table) of any size.
 
     {parameters}
@@ -64,199 +57,38 @@ class BatchSOM(MapPredictor):
     [0, 1]
     """
 
-    def __init__(
-        self,
-        rows: int = 16,
-        columns: int = 16,
-        *,
-        epochs: int = 20,
-        topology: str = "rectangular",
-        toroidal: bool = False,
-        neighborhood: str = "gaussian",
-        sigma: tuple[float, float] | None = None,
-        refine: int | None = 0,
-        decay: str | Decay = "exponential",
-        init: str | ArrayLike = "pca",
-        metric: str = "euclidean",
-        color_space: str = "rgb",
-        empty_units: str = "keep",
-        sample: float = 1.0,
-        precision: str = "float32",
-        missing: str = "exclude",
-        tol: float = 0.0,
-        warm_start: bool = False,
-        method: str = "auto",
-        cache: str = "auto",
-        random_state: int | np.random.RandomState | np.random.Generator | None = None,
-    ) -> None:
-        self.rows = rows
-        self.columns = columns
-        self.epochs = epochs
-        self.topology = topology
-        self.toroidal = toroidal
-        self.neighborhood = neighborhood
-        self.sigma = sigma
-        self.refine = refine
-        self.decay = decay
-        self.init = init
-        self.metric = metric
-        self.color_space = color_space
-        self.empty_units = empty_units
-        self.sample = sample
-        self.precision = precision
-        self.missing = missing
-        self.tol = tol
-        self.warm_start = warm_start
-        self.method = method
-        self.cache = cache
-        self.random_state = random_state
-
-    # ------------------------------------------------------------------------------------------------------- training
-
-    def fit(
-        self,
-        X: Any,
-        y: None = None,
-        *,
-        mask: Any = None,
-        sample_weight: Any = None,
-        progress: Progress | None = None,
-        on_epoch: OnEpoch | None = None,
-        checkpoint: str | Path | None = None,
-    ) -> Self:
-        """Train the map.
+    def transform(self, X: Any) -> Any:  # defined here, because scikit-learn only wraps what its subclasses define
+        """Return the distance of every sample to every unit, in the metric of the map.
 
         Parameters
         ----------
-        X : array of shape (..., bands), or list of dask arrays
-            An image or a table of any real type: dask, NumPy or a data frame. The last axis is the bands. A list holds
-            several images of one type and number of bands, for one codebook.
-        y : None
-            Ignored; scikit-learn's pipelines pass it.
-        mask : array of shape (...), bool, optional
-            True where a sample is used, as in scikit-image. For several images a list of masks, or of None.
-        sample_weight : array of shape (...), real, optional
-            Weight of each sample, at least 0; for several images a list.
-        progress : callable (done, total), optional
-            Called as chunks are done; starts again with each pass.
-        on_epoch : callable (Epoch, codebook of shape (units, bands)), optional
-            Called after each epoch with its record and a read-only codebook; a true result ends the training.
-        checkpoint : path, optional
-            Folder for the records of the training: after it was killed, the same call resumes, to the same bits. The
-            folder is emptied when the training ends. For dask arrays whose names identify their data, as those of
-            `open_image` do.
+        X : array of shape (..., bands)
 
-        Raises
-        ------
-        InputError
-            If a parameter or an array cannot be used; infinities are detected while the array is read; or if the
-            checkpoint is of another training, naming the differences.
+        Returns
+        -------
+        array of shape (..., units), float64
+            Lazy for a dask array, NumPy for anything else; NaN for samples with NaN.
         """
-        if checkpoint is None:
-            return self.fit_with_keeper(
-                X, None, mask=mask, sample_weight=sample_weight, progress=progress, on_epoch=on_epoch
-            )
-        if not (is_lazy(X) or several(X)):
-            raise InputError("checkpoint: is for dask arrays; what is in memory is lost with the process, too")
-        self.check_parameters()
-        before = self._before()
-        images = self._prepare_all(X, mask, sample_weight, reset=before is None)
-        keeper = Checkpoint(checkpoint, identity_of(images, self.get_params(), before))
-        self._train(X, images, before, progress, on_epoch, keeper)
-        keeper.clear()
-        return self
+        return super().transform(X)
 
-    def fit_with_keeper(
-        self,
-        X: Any,
-        keeper: Keeper | None,
-        *,
-        mask: Any = None,
-        sample_weight: Any = None,
-        progress: Progress | None = None,
-        on_epoch: OnEpoch | None = None,
-    ) -> Self:
-        """Train the map as `fit` does, with the records of a keeper in place of a checkpoint.
+    @property
+    def _n_features_out(self) -> int:
+        return self.units
 
-        Records are neither checked nor deleted: the keeper must be that of the same training. Other parameters are
-        those of `fit`.
-        """
-        self.check_parameters()
-        before = self._before()
-        images = self._prepare_all(X, mask, sample_weight, reset=before is None)
-        self._train(X, images, before, progress, on_epoch, keeper)
-        return self
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing != "error"
+        tags.input_tags.three_d_array = True
+        return tags
 
-    def partial_fit(self, X: Any, y: None = None, *, mask: Any = None, sample_weight: Any = None) -> Self:
-        """Train one more epoch, on these samples only, at its position in the schedule; the last radius remains.
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "weights_")
 
-        Parameters are those of `fit`. There is no refinement, which depends on the error of all samples.
-        """
-        self.check_parameters()
-        before = self._before(always=True)
-        images = self._prepare_all(X, mask, sample_weight, reset=before is None)
-        steps = self._steps(images)[: self.epochs]
-        done = 0 if before is None else len(before.history)
-        with computing(X):
-            step = steps[min(done, len(steps) - 1)]
-            trained = train_map(images, self.get_params(deep=False), [step] * (done + 1), before)
-        return self.restore(trained, 0 if before is None else self.refine_)
+    def _check_names(self, X: Any, *, reset: bool) -> None:
+        validate_data(self, named_columns(X), reset=reset, skip_check_array=True, ensure_2d=False)
 
-    def _before(self, *, always: bool = False) -> TrainedMap | None:
-        """Return the map to continue with, if there is one."""
-        if not hasattr(self, "weights_") or not (always or self.warm_start):
-            return None
-        if self.weights_.shape[:2] != (self.rows, self.columns):
-            rows, columns = self.weights_.shape[:2]
-            raise InputError(
-                f"rows={self.rows}, columns={self.columns}: the map to continue with has {rows} x {columns} units; "
-                f"use rows={rows}, columns={columns}, or train a new one (clone it, or fit with warm_start=False)"
-            )
-        return self._trained()
-
-    def _steps(self, images: list[Weighted]) -> tuple[Step, ...]:
-        counted = all(self.counts_colors(*image) for image in images)
-        eight_bit = all(has_color_table(image) for image, _ in images)
-        return plan_epochs(self.get_params(deep=False), counts_colors=counted, eight_bit=eight_bit)
-
-    def _train(
-        self,
-        X: Any,
-        images: list[Weighted],
-        before: TrainedMap | None,
-        progress: Progress | None,
-        on_epoch: OnEpoch | None,
-        keeper: Keeper | None,
-    ) -> None:
-        steps = self._steps(images)
-        if before is not None and len(before.history) >= len(steps):
-            warnings.warn(
-                f"warm_start: all of epochs={self.epochs} and refine={len(steps) - self.epochs} are done; raise one to "
-                "continue",
-                stacklevel=4,
-            )
-        given = self.get_params(deep=False)
-        with computing(X):
-            trained = train_map(images, given, steps, before, progress=progress, on_epoch=on_epoch, keeper=keeper)
-        self.restore(trained, len(steps) - self.epochs)
-
-    def fit_predict(self, X: Any, y: None = None, *, mask: Any = None, sample_weight: Any = None) -> Any:
-        """Train the map and label the samples that it was trained on."""
-        return self.fit(X, mask=mask, sample_weight=sample_weight).predict(X, mask=mask)
-
-    def check_parameters(self) -> None:
-        """Check every parameter.
-
-        Raises
-        ------
-        InputError
-            Naming the parameter, the accepted values, and the value given.
-        """
-        check_parameters(self.get_params(deep=False))
-
-    def total_epochs(self, image: da.Array) -> int:
-        """Return the epochs of `fit` on this image, the refinement included."""
-        return len(self._steps([(image, None)]))
+    def _not_trained(self) -> InputError:
+        return NotTrainedError(str(super()._not_trained()))
 
 
 BatchSOM.__doc__ = (BatchSOM.__doc__ or "").replace("{parameters}", parameter_section())

@@ -7,23 +7,19 @@ from typing import Any, Self
 import dask.array as da
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import validate_data
 
 from dasksom._version import __version__
+from dasksom.config.map_parameters import PARAMETERS
+from dasksom.deferred import deferred
 from dasksom.errors import InputError
 from dasksom.estimator.map_structure import MapStructure
-from dasksom.image.palette_files import write_palette
-from dasksom.image.xarray_input import in_band_order, is_data_array
-from dasksom.model_files import save_codebook
+from dasksom.image.sources.dtypes_and_axes import is_data_array
 from dasksom.quantization.labels import Labeling, distances_to, labels_of, rebuild
 from dasksom.som.bmu.search import Search
 from dasksom.som.codebook import Codebook
 from dasksom.som.color_spaces import scale_of, to_space
 from dasksom.som.lattice import Lattice
-from dasksom.som.map_state import Epoch
-from dasksom.som.quality import Quality
+from dasksom.som.quality import Epoch, Quality
 from dasksom.som.schedule import Decay
 from dasksom.training.input_arrays import (
     as_image,
@@ -32,7 +28,6 @@ from dasksom.training.input_arrays import (
     check_types,
     computing,
     is_lazy,
-    named_columns,
     several,
 )
 from dasksom.training.map_training import counts_colors
@@ -40,13 +35,15 @@ from dasksom.training.parameter_checks import lattice_from, search_from
 from dasksom.training.sources import Weighted, samples_of
 from dasksom.training.trained_map import TrainedMap
 
+_SORTED = sorted(PARAMETERS, key=lambda parameter: parameter.name)
+_in_band_order = deferred("dasksom.image.xarray_input:in_band_order")
+_save_codebook = deferred("dasksom.model_files:save_codebook")
+_write_palette = deferred("dasksom.image.palette_files:write_palette")
+_NOT_TRAINED = "this BatchSOM is not trained (fitted) yet; call fit first"
 
-class NotTrainedError(InputError, NotFittedError):  # type: ignore[misc]
-    """A map was used before it was trained."""
 
-
-class MapPredictor(MapStructure, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """The base of `BatchSOM`: all that a trained map does; parameters and attributes are those of `BatchSOM`."""
+class MapPredictor(MapStructure):
+    """The methods of a trained map; parameters and attributes are those of `BatchSOM`."""
 
     rows: int
     columns: int
@@ -63,6 +60,7 @@ class MapPredictor(MapStructure, ClassNamePrefixFeaturesOutMixin, TransformerMix
     dtype_: str | None
     refine_: int
     n_features_in_: int
+    feature_names_in_: NDArray[Any]
 
     def predict(self, X: Any, *, mask: Any = None, dither: str = "none") -> Any:
         """Label every sample with its best-matching unit.
@@ -113,17 +111,7 @@ class MapPredictor(MapStructure, ClassNamePrefixFeaturesOutMixin, TransformerMix
         return self._map(X, mask, rebuilt)
 
     def transform(self, X: Any) -> Any:
-        """Return the distance of every sample to every unit, in the metric of the map.
-
-        Parameters
-        ----------
-        X : array of shape (..., bands)
-
-        Returns
-        -------
-        array of shape (..., units), float64
-            Lazy for a dask array, NumPy for anything else; NaN for samples with NaN.
-        """
+        """Return the distance of every sample to every unit; see `BatchSOM.transform`."""
         return self._map(X, None, lambda image, _: distances_to(image, self.labeling_for(image.dtype)))
 
     def evaluate(self, X: Any, *, mask: Any = None, sample_weight: Any = None) -> Quality:
@@ -168,7 +156,7 @@ class MapPredictor(MapStructure, ClassNamePrefixFeaturesOutMixin, TransformerMix
         """
         codebook = self.codebook_
         state = {**self._trained().state(), "refine": None if self.refine is None else int(self.refine)}
-        save_codebook(Codebook(codebook.weights, {**codebook.about, "state": state}), path)
+        _save_codebook(Codebook(codebook.weights, {**codebook.about, "state": state}), path)
 
     def save_palette(self, path: str | Path, *, bands: Sequence[int] | None = None, overwrite: bool = False) -> None:
         """Write the map's colors as .gpl (GIMP), .act (Adobe), .clr (QGIS), .txt (GDAL) or .png (a swatch).
@@ -184,9 +172,9 @@ class MapPredictor(MapStructure, ClassNamePrefixFeaturesOutMixin, TransformerMix
         Raises
         ------
         InputError
-            If the suffix is unknown, the file exists, or it cannot hold so many colors or bands.
+            If the suffix is unknown, the file exists, or it cannot hold this number of colors or bands.
         """
-        write_palette(path, self.codebook_.weights, bands, overwrite=overwrite)
+        _write_palette(path, self.codebook_.weights, bands, overwrite=overwrite)
 
     def counts_colors(self, image: da.Array, weights: da.Array | None = None) -> bool:
         """Return whether `fit` counts the colors of this image, in place of streaming it.
@@ -204,7 +192,7 @@ class MapPredictor(MapStructure, ClassNamePrefixFeaturesOutMixin, TransformerMix
         return self.rows * self.columns
 
     def restore(self, trained: TrainedMap, refine: int) -> Self:
-        """Become a map that was trained elsewhere with these parameters, and so many epochs of refinement."""
+        """Take over the result of a training with these parameters and `refine` epochs of refinement."""
         self.weights_, self.history_ = trained.weights, trained.history
         self.quality_, self.dtype_, self.refine_ = trained.quality, trained.dtype, refine
         self.n_features_in_ = int(trained.weights.shape[-1])
@@ -217,26 +205,23 @@ class MapPredictor(MapStructure, ClassNamePrefixFeaturesOutMixin, TransformerMix
         """Return how the trained map labels the pixels of an image of that type."""
         return Labeling(to_space(self._units(), self.color_space, scale_of(dtype)), self._search())
 
-    @property
-    def _n_features_out(self) -> int:
-        return self.units
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name, as scikit-learn does."""
+        return {parameter.name: getattr(self, parameter.name) for parameter in _SORTED}
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = self.missing != "error"
-        tags.input_tags.three_d_array = True
-        return tags
+    def _check_names(self, X: Any, *, reset: bool) -> None:
+        """Compare the names of a data frame's columns with those of the training."""
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "weights_")
+    def _not_trained(self) -> InputError:
+        return InputError(_NOT_TRAINED)
 
     def _prepare(self, X: Any, mask: Any, sample_weight: Any, *, reset: bool) -> Weighted:
         if not reset and is_data_array(X) and hasattr(self, "feature_names_in_"):
-            X = in_band_order(X, [str(name) for name in self.feature_names_in_])
+            X = _in_band_order(X, [str(name) for name in self.feature_names_in_])
         image, own_mask = as_image(X)
         unnamed = isinstance(X, (da.Array, np.ndarray)) and (X.ndim > 2 or is_lazy(X))
         if reset or not unnamed:  # scikit-learn would warn of every image, because arrays have no names
-            validate_data(self, named_columns(X), reset=reset, skip_check_array=True, ensure_2d=False)
+            self._check_names(X, reset=reset)
         if reset:
             self.n_features_in_ = int(image.shape[-1])
         check_bands(image, self.n_features_in_, self.color_space)
@@ -262,7 +247,7 @@ class MapPredictor(MapStructure, ClassNamePrefixFeaturesOutMixin, TransformerMix
 
     def _units(self) -> NDArray[np.float64]:
         if not hasattr(self, "weights_"):
-            raise NotTrainedError("this BatchSOM is not trained (fitted) yet; call fit first")
+            raise self._not_trained()
         return np.asarray(self.weights_, np.float64).reshape(-1, self.weights_.shape[-1])
 
     def _lattice(self) -> Lattice:

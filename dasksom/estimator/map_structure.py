@@ -1,17 +1,19 @@
 """The structure of a trained map: hits, distances and positions of units, and groups of similar ones."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.classes import AUTO, ClassTable, group_units
+from dasksom import classes
+from dasksom.deferred import deferred
 from dasksom.errors import InputError
 from dasksom.quantization.labels import Labeling
 from dasksom.som.lattice import Lattice
-from dasksom.som.map_state import Epoch
-from dasksom.som.quality import Quality
-from dasksom.som.u_matrix import u_matrix
+from dasksom.som.quality import Epoch, Quality
+
+_u_matrix: "Callable[..., NDArray[np.float64]]" = deferred("dasksom.som.u_matrix:u_matrix")
 
 
 class MapStructure:
@@ -45,7 +47,7 @@ class MapStructure:
         ndarray of shape (rows, columns)
         """
         self._units()
-        return u_matrix(self.weights_, self._lattice())
+        return _u_matrix(self.weights_, self._lattice())
 
     def hits(self) -> NDArray[np.float64]:
         """Return the weight of the samples of each unit, their number if unweighted, as `fit` counted them.
@@ -68,8 +70,8 @@ class MapStructure:
         return self.quality_.hits.reshape(self.weights_.shape[:2])
 
     def group(
-        self, count: int | str = AUTO, *, method: str = "ward", hits: Any = None, random_state: int = 0
-    ) -> ClassTable:
+        self, count: int | str = "auto", *, method: str = "ward", hits: Any = None, random_state: int = 0
+    ) -> "classes.ClassTable":
         """Group similar units into classes.
 
         Vectors are compared in the map's color space, each band standardized over the units that have pixels and
@@ -110,10 +112,10 @@ class MapStructure:
         counted = self.hits() if hits is None else np.asarray(hits)
         if counted.size != len(vectors):
             raise InputError(f"hits: one for each of the {len(vectors)} units is needed; got {counted.size}")
-        grouping = group_units(
+        grouping = classes.group_units(
             vectors, counted.reshape(-1), self._lattice(), count=count, method=method, seed=random_state
         )
-        return ClassTable.of(grouping.numbers)
+        return classes.ClassTable.of(grouping.numbers)
 
     def labeling_for(self, dtype: np.dtype[Any]) -> Labeling:
         """Return how the trained map labels the pixels of an image of that type."""

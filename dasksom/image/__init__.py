@@ -3,8 +3,9 @@
 Public names are imported on first use, so that opening a photograph imports no TIFF or Zarr reader.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dasksom.deferred import names_on_use
 
 if TYPE_CHECKING:
     from dasksom.image.input_folders import check_alike, check_folder, check_mask_of_several, images_in
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from dasksom.image.writers.options import Options
     from dasksom.image.writers.protocol import Output, Writer
     from dasksom.storage.checksum_manifests import Manifest
+    from dasksom.storage.file_checks import read_object
     from dasksom.storage.local_paths import size_on_disk
-    from dasksom.storage.location_checks import read_object
     from dasksom.storage.locations import is_remote, shown
     from dasksom.storage.publish.atomic_publish import check_output, publish
     from dasksom.storage.publish.object_store_publish import (
@@ -84,35 +85,30 @@ __all__ = [
     "verify",
 ]
 
-_MODULES = {
-    "image.input_folders": "check_alike check_folder check_mask_of_several images_in",
-    "image.opening": "open_image open_picture open_pixels",
-    "image.read_options": "ReadOptions",
-    "image.read_results": "RESULTS QuantizedImage check_result open_result",
-    "image.sources.chunk_planning": "plan_chunks",
-    "image.sources.fingerprints": "fingerprint",
-    "image.sources.picture": "Picture Rectangle",
-    "image.sources.protocol": "Readable Source",
-    "image.sources.selection": "ALPHA parse_select",
-    "image.sources.unreadable": "merged unread_in",
-    "image.verification": "verify",
-    "image.write_formats": "check_format chunk_alignment create_writer output_suffix",
-    "image.writers.options": "Options",
-    "image.writers.protocol": "Output Writer",
-    "storage.checksum_manifests": "Manifest",
-    "storage.local_paths": "size_on_disk",
-    "storage.location_checks": "read_object",
-    "storage.locations": "is_remote shown",
-    "storage.publish.atomic_publish": "check_output publish",
-    "storage.publish.object_store_publish": "locate_output publish_object run_on_store unfinished_run",
-    "storage.publish.object_store_run": "StoreRun",
-    "storage.publish.run_folder": "RunFolder check_unfinished run_folder run_on_disk",
-}
-"""Public names by defining module."""
-_HOMES = {name: f"dasksom.{module}" for module, names in _MODULES.items() for name in names.split()}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = names_on_use(
+    __name__,
+    {
+        "dasksom.image.input_folders": "check_alike check_folder check_mask_of_several images_in",
+        "dasksom.image.opening": "open_image open_picture open_pixels",
+        "dasksom.image.read_options": "ReadOptions",
+        "dasksom.image.read_results": "RESULTS QuantizedImage check_result open_result",
+        "dasksom.image.sources.chunk_planning": "plan_chunks",
+        "dasksom.image.sources.fingerprints": "fingerprint",
+        "dasksom.image.sources.picture": "Picture Rectangle",
+        "dasksom.image.sources.protocol": "Readable Source",
+        "dasksom.image.sources.selection": "ALPHA parse_select",
+        "dasksom.image.sources.unreadable": "merged unread_in",
+        "dasksom.image.verification": "verify",
+        "dasksom.image.write_formats": "check_format chunk_alignment create_writer output_suffix",
+        "dasksom.image.writers.options": "Options",
+        "dasksom.image.writers.protocol": "Output Writer",
+        "dasksom.storage.checksum_manifests": "Manifest",
+        "dasksom.storage.local_paths": "size_on_disk",
+        "dasksom.storage.file_checks": "read_object",
+        "dasksom.storage.locations": "is_remote shown",
+        "dasksom.storage.publish.atomic_publish": "check_output publish",
+        "dasksom.storage.publish.object_store_publish": "locate_output publish_object run_on_store unfinished_run",
+        "dasksom.storage.publish.object_store_run": "StoreRun",
+        "dasksom.storage.publish.run_folder": "RunFolder check_unfinished run_folder run_on_disk",
+    },
+)

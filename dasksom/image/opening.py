@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 
 from dasksom.deferred import deferred
 from dasksom.errors import InputError
-from dasksom.image.metadata.geo_tags import placed_elsewhere
 from dasksom.image.picture_assembly import PictureParts, check_mask_array
 from dasksom.image.read_formats import FILE_OPENERS, Opener, open_file
 from dasksom.image.read_options import ReadOptions
 from dasksom.image.sidecars import with_sidecars
-from dasksom.image.sources.masks import MaskSource, mask_of
+from dasksom.image.sources.dtypes_and_axes import is_data_array
 from dasksom.image.sources.picture import OpenedImage, Picture
-from dasksom.image.sources.protocol import Source
 from dasksom.image.sources.selection import Selection
-from dasksom.image.xarray_input import is_data_array, open_data_array, refuse_others
 from dasksom.storage.local_paths import check_readable
 from dasksom.storage.locations import Location, locate
 from dasksom.storage.zarr_nodes import is_zarr
 
+if TYPE_CHECKING:
+    from dasksom.image.sources.masks import MaskSource
+    from dasksom.image.sources.protocol import Source
+
+_mask_of: Callable[..., MaskSource] = deferred("dasksom.image.sources.masks:mask_of")
+_open_data_array = deferred("dasksom.image.xarray_input:open_data_array")
+_placed_elsewhere = deferred("dasksom.image.metadata.geo_tags:placed_elsewhere")
+_refuse_others = deferred("dasksom.image.xarray_input:refuse_others")
 _open_tile_folder: Opener = deferred("dasksom.image.mosaics.tile_folder:open_tile_folder")
 _open_vrt: Opener = deferred("dasksom.image.mosaics.vrt:open_vrt")
 
@@ -91,12 +96,12 @@ def open_picture(image: Any, options: ReadOptions | None = None, **changes: Any)
         location = locate(image, options.storage)
         opened = open_header(location, options.selection)
         size = opened.source.shape[:2]
-        masks = {name: mask_of(mask, size, f"{location} ({name})") for name, mask in opened.masks.items()}
+        masks = {name: _mask_of(mask, size, f"{location} ({name})") for name, mask in opened.masks.items()}
         parts = PictureParts(str(location), opened, opened.source, masks=masks)
     elif is_data_array(image):
-        parts = PictureParts(*open_data_array(image, options.selection))
+        parts = PictureParts(*_open_data_array(image, options.selection))
     else:
-        refuse_others(image)
+        _refuse_others(image)
     given = None if options.mask is None else _given_mask(options, parts)
     parts = replace(parts, alpha=options.alpha, nodata=options.nodata, given=given)
     return (parts if options.bands is None else parts.of_bands(options.bands)).cut(options.chunking)
@@ -123,10 +128,10 @@ def _given_mask(options: ReadOptions, parts: PictureParts) -> MaskSource | da.Ar
         return check_mask_array(options.mask, size)
     location = locate(options.mask, options.storage)
     opened = open_header(location, options.mask_selection)
-    elsewhere = placed_elsewhere(parts.header.geo_tags, size, opened.geo_tags, opened.source.shape[:2])
+    elsewhere = _placed_elsewhere(parts.header.geo_tags, size, opened.geo_tags, opened.source.shape[:2])
     if elsewhere is not None:
         raise InputError(
             f"{location}: the mask is not where {parts.named} is: {elsewhere}; warp it to the image first "
             "(GDAL: gdalwarp -t_srs ... -te ... -ts ...), or give one without georeference"
         )
-    return mask_of(opened.source, size, str(location), opened.alpha)
+    return _mask_of(opened.source, size, str(location), opened.alpha)

@@ -6,21 +6,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import isnan
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
+from dasksom.deferred import deferred
 from dasksom.errors import InputError
 from dasksom.image.sources.bands import BandPicks, complete_names, find_bands, of_bands
 from dasksom.image.sources.chunk_planning import plan_chunks
-from dasksom.image.sources.lazy_array import lazy_array
-from dasksom.image.sources.masks import MaskSource, alpha_mask, holds, nodata_mask, without_band
+from dasksom.image.sources.numpy_indexing import lazy_array
 from dasksom.image.sources.picture import Chunking, Header, Picture, Rectangle
-from dasksom.image.sources.protocol import Readable, Source
-from dasksom.image.sources.unreadable import ReadableMask, WithoutRegions
 
+if TYPE_CHECKING:
+    from dasksom.image.sources.masks import MaskSource
+    from dasksom.image.sources.protocol import Readable, Source
+
+_alpha_mask = deferred("dasksom.image.sources.masks:alpha_mask")
+_holds = deferred("dasksom.image.sources.masks:holds")
+_nodata_mask = deferred("dasksom.image.sources.masks:nodata_mask")
+_without_band = deferred("dasksom.image.sources.masks:without_band")
+_readable_mask = deferred("dasksom.image.sources.unreadable:ReadableMask")
+_without_regions = deferred("dasksom.image.sources.unreadable:WithoutRegions")
 _NODATA = "no-data value"
 """Name of this mask in the list of mask origins that users see."""
 
@@ -77,12 +85,12 @@ class PictureParts:
         if header.nodata_problem is not None and self.nodata is None:
             raise InputError(f"{self.named}: {header.nodata_problem}; give one with --nodata VALUE, or --nodata none")
         picture = _apply_nodata(picture, self.nodata)
-        if isinstance(self.given, MaskSource):
-            picture = _mask_by_source(picture, self.given, unread, "mask given")
-        elif self.given is not None:
+        if isinstance(self.given, da.Array):
             picture = _masked(picture, self.given.rechunk(picture.pixels.chunks[:2]), "mask given")
+        elif self.given is not None:
+            picture = _mask_by_source(picture, self.given, unread, "mask given")
         if unread:
-            readable = ReadableMask(picture.pixels.shape[:2], tuple(unread))
+            readable = _readable_mask(picture.pixels.shape[:2], tuple(unread))
             picture = _masked(
                 picture, lazy_array(readable, picture.pixels.chunks[:2], "read"), "parts that can be read"
             )
@@ -162,8 +170,8 @@ class PictureParts:
         if band is None:
             return picture
         names = tuple(name for number, name in enumerate(picture.band_names) if number != band)
-        colors = replace(picture, pixels=without_band(picture.pixels, band), band_names=names)
-        return colors if self._alpha_use == "drop" else _masked(colors, alpha_mask(picture.pixels, band), origin)
+        colors = replace(picture, pixels=_without_band(picture.pixels, band), band_names=names)
+        return colors if self._alpha_use == "drop" else _masked(colors, _alpha_mask(picture.pixels, band), origin)
 
 
 def check_mask_array(mask: Any, size: tuple[int, int]) -> da.Array:
@@ -184,7 +192,7 @@ def check_mask_array(mask: Any, size: tuple[int, int]) -> da.Array:
 
 
 def _without(source: Any, unread: Sequence[Rectangle]) -> Any:
-    return WithoutRegions(source, tuple(unread)) if unread else source
+    return _without_regions(source, tuple(unread)) if unread else source
 
 
 def _masked(picture: Picture, mask: da.Array, origin: str) -> Picture:
@@ -207,12 +215,12 @@ def _apply_nodata(picture: Picture, given: float | str | None) -> Picture:
         return replace(picture, nodata=None)
     if given is None:
         value = float(picture.nodata) if picture.nodata is not None and isnan(picture.nodata) else picture.nodata
-        if value is None or not holds(picture.pixels.dtype, value):
+        if value is None or not _holds(picture.pixels.dtype, value):
             about = {**picture.about, "no data": f"{value}, which {picture.pixels.dtype} cannot hold: all pixels count"}
             return replace(picture, nodata=None, about=about)
     else:
         value = _number(given)
-    mask = nodata_mask(picture.pixels, value)
+    mask = _nodata_mask(picture.pixels, value)
     picture = replace(picture, nodata=value, about={**picture.about, "no data": f"{value:g}"})
     return picture if mask is None else _masked(picture, mask, _NODATA)
 

@@ -7,14 +7,15 @@ from collections.abc import Callable
 from dasksom.deferred import deferred
 from dasksom.errors import InputError
 from dasksom.image.sidecars import with_sidecars
-from dasksom.image.sources.other_formats import kind_by_content, way_out_of
 from dasksom.image.sources.picture import OpenedImage
 from dasksom.image.sources.selection import Selection
+from dasksom.storage.file_checks import check_reachable
 from dasksom.storage.local_paths import check_readable, listed, match_suffix
-from dasksom.storage.location_checks import check_reachable
 from dasksom.storage.locations import Location
 from dasksom.storage.zarr_nodes import ZARR_METADATA
 
+_kind_by_content = deferred("dasksom.image.sources.other_formats:kind_by_content")
+_way_out_of = deferred("dasksom.image.sources.other_formats:way_out_of")
 Opener = Callable[[Location, Selection], OpenedImage]
 _open_photograph: Opener = deferred("dasksom.image.photographs.source:open_photograph")
 _open_tiff: Opener = deferred("dasksom.image.tiff.source:open_tiff")
@@ -72,7 +73,7 @@ def _sniffed(location: Location) -> Opener:
     for magic, opener in MAGIC.items():
         if start.startswith(magic):
             return opener
-    way_out = way_out_of(kind_by_content(start) or location.file_name)
+    way_out = _way_out_of(_kind_by_content(start) or location.file_name)
     raise InputError(
         f"{location}: not an image that is known here, by suffix or content; accepted are {listed(FILE_OPENERS)}, "
         f".vrt: {way_out}"

@@ -94,7 +94,7 @@ def open_result(path: str | os.PathLike[str]) -> AbstractContextManager[Quantize
     check_readable(local)
     opener = match_suffix(local, RESULTS)
     if opener is None:
-        raise InputError(f"{local}: labels and palette are read again from {listed(RESULTS)} alone")
+        raise InputError(f"{local}: has no labels and palette; `report` and `view` need an output in {listed(RESULTS)}")
     return opener(local)
 
 
@@ -176,9 +176,9 @@ def _in_tiff(file: tifffile.TiffFile, path: Path) -> QuantizedImage:
     check_ome_xml(location, file)
     page = file.pages[0]
     check_decoder(location, page)
-    about = _told(page.description)
-    told = about.get("parameters", {})
-    sides = [told.get(name) for name in ("rows", "columns")]
+    about = _metadata_in(page.description)
+    parameters = about.get("parameters", {})
+    sides = [parameters.get(name) for name in ("rows", "columns")]
     units = prod(side if isinstance(side, int) else 0 for side in sides)
     if page.colormap is None or not 0 < units <= page.colormap.shape[1]:
         raise InputError(
@@ -191,7 +191,7 @@ def _in_tiff(file: tifffile.TiffFile, path: Path) -> QuantizedImage:
     return QuantizedImage(str(path), tuple(_lazy(level, path) for level in levels), 0, palette, about)
 
 
-def _told(description: str) -> dict[str, Any]:
+def _metadata_in(description: str) -> dict[str, Any]:
     try:
         about = json.loads(description)["dasksom"]
     except (ValueError, KeyError, TypeError, RecursionError):

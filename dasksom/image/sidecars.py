@@ -6,15 +6,13 @@ from dataclasses import replace
 
 from dasksom.deferred import deferred
 from dasksom.errors import InputError
-from dasksom.image.metadata.gdal_xml import band_names_of, nodata_of, scales_of, tags_of_gdal_xml, unused_georeference
-from dasksom.image.metadata.geo_tags import crs_name, georeference
 from dasksom.image.sources.orientation import upright
 from dasksom.image.sources.picture import OpenedImage
 from dasksom.image.sources.selection import Selection
 from dasksom.storage.locations import Location
-from dasksom.storage.safe_xml import MOST_XML_BYTES, xml_tree
 
 _open_tiff = deferred("dasksom.image.tiff.source:open_tiff")
+_with_aux_xml = deferred("dasksom.image.metadata.gdal_xml:with_aux_xml")
 
 _MASK, _METADATA = ".msk", ".aux.xml"
 
@@ -36,37 +34,8 @@ def with_sidecars(location: Location, opened: OpenedImage, selection: Selection)
         return opened
     metadata, mask = (Location(location.path + suffix) for suffix in (_METADATA, _MASK))
     if metadata.exists():
-        opened = _with_metadata(metadata, opened)
+        opened = _with_aux_xml(metadata, opened)
     return _with_mask(mask, opened, selection) if mask.exists() else opened
-
-
-def _with_metadata(location: Location, opened: OpenedImage) -> OpenedImage:
-    try:
-        if location.stamp()[0] > MOST_XML_BYTES:
-            raise InputError(f"more than {MOST_XML_BYTES} bytes")
-        root = xml_tree(location.local.read_bytes())
-    except InputError as error:
-        raise InputError(f"{location}: cannot be used: {error}; move it away if it is not GDAL's") from error
-    if root.tag != "PAMDataset":
-        return opened
-    bands = root.findall("PAMRasterBand")
-    changes: dict[str, object] = {}
-    about = {**opened.about, "metadata next to it": location.local.name}
-    nodata, problem = nodata_of(root, bands, opened.source.dtype)
-    if nodata is not None or problem is not None:
-        if any(key in opened.about for key in ("palette", "gray levels")) or opened.about.get("colors") == "P":
-            problem = f"{location.local.name} declares a no-data value of stored values that stand for colors"
-        changes |= {"nodata": None if problem else nodata, "nodata_problem": problem}
-    if names := band_names_of(bands):
-        changes["band_names"] = (*names, *[""] * opened.source.shape[2])[: opened.source.shape[2]]
-    if tags := tags_of_gdal_xml(root):
-        changes["geo_tags"] = tags
-        about |= {"place on earth": crs_name(tags) or "", "georeference": georeference(tags) or "transform"}
-    elif note := unused_georeference(root, ()):
-        about["place on earth"] = note
-    if scales := scales_of(bands):
-        about["scale and offset"] = f"{scales}; not applied: values are as stored"
-    return replace(opened, about=about, **changes)  # type: ignore[arg-type]
 
 
 def _with_mask(location: Location, opened: OpenedImage, selection: Selection) -> OpenedImage:

@@ -116,9 +116,9 @@ def _check_sealed(path: Path) -> str | None:
 
 
 def _check_png(path: Path) -> str | None:
-    """Verify the CRC of every chunk of a PNG (ISO/IEC 15948)."""
+    """Verify the CRC of every chunk of a PNG (ISO/IEC 15948), and that it has the text that `quantize` writes."""
     data = memoryview(path.read_bytes())
-    at = len(_PNG_SIGNATURE)
+    at, is_output = len(_PNG_SIGNATURE), False
     if data[:at] != _PNG_SIGNATURE:
         return "is no PNG, or is damaged at its beginning"
     while at + 12 <= len(data):
@@ -126,9 +126,12 @@ def _check_png(path: Path) -> str | None:
         kind, end = bytes(data[at + 4 : at + 8]), at + 8 + length
         if end + 4 > len(data) or zlib.crc32(data[at + 4 : end]) != int.from_bytes(data[end : end + 4]):
             return f"is not what was written, from byte {at} on"
+        is_output |= kind in (b"tEXt", b"iTXt") and bytes(data[at + 8 : at + 16]) == b"dasksom\0"
         at = end + 4
+        if kind == b"IEND" and not is_output:
+            return "holds no record of dasksom: it was not written by it"
         if kind == b"IEND":
-            return None if at == len(data) else f"goes on after its end, byte {at}"
+            return None if at == len(data) else f"holds more data after its end, byte {at}"
     return "is cut off"
 
 

@@ -34,7 +34,7 @@ class Format(NamedTuple):
     """Returns the value of `open_image(align=)` with which the image's chunks can be written."""
     options: frozenset[str] = frozenset()
     """Names of the options that affect this format."""
-    labels_alone: bool = False
+    labels_only: bool = False
     """Whether the format can hold labels without the rebuilt image."""
 
 
@@ -66,7 +66,7 @@ WRITERS: dict[str, Format] = {
     ".tif": Format(_create_tiff, _create_tiff, _tiles, _TIFF),
     ".tiff": Format(_create_tiff, _create_tiff, _tiles, _TIFF),
     ".ome.zarr": Format(_create_ome_zarr, _check_ome_zarr, _shards, _OME),
-    ".zarr": Format(_create_zarr, _check_zarr, _stored_chunks, frozenset({"chunk", "codec"}), labels_alone=True),
+    ".zarr": Format(_create_zarr, _check_zarr, _stored_chunks, frozenset({"chunk", "codec"}), labels_only=True),
 }
 
 
@@ -85,7 +85,7 @@ def output_format(path: str | os.PathLike[str]) -> Format:
     name = _named(path).rstrip("/")
     found = match_suffix(name, WRITERS)
     if found is None:
-        raise InputError(f"{name}: cannot tell the output's format from its name; end it in one of {listed(WRITERS)}")
+        raise InputError(f"{name}: its name does not say the format; end it in one of {listed(WRITERS)}")
     return found
 
 
@@ -128,8 +128,8 @@ def check_format(
     InputError
     """
     name, form = _named(path), output_format(path)
-    if not with_image and not form.labels_alone:
-        raise InputError(f"{name}: labels without the image (--no-image) are written to .zarr alone")
+    if not with_image and not form.labels_only:
+        raise InputError(f"{name}: labels without the image (--no-image) are only written to .zarr")
     if vain := [option for option in options.given if option not in form.options]:
         known = [suffix for suffix, other in WRITERS.items() if vain[0] in other.options]
         raise InputError(

@@ -19,11 +19,6 @@ from dasksom.image.sources.protocol import Tag
 from dasksom.image.sources.selection import COLUMNS, ROWS, Selection, plan_axes
 
 
-def is_data_array(image: Any) -> bool:
-    """Return whether an object has the interface of an xarray DataArray."""
-    return all(hasattr(image, name) for name in ("dims", "coords", "attrs", "transpose", "data"))
-
-
 def open_data_array(image: Any, selection: Selection) -> tuple[str, Header, da.Array | NDArray[Any]]:
     """Open a DataArray; return its name, its header, and its lazy pixels, bands last, in their original chunks.
 

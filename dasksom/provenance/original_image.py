@@ -6,24 +6,25 @@ from typing import Any, Self
 from dasksom.errors import InputError
 from dasksom.image import Picture, QuantizedImage, open_picture
 from dasksom.provenance.run_record import RunRecord
-from dasksom.som.lattice import TOPOLOGIES, Lattice
+from dasksom.som.choices import TOPOLOGIES
+from dasksom.som.lattice import Lattice
 
 CHUNK_BYTES = 4 << 20
 """Chunk size of the original image: small, because tiles are cut from it."""
 OPENING = ("component", "series", "level", "select", "bands", "axes", "alpha", "nodata", "fill_missing")
 """Fields of a run's configuration that determine how its image was opened."""
-UNKNOWN_LATTICE = "The output does not tell the size of its map, whose units are drawn in one row."
+UNKNOWN_LATTICE = "The output does not declare the size of its map, whose units are drawn in one row."
 
 
 def lattice_of_output(result: QuantizedImage) -> Lattice | None:
     """Return the lattice of an output's map; None if the output does not record its size."""
-    told = result.about.get("parameters", {})
-    rows, columns = (told.get(name) if isinstance(told, dict) else None for name in ("rows", "columns"))
+    declared = result.about.get("parameters", {})
+    rows, columns = (declared.get(name) if isinstance(declared, dict) else None for name in ("rows", "columns"))
     if not (isinstance(rows, int) and isinstance(columns, int) and rows * columns == len(result.palette) and rows > 0):
         return None
-    topology = str(told.get("topology"))
+    topology = str(declared.get("topology"))
     topology = topology if topology in TOPOLOGIES else "rectangular"
-    toroidal = told.get("toroidal") is True and (topology == "rectangular" or rows % 2 == 0)
+    toroidal = declared.get("toroidal") is True and (topology == "rectangular" or rows % 2 == 0)
     return Lattice(rows, columns, topology, toroidal)
 
 
@@ -57,10 +58,10 @@ class Original:
             # URLs from files are not fetched without a request either
             return cls(None, None, {}, "The output names no image on this machine; give the original with --original.")
         path = given or str(record.source)
-        told = record.config.get("input", {}) if path == record.source else {}
+        declared = record.config.get("input", {}) if path == record.source else {}
         names = (*OPENING, "allow_outside") if just_ran else OPENING
-        opening = {name: told[name] for name in names if told.get(name) is not None}
-        if told.get("on_bad_chunk") == "skip":
+        opening = {name: declared[name] for name in names if declared.get(name) is not None}
+        if declared.get("on_bad_chunk") == "skip":
             opening["unread"] = record.not_read
         try:
             return cls(path, open_picture(path, chunk_bytes=CHUNK_BYTES, **opening), opening)

@@ -11,8 +11,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dasksom.redaction import redact_settings
-from dasksom.som.map_state import Epoch
-from dasksom.som.quality import Quality
+from dasksom.som.quality import Epoch, Quality
 from dasksom.storage.local_paths import absolute_path
 from dasksom.storage.locations import is_remote, shown
 
@@ -31,7 +30,7 @@ class _Record(BaseModel):
 
 
 class EpochRecord(_Record):
-    """Measurements of one epoch, as in `dasksom.som.map_state.Epoch`."""
+    """Measurements of one epoch, as in `dasksom.som.quality.Epoch`."""
 
     epoch: int
     sigma: float
@@ -179,7 +178,7 @@ class RunRecord(_Record):
             yield unread_pixels(self.not_read)
         times, total = ", ".join(f"{name} {time:.1f} s" for name, time in self.seconds.items()), self.total_seconds
         speed = (height * width + self.more_pixels) / max(total, 1e-9) / 1e6
-        yield f"{times}; {speed:.1f} Mpx/s"
+        yield f"{times}; {speed:.3g} Mpx/s"
         if self.report:
             yield f"{self.report}: report"
 

@@ -9,14 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.chunkwise import Corner, Steps, chunk_steps, corner_of
+from dasksom.deferred import deferred
 from dasksom.errors import InputError
 from dasksom.som.bmu.search import Search
+from dasksom.som.choices import DITHERED_BANDS, DITHERS
 from dasksom.som.color_spaces import from_space, scale_of
 from dasksom.som.counted_colors.cells import are_colors
 from dasksom.som.counted_colors.lookup_table import look_up_labels
-from dasksom.som.dithering import DITHERED_BANDS, DITHERS, dither_offsets, dithered
 from dasksom.som.samples import Samples
 
+_dither_offsets = deferred("dasksom.som.dithering:dither_offsets")
+_dithered = deferred("dasksom.som.dithering:dithered")
 TABLE_PIXELS = 1 << 22
 """8-bit images with at least this number of pixels are labeled with a table of all 2^24 colors."""
 
@@ -53,7 +56,7 @@ class Labeling:
         Parameters
         ----------
         name : str
-            One of ``dasksom.som.dithering.DITHERS``.
+            One of ``dasksom.som.choices.DITHERS``.
         image : dask array of shape (rows, columns, bands)
 
         Raises
@@ -65,7 +68,7 @@ class Labeling:
         if name == "none":
             return self
         units = from_space(self.codebook, self.search.color_space, scale_of(image.dtype))
-        return replace(self, dither=dither_offsets(units, image.dtype))
+        return replace(self, dither=_dither_offsets(units, image.dtype))
 
     def through_table(self, image: da.Array) -> bool:
         """Return whether an image's labels are looked up in a table of all colors."""
@@ -85,7 +88,7 @@ class Labeling:
         """
         samples = sought = self.search.take(block, corner, weights)
         if self.dither is not None:
-            moved = dithered(block, corner, self.dither).reshape(-1, block.shape[-1])
+            moved = _dithered(block, corner, self.dither).reshape(-1, block.shape[-1])
             sought = replace(samples, values=moved if samples.kept is None else moved[samples.kept])
         if through_table:
             found = look_up_labels(sought.values, self.codebook, self.search)

@@ -35,14 +35,14 @@ class WriteJournal:
         self._stored: FileSums = ()
         self._qualities: tuple[Quality | None, ...] = ()
 
-    def resume(self, label: str, are_whole: Callable[[FileSums], bool]) -> list[Quality | None]:
+    def resume(self, label: str, are_intact: Callable[[FileSums], bool]) -> list[Quality | None]:
         """Accept the windows of an earlier process whose files match their checksums; return the quality of each.
 
         Parameters
         ----------
         label : str
             Identifies the pass; records of other passes are ignored.
-        are_whole : callable (FileSums) -> bool
+        are_intact : callable (FileSums) -> bool
             Verifies files, on a worker. Must be picklable.
         """
         self._label = label
@@ -55,7 +55,7 @@ class WriteJournal:
             records.append(record)
             first += len(record["qualities"])
         qualities: list[Quality | None] = []
-        for record, whole in zip(records, run_tasks(are_whole, [record["stored"] for record in records]), strict=True):
+        for record, whole in zip(records, run_tasks(are_intact, [record["stored"] for record in records]), strict=True):
             if not whole:
                 break
             self._records += 1

@@ -127,7 +127,7 @@ def quantize_into(
     qualities: list[Quality | None] = []
     if writer.keeps_chunks:
         label = tokenize(image.name, image.chunks, labeling.codebook, labeling.dither, measured)
-        qualities = journal.resume(label, writer.are_whole)
+        qualities = journal.resume(label, writer.are_intact)
 
     def encoded() -> Iterator[EncodedChunk]:
         windows = map_chunks(

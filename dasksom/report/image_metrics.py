@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dask.delayed import Delayed
 
 MOST_PIXELS_COMPARED = 1 << 22
-"""Images of at most so many pixels are compared completely by default, larger ones by tiles."""
+"""Largest number of pixels of images that are compared completely by default; larger ones are compared by tiles."""
 _BATCH = 64
 """Regions that are read together, so that chunks they share are read once."""
 _BIN = 0.1

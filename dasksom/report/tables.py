@@ -71,7 +71,7 @@ def _in_space(record: RunRecord) -> str:
 
 def _rate(record: RunRecord, pixels: int) -> str:
     seconds = sum(record.seconds.values())
-    return f"{pixels / seconds / 1e6:.1f} Mpx/s" if seconds else ""
+    return f"{pixels / seconds / 1e6:.3g} Mpx/s" if seconds else ""
 
 
 def fact_tables(

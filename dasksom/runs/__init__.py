@@ -3,8 +3,9 @@
 Public names are imported on first use, so that commands start quickly.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dasksom.deferred import names_on_use
 
 if TYPE_CHECKING:
     from dasksom.runs.apply_many import apply_to_many
@@ -23,19 +24,12 @@ __all__ = [
     "train_model",
 ]
 
-_MODULES = {
-    "apply_to_many": "apply_many",
-    "describe_image": "descriptions",
-    "describe_model": "descriptions",
-    "export_palette": "descriptions",
-    "forecast": "dry_run",
-    "quantize_image": "workflows",
-    "resume_run": "workflows",
-    "train_model": "workflows",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = names_on_use(
+    __name__,
+    {
+        "dasksom.runs.apply_many": "apply_to_many",
+        "dasksom.runs.descriptions": "describe_image describe_model export_palette",
+        "dasksom.runs.dry_run": "forecast",
+        "dasksom.runs.workflows": "quantize_image resume_run train_model",
+    },
+)

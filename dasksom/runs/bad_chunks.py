@@ -14,9 +14,9 @@ from dasksom.image import Picture, Readable, Rectangle, merged, unread_in
 
 logger = logging.getLogger(__name__)
 
-MOST_PARTS = 10_000
+MOST_REGIONS = 10_000
 """Maximum number of skipped regions; a file with more damage should be copied again."""
-MOST_TOLD = 20
+_MOST_LOGGED = 20
 """Maximum number of chunks whose errors are logged."""
 
 
@@ -54,22 +54,20 @@ def find_unread(picture: Picture, progress: Progress | None = None) -> Unread:
     if not picture.sources:
         return Unread()
     height, width, _ = picture.pixels.shape
-    places = da.zeros((height, width, 1), chunks=(*picture.pixels.chunks[:2], (1,)), dtype=np.uint8)
-    found = reduce_chunks(
-        places, _check_chunk, _join, progress=progress, sources=picture.sources, stored=picture.stored
-    )
-    if found.pixels == height * width:
-        raise InputError(f"not a single chunk can be read: {found.messages[0]}")
-    if len(found.parts) > MOST_PARTS:
+    grid = da.zeros((height, width, 1), chunks=(*picture.pixels.chunks[:2], (1,)), dtype=np.uint8)
+    unread = reduce_chunks(grid, _check_chunk, _join, progress=progress, sources=picture.sources, stored=picture.stored)
+    if unread.pixels == height * width:
+        raise InputError(f"not a single chunk can be read: {unread.messages[0]}")
+    if len(unread.parts) > MOST_REGIONS:
         raise InputError(
-            f"{found.count} chunks cannot be read, in more than {MOST_PARTS} places: copy the image again; the first "
-            f"one: {found.messages[0]}"
+            f"{unread.count} chunks cannot be read, in more than {MOST_REGIONS} regions: copy the image again; the "
+            f"first one: {unread.messages[0]}"
         )
-    for message in found.messages:
-        logger.warning("left out, as no data: %s", message)
-    if found.count > len(found.messages):
-        logger.warning("left out, as no data: %d more chunks like these", found.count - len(found.messages))
-    return found
+    for message in unread.messages:
+        logger.warning("skipped, as no data: %s", message)
+    if unread.count > len(unread.messages):
+        logger.warning("skipped, as no data: %d more chunks", unread.count - len(unread.messages))
+    return unread
 
 
 def _check_chunk(
@@ -77,10 +75,10 @@ def _check_chunk(
 ) -> Unread:
     rows, columns = (range(at, at + length) for at, length in zip(corner[:2], block.shape[:2], strict=True))
     found = list(unread_in(sources, rows, columns, stored))
-    return Unread(merged([part for part, _ in found]), tuple(why for _, why in found[:MOST_TOLD]), len(found))
+    return Unread(merged([part for part, _ in found]), tuple(why for _, why in found[:_MOST_LOGGED]), len(found))
 
 
-def _join(found: Sequence[Unread]) -> Unread:
-    parts = merged([part for one in found for part in one.parts])
-    messages = tuple(message for one in found for message in one.messages)[:MOST_TOLD]
-    return Unread(parts, messages, sum(one.count for one in found))
+def _join(some: Sequence[Unread]) -> Unread:
+    parts = merged([part for one in some for part in one.parts])
+    messages = tuple(message for one in some for message in one.messages)[:_MOST_LOGGED]
+    return Unread(parts, messages, sum(one.count for one in some))

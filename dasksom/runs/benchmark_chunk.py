@@ -11,7 +11,7 @@ import dask
 import dask.array as da
 import numpy as np
 
-from dasksom.estimator import BatchSOM
+from dasksom.estimator import BatchMap
 from dasksom.image import Output, create_writer
 from dasksom.quantization.write_pass import quantize_into
 from dasksom.runs.memory_plan import Plan
@@ -36,13 +36,13 @@ class Probe:
     write: float
 
 
-def probe(image: da.Array, som: BatchSOM, suffix: str = ".zarr", with_image: bool = True) -> Probe:
+def probe(image: da.Array, som: BatchMap, suffix: str = ".zarr", with_image: bool = True) -> Probe:
     """Measure the work on one chunk in the middle of an image; outputs go to a temporary folder.
 
     Parameters
     ----------
     image : dask array of shape (height, width, bands)
-    som : BatchSOM
+    som : BatchMap
     suffix : str
         Suffix of the output.
     with_image : bool
@@ -52,7 +52,7 @@ def probe(image: da.Array, som: BatchSOM, suffix: str = ".zarr", with_image: boo
         block, read = _timed(middle.compute)
         part = block[: max(1, min(len(block), PROBE_WORK // (som.units * block.shape[1] * block.shape[2])))]
         array, share = da.from_array(part, chunks=part.shape), block.size / part.size
-        sample = BatchSOM(**{**som.get_params(), "epochs": 3, "refine": 0, "cache": "none", "tol": 0.0})
+        sample = BatchMap(**{**som.get_params(), "epochs": 3, "refine": 0, "cache": "none", "tol": 0.0})
         sample.fit(array)  # compiles
         ends: list[float] = []
         begun = time.perf_counter()
@@ -69,7 +69,7 @@ def _timed(work: Callable[[], Result]) -> tuple[Result, float]:
     return work(), time.perf_counter() - begun
 
 
-def _write(array: da.Array, som: BatchSOM, suffix: str, with_image: bool) -> None:
+def _write(array: da.Array, som: BatchMap, suffix: str, with_image: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         writer = create_writer(
             Output(

@@ -1,15 +1,21 @@
 """Describe images and trained maps, and export palettes."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from dask.utils import format_bytes
 
+from dasksom.deferred import deferred
 from dasksom.image import Picture, open_picture
-from dasksom.image.palette_files import write_palette
 from dasksom.image.sources.bands import BandPicks, find_bands, listed_bands
-from dasksom.model_files import codebook_at
-from dasksom.models import from_codebook
-from dasksom.training.color_histogram import has_color_table
+from dasksom.som.counted_colors.cells import are_colors
+
+if TYPE_CHECKING:
+    from dasksom.som.codebook import Codebook
+
+_write_palette = deferred("dasksom.image.palette_files:write_palette")
+_codebook_at: "Callable[..., Codebook]" = deferred("dasksom.model_files:codebook_at")
+_bands_of_model: "Callable[..., tuple[str, ...]]" = deferred("dasksom.models:band_names_of_model")
 
 
 def describe_model(path: str, settings: Any) -> dict[str, str]:
@@ -26,15 +32,15 @@ def describe_model(path: str, settings: Any) -> dict[str, str]:
     ------
     InputError
     """
-    codebook = codebook_at(path, settings.storage)
+    codebook = _codebook_at(path, settings.storage)
     rows, columns, bands = codebook.weights.shape
     parameters = codebook.about.get("parameters", {})
     named = parameters.items() if isinstance(parameters, dict) else ()
     trained = ", ".join(f"{name} {value}" for name, value in named if value is not None)
-    names = from_codebook(codebook).feature_names_in_ if "bands" in codebook.about else ()
+    names = _bands_of_model(codebook)
     return {
         "map": f"{rows} x {columns} units, {bands} bands",
-        **({"bands": listed_bands(names, bands)} if len(names) else {}),
+        **({"bands": listed_bands(names, bands)} if names else {}),
         "range": f"{codebook.weights.min():.6g} to {codebook.weights.max():.6g}",
         "trained on": codebook.dtype or "unknown data type",
         "trained with": f"dasksom {codebook.about.get('dasksom', '?')}: {trained}",
@@ -68,7 +74,7 @@ def describe_image(path: str, settings: Any) -> dict[str, str]:
         "decoded": format_bytes(image.nbytes),
         "chunks": f"{image.npartitions} of {columns} x {rows} pixels, {format_bytes(chunk_bytes)} each",
         "training": "counts colors, two passes"
-        if has_color_table(image)
+        if are_colors(image.dtype, image.shape[2])
         else "streams, one pass per epoch and two more",
         "pixels used": _pixels_used(picture),
     }
@@ -112,7 +118,7 @@ def export_palette(model: str, output: str, bands: BandPicks | None, *, overwrit
     ------
     InputError
     """
-    som = from_codebook(codebook_at(model))
-    names = [str(name) for name in getattr(som, "feature_names_in_", ())]
-    chosen = None if bands is None else find_bands(model, bands, names, som.n_features_in_)
-    write_palette(output, som.weights_, chosen, overwrite=overwrite)
+    codebook = _codebook_at(model)
+    bands_of_map = codebook.weights.shape[-1]
+    chosen = None if bands is None else find_bands(model, bands, _bands_of_model(codebook), bands_of_map)
+    _write_palette(output, codebook.weights, chosen, overwrite=overwrite)

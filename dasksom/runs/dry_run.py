@@ -42,9 +42,9 @@ class Forecast:
         if self.probe is not None:
             threads = workers.count * workers.threads
             seconds = estimate(plan, self.probe, threads)
-            text["time"] = (
-                f"about {format_time(seconds)} on {threads} threads of {workers.count} workers like this machine"
-            )
+            of = "one worker" if workers.count == 1 else f"{workers.count} workers"
+            on = "one thread" if threads == 1 else f"{threads} threads"
+            text["time"] = f"about {format_time(seconds)} on {on} of {of} like this machine"
         return text
 
 

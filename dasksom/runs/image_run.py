@@ -6,34 +6,40 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
 
+from dasksom import cluster
 from dasksom.chunkwise import Keeper, keep_in_memory, workers
-from dasksom.cluster import check_reads, connect, count_tasks
+from dasksom.cluster import connect, count_tasks
 from dasksom.config import MapSection, OutputSection, RunConfig
-from dasksom.estimator import BatchSOM
-from dasksom.image import Manifest, Output, Picture, Rectangle, StoreRun, Writer, create_writer, shown
+from dasksom.deferred import deferred
+from dasksom.estimator import BatchMap
+from dasksom.image import Manifest, Output, Picture, Rectangle, Writer, create_writer, shown
 from dasksom.provenance.run_record import RunRecord, cluster_of
-from dasksom.quantization.thumbnail import Overview
 from dasksom.quantization.write_journal import WriteJournal
 from dasksom.quantization.write_pass import quantize_into
-from dasksom.runs.bad_chunks import find_unread
-from dasksom.runs.memory_plan import check_fits, describe, explained, plan_run
-from dasksom.runs.pixel_errors import explained_pixels
-from dasksom.runs.watcher import Watcher
+from dasksom.runs.error_translation import explained_deaths, explained_pixels
+from dasksom.runs.memory_plan import check_fits, describe, plan_run
 from dasksom.som.quality import Quality
 from dasksom.training.checkpoint import TRAINED, UNREAD
 from dasksom.training.input_arrays import as_weights
 from dasksom.training.trained_map import TrainedMap
 
+if TYPE_CHECKING:
+    from dasksom.image import StoreRun
+    from dasksom.quantization.thumbnail import Overview
+    from dasksom.runs.watcher import Watcher
+
+_find_unread = deferred("dasksom.runs.bad_chunks:find_unread")
+_start_overview = deferred("dasksom.quantization.thumbnail:Overview")
 SMALL_BYTES = 256 << 20
 """Maximum decoded bytes of images for which no worker processes are started."""
 
 
-def new_map(config: RunConfig) -> BatchSOM:
+def new_map(config: RunConfig) -> BatchMap:
     """Create the map of a run, with checked parameters.
 
     Raises
@@ -41,12 +47,12 @@ def new_map(config: RunConfig) -> BatchSOM:
     InputError
     """
     parameters = config.map.model_dump(exclude={"grid", "seed"})
-    som = BatchSOM(*config.map.grid, **parameters, cache="none", random_state=config.map.seed)
+    som = BatchMap(*config.map.grid, **parameters, cache="none", random_state=config.map.seed)
     som.check_parameters()
     return som
 
 
-def map_settings(som: BatchSOM) -> dict[str, Any]:
+def map_settings(som: BatchMap) -> dict[str, Any]:
     """Return the parameters of a map in the form of the configuration section `map`."""
     parameters = som.get_params()
     settings = {name: parameters.get(name) for name in MapSection.model_fields}
@@ -62,7 +68,7 @@ class ImageRun:
         picture: Picture,
         output: str,
         config: RunConfig,
-        watcher: Watcher,
+        watcher: "Watcher",
         keeper: Keeper | None = None,
     ) -> None:
         self.picture, self.watcher, self.keeper = picture, watcher, keeper
@@ -92,7 +98,7 @@ class ImageRun:
         self.watcher.progress(done, total)
 
     @contextmanager
-    def on_cluster(self, config: RunConfig, som: BatchSOM, *, trains: bool, writes: bool) -> Iterator[Any]:
+    def on_cluster(self, config: RunConfig, som: BatchMap, *, trains: bool, writes: bool) -> Iterator[Any]:
         """Connect to the cluster, report the plan, and raise InputError if chunks cannot fit, before any read."""
         with (
             connect(config.cluster.as_options(), small=self.image.nbytes <= SMALL_BYTES) as client,
@@ -105,9 +111,11 @@ class ImageRun:
             if self.image.nbytes > SMALL_BYTES:  # smaller images are finished before the line can be read
                 self.watcher.plan(self.record.plan)
             check_fits(plan, available.memory)
-            pixel = self.image[:1, :1]
-            check_reads(client, partial(pixel.compute, scheduler="synchronous"), self.record.source or "the image")
-            with explained(plan, available.memory):
+            if client is not None:
+                pixel = self.image[:1, :1]
+                read = partial(pixel.compute, scheduler="synchronous")
+                cluster.check_reads(client, read, self.record.source or "the image")
+            with explained_deaths(plan, available.memory):
                 yield client
         self.note(**asdict(counts))
 
@@ -118,7 +126,7 @@ class ImageRun:
         parts = None if self.keeper is None else self.keeper.load(name)
         if parts is None:
             with self._stage("check"):
-                parts = find_unread(picture, self._progress).parts
+                parts = _find_unread(picture, self._progress).parts
             if self.keeper is not None:
                 self.keeper.save(name, parts)
         self.note(not_read=self.record.not_read + parts)
@@ -129,7 +137,7 @@ class ImageRun:
         self.picture = self.readable(self.picture, without)
         self.image, self.mask = self.picture.pixels, self.picture.mask
 
-    def train(self, som: BatchSOM, config: RunConfig, more: Sequence[Picture] = ()) -> None:
+    def train(self, som: BatchMap, config: RunConfig, more: Sequence[Picture] = ()) -> None:
         """Train a map on all pixels of the image and of `more` images, or load the one trained before an interrupt."""
         trained = None if self.keeper is None else self.keeper.load(TRAINED)
         if trained is None:
@@ -146,7 +154,7 @@ class ImageRun:
         self.note(units=som.units, color_space=som.color_space)
         self.record = self.record.trained(som.history_, som.quality_)
 
-    def _fit(self, som: BatchSOM, config: RunConfig, more: Sequence[Picture]) -> None:
+    def _fit(self, som: BatchMap, config: RunConfig, more: Sequence[Picture]) -> None:
         if not more and _may_be_kept(self.image, som, config):
             self.image, self.mask = keep_in_memory(self.image, self.mask, config.input.cache)
         with self._stage("train"), explained_pixels(self.record.image, self.picture):
@@ -160,8 +168,8 @@ class ImageRun:
 
     def write(
         self,
-        som: BatchSOM,
-        place: Path | StoreRun,
+        som: BatchMap,
+        place: "Path | StoreRun",
         settings: OutputSection,
         manifest: Manifest,
         *,
@@ -187,7 +195,7 @@ class ImageRun:
         labeling = som.labeling_for(self.image.dtype).dithering(settings.dither, self.image)
         # dithering changes the errors that training measured
         measured = self.quality is None or labeling.dither is not None
-        overview = Overview(height, width, bands, self.image.dtype) if settings.report else None
+        overview = _start_overview(height, width, bands, self.image.dtype) if settings.report else None
         journal = WriteJournal(self.keeper, manifest.add)
         with self._stage("write"):
             quality = quantize_into(
@@ -204,7 +212,7 @@ class ImageRun:
         self.overview = None if journal.is_resumed else overview  # a resumed overview lacks chunks
         return writer
 
-    def complete(self, som: BatchSOM, writer: Writer, client: Any, manifest: Manifest) -> None:
+    def complete(self, som: BatchMap, writer: Writer, client: Any, manifest: Manifest) -> None:
         """Complete the record, add it to the output if the format allows, and write the checksum manifest."""
         self.record = self.record.trained(som.history_, self.quality)
         self.note(cluster=cluster_of(client))
@@ -212,6 +220,6 @@ class ImageRun:
         writer.write_manifest(manifest)
 
 
-def _may_be_kept(image: da.Array, som: BatchSOM, config: RunConfig) -> bool:
+def _may_be_kept(image: da.Array, som: BatchMap, config: RunConfig) -> bool:
     # Counting and writing are only two passes: caching does not pay off unless the user requests it.
     return config.input.cache == "memory" or not som.counts_colors(image)

@@ -27,8 +27,6 @@ colors in a chunk; photographs have fewer.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import dask.array as da
@@ -38,8 +36,8 @@ from dask.utils import format_bytes
 from dasksom.chunkwise import FAN_IN, chunk_count, pass_tasks
 from dasksom.cluster import Workers
 from dasksom.config import RunConfig
-from dasksom.errors import DeadlyTaskError, InputError
-from dasksom.estimator import BatchSOM
+from dasksom.errors import InputError
+from dasksom.estimator import BatchMap
 from dasksom.quantization.labels import TABLE_PIXELS
 from dasksom.training.color_histogram import has_color_table
 
@@ -155,7 +153,7 @@ class Plan:
 
 def plan_run(
     image: da.Array,
-    som: BatchSOM,
+    som: BatchMap,
     config: RunConfig,
     workers: Workers,
     *,
@@ -169,7 +167,7 @@ def plan_run(
     ----------
     image : dask array of shape (height, width, bands)
         In the chunks of the run.
-    som : BatchSOM
+    som : BatchMap
     config : RunConfig
     workers : Workers
     trains : bool
@@ -238,7 +236,7 @@ def check_fits(plan: Plan, memory: int, where: str = "a worker") -> None:
     rows, columns = plan.chunk
     size = plan.chunk_bytes_that_fit(usable)
     if size:
-        way = f"add --chunk-size {_written(size)}"
+        way = f"add --chunk-size {chunk_size_text(size)}"
     else:
         least = plan.memory_for(LEAST_CHUNK_BYTES) / USABLE
         way = f"no chunk is small enough, so give each worker {math.ceil(least / 2**20)}MiB or more (--memory-limit)"
@@ -254,29 +252,8 @@ def check_fits(plan: Plan, memory: int, where: str = "a worker") -> None:
     )
 
 
-@contextmanager
-def explained(plan: Plan, memory: int) -> Iterator[None]:
-    """Add needed and available memory to the error for dead workers: most die from a lack of memory.
-
-    Raises
-    ------
-    DeadlyTaskError
-    """
-    try:
-        yield
-    except DeadlyTaskError as error:
-        rows, columns = plan.chunk
-        # it did not fit, despite the plan
-        size = min(plan.chunk_bytes_that_fit(memory) if memory else plan.chunk_bytes, plan.chunk_bytes // 4)
-        has = f"of the {format_bytes(memory)} that it says it has" if memory else "of what its machine has"
-        raise DeadlyTaskError(
-            f"{error}; a worker may take {format_bytes(plan.worker_bytes)} for chunks of {rows} x {columns} pixels, "
-            f"{has}: if its machine ran out of memory, give it more or use --chunk-size {_written(size)}; if not, what "
-            "reads or works on this part crashes (--debug, and the workers' own logs, tell more)"
-        ) from error
-
-
-def _written(size: int) -> str:
+def chunk_size_text(size: int) -> str:
+    """Return a size as `--chunk-size` takes it; not less than the smallest chunk."""
     size = max(size, LEAST_CHUNK_BYTES)
     return f"{size >> 20}MiB" if size >= 1 << 20 else f"{size >> 10}KiB"
 

@@ -3,24 +3,16 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from dasksom import image
 from dasksom.config import RunConfig
-from dasksom.image import (
-    Picture,
-    RunFolder,
-    StoreRun,
-    check_format,
-    check_output,
-    check_unfinished,
-    is_remote,
-    locate_output,
-    publish_object,
-    run_on_disk,
-    run_on_store,
-)
+from dasksom.image import Picture, RunFolder, check_format, check_output, check_unfinished, is_remote, run_on_disk
 from dasksom.image.write_formats import WRITERS
+
+if TYPE_CHECKING:
+    from dasksom.image import StoreRun
 
 
 def check_output_format(output: str, picture: Picture, units: int, config: RunConfig) -> None:
@@ -43,7 +35,7 @@ def check_output_format(output: str, picture: Picture, units: int, config: RunCo
 
 def hold_output(
     source: str, output: str, config: RunConfig, model: str | None, *, resume: bool
-) -> AbstractContextManager[RunFolder | StoreRun]:
+) -> "AbstractContextManager[RunFolder | StoreRun]":
     """Check that an image's output can be written; return a context manager that reserves it.
 
     Raises
@@ -52,8 +44,8 @@ def hold_output(
     """
     inputs, overwrite = _inputs(source, config) + ([] if model is None else [model]), config.output.overwrite
     if is_remote(output):
-        location = locate_output(output, _storage(source, output, config), inputs=inputs)
-        return run_on_store(location, overwrite=overwrite, resume=resume)
+        location = image.locate_output(output, _storage(source, output, config), inputs=inputs)
+        return image.run_on_store(location, overwrite=overwrite, resume=resume)
     return _hold_on_disk(output, inputs, overwrite=overwrite, resume=resume, suffixes=list(WRITERS))
 
 
@@ -69,8 +61,8 @@ def hold_model(
     inputs = [path for source in sources for path in _inputs(source, config)]
     if not is_remote(model):
         return _hold_on_disk(model, inputs, overwrite=config.output.overwrite, resume=resume, suffixes=[".npz"])
-    location = locate_output(model, _storage(sources[0], model, config), inputs=inputs, suffixes=(".npz",))
-    return publish_object(location, overwrite=config.output.overwrite)
+    location = image.locate_output(model, _storage(sources[0], model, config), inputs=inputs, suffixes=(".npz",))
+    return image.publish_object(location, overwrite=config.output.overwrite)
 
 
 def _hold_on_disk(

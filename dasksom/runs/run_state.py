@@ -1,29 +1,28 @@
 """Save and restore the state of an interrupted run."""
 
-import errno
 import json
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dasksom.chunkwise import SMALL_RECORD_SECONDS, ThrottledKeeper
 from dasksom.config import RunConfig
-from dasksom.errors import DasksomError, InputError
-from dasksom.image import Picture, RunFolder, StoreRun, fingerprint, is_remote, run_folder, shown
+from dasksom.errors import InputError
+from dasksom.image import Picture, RunFolder, fingerprint, is_remote, shown
 from dasksom.quantization.write_journal import JOURNAL_RECORD
 from dasksom.redaction import redact_settings
 from dasksom.storage.local_paths import absolute_path
 from dasksom.training.checkpoint import HOW, Checkpoint
 
+if TYPE_CHECKING:
+    from dasksom.image import StoreRun
+
 VERSIONS = ("dasksom", "numba", "numpy", "zarr")
 """Packages whose versions may change the result of a run."""
 
-Work = RunFolder | StoreRun
+Work: TypeAlias = "RunFolder | StoreRun"
 """Location of a run's records and unfinished output."""
 
 
@@ -183,34 +182,3 @@ def resumed_config(request: Request, given: RunConfig) -> RunConfig:
 def lasting_path(path: str) -> str:
     """Return an absolute path, or a URL without secrets."""
     return shown(path) if is_remote(path) else str(absolute_path(path))
-
-
-@contextmanager
-def explained_errors(output: str) -> Iterator[None]:
-    """Translate operating system errors into messages that suggest a remedy."""
-    try:
-        yield
-    except OSError as error:
-        what = _TROUBLE.get(error.errno or 0)
-        if what is None:
-            raise
-        # errors of writes to open files do not name the file
-        own = shown(output) if is_remote(output) else run_folder(Path(output).expanduser())
-        told = DasksomError(f"{error.filename2 or error.filename or own}: {what} ({os.strerror(error.errno or 0)})")
-        for note in getattr(error, "__notes__", ()):
-            told.add_note(note)
-        raise told from error
-
-
-_TROUBLE = {
-    errno.ENOSPC: "the disk is full; make room on it",
-    errno.EDQUOT: "the quota is used up; make room",
-    errno.EROFS: "the disk is read-only; mount it for writing",
-    errno.EACCES: "no permission; change it (chmod, chown)",
-    errno.EPERM: "no permission; change it (chmod, chown)",
-    errno.EFBIG: "the file would be larger than is allowed here (ulimit -f); raise that limit",
-    errno.EMFILE: "too many open files for one process (ulimit -n); raise that limit, or take fewer workers",
-    errno.ENFILE: "too many open files on this machine; close programs",
-    errno.EIO: "the disk fails; look at the system's log (dmesg)",
-    errno.ESTALE: "the network disk was gone for a moment",
-}

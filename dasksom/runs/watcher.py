@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from dasksom.som.map_state import Epoch
+    from dasksom.som.quality import Epoch
 
 
 class Watcher(Protocol):

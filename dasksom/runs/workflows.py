@@ -2,51 +2,46 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dask.array as da
 
 from dasksom import image as image_files
-from dasksom import report
 from dasksom.config import RunConfig
+from dasksom.deferred import deferred
 from dasksom.errors import DasksomError, InputError
-from dasksom.estimator import BatchSOM
-from dasksom.image import (
-    Manifest,
-    RunFolder,
-    StoreRun,
-    check_alike,
-    check_mask_of_several,
-    check_output,
-    images_in,
-    is_remote,
-    shown,
-    size_on_disk,
-    unfinished_run,
-)
+from dasksom.estimator import BatchMap
+from dasksom.image import Manifest, RunFolder, check_output, is_remote, shown, size_on_disk
 from dasksom.image.write_formats import WRITERS
-from dasksom.model_files import codebook_at
-from dasksom.models import from_codebook
 from dasksom.provenance.run_record import RunRecord
 from dasksom.quantization.labels import check_dither
 from dasksom.runs.band_order import in_one_order, in_order_of_map
+from dasksom.runs.error_translation import explained_system_errors
 from dasksom.runs.image_run import ImageRun, map_settings, new_map
 from dasksom.runs.input_image import fit_to_output, most_chunk_bytes, open_input, without_regions
 from dasksom.runs.output_location import check_output_format, hold_model, hold_output
 from dasksom.runs.run_state import (
     begin,
     check_inputs_unchanged,
-    explained_errors,
     has_written,
     load_request,
     request_of,
     resumed_config,
 )
-from dasksom.runs.watcher import Watcher
 from dasksom.storage.own_files import replace_file
 
+if TYPE_CHECKING:
+    from dasksom.runs.watcher import Watcher
+    from dasksom.som.codebook import Codebook
+
+_codebook_at: "Callable[..., Codebook]" = deferred("dasksom.model_files:codebook_at")
+_check_report = deferred("dasksom.report:check_report")
+_report_path: "Callable[[str], str]" = deferred("dasksom.report:report_path")
+_write_report_file = deferred("dasksom.report:write_report")
+_restore_map: "Callable[..., BatchMap]" = deferred("dasksom.models:restore_map")
 logger = logging.getLogger(__name__)
 
 
@@ -54,7 +49,7 @@ def quantize_image(
     source: str,
     output: str,
     config: RunConfig,
-    watcher: Watcher,
+    watcher: "Watcher",
     *,
     model: str | None = None,
     summary: str | None = None,
@@ -84,10 +79,10 @@ def quantize_image(
     """
     _check_summary(summary, [source, *([] if model is None else [model])])
     if config.output.report:
-        report.check_report(output, report.report_path(output), overwrite=config.output.overwrite or resume)
+        _check_report(output, _report_path(output), overwrite=config.output.overwrite or resume)
     reserved = hold_output(source, output, config, model, resume=resume)
-    codebook = None if model is None else codebook_at(model, config.input.storage)
-    som = new_map(config) if codebook is None else from_codebook(codebook)
+    codebook = None if model is None else _codebook_at(model, config.input.storage)
+    som = new_map(config) if codebook is None else _restore_map(BatchMap(), codebook)
     picture = open_input(source, config)
     if model is not None:
         names = [str(name) for name in getattr(som, "feature_names_in_", ())]
@@ -102,7 +97,7 @@ def quantize_image(
         gaps = picture.has_gaps or config.input.skips
         image_files.check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + gaps)
     request = request_of("quantize", [source], model, config, most_chunk_bytes(config), summary)
-    with explained_errors(output), reserved as work, Manifest() as manifest:
+    with explained_system_errors(output), reserved as work, Manifest() as manifest:
         keeper = begin(work, request, [picture], None if codebook is None else codebook.weights)
         run = ImageRun(source, picture, output, config, watcher, keeper)
         if model is not None:
@@ -131,14 +126,14 @@ def quantize_image(
 
 
 def _write_report(
-    run: ImageRun, source: str, output: str, place: Path | StoreRun, *, overwrite: bool
+    run: ImageRun, source: str, output: str, place: "Path | image_files.StoreRun", *, overwrite: bool
 ) -> Exception | None:
     """Write the report of a run if requested; return an error message instead of raising, to preserve the output."""
     if not run.record.config["output"]["report"] or not isinstance(place, Path):
         return None
-    target, just_made = report.report_path(output), (run.record, run.overview)
+    target, just_made = _report_path(output), (run.record, run.overview)
     try:
-        report.write_report(str(place), target, original=source, overwrite=overwrite, just_made=just_made, name=output)
+        _write_report_file(str(place), target, original=source, overwrite=overwrite, just_made=just_made, name=output)
     except Exception as error:
         return error
     run.note(report=target)
@@ -158,7 +153,7 @@ def _write_summary(record: RunRecord, path: str | None) -> None:
         replace_file(Path(path), (json.dumps(record.summary(), indent=1) + "\n").encode())
 
 
-def _check_model(som: BatchSOM, model: str, image: da.Array, source: str) -> None:
+def _check_model(som: BatchMap, model: str, image: da.Array, source: str) -> None:
     """Check that an image has the bands of the map; warn if its values have another meaning."""
     if image.shape[2] != som.n_features_in_:
         raise InputError(
@@ -181,7 +176,7 @@ def train_model(
     sources: Sequence[str],
     model: str,
     config: RunConfig,
-    watcher: Watcher,
+    watcher: "Watcher",
     *,
     summary: str | None = None,
     resume: bool = False,
@@ -202,15 +197,15 @@ def train_model(
         Whether to resume the same run after an interrupt; not supported for models on object stores.
     """
     _check_summary(summary, sources)
-    paths = [path for source in sources for path in images_in(source)]
-    check_mask_of_several(paths, config.input.mask)
+    paths = [path for source in sources for path in image_files.images_in(source)]
+    image_files.check_mask_of_several(paths, config.input.mask)
     reserved = hold_model(paths, model, config, resume=resume)
     som = new_map(config)
     pictures = [open_input(path, config) for path in paths]
     pictures = in_one_order(paths, pictures)
-    check_alike(paths, pictures)
+    image_files.check_alike(paths, pictures)
     request = request_of("train", paths, None, config, most_chunk_bytes(config), summary)
-    with explained_errors(model), reserved as work:
+    with explained_system_errors(model), reserved as work:
         keeper = begin(work, request, pictures) if isinstance(work, RunFolder) else None
         run = ImageRun(paths[0], pictures[0], model, config, watcher, keeper)
         if len(paths) > 1:
@@ -233,7 +228,7 @@ def train_model(
     return run.record
 
 
-def resume_run(output: str, given: RunConfig, watcher: Watcher, *, summary: str | None = None) -> RunRecord | None:
+def resume_run(output: str, given: RunConfig, watcher: "Watcher", *, summary: str | None = None) -> RunRecord | None:
     """Resume an interrupted run, on the given cluster or the one that it began on.
 
     Parameters
@@ -257,7 +252,7 @@ def resume_run(output: str, given: RunConfig, watcher: Watcher, *, summary: str 
     """
     _check_summary(summary, [])
     storage = given.output.storage if given.output.storage is not None else given.input.storage
-    work = unfinished_run(output, storage, (*WRITERS, ".npz"))
+    work = image_files.unfinished_run(output, storage, (*WRITERS, ".npz"))
     if isinstance(work, RunFolder) and work.finish():
         return None
     request = load_request(work)

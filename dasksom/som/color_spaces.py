@@ -1,15 +1,16 @@
 """Color spaces for comparing colors, more perceptually uniform than RGB.
 
-To add one: write its two functions and add its line to ``COLOR_SPACES``. Each takes and returns ndarrays of shape
+To add one: write its two functions and add its line to `dasksom.som.choices`. Each takes and returns ndarrays of shape
 (n, 3), float64; RGB is sRGB from 0 to 1. The functions are inverse to each other for all real numbers, also outside the
 gamut, so that means of colors are never clipped.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dasksom.som.choices import COLOR_SPACES
 
 Floats = NDArray[np.float64]
 _BLOCK = 1 << 14
@@ -74,21 +75,6 @@ def rgb_of_oklab(oklab: Floats) -> Floats:
     """Undo `oklab_of_rgb`."""
     roots = oklab @ np.linalg.inv(_OKLAB_OF_ROOTS).T
     return _encoded(roots**3 @ np.linalg.inv(_LMS_OF_RGB).T)
-
-
-class ColorSpace(NamedTuple):
-    """Conversions from and to RGB."""
-
-    of_rgb: Callable[[Floats], Floats]
-    to_rgb: Callable[[Floats], Floats]
-
-
-COLOR_SPACES: dict[str, ColorSpace | None] = {
-    "rgb": None,
-    "lab": ColorSpace(lab_of_rgb, rgb_of_lab),
-    "oklab": ColorSpace(oklab_of_rgb, rgb_of_oklab),
-}
-"""Conversions by name; None: values are compared as they are."""
 
 
 def scale_of(dtype: np.dtype[Any]) -> float:

@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 
 from dasksom.som.numba_kernel import kernel
 
-DITHERS = ("none", "bayer")
-DITHERED_BANDS = (1, 3)
-"""Numbers of bands of images that can be dithered."""
 _SIDE = 8
 
 

@@ -1,9 +1,6 @@
-"""Initial codebooks.
+"""Initial codebooks: each is a function of (lattice, samples, seed) with a line in `dasksom.som.choices`."""
 
-To add one: write its function of (lattice, samples, seed) and add its line to ``INITIALIZATIONS``.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -165,10 +162,16 @@ def _some(of: Moments) -> Moments:
     return of
 
 
-Initialization = Callable[[Lattice, Drawable, int | None], NDArray[np.float64]]
-INITIALIZATIONS: dict[str, Initialization] = {
-    "pca": lambda lattice, samples, _: pca_codebook(lattice, _some(samples.moments())),
-    "sample": lambda lattice, samples, seed: samples.draw(lattice.units, seed),
-    "random": lambda lattice, samples, seed: random_codebook(lattice, _some(samples.moments()), seed),
-}
-"""Name to function: takes the lattice, the samples and a seed, returns the initial codebook (units, bands)."""
+def start_in_plane(lattice: Lattice, samples: Drawable, seed: int | None) -> NDArray[np.float64]:
+    """Start on the plane of the principal components (`pca_codebook`)."""
+    return pca_codebook(lattice, _some(samples.moments()))
+
+
+def start_from_samples(lattice: Lattice, samples: Drawable, seed: int | None) -> NDArray[np.float64]:
+    """Start from samples drawn at random."""
+    return samples.draw(lattice.units, seed)
+
+
+def start_at_random(lattice: Lattice, samples: Drawable, seed: int | None) -> NDArray[np.float64]:
+    """Start from random numbers (`random_codebook`)."""
+    return random_codebook(lattice, _some(samples.moments()), seed)

@@ -1,30 +1,12 @@
-"""Lattices: positions and distances of a map's units.
-
-To add a topology: add its line to ``TOPOLOGIES``.
-"""
+"""Lattices: positions and distances of a map's units."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-
-class Topology(NamedTuple):
-    """Arrangement of the rows of a lattice; units of a row are one lattice unit apart."""
-
-    row_height: float
-    """Distance of adjacent rows, in lattice units."""
-    shift: float
-    """Shift of every second row (1, 3, ...) along the row, in lattice units."""
-    reach: float
-    """Distance up to which two units are neighbors, in lattice units."""
-
-
-TOPOLOGIES: dict[str, Topology] = {
-    "rectangular": Topology(row_height=1.0, shift=0.0, reach=2**0.5),  # 8 neighbors
-    "hexagonal": Topology(row_height=3**0.5 / 2, shift=0.5, reach=1.0),  # 6, all at distance 1
-}
+from dasksom.som.choices import TOPOLOGIES, Topology
 
 
 @dataclass(frozen=True)
@@ -36,7 +18,7 @@ class Lattice:
     columns: int
     """At least 1."""
     topology: str = "rectangular"
-    """A name in ``TOPOLOGIES``."""
+    """A name in ``dasksom.som.choices.TOPOLOGIES``."""
     toroidal: bool = False
     """Whether opposite edges of the lattice are connected."""
 

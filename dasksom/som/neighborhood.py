@@ -1,20 +1,15 @@
-"""Neighborhood functions.
+"""Neighborhood functions of (distance, sigma), and sums over the neighborhoods of all units."""
 
-To add a neighborhood: write its function of (distance, sigma) and add its line to ``NEIGHBORHOODS``.
-"""
-
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dasksom.som.choices import NEIGHBORHOODS
 from dasksom.som.lattice import Lattice
 from dasksom.som.numba_kernel import kernel
-
-Profile = Callable[[NDArray[np.float64], float], NDArray[np.float64]]
 
 
 def gaussian(distance: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
@@ -35,24 +30,6 @@ def triangle(distance: NDArray[np.float64], sigma: float) -> NDArray[np.float64]
 def epanechnikov(distance: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     """``max(0, 1 - (distance / sigma)**2)`` of the lattice distance, as in the SOM Toolbox."""
     return np.maximum(0.0, 1.0 - (distance / sigma) ** 2)
-
-
-class NeighborhoodShape(NamedTuple):
-    """Shape of a neighborhood."""
-
-    profile: Profile
-    """Takes distances and sigma > 0, both in lattice units; returns 1 at distance 0, and never increases."""
-    by_axis: bool
-    """Whether the neighborhood is the product of the profiles along the two axes, applied as two small matrix products;
-    otherwise it is the profile of the lattice distance."""
-
-
-NEIGHBORHOODS: dict[str, NeighborhoodShape] = {
-    "gaussian": NeighborhoodShape(gaussian, by_axis=True),
-    "bubble": NeighborhoodShape(bubble, by_axis=True),
-    "triangle": NeighborhoodShape(triangle, by_axis=True),
-    "epanechnikov": NeighborhoodShape(epanechnikov, by_axis=False),
-}
 
 
 # Unlike in BLAS, the order of sums does not depend on the number of threads. Factors of 0, common outside of small
@@ -93,7 +70,7 @@ class Neighborhood:
 
     lattice: Lattice
     kind: str
-    """A name in ``NEIGHBORHOODS``."""
+    """A name in ``dasksom.som.choices.NEIGHBORHOODS``."""
     sigma: float
     """Radius, in lattice units; 0 means no neighbors."""
 

@@ -37,12 +37,25 @@ def source_digest() -> str:
     return digest.hexdigest()
 
 
-def _cache_folders(source: Path) -> Iterator[Path]:
+@cache
+def _cache_folder(sources: Path, chosen: str) -> Path | None:
+    """Return the folder for the compiled code of a folder's modules; None if none is writable.
+
+    Parameters
+    ----------
+    sources : Path
+    chosen : str
+        The user's choice (``NUMBA_CACHE_DIR``), or an empty text.
+    """
+    return next(filter(_is_writable, _cache_folders(sources, chosen)), None)
+
+
+def _cache_folders(sources: Path, chosen: str) -> Iterator[Path]:
     """Yield folders for compiled code, best first."""
-    name = f"{source.parent.name}-{hashlib.sha256(str(source.parent).encode()).hexdigest()[:16]}"
-    if config.CACHE_DIR:
-        yield Path(config.CACHE_DIR) / name
-    yield source.parent / "__pycache__"
+    name = f"{sources.name}-{hashlib.sha256(str(sources).encode()).hexdigest()[:16]}"
+    if chosen:
+        yield Path(chosen) / name
+    yield sources / "__pycache__"
     with suppress(RuntimeError):  # a user without a home
         yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dasksom" / name
     with suppress(OSError):  # no folder for temporary files
@@ -75,7 +88,7 @@ class _Locator(_CacheLocator):  # type: ignore[misc]
 
     @classmethod
     def from_function(cls, py_func: Any, py_file: str) -> Self | None:
-        folder = next(filter(_is_writable, _cache_folders(Path(py_file).absolute())), None)
+        folder = _cache_folder(Path(py_file).absolute().parent, config.CACHE_DIR)
         return None if folder is None else cls(folder, py_func.__code__.co_firstlineno)
 
     def get_cache_path(self) -> str:

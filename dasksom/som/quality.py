@@ -1,4 +1,4 @@
-"""Quality of a codebook: hits and errors over samples."""
+"""Quality of a codebook: hits and errors over samples, and the measurements of an epoch."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.som.unit_sums import UnitSums
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Measurements of one epoch, for the codebook at its start."""
+
+    epoch: int
+    """From 1."""
+    sigma: float
+    """Radius of the neighborhood, in lattice units."""
+    mean_squared_error: float
+    """Mean over the samples of the squared Euclidean distance to the BMU."""
+    quantization_error: float
+    """Mean over the samples of the Euclidean distance to the BMU."""
+    distortion: float
+    """Mean over the samples x of the sum over the units k of h(k, BMU) ||x - w_k||^2."""
+    explained_variance: float
+    """1 - mean squared error / variance of the samples; NaN if all samples are equal."""
+    empty_units: int
+    """Number of units that were no sample's BMU."""
 
 
 @dataclass(frozen=True, eq=False)

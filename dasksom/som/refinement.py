@@ -9,9 +9,12 @@ This loses the order of the units. At the end they are arranged as close as poss
 The palette is unchanged, and neighbors on the lattice have similar colors again.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from dasksom.som.numba_kernel import kernel
 from dasksom.som.quality import Quality
 from dasksom.som.schedule import Step
 
@@ -48,7 +51,7 @@ def refinement_steps(units: int, epochs: int) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def beside_the_worst(codebook: NDArray[np.float64], quality: Quality, count: int, seed: int) -> NDArray[np.float64]:
+def add_near_worst(codebook: NDArray[np.float64], quality: Quality, count: int, seed: int) -> NDArray[np.float64]:
     """Return vectors next to the units with the most error.
 
     Parameters
@@ -76,7 +79,7 @@ def beside_the_worst(codebook: NDArray[np.float64], quality: Quality, count: int
     return vectors
 
 
-def without_the_idlest(
+def remove_least_useful(
     codebook: NDArray[np.float64], utilities: NDArray[np.float64], units: int
 ) -> NDArray[np.float64]:
     """Remove the units whose removal increases the error least; added units replace the removed ones.
@@ -127,9 +130,62 @@ def arrange(codebook: NDArray[np.float64], laid_out: NDArray[np.float64]) -> NDA
     """
     if len(codebook) > MOST_ARRANGED:
         return codebook
-    from scipy.optimize import linear_sum_assignment  # slow to import, only needed after a refinement
-    from scipy.spatial.distance import cdist
-
-    _, order = linear_sum_assignment(cdist(laid_out, codebook, "sqeuclidean"))
+    costs = np.zeros((len(codebook), len(codebook)))
+    for band in range(codebook.shape[1]):
+        costs += (laid_out[:, band, np.newaxis] - codebook[:, band]) ** 2
+    order = assigned(costs)
     arranged: NDArray[np.float64] = codebook[order]
     return arranged
+
+
+@kernel
+def assigned(costs: Any) -> Any:
+    """Assign a column to each row, so that the total cost is minimal: SciPy's ``linear_sum_assignment`` for a square.
+
+    SciPy's takes a second to import. Source: Crouse, "On implementing 2D rectangular assignment algorithms" (2016).
+
+    Parameters
+    ----------
+    costs : ndarray of shape (n, n), float64
+        Finite.
+
+    Returns
+    -------
+    ndarray of shape (n,), int64
+    """
+    n = len(costs)
+    row_prices, column_prices = np.zeros(n), np.zeros(n)
+    column_of, row_of = np.full(n, -1), np.full(n, -1)
+    for first in range(n):  # extend the assignment by a shortest augmenting path from this row
+        lengths, came_from = np.full(n, np.inf), np.full(n, -1)
+        rows_done, columns_done = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+        row, length = first, 0.0
+        while True:
+            rows_done[row] = True
+            nearest, shortest = -1, np.inf
+            for column in range(n):
+                if columns_done[column]:
+                    continue
+                through = length + costs[row, column] - row_prices[row] - column_prices[column]
+                if through < lengths[column]:
+                    lengths[column], came_from[column] = through, row
+                if lengths[column] < shortest or (lengths[column] == shortest and row_of[column] < 0):
+                    nearest, shortest = column, lengths[column]
+            columns_done[nearest], length = True, shortest
+            if row_of[nearest] < 0:
+                break
+            row = row_of[nearest]
+        for row in range(n):
+            if rows_done[row]:
+                row_prices[row] += length - (lengths[column_of[row]] if row != first else 0.0)
+        for column in range(n):
+            if columns_done[column]:
+                column_prices[column] -= length - lengths[column]
+        column = nearest
+        while True:
+            row = came_from[column]
+            row_of[column] = row
+            column, column_of[row] = column_of[row], column
+            if row == first:
+                break
+    return column_of

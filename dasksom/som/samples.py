@@ -10,8 +10,6 @@ from dasksom.errors import InputError
 
 LARGEST = 1e150
 """Largest magnitude of a sample; sums of squares of larger ones overflow float64."""
-MISSING = ("exclude", "bands", "error")
-"""Treatment of samples with NaN: skipped, compared by their valid bands, or an error."""
 
 
 NO_SAMPLES = "there is no sample to train on: all of them are masked, have the weight zero or are NaN"

@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-import fsspec
-
 from dasksom.errors import InputError
 from dasksom.redaction import HIDDEN, redact
 from dasksom.storage.local_paths import Stamp, absolute_path, stamp_of
@@ -124,10 +122,10 @@ class Location:
         if not self.remote:
             return stamp_of(self.path)
         system, path = file_system(self)
-        told = system.info(path)
-        if told.get("size") is None:
-            raise OSError("the server does not tell how long it is")
-        return _stamp_told(told)
+        record = system.info(path)
+        if record.get("size") is None:
+            raise OSError("the server does not report its size")
+        return _stamp_of_record(record)
 
     def member(self) -> Member:
         """Return the file's name and current version."""
@@ -245,12 +243,12 @@ def listed_below(location: Location) -> dict[str, Stamp] | None:
     except Exception as error:
         raise location.refusal(f"its objects cannot be listed: {error}") from None
     start = len(path.rstrip("/")) + 1
-    return {name[start:]: _stamp_told(told) for name, told in found.items()}
+    return {name[start:]: _stamp_of_record(record) for name, record in found.items()}
 
 
-def _stamp_told(told: Mapping[str, Any]) -> Stamp:
-    changed = next((told[key] for key in ("ETag", "LastModified", "Last-Modified", "mtime") if told.get(key)), 0)
-    return int(told["size"]), str(changed)
+def _stamp_of_record(record: Mapping[str, Any]) -> Stamp:
+    changed = next((record[key] for key in ("ETag", "LastModified", "Last-Modified", "mtime") if record.get(key)), 0)
+    return int(record["size"]), str(changed)
 
 
 def is_remote(path: str | os.PathLike[str]) -> bool:
@@ -267,6 +265,8 @@ def shown(path: str | os.PathLike[str]) -> str:
 @lru_cache(maxsize=32)
 def file_system(location: Location) -> tuple[Any, str]:
     """Return the file system of a store and the location's path in it; InputError if it cannot be opened."""
+    import fsspec  # with asyncio and ssl, which local files need not wait for
+
     scheme = urlsplit(location.path).scheme.lower()
     try:
         system, path = fsspec.url_to_fs(location.path, **location.storage_options())

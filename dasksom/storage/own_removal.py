@@ -12,9 +12,9 @@ from pathlib import Path
 
 from dasksom.storage.own_files import OpenFolder, open_folder
 
-SWEEP_SECONDS = 10.0
+REMOVAL_SECONDS = 10.0
 """Seconds during which to retry deleting a folder that tasks still write to."""
-SWEEP_PAUSE_SECONDS = 0.2
+REMOVAL_PAUSE_SECONDS = 0.2
 """Seconds between two attempts."""
 
 
@@ -56,17 +56,16 @@ def remove_tree(folder: Path, is_ours: Callable[[str], bool], last: Collection[s
     is_ours : takes a file's path relative to the folder, with slashes
     last : files that are removed after all others
     """
-    deadline = time.monotonic() + SWEEP_SECONDS
+    deadline = time.monotonic() + REMOVAL_SECONDS
     left: list[str] = []
     while os.path.isdir(folder) and not os.path.islink(folder):
-        before = left
         left, removed = _remove_once(folder, lambda key: key not in last and is_ours(key))
-        if not removed and not set(left).isdisjoint(last):
+        if not set(left).isdisjoint(last) and (not removed or set(left) <= set(last)):
             left, removed = _remove_once(folder, is_ours)
-        if (left and left == before and not removed) or time.monotonic() > deadline:  # not a file that a task renames
+        if (left and not removed) or time.monotonic() > deadline:
             break
         if os.path.isdir(folder):
-            time.sleep(SWEEP_PAUSE_SECONDS)
+            time.sleep(REMOVAL_PAUSE_SECONDS)
     return left
 
 

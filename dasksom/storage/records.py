@@ -51,9 +51,9 @@ def is_worth_keeping(records: Records) -> bool:
     return bool(records.names() - FIRST)
 
 
-def tell_how_to_go_on(error: BaseException, output: str) -> None:
+def add_resume_hint(error: BaseException, output: str) -> None:
     """Add a note to an error that ended a run: how to resume it."""
-    error.add_note(f"what is done is kept; to go on from there: dasksom resume {shlex.quote(output)}")
+    error.add_note(f"finished work is saved; to continue: dasksom resume {shlex.quote(output)}")
 
 
 def owner() -> dict[str, Any]:
@@ -74,7 +74,7 @@ def runs(owner: dict[str, Any]) -> bool:
         return False
 
 
-def told_of(owner: Any) -> str:
+def describe_owner(owner: Any) -> str:
     """Describe the result of `owner` in words."""
     try:
         return f"process {owner['process']} on {owner['host']}, begun {owner['started']}"
@@ -99,9 +99,11 @@ class RecordFolder:
             self.folder.mkdir(parents=True, exist_ok=True)
             others = [path.name for path in self.folder.iterdir() if not path.name.endswith(_OURS)]
         except OSError as error:
-            raise InputError(f"{self.folder}: no folder for checkpoints can be there: {error.strerror}") from error
+            raise InputError(
+                f"{self.folder}: the folder for checkpoints cannot be created: {error.strerror}"
+            ) from error
         if others:
-            raise InputError(f"{self.folder}: holds other files ({others[0]}); name a folder for the checkpoints alone")
+            raise InputError(f"{self.folder}: holds other files ({others[0]}); name a folder for checkpoints only")
 
     def read(self, name: str) -> Iterator[tuple[str, bytes]]:
         """Yield the record and its previous version."""

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError
 from dasksom.som.batch import BatchSums, reached, update
 from dasksom.som.lattice import Lattice
-from dasksom.som.map_state import Epoch, MapState
 from dasksom.som.neighborhood import Neighborhood
-from dasksom.som.refinement import arrange, beside_the_worst, without_the_idlest
+from dasksom.som.quality import Epoch
+from dasksom.som.refinement import add_near_worst, arrange, remove_least_useful
 from dasksom.som.samples import NO_SAMPLES
 from dasksom.som.schedule import Step
+from dasksom.training.trained_map import MapState
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Training:
 
     lattice: Lattice
     neighborhood: str = "gaussian"
-    """A name in ``dasksom.som.neighborhood.NEIGHBORHOODS``."""
+    """A name in ``dasksom.som.choices.NEIGHBORHOODS``."""
     tolerance: float = 0.0
     """Training stops after an epoch that moved the units, in the root mean square, by at most this fraction of the
     samples' standard deviation, unless units are added or removed later; 0 disables it."""
@@ -112,7 +113,7 @@ def _log(record: Epoch, epochs: int) -> None:
         epochs,
         record.sigma,
         record.mean_squared_error,
-        extra={"told": asdict(record)},
+        extra={"fields": asdict(record)},
     )
 
 
@@ -122,13 +123,13 @@ def _change_units(
     """Add, remove and move units after an update, according to the step and `empty_units`."""
     empty = np.flatnonzero(~reached(total).any(axis=1)) if training.empty_units == "reseed" else np.empty(0, np.int64)
     if len(empty) or step.added:
-        found = beside_the_worst(codebook, total.quality, len(empty) + step.added, training.seed + epoch)
+        found = add_near_worst(codebook, total.quality, len(empty) + step.added, training.seed + epoch)
         places = empty[: len(found)]
         codebook[places] = found[: len(places)]
         codebook = np.concatenate([codebook, found[len(places) :]])
     if step.removed:
         assert total.utilities is not None  # noqa: S101 - asked for with the sums
-        codebook = without_the_idlest(codebook, total.utilities, training.lattice.units)
+        codebook = remove_least_useful(codebook, total.utilities, training.lattice.units)
     return codebook
 
 

@@ -9,11 +9,10 @@ import dask
 import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_array
 
 from dasksom.errors import InputError, InputTypeError
+from dasksom.image.sources.dtypes_and_axes import is_data_array
 from dasksom.image.sources.selection import COLUMNS, ROWS
-from dasksom.image.xarray_input import is_data_array
 
 NUMPY_CHUNK_BYTES = 16 << 20
 """Maximum bytes of the chunks of arrays in memory."""
@@ -91,6 +90,8 @@ def _check_last(X: Any) -> None:
 
 def _numeric(X: Any) -> NDArray[Any]:
     """Convert lists, data frames, object arrays and similar inputs to an array."""
+    from sklearn.utils.validation import check_array  # slow to import, and only data frames and lists need it
+
     try:
         array: NDArray[Any] = check_array(
             X, dtype="numeric", allow_nd=True, ensure_all_finite=False, ensure_min_samples=0, ensure_min_features=0

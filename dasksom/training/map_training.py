@@ -11,17 +11,16 @@ from numpy.typing import NDArray
 from dasksom._version import __version__
 from dasksom.chunkwise import SMALL_RECORD_SECONDS, Keeper, Progress, ThrottledKeeper
 from dasksom.errors import InputError
+from dasksom.som.choices import INITIALIZATIONS
 from dasksom.som.codebook import Codebook
 from dasksom.som.color_spaces import from_space, scale_of, to_space
-from dasksom.som.initialization import INITIALIZATIONS
-from dasksom.som.map_state import MapState
 from dasksom.som.schedule import Step
 from dasksom.training.checkpoint import STATE
 from dasksom.training.color_histogram import has_color_table
 from dasksom.training.epochs import OnEpoch, Training, train_epochs
 from dasksom.training.parameter_checks import lattice_from, search_from, seed_from
 from dasksom.training.sources import Weighted, samples_of
-from dasksom.training.trained_map import TrainedMap
+from dasksom.training.trained_map import MapState, TrainedMap
 
 
 def counts_colors(image: da.Array, weights: da.Array | None, method: str) -> bool:

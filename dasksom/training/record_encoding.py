@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from dasksom.som.batch import BatchSums
 from dasksom.som.initialization import Moments
-from dasksom.som.map_state import Epoch, MapState
-from dasksom.som.quality import Quality
+from dasksom.som.quality import Epoch, Quality
 from dasksom.storage.npz import read_npz
+from dasksom.training.trained_map import MapState
 
 _DATACLASSES = {kind.__name__: kind for kind in (BatchSums, Epoch, MapState, Moments, Quality)}
 _MOST_BYTES = 16 << 30

@@ -1,20 +1,27 @@
 """Convert images to training samples: counted colors, or streams of chunks."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import dask
 import dask.array as da
 
 from dasksom.chunkwise import Keeper, Progress, keep_in_memory
+from dasksom.deferred import deferred
 from dasksom.som.bmu.search import Search
 from dasksom.som.counted_colors.lookup_table import by_cells
 from dasksom.training.color_histogram import ColorTable, count_images
-from dasksom.training.converted_colors import ComparedColors, compared_colors
-from dasksom.training.streaming import Stream, Streams
-from dasksom.training.subsampling import sample_image
 
+if TYPE_CHECKING:
+    from dasksom.training.converted_colors import ComparedColors
+    from dasksom.training.streaming import Stream, Streams
+
+_compared_colors = deferred("dasksom.training.converted_colors:compared_colors")
+_sample_image = deferred("dasksom.training.subsampling:sample_image")
+_stream = deferred("dasksom.training.streaming:Stream")
+_streams: "Callable[..., Streams]" = deferred("dasksom.training.streaming:Streams")
 logger = logging.getLogger(__name__)
 
 Weighted = tuple[da.Array, da.Array | None]
@@ -26,18 +33,18 @@ def sampled(
 ) -> list[Weighted]:
     """Load a random fraction of the samples of each image into this process; see `sample_image`."""
     return [
-        sample_image(image, weights, share, seed=seed + number, missing=search.missing, progress=progress)
+        _sample_image(image, weights, share, seed=seed + number, missing=search.missing, progress=progress)
         for number, (image, weights) in enumerate(images)
     ]
 
 
 def counted(
     images: Sequence[Weighted], search: Search, progress: Progress | None, keeper: Keeper | None
-) -> ColorTable | ComparedColors:
+) -> "ColorTable | ComparedColors":
     """Count the colors of all images together: one pass over each."""
     table = count_images(images, progress, keeper)
     logger.info("%d different colors in %d pixels", len(table), table.counts.sum())
-    return table if by_cells(search) else compared_colors(table, search)
+    return table if by_cells(search) else _compared_colors(table, search)
 
 
 def streamed(
@@ -48,13 +55,13 @@ def streamed(
     keeper: Keeper | None,
     *,
     here: bool,
-) -> Stream | Streams:
+) -> "Stream | Streams":
     """Return streams of all images, cached in the cluster's memory according to `cache`."""
     parts = tuple(
-        Stream(*((image, weights) if here else keep_in_memory(image, weights, cache)), search, progress, here, keeper)
+        _stream(*((image, weights) if here else keep_in_memory(image, weights, cache)), search, progress, here, keeper)
         for image, weights in images
     )
-    return parts[0] if len(parts) == 1 else Streams(parts)
+    return parts[0] if len(parts) == 1 else _streams(parts)
 
 
 def samples_of(
@@ -67,7 +74,7 @@ def samples_of(
     cache: str = "none",
     progress: Progress | None = None,
     keeper: Keeper | None = None,
-) -> ColorTable | Stream | Streams:
+) -> "ColorTable | Stream | Streams":
     """Prepare the training samples of images.
 
     Parameters

@@ -66,7 +66,7 @@ def sample_image(
         Above 0, up to 1.
     seed : int
     missing : str
-        One of ``dasksom.som.samples.MISSING``.
+        One of ``dasksom.som.choices.MISSING``.
     progress : callable, optional
 
     Returns

@@ -1,4 +1,4 @@
-"""The result of a training, and its state in model files."""
+"""The state of a map between two epochs, the result of a training, and its state in model files."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -8,11 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.som.map_state import Epoch
-from dasksom.som.quality import Quality
+from dasksom.som.quality import Epoch, Quality
 
 _VECTORS = ("hits", "squared_errors", "counts", "offsets")
 """Fields of `Quality` that are arrays."""
+
+
+@dataclass(frozen=True, eq=False)
+class MapState:
+    """A map between two epochs: everything that the next epoch needs."""
+
+    codebook: NDArray[np.float64]
+    """Shape (units, bands), float64; includes units that a refinement has added."""
+    laid_out: NDArray[np.float64]
+    """Last codebook with a nonzero radius, shape (units, bands): the order that a refinement restores."""
+    history: tuple[Epoch, ...] = ()
+    """Records of the completed epochs."""
 
 
 @dataclass(frozen=True, eq=False)

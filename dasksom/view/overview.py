@@ -90,7 +90,7 @@ class ProgressiveOverview:
             return
         try:
             self._fill(down, across)
-        except Exception as error:  # whatever it is, the page shows it
+        except Exception as error:  # the page shows any error
             self._error = error
         with self._lock:
             self._blocks_read += 1

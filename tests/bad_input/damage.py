@@ -17,9 +17,9 @@ from zarr.storage import MemoryStore
 from dasksom import BatchSOM
 from dasksom.config import load_config
 from dasksom.runs.workflows import quantize_image
-from dasksom.som.map_state import Epoch, MapState
-from dasksom.som.quality import Quality
+from dasksom.som.quality import Epoch, Quality
 from dasksom.training.record_encoding import pack
+from dasksom.training.trained_map import MapState
 
 PIXELS = np.random.default_rng(0).integers(1, 256, (40, 56, 3), np.uint8)
 GRAY = PIXELS[..., 0]

@@ -230,7 +230,7 @@ ZARR = [
          _group),
     Case("zarr: a component of an array", quantize("scene.zarr", "--component", "x"), "is an array",
          "leave component='x'"),
-    Case("zarr: a level of no pyramid", quantize("scene.zarr", "--level", "2"), "--level 2", "level 0 alone"),
+    Case("zarr: a level of no pyramid", quantize("scene.zarr", "--level", "2"), "--level 2", "level 0 only"),
     Case("zarr: axes of another number", quantize("scene.zarr", "--axes", "yx"), "--axes yx: has 2",
          "3 axes are stored"),
     Case("ome-zarr: no levels", quantize("a.zarr"), "lists no level", "--component", _ome(datasets=[])),

@@ -247,6 +247,7 @@ BAD = [
     (["apply", "broken.npz", "photo.png", "out.png"], "broken.npz"),
     (["apply", "map.npz", "bands.zarr", "out.zarr"], "bands.zarr: has 5 bands, and map.npz was trained on 3"),
     (["info", "none.png"], "none.png"),
+    (["quantise", "photo.png", "out.png"], "did you mean 'quantize'?"),
     (["demo", "demo", "--gigapixel", "--side", "0"], "--side"),
     (["demo", "demo", "--side", "64"], "--gigapixel"),
     (["demo", "photo.png"], "is a file"),
@@ -359,7 +360,7 @@ def test_interrupted_while_writing__sweeps_up(folder, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("dasksom.runs.image_run.quantize_into", burst)
-    monkeypatch.setattr("dasksom.storage.own_removal.SWEEP_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr("dasksom.storage.own_removal.REMOVAL_PAUSE_SECONDS", 0.2)
     monkeypatch.setattr("threading.excepthook", lambda _: None)  # its folder is taken from under it
     before = names(folder)
     assert run("quantize", "photo.png", "out.zarr")[0] == 130

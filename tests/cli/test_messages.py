@@ -68,7 +68,7 @@ def test_progress__last_line_of_a_pass_says_that_it_is_done(capsys, monkeypatch)
             now[0] += 8.0
             display.progress(done, 4)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[-1] == "train: 4 of 4 chunks, 0 Mpx/s"
+    assert lines[-1] == "train: 4 of 4 chunks, 0.0312 Mpx/s"
     assert "2 of 4 chunks" in lines[0]
 
 

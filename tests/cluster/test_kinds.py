@@ -35,8 +35,8 @@ from dasksom.cluster import (
     take_role,
 )
 from dasksom.cluster.encryption import check_encrypted
-from dasksom.cluster.kinds import load_class
 from dasksom.cluster.readiness import check_versions, wait_for_workers
+from dasksom.cluster.requested import load_class
 from dasksom.config import load_config
 from dasksom.errors import DasksomError, InputError
 

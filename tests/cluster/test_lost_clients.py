@@ -79,7 +79,3 @@ def test_check_reads__names_a_worker_that_has_other_files(tmp_path):
 
     with pytest.raises(DasksomError, match=r"image.tif: .* 2 of 2 workers .*10.0.0.1.*FileNotFoundError.*shared"):
         check_reads(workers, read, str(path))
-
-
-def test_check_reads__needs_no_cluster():
-    check_reads(object(), pytest.fail, "image.tif")

@@ -113,7 +113,7 @@ def test_threads__honor_the_memory_limit(name):
     assert expected_workers(options, small=True).memory == 700 << 20
     code = (
         "from dasksom.cluster import ClusterOptions, connect\n"
-        "from dasksom.chunkwise.memory import workers\n"
+        "from dasksom.chunkwise.submission import workers\n"
         f"with connect(ClusterOptions({name!r}, memory_limit='700MiB'), small=True): print(workers().memory)"
     )
     done = subprocess.run(

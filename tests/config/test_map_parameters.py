@@ -12,11 +12,7 @@ from dasksom import BatchSOM
 from dasksom.cli.main import cli
 from dasksom.config import MapSection, RunConfig
 from dasksom.config.map_parameters import OPTIONS, PARAMETERS
-from dasksom.som.bmu.metrics import METRICS
-from dasksom.som.color_spaces import COLOR_SPACES
-from dasksom.som.initialization import INITIALIZATIONS
-from dasksom.som.lattice import TOPOLOGIES
-from dasksom.som.neighborhood import NEIGHBORHOODS
+from dasksom.som.choices import COLOR_SPACES, INITIALIZATIONS, METRICS, NEIGHBORHOODS, TOPOLOGIES
 from dasksom.som.schedule import DECAYS
 
 QUANTIZE_YAML = Path(__file__).parents[2] / "configs" / "quantize.yaml"

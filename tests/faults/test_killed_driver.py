@@ -166,7 +166,7 @@ def test_asked_to_stop__tells_how_to_go_on(mosaic, sent, code):
     _, err = running.communicate(timeout=30)
     assert time.monotonic() - start < 30
     assert running.returncode == code
-    assert re.search(r"to go on from there: dasksom resume stopped\.zarr", err), err
+    assert re.search(r"to continue: dasksom resume stopped\.zarr", err), err
     ends_well(dasksom(mosaic, "resume", "stopped.zarr"))
     assert Path(mosaic, "stopped.zarr").exists()
     _delete(mosaic / "stopped.zarr")

@@ -12,9 +12,9 @@ import pytest
 
 from dasksom.image import Options, Output, create_writer
 from dasksom.quantization.write_journal import WriteJournal
-from dasksom.som.map_state import MapState
 from dasksom.storage.records import RecordFolder
 from dasksom.training.checkpoint import Checkpoint
+from dasksom.training.trained_map import MapState
 
 SIDE = 256
 SECONDS = 60
@@ -91,7 +91,7 @@ def test_chunks__none_of_a_journal_is_torn_in_a_hundred_kills(tmp_path):
         journal = WriteJournal(kept)
         stored = []
         journal.report = stored.extend
-        found = len(journal.resume("x", writer.are_whole))
+        found = len(journal.resume("x", writer.are_intact))
         assert found >= must
         noted, sure = noted + found, sure + must
         folder = Path(f"{place}.parts") if suffix == ".tif" else place

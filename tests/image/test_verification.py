@@ -121,7 +121,12 @@ def test_missing_and_foreign_files_are_found(outputs, tmp_path, name):
 def test_png__with_something_after_its_end(outputs, tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes((outputs / "a.png").read_bytes() + b"x")
-    assert "goes on after its end" in problems(path)[str(path)]
+    assert "holds more data after its end" in problems(path)[str(path)]
+
+
+def test_png__of_another_program(outputs):
+    path = outputs / "image.png"
+    assert "was not written by it" in problems(path)[str(path)]
 
 
 def test_command__tells_what_is_wrong(outputs, tmp_path):

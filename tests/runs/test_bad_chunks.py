@@ -16,7 +16,7 @@ from dasksom import InputError, open_image, open_picture
 from dasksom.cli.main import cli
 from dasksom.image import merged
 from dasksom.image.sources.unreadable import WithoutRegions
-from dasksom.runs.bad_chunks import MOST_TOLD, find_unread
+from dasksom.runs.bad_chunks import _MOST_LOGGED, find_unread
 
 HEIGHT, WIDTH, SIDE = 300, 420, 64
 
@@ -160,7 +160,7 @@ def test_unread__is_found_named_and_left_out(tmp_path, pixels, make, chunk_bytes
     assert seen[-1] == (picture.pixels.npartitions,) * 2
     assert found.parts == tuple(parts)
     assert any(record.levelno == logging.WARNING for record in caplog.records)
-    assert re.search(f"left out, as no data: .*{message}", caplog.text)
+    assert re.search(f"skipped, as no data: .*{message}", caplog.text)
     with pytest.raises(InputError, match=r"\[\d+:\d+, \d+:\d+\]"):
         picture.pixels.compute()
     without = open_picture(path, unread=found.parts, chunk_bytes=chunk_bytes)
@@ -287,8 +287,8 @@ def test_log__is_bounded(tmp_path, pixels, caplog):
     found = find_unread(open_picture(path, unread=()))
     assert found.parts == ((0, HEIGHT, SIDE, WIDTH),)
     assert found.count == 30
-    assert len(found.messages) == MOST_TOLD
-    assert len(caplog.records) == MOST_TOLD + 1
+    assert len(found.messages) == _MOST_LOGGED
+    assert len(caplog.records) == _MOST_LOGGED + 1
     assert "10 more chunks like these" in caplog.text
 
 

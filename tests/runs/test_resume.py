@@ -20,7 +20,7 @@ from dasksom.chunkwise import ThrottledKeeper
 from dasksom.config import RunConfig
 from dasksom.image import verify
 from dasksom.image.zarr.writer import ZarrWriter
-from dasksom.runs import run_state
+from dasksom.runs import error_translation, run_state
 from dasksom.runs.apply_many import apply_to_many
 from dasksom.runs.workflows import quantize_image, resume_run, train_model
 from dasksom.storage.own_files import identity
@@ -223,7 +223,7 @@ def test_resume__refuses_what_has_changed(image, tmp_path, monkeypatch):
         resume_run(output, RunConfig(), Stops())
     assert sorted(path.name for path in run_folder(Path(output)).rglob("*")) == before
     quantize_image(image, output, config(overwrite=True), Stops())
-    with pytest.raises(InputError, match="is whole; there is nothing to go on with"):
+    with pytest.raises(InputError, match="is complete; there is no run to resume"):
         resume_run(output, RunConfig(), Stops())
     with pytest.raises(InputError, match="no run was begun there"):
         resume_run(str(tmp_path / "other.zarr"), RunConfig(), Stops())
@@ -268,7 +268,7 @@ def test_two_runs__the_second_is_refused(image, tmp_path):
     try:
         assert first.stdout.readline() == b"held\n"
         for settings in (config(), config(overwrite=True)):
-            with pytest.raises(InputError, match=rf"another run is making it \(process {first.pid} on "):
+            with pytest.raises(InputError, match=rf"another run is writing it \(process {first.pid} on "):
                 quantize_image(image, output, settings, Stops())
         with pytest.raises(InputError, match="records of its run are missing"):
             resume_run(output, RunConfig(), Stops())
@@ -340,7 +340,7 @@ def test_names_that_are_too_long_for_a_prefix(image, tmp_path):
 def test_trouble_with_files__is_told_in_words(tmp_path, number, told):
     def fail():
         with (
-            run_state.explained_errors(str(tmp_path / "out.zarr")),
+            error_translation.explained_system_errors(str(tmp_path / "out.zarr")),
             run_on_disk(tmp_path / "out.zarr", overwrite=False, resume=False) as run,
         ):
             run.records.write("state", b"x")
@@ -378,7 +378,7 @@ def test_secrets_are_not_kept(image, tmp_path):
 
 
 def test_control__without_checksums_damage_is_kept(image, tmp_path, monkeypatch):
-    monkeypatch.setattr(ZarrWriter, "are_whole", lambda *_: True)
+    monkeypatch.setattr(ZarrWriter, "are_intact", lambda *_: True)
     output = tmp_path / "out.zarr"
     quantize_image(image, str(tmp_path / "straight.zarr"), config(), watcher := Stops())
     stopped(image, str(output), config(), watcher.steps - 1)

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from dasksom.som.map_state import Epoch
+from dasksom.som.quality import Epoch
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 from dasksom import BatchSOM
 from dasksom.errors import InputError
 from dasksom.show import Recorder, plot_training, plot_trajectory
-from dasksom.som.map_state import Epoch
+from dasksom.som.quality import Epoch
 
 
 def test_training__shows_errors_and_radii(trained):

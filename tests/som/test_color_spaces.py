@@ -3,7 +3,8 @@ import pytest
 from skimage.color import rgb2lab
 
 from dasksom.som import color_spaces
-from dasksom.som.color_spaces import COLOR_SPACES, from_space, oklab_of_rgb, scale_of, to_space
+from dasksom.som.choices import COLOR_SPACES
+from dasksom.som.color_spaces import from_space, oklab_of_rgb, scale_of, to_space
 
 SPACES = [name for name, space in COLOR_SPACES.items() if space is not None]
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from dasksom.som.lattice import TOPOLOGIES, Lattice
+from dasksom.som.choices import TOPOLOGIES
+from dasksom.som.lattice import Lattice
 
 
 def _neighbors(lattice, unit):

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from dasksom.som.lattice import TOPOLOGIES, Lattice
-from dasksom.som.neighborhood import NEIGHBORHOODS, Neighborhood
+from dasksom.som.choices import NEIGHBORHOODS, TOPOLOGIES
+from dasksom.som.lattice import Lattice
+from dasksom.som.neighborhood import Neighborhood
 from tests import reference
 
 SHAPES = [(3, 5), (4, 3), (1, 6), (6, 1), (1, 1), (2, 2), (6, 4)]

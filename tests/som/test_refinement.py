@@ -1,9 +1,17 @@
 import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 
 from dasksom.som.bmu.nearest import nearest_units, two_nearest_units
 from dasksom.som.quality import quality_of
-from dasksom.som.refinement import MOST_ARRANGED, arrange, beside_the_worst, refinement_steps, without_the_idlest
+from dasksom.som.refinement import (
+    MOST_ARRANGED,
+    add_near_worst,
+    arrange,
+    assigned,
+    refinement_steps,
+    remove_least_useful,
+)
 from dasksom.som.samples import Samples
 from dasksom.som.unit_sums import gather
 
@@ -32,40 +40,52 @@ def test_refinement__of_one_unit_moves_nothing():
     assert not any(step.added or step.removed for step in refinement_steps(1, 80))
 
 
-def test_beside_the_worst__near_the_units_with_the_most_error():
+def test_add_near_worst__near_the_units_with_the_most_error():
     codebook = np.array([[0.0, 0], [100, 0], [200, 0]])
     samples = np.array([[1.0, 0], [110, 0], [90, 0], [200, 0], [230, 0]])
     quality = quality_of(seen(samples, codebook), codebook)
     assert quality.squared_errors.tolist() == [1, 200, 900]
-    found = beside_the_worst(codebook, quality, 2, seed=3)
+    found = add_near_worst(codebook, quality, 2, seed=3)
     away = np.linalg.norm(found - codebook[[2, 1]], axis=1)
     assert away == pytest.approx(0.3 * np.sqrt([450, 100]))
-    assert np.array_equal(found, beside_the_worst(codebook, quality, 2, seed=3))
-    assert not np.allclose(found, beside_the_worst(codebook, quality, 2, seed=4))
+    assert np.array_equal(found, add_near_worst(codebook, quality, 2, seed=3))
+    assert not np.allclose(found, add_near_worst(codebook, quality, 2, seed=4))
 
 
-def test_beside_the_worst__no_more_than_there_are_errors():
+def test_add_near_worst__no_more_than_there_are_errors():
     codebook = np.array([[0.0], [10], [20]])
     quality = quality_of(seen(np.array([[0.0], [10], [21]]), codebook), codebook)
-    assert len(beside_the_worst(codebook, quality, 3, seed=0)) == 1
+    assert len(add_near_worst(codebook, quality, 3, seed=0)) == 1
 
 
-def test_without_the_idlest__removes_what_costs_least():
+def test_remove_least_useful__removes_what_costs_least():
     codebook = np.array([[0.0], [50], [100], [101]])
     samples = np.array([[0.0], [50], [100], [101], [99], [102]])
-    remaining = without_the_idlest(codebook, seen(samples, codebook).utilities, 3)
+    remaining = remove_least_useful(codebook, seen(samples, codebook).utilities, 3)
     assert sorted(remaining.ravel().tolist()) in ([0, 50, 100], [0, 50, 101])  # not both of two that are as good as one
 
 
-def test_without_the_idlest__what_was_added_takes_the_free_places():
+def test_remove_least_useful__what_was_added_takes_the_free_places():
     codebook = np.array([[0.0], [50], [51], [100], [200]])
     utilities = np.array([9.0, 0, 1, 9, 9])
-    assert without_the_idlest(codebook, utilities, 4).ravel().tolist() == [0, 200, 51, 100]
+    assert remove_least_useful(codebook, utilities, 4).ravel().tolist() == [0, 200, 51, 100]
 
 
-def test_without_the_idlest__as_many_as_there_are_may_be_removed():
+def test_remove_least_useful__as_many_as_there_are_may_be_removed():
     codebook, utilities = np.random.default_rng(0).random((2, 12, 1))
-    assert without_the_idlest(codebook, utilities.ravel(), 6).shape == (6, 1)
+    assert remove_least_useful(codebook, utilities.ravel(), 6).shape == (6, 1)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 60])
+@pytest.mark.parametrize("ties", [False, True])
+def test_assigned__costs_as_little_as_scipys(n, ties):
+    random = np.random.default_rng(n)
+    costs = random.integers(0, 4, (n, n)).astype(float) if ties else random.random((n, n))
+    columns = assigned(costs)
+    assert sorted(columns) == [*range(n)]
+    rows, expected = linear_sum_assignment(costs)
+    assert costs[rows, columns].sum() == pytest.approx(costs[rows, expected].sum(), rel=1e-12)
+    assert ties or np.array_equal(columns, expected)
 
 
 def test_arrange__undoes_a_shuffle():
@@ -89,9 +109,9 @@ def test_a_breath_gets_out_of_a_local_minimum():
         sums = seen(samples, codebook)
         codebook = sums.sums / sums.counts
         if step.added:
-            found = beside_the_worst(codebook, quality_of(sums, start), step.added, seed=0)
+            found = add_near_worst(codebook, quality_of(sums, start), step.added, seed=0)
             codebook = np.concatenate([codebook, found])
         if step.removed:
-            codebook = without_the_idlest(codebook, sums.utilities, 4)
+            codebook = remove_least_useful(codebook, sums.utilities, 4)
         start = codebook
     assert len(np.unique(nearest_units(centers, codebook))) == 4

@@ -393,4 +393,4 @@ def test_strangers_files_survive(image, tmp_path, precious, monkeypatch, seed):
 
 
 def test_the_sweep_is_bounded():
-    assert own_removal.SWEEP_SECONDS <= 10
+    assert own_removal.REMOVAL_SECONDS <= 10

@@ -11,10 +11,10 @@ import pytest
 from dasksom import BatchSOM, InputError, open_image
 from dasksom.chunkwise import ThrottledKeeper
 from dasksom.demo.synthetic_mosaic import write_mosaic
-from dasksom.som.map_state import Epoch, MapState
-from dasksom.som.quality import Quality
+from dasksom.som.quality import Epoch, Quality
 from dasksom.training.checkpoint import Checkpoint
 from dasksom.training.record_encoding import pack, unpack
+from dasksom.training.trained_map import MapState
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import pytest
 
 from dasksom.som.bmu.search import Search
 from dasksom.som.lattice import Lattice
-from dasksom.som.map_state import MapState
 from dasksom.som.refinement import refinement_steps
 from dasksom.som.schedule import Step
 from dasksom.training.color_histogram import count_image
 from dasksom.training.epochs import Training, train_epochs
 from dasksom.training.streaming import Stream
+from dasksom.training.trained_map import MapState
 from tests import reference
 
 SIGMAS = (1.5, 0.7, 0.3, 0.0)

@@ -43,10 +43,10 @@ def command(image_path: str, output_path: str, model: str | None, summary: str |
       dasksom quantize slide.tif slide.ome.zarr --workers 2 --memory-limit 1GiB
       dasksom quantize scene.zarr classes.zarr --grid 4x4 --metric cosine --no-image
     """  # noqa: D301 - click takes the character itself
+    settings = run_config(options)
     given = [name for name in config.MapSection.model_fields if options.get(name) is not None]
     if model is not None and given:
         raise InputError(f"--{given[0]}: --model brings a trained map, which is used as it is; remove one of the two")
-    settings = run_config(options)
     with ProgressDisplay() as display:
         record = runs.quantize_image(image_path, output_path, settings, display, model=model, summary=summary)
     print_record(record)

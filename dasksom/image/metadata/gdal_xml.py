@@ -5,12 +5,17 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from dasksom.image.metadata.geo_tags import tag_of_rpc, tags_of_epsg, tags_of_points
+from dasksom.errors import InputError
+from dasksom.image.metadata.geo_tags import crs_name, georeference, tag_of_rpc, tags_of_epsg, tags_of_points
+from dasksom.image.sources.picture import OpenedImage
 from dasksom.image.sources.protocol import Tag
+from dasksom.storage.locations import Location
+from dasksom.storage.safe_xml import MOST_XML_BYTES, xml_tree
 
 _LARGEST_EPSG = 32_767
 _COMPOUND = ("COMPD_CS", "COMPOUNDCRS", "BOUNDCRS")
@@ -131,3 +136,33 @@ def _numbers(texts: Sequence[str]) -> list[float]:
         return [float(text) for text in texts if text.strip()]
     except ValueError:
         return []
+
+
+def with_aux_xml(location: Location, opened: OpenedImage) -> OpenedImage:
+    """Return an opened image with the metadata of a file that GDAL wrote next to it (IMAGE.aux.xml)."""
+    try:
+        if location.stamp()[0] > MOST_XML_BYTES:
+            raise InputError(f"more than {MOST_XML_BYTES} bytes")
+        root = xml_tree(location.local.read_bytes())
+    except InputError as error:
+        raise InputError(f"{location}: cannot be used: {error}; move it away if it is not GDAL's") from error
+    if root.tag != "PAMDataset":
+        return opened
+    bands = root.findall("PAMRasterBand")
+    changes: dict[str, object] = {}
+    about = {**opened.about, "metadata next to it": location.local.name}
+    nodata, problem = nodata_of(root, bands, opened.source.dtype)
+    if nodata is not None or problem is not None:
+        if any(key in opened.about for key in ("palette", "gray levels")) or opened.about.get("colors") == "P":
+            problem = f"{location.local.name} declares a no-data value of stored values that stand for colors"
+        changes |= {"nodata": None if problem else nodata, "nodata_problem": problem}
+    if names := band_names_of(bands):
+        changes["band_names"] = (*names, *[""] * opened.source.shape[2])[: opened.source.shape[2]]
+    if tags := tags_of_gdal_xml(root):
+        changes["geo_tags"] = tags
+        about |= {"place on earth": crs_name(tags) or "", "georeference": georeference(tags) or "transform"}
+    elif note := unused_georeference(root, ()):
+        about["place on earth"] = note
+    if scales := scales_of(bands):
+        about["scale and offset"] = f"{scales}; not applied: values are as stored"
+    return replace(opened, about=about, **changes)  # type: ignore[arg-type]

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import atexit
 import shlex
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from dasksom.deferred import deferred
 from dasksom.errors import InputError
-from dasksom.image.photographs.size_limit import MAX_PIXELS
+from dasksom.image.photographs import MAX_PIXELS
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
 from dasksom.image.sources.orientation import UPRIGHT, is_turned, orientation_of
-from dasksom.image.sources.other_formats import kind_by_content, way_out_of
 from dasksom.image.sources.picture import OpenedImage
-from dasksom.image.sources.protocol import PixelWindow
 from dasksom.image.sources.selection import Selection
+from dasksom.storage.file_checks import check_size_unchanged
 from dasksom.storage.local_paths import Stamp
-from dasksom.storage.location_checks import check_size_unchanged
 from dasksom.storage.locations import Location, Member
 from dasksom.storage.retries import retry
 
+if TYPE_CHECKING:
+    from dasksom.image.sources.protocol import PixelWindow
+
+_kind_by_content = deferred("dasksom.image.sources.other_formats:kind_by_content")
+_way_out_of = deferred("dasksom.image.sources.other_formats:way_out_of")
 _CONVERSION = (
     "import pyvips; pyvips.Image.new_from_file({!r}, access='sequential').tiffsave({!r}, "
     "tile=True, tile_width=512, tile_height=512, compression='deflate', bigtiff=True)"
@@ -53,12 +59,13 @@ _MODES: dict[str, tuple[str, int, str]] = {
 # Only one thread decodes at a time: the others usually want the same photograph.
 _decoding = Lock()
 
+_waiting: list[tuple[Location, Stamp, Image.Image]] = []
+"""The photograph whose header was read last, still open: it is usually the next one that is decoded."""
+
 FORMATS = ("PNG", "JPEG", "WEBP")
 """Pillow's decoders that are used, whatever the suffix; others run external programs (EPS) or are little tested."""
 
 _OWN = (".png", ".jpg")
-_PNG_DEPTH_BYTES = 25
-"""Size of the header of a PNG up to and including the bit depth."""
 
 
 @dataclass(frozen=True)
@@ -117,10 +124,11 @@ def open_photograph(location: Location, selection: Selection) -> OpenedImage:
             )
     if selection.axes is not None or selection.select:
         raise InputError(f"{location}: --axes and --select do not apply to PNG, JPEG or WebP; leave them out")
-    with _decoding, _opened(location) as image:
+    stamp = location.stamp()
+    with _decoding, _header_of(location, stamp) as image:
         _check_photograph(location, image)
         mode, bands, dtype = _MODES[image.mode]
-        transparent = _transparent_color(location, image)
+        transparent = _transparent_color(image)
         if image.mode == "P" and "transparency" in image.info:
             mode, bands = "RGBA", 4
         alpha = bands if transparent is not None and mode != "I;16" else _ALPHA.get(mode)
@@ -134,17 +142,17 @@ def open_photograph(location: Location, selection: Selection) -> OpenedImage:
     if transparent is not None:
         about["transparent color"] = ", ".join(map(str, transparent))
     decoding = _Decoding(mode, orientation != UPRIGHT, transparent if nodata is None else None)
-    source = PhotographSource(location, location.stamp(), decoding, (*size, bands), np.dtype(dtype))
+    source = PhotographSource(location, stamp, decoding, (*size, bands), np.dtype(dtype))
     return OpenedImage(source=source, nodata=nodata, alpha=alpha, orientation=orientation, about=about)
 
 
-def _transparent_color(location: Location, image: Image.Image) -> tuple[int, ...] | None:
+def _transparent_color(image: Image.Image) -> tuple[int, ...] | None:
     """Return the transparent color of a gray or RGB PNG, scaled like Pillow's decoded pixels; None if there is none."""
     declared = image.info.get("transparency")
     if image.format != "PNG" or image.mode in ("P", "PA") or declared is None:
         return None
     color = tuple(int(value) for value in (declared if isinstance(declared, tuple) else (declared,)))
-    depth = _png_depth(location)
+    depth = _png_depth(image)
     highest = (1 << depth) - 1
     # Pillow scales gray levels of 2 or 4 bits to 8 bits, but leaves the transparent one unscaled
     return tuple(value * 255 // highest if value <= highest else value for value in color) if depth < 8 else color
@@ -154,7 +162,7 @@ def _transparent_color(location: Location, image: Image.Image) -> tuple[int, ...
 def _decoded(location: Location, stamp: Stamp, decoding: _Decoding) -> NDArray[Any]:
     def decode() -> NDArray[Any]:
         check_size_unchanged(location, stamp)
-        with _opened(location) as image:
+        with _take_waiting(location, stamp) or _opened(location) as image:
             upright = ImageOps.exif_transpose(image) if decoding.upright else image
             return np.asarray(upright if upright.mode == decoding.mode else upright.convert(decoding.mode))
 
@@ -173,6 +181,29 @@ def _decoded(location: Location, stamp: Stamp, decoding: _Decoding) -> NDArray[A
     return np.append(pixels, opacity.astype(pixels.dtype), axis=2)
 
 
+@contextmanager
+def _header_of(location: Location, stamp: Stamp) -> Iterator[Image.Image]:
+    """Open a photograph, and leave it open for `_decoded`, in place of the one before."""
+    _close_waiting()
+    image = _opened(location)
+    try:
+        yield image
+    except BaseException:
+        image.close()
+        raise
+    _waiting.append((location, stamp, image))
+
+
+def _take_waiting(location: Location, stamp: Stamp) -> Image.Image | None:
+    return _waiting.pop()[2] if _waiting and _waiting[0][:2] == (location, stamp) else None
+
+
+@atexit.register
+def _close_waiting() -> None:
+    while _waiting:
+        _waiting.pop()[2].close()
+
+
 def _opened(location: Location) -> Image.Image:
     """Return a Pillow image with its header read; refuse too large ones; suppress Pillow's warning for large ones."""
     try:
@@ -189,10 +220,10 @@ def _opened(location: Location) -> Image.Image:
             f"python -c {shlex.quote(program)}"
         ) from error
     except UnidentifiedImageError as error:
-        kind = kind_by_content(location.read(0, 16))
+        kind = _kind_by_content(location.read(0, 16))
         kind = None if kind in _OWN else kind
         raise location.refusal(
-            f"is not a PNG, JPEG or WebP that can be read, but {kind}; {way_out_of(kind)}"
+            f"is not a PNG, JPEG or WebP that can be read, but {kind}; {_way_out_of(kind)}"
             if kind
             else "is not a PNG, JPEG or WebP that can be read; is it damaged, or misnamed?"
         ) from location.cause(error)
@@ -206,7 +237,7 @@ def _check_photograph(location: Location, image: Image.Image) -> None:
             f"{location}: its colors are {image.mode}; accepted are gray, RGB and RGBA: "
             "convert it to RGB first (an image editor, or Pillow's image.convert('RGB'))"
         )
-    if image.format == "PNG" and image.mode != "I;16" and _png_depth(location) == 16:
+    if image.format == "PNG" and image.mode != "I;16" and _png_depth(image) == 16:
         raise InputError(
             f"{location}: is a PNG of 16 bits and several bands, of which Pillow keeps 8 bits; "
             "convert it to TIFF or Zarr"
@@ -217,5 +248,8 @@ def _check_photograph(location: Location, image: Image.Image) -> None:
         )
 
 
-def _png_depth(location: Location) -> int:
-    return location.read(0, _PNG_DEPTH_BYTES)[-1]
+def _png_depth(image: Image.Image) -> int:
+    """Return the bits of a value of a PNG, from the name of the layout that Pillow decodes, such as RGB;16B."""
+    tiles: Any = getattr(image, "tile", None)
+    layout = str(tiles and tiles[0][3])
+    return 1 if layout == "1" else int(layout.partition(";")[2].rstrip("BLNR") or 8)

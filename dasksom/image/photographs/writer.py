@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from dasksom.errors import InputError
-from dasksom.image.photographs.size_limit import MAX_PIXELS
+from dasksom.image.photographs import MAX_PIXELS
 from dasksom.image.writers.palettes import check_paletted, may_be_paletted
 from dasksom.image.writers.protocol import (
     EncodedChunk,
@@ -57,7 +57,7 @@ class PhotographWriter(Writer):
         check_labels(labels, self.output.units, self.output.nodata)
         return clip_labels(labels, self.output.units, self._labels_dtype)
 
-    def are_whole(self, stored: FileSums) -> bool:
+    def are_intact(self, stored: FileSums) -> bool:
         """Return False: nothing is stored before the end."""
         return False
 

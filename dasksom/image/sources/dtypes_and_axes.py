@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from dasksom.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 BAND_NAMES = {"band", "bands", "c", "channel", "channels", "s", "sample", "samples", "wavelength", "rgb"}
 """Names of the band axis."""
@@ -35,6 +36,11 @@ def check_not_empty(path: str, shape: Sequence[int]) -> None:
             f"{path}: has no pixels, shape {tuple(shape)}; at least 1 along each axis is needed: is it damaged, or "
             "another array or level than the image?"
         )
+
+
+def is_data_array(image: Any) -> bool:
+    """Return whether an object has the interface of an xarray DataArray."""
+    return all(hasattr(image, name) for name in ("dims", "coords", "attrs", "transpose", "data"))
 
 
 def guess_axes(path: str, shape: Sequence[int]) -> tuple[str, ...]:

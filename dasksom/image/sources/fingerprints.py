@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import TYPE_CHECKING, Any
 
 from dasksom.image.sources.picture import Picture
-from dasksom.image.sources.protocol import Readable
-from dasksom.image.sources.unreadable import WithoutRegions
+
+if TYPE_CHECKING:
+    from dasksom.image.sources.protocol import Readable
 
 
 def fingerprint(image: Picture | Readable) -> str:
@@ -32,7 +34,7 @@ def fingerprint(image: Picture | Readable) -> str:
         names = [array.name for array in (image.pixels, image.mask) if array is not None]
     digest = hashlib.sha256(json.dumps(names).encode())
     for source in sources:
-        own = source.source if isinstance(source, WithoutRegions) else source
+        own: Any = getattr(source, "source", source) if hasattr(source, "unread") else source  # with all regions
         digest.update(repr(own.identity).encode())
         for name, stamp in own.members():
             digest.update(f"{name}\0{stamp}\n".encode(errors="surrogateescape"))

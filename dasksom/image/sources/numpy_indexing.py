@@ -1,13 +1,19 @@
-"""Provide NumPy indexing for sources that read plain windows."""
+"""Sources as arrays: NumPy indexing for sources that read plain windows, and lazy dask arrays."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import dask.array as da
 import numpy as np
+from dask.base import tokenize
 from numpy.typing import NDArray
 
-from dasksom.image.sources.protocol import Readable
+if TYPE_CHECKING:
+    from dasksom.image.sources.protocol import Readable
+
+_MOST_INLINE = 64
+"""Largest number of unread regions that each task includes; more go into a separate task, sent to each worker once."""
 
 
 class NumpyIndexing:
@@ -114,3 +120,17 @@ def _split(entries: list[Any], shape: tuple[int, ...]) -> tuple[tuple[slice, ...
             rest.append(int(numbers) - low if np.ndim(entry) == 0 else numbers - low)
         axis += 1
     return tuple(window), tuple(rest)
+
+
+def lazy_array(source: Readable, chunks: Any, name: str) -> da.Array:
+    """Return a lazy array of a source; its name is derived from the source's identity and the chunks."""
+    return da.from_array(
+        source,
+        chunks=chunks,
+        name=f"{name}-{tokenize(source.identity, chunks)}",
+        meta=np.empty((0,) * source.ndim, source.dtype),
+        # each chunk is one task, a plain call that includes the small source
+        asarray=False,
+        inline_array=len(getattr(source, "unread", ())) <= _MOST_INLINE,
+        lock=False,
+    )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.image.sources.bands import of_bands
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
-from dasksom.image.sources.protocol import PixelWindow, Source
-from dasksom.storage.locations import Member
+
+if TYPE_CHECKING:
+    from dasksom.image.sources.protocol import PixelWindow, Source
+    from dasksom.storage.locations import Member
 
 UPRIGHT = 1
 """Orientation of an image whose first row is the top and whose first column is the left side."""

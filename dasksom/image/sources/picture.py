@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import dask.array as da
 
-from dasksom.image.sources.bands import BandPicks
-from dasksom.image.sources.protocol import Readable, Source, Tag
+if TYPE_CHECKING:
+    from dasksom.image.sources.bands import BandPicks
+    from dasksom.image.sources.protocol import Readable, Source, Tag
 
 Rectangle = tuple[int, int, int, int]
 """First row, last row, first column, last column, in pixels; the last ones are exclusive."""

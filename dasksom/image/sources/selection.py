@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from dasksom.errors import InputError
 from dasksom.image.sources.dtypes_and_axes import BAND_NAMES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 ROWS = ("y", "lat", "latitude", "northing", "row", "rows", "height")
 COLUMNS = ("x", "lon", "longitude", "easting", "col", "column", "columns", "width")
@@ -124,7 +124,7 @@ class AxisLayout:
         """Rearrange an array that was read with `index` to (rows, columns, bands)."""
         order = [role for role in self.roles if isinstance(role, str)]
         if "c" not in order:
-            found, order = found[..., np.newaxis], [*order, "c"]
+            found, order = found[..., None], [*order, "c"]
         return found.transpose([order.index(role) for role in ("y", "x", "c")])
 
 

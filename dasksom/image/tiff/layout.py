@@ -26,8 +26,8 @@ from dasksom.image.tiff.color_tables import ValueColors, color_table
 from dasksom.image.tiff.page_checks import check_chain, check_ome_xml
 from dasksom.image.tiff.pages import TiffLevel, TiffPages, find_pages, images_of, level_of, list_images, mask_page
 from dasksom.image.tiff.tags import TiffFacts, read_facts
+from dasksom.storage.file_checks import check_size_unchanged
 from dasksom.storage.local_paths import Stamp
-from dasksom.storage.location_checks import check_size_unchanged
 from dasksom.storage.locations import Location
 from dasksom.storage.retries import retry
 

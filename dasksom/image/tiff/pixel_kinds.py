@@ -82,9 +82,9 @@ def _colors(output: Output) -> Pixels:
     if not output.nodata:
         return Pixels("colors", np.concatenate([palette, palette[:1]]), False, False, None)
     fill: float | None = np.nan if dtype.kind == "f" else None
-    told = output.nodata_value
-    if told is not None and (dtype.kind == "f" or _holds(dtype, told)):
-        fill = told if dtype.kind == "f" else int(told)
+    nodata = output.nodata_value
+    if nodata is not None and (dtype.kind == "f" or _holds(dtype, nodata)):
+        fill = nodata if dtype.kind == "f" else int(nodata)
     if fill is None:
         highest = np.iinfo(dtype).max
         opaque = np.append(palette, np.full_like(palette[:, :1], highest), axis=1)

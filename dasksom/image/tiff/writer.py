@@ -33,7 +33,7 @@ from dasksom.image.writers.protocol import (
     run_tasks_here,
 )
 from dasksom.image.writers.pyramid import PyramidPlan, Size, Stage, plan_pyramid
-from dasksom.storage.checksum_manifests import FileSums, files_are_whole
+from dasksom.storage.checksum_manifests import FileSums, match_sums
 from dasksom.storage.local_paths import parts_folder
 from dasksom.storage.own_files import write_file
 
@@ -71,9 +71,9 @@ class TiffWriter(Writer):
         stored = self._write(0, corner, planes)
         return stored + self._write_coarser(self.pyramid.stages[0], corner, planes)
 
-    def are_whole(self, stored: FileSums) -> bool:
+    def are_intact(self, stored: FileSums) -> bool:
         """Return whether files match their checksums; see `Writer`."""
-        return files_are_whole(parts_folder(self.output.path), stored)
+        return match_sums(parts_folder(self.output.path), stored)
 
     def collect(self, encoded: Iterable[EncodedChunk], run: RunTasks = run_tasks_here) -> None:
         """Make the levels that cannot be made from single chunks, and join all tiles to one file; see `Writer`."""

@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.image.sources.picture import Picture
-from dasksom.image.sources.protocol import Tag
 from dasksom.image.writers.options import DEFAULTS, Options
-from dasksom.storage.checksum_manifests import FileSums, Manifest
 from dasksom.storage.local_paths import local_path
-from dasksom.storage.publish.object_store_run import StoreRun
 
-Target = str | StoreRun
+if TYPE_CHECKING:
+    from dasksom.image.sources.picture import Picture
+    from dasksom.image.sources.protocol import Tag
+    from dasksom.storage.checksum_manifests import FileSums, Manifest
+    from dasksom.storage.publish.object_store_run import StoreRun
+
+Target: TypeAlias = "str | StoreRun"
 """Destination of a Zarr: a temporary local path, or a run on an object store."""
 
 JSON = Any
@@ -27,7 +29,7 @@ JSON = Any
 Origin = tuple[int, int]
 """y and x of the first pixel of a chunk or block."""
 
-RunTasks = Callable[[Callable[[Origin], FileSums], Sequence[Origin]], None]
+RunTasks: TypeAlias = "Callable[[Callable[[Origin], FileSums], Sequence[Origin]], None]"
 """Calls a function for each of several origins, on the cluster or in this process, in any order; records the checksums
 of the files that it wrote, and returns when all calls have finished."""
 
@@ -66,7 +68,7 @@ class Writer(Protocol):
         the files that were written (`FileSums`).
         """
 
-    def are_whole(self, stored: FileSums) -> bool:
+    def are_intact(self, stored: FileSums) -> bool:
         """Return, on a worker, whether files that `encode` wrote still match their checksums."""
 
     def collect(self, encoded: Iterable[EncodedChunk], run: RunTasks = run_tasks_here) -> None:
@@ -146,12 +148,14 @@ class Output:
     @property
     def path(self) -> str:
         """Absolute path, or the URL (without secrets) on an object store."""
-        return self.place.final.name if isinstance(self.place, StoreRun) else str(local_path(self.place).absolute())
+        if isinstance(self.place, str | os.PathLike):
+            return str(local_path(self.place).absolute())
+        return self.place.final.name
 
     @property
     def target(self) -> Target:
         """Destination of a Zarr."""
-        return self.place if isinstance(self.place, StoreRun) else self.path
+        return self.path if isinstance(self.place, str | os.PathLike) else self.place
 
     @property
     def units(self) -> int:

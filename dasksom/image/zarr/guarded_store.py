@@ -57,11 +57,11 @@ class GuardedStore(WrapperStore[Any]):
         found = await self._store.get(key, *args, **kwargs)
         if found is None:
             return None
-        told = parse(f"{self._location}/{key}", found.to_bytes())
-        check_safe(f"{self._location}/{key}", told)
-        is_array = name == ".zarray" or (name == "zarr.json" and _is_array(told))
+        metadata = parse(f"{self._location}/{key}", found.to_bytes())
+        check_safe(f"{self._location}/{key}", metadata)
+        is_array = name == ".zarray" or (name == "zarr.json" and _is_array(metadata))
         if is_array and self._component in (None, node):
-            declared = check_image(str(self._location.below(node)), told)
+            declared = check_image(str(self._location.below(node)), metadata)
             self._declared = declared if self._component is not None else None
         return found
 
@@ -73,8 +73,8 @@ class GuardedStore(WrapperStore[Any]):
             return 0
 
 
-def _is_array(told: Any) -> bool:
-    return not isinstance(told, Mapping) or told.get("node_type") != "group"
+def _is_array(metadata: Any) -> bool:
+    return not isinstance(metadata, Mapping) or metadata.get("node_type") != "group"
 
 
 class WholeStore(WrapperStore[Any]):
@@ -85,7 +85,7 @@ class WholeStore(WrapperStore[Any]):
         found = await self._store.get(key, *args, **kwargs)
         if found is None and not key.endswith(ALL_METADATA):
             raise MissingChunkError(
-                f"the chunk {key} is missing: lost, or never written because it holds the fill value alone; "
+                f"the chunk {key} is missing: lost, or never written because it holds only the fill value; "
                 "if so, say --fill-missing (in Python fill_missing=True)"
             )
         return found
@@ -118,8 +118,8 @@ def open_node(location: Location, component: str) -> Any:
 
 def attributes_of(node: zarr.Array[Any] | zarr.Group) -> Mapping[str, Any]:
     """Return a node's attributes; empty if they are not a mapping."""
-    told = node.metadata.attributes
-    return told if isinstance(told, Mapping) else {}
+    metadata = node.metadata.attributes
+    return metadata if isinstance(metadata, Mapping) else {}
 
 
 def open_array(location: Location, component: str) -> zarr.Array[Any]:

@@ -89,20 +89,20 @@ def parse(named: str, content: bytes) -> Any:
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
-        told = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        value = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
         raise InputError(
-            f"{named}: its Zarr metadata cannot be read: not JSON ({told}); is it damaged? Write the store again"
+            f"{named}: its Zarr metadata cannot be read: not JSON ({value}); is it damaged? Write the store again"
         ) from None
 
 
-def check_safe(named: str, told: Any) -> None:
+def check_safe(named: str, value: Any) -> None:
     """Refuse metadata that names, at any depth, a codec that runs code; no image needs one.
 
     Raises
     ------
     InputError
     """
-    rest = [told]
+    rest = [value]
     while rest:
         one = rest.pop()
         if isinstance(one, Mapping):
@@ -114,13 +114,13 @@ def check_safe(named: str, told: Any) -> None:
             rest += one
 
 
-def check_image(named: str, told: Any) -> Declared:
+def check_image(named: str, value: Any) -> Declared:
     """Refuse the metadata of an array that is not an image that can be read safely and in bounded memory.
 
     Parameters
     ----------
     named : name of the array, for messages
-    told : JSON of its .zarray or zarr.json
+    value : JSON of its .zarray or zarr.json
 
     Returns
     -------
@@ -130,15 +130,15 @@ def check_image(named: str, told: Any) -> Declared:
     ------
     InputError
     """
-    if not isinstance(told, Mapping):
+    if not isinstance(value, Mapping):
         raise InputError(
-            f"{named}: its Zarr metadata is a {type(told).__name__}; a mapping is expected: is it damaged?"
+            f"{named}: its Zarr metadata is a {type(value).__name__}; a mapping is expected: is it damaged?"
         )
-    version = told.get("zarr_format")
+    version = value.get("zarr_format")
     if version == 2:
-        return _check_2(named, told)
+        return _check_2(named, value)
     if version == 3:
-        return _check_3(named, told)
+        return _check_3(named, value)
     raise InputError(f"{named}: its zarr_format is {version!r}; Zarr 2 and 3 are read: store it again as one of these")
 
 
@@ -182,31 +182,31 @@ def _claimed(codec: str | None, start: bytes) -> int | None:
     return None
 
 
-def _check_2(named: str, told: Mapping[str, Any]) -> Declared:
-    shape, chunk = _shape(named, told.get("shape")), _chunk(named, told.get("chunks"), told.get("shape"))
-    if told.get("dimension_separator", ".") not in (".", "/"):
-        raise _damaged(named, "dimension_separator", told["dimension_separator"], "'.' or '/'")
-    stages = [*_entries(named, "filters", told.get("filters") or []), told.get("compressor")]
+def _check_2(named: str, value: Mapping[str, Any]) -> Declared:
+    shape, chunk = _shape(named, value.get("shape")), _chunk(named, value.get("chunks"), value.get("shape"))
+    if value.get("dimension_separator", ".") not in (".", "/"):
+        raise _damaged(named, "dimension_separator", value["dimension_separator"], "'.' or '/'")
+    stages = [*_entries(named, "filters", value.get("filters") or []), value.get("compressor")]
     for stage in (stage for stage in stages if stage is not None):
         if not isinstance(stage, Mapping):
             raise _damaged(named, "compressor or filter", stage, "a mapping with the id of a codec")
         _check_codec(named, 2, stage.get("id"), stage)
-    size = _check_bytes(named, "chunks", chunk, _itemsize(named, told.get("dtype")), shape)
+    size = _check_bytes(named, "chunks", chunk, _itemsize(named, value.get("dtype")), shape)
     last = next((stage["id"] for stage in reversed(stages) if stage is not None), None)
     return Declared(size, 1, last)
 
 
-def _check_3(named: str, told: Mapping[str, Any]) -> Declared:
-    shape = _shape(named, told.get("shape"))
-    grid = _configured(named, "chunk_grid", told.get("chunk_grid"), ("regular",))
-    chunk = _chunk(named, grid.get("chunk_shape"), told.get("shape"))
-    keys = _configured(named, "chunk_key_encoding", told.get("chunk_key_encoding"), ("default", "v2"))
+def _check_3(named: str, value: Mapping[str, Any]) -> Declared:
+    shape = _shape(named, value.get("shape"))
+    grid = _configured(named, "chunk_grid", value.get("chunk_grid"), ("regular",))
+    chunk = _chunk(named, grid.get("chunk_shape"), value.get("shape"))
+    keys = _configured(named, "chunk_key_encoding", value.get("chunk_key_encoding"), ("default", "v2"))
     if keys.get("separator", "/") not in (".", "/"):
         raise _damaged(named, "separator of chunk keys", keys["separator"], "'.' or '/'")
-    if told.get("storage_transformers"):
-        raise _damaged(named, "storage_transformers", told["storage_transformers"], "none")
-    itemsize = _itemsize(named, told.get("data_type"))
-    codecs = _entries(named, "codecs", told.get("codecs"))
+    if value.get("storage_transformers"):
+        raise _damaged(named, "storage_transformers", value["storage_transformers"], "none")
+    itemsize = _itemsize(named, value.get("data_type"))
+    codecs = _entries(named, "codecs", value.get("codecs"))
     inner = _check_codecs(named, codecs, chunk)
     if inner is None:
         return Declared(_check_bytes(named, "chunks", chunk, itemsize, shape), 1, _name(codecs[-1]) if codecs else None)
@@ -256,34 +256,34 @@ def _check_codec(named: str, version: int, name: Any, how: Any) -> None:
             _itemsize(named, how[key])
 
 
-def _itemsize(named: str, told: Any) -> int:
-    if not isinstance(told, str) or not _TYPES.fullmatch(told):
-        shown = told.get("name", told) if isinstance(told, Mapping) else told
+def _itemsize(named: str, value: Any) -> int:
+    if not isinstance(value, str) or not _TYPES.fullmatch(value):
+        shown = value.get("name", value) if isinstance(value, Mapping) else value
         raise InputError(
             f"{named}: pixels are of dtype {str(shown)[:60]}; accepted are integers and floats of up to 64 bits, "
             "convert them first"
         )
-    return int(np.dtype(told).itemsize)
+    return int(np.dtype(value).itemsize)
 
 
-def _shape(named: str, told: Any) -> tuple[int, ...]:
-    whole = isinstance(told, list) and all(_is_int(length) and 0 <= length <= LONGEST_AXIS for length in told)
-    if not whole or len(told) > MOST_AXES:
+def _shape(named: str, value: Any) -> tuple[int, ...]:
+    whole = isinstance(value, list) and all(_is_int(length) and 0 <= length <= LONGEST_AXIS for length in value)
+    if not whole or len(value) > MOST_AXES:
         raise _damaged(
-            named, "shape", told, f"up to {MOST_AXES} lengths from 0 to {LONGEST_AXIS}, so its chunks have no place"
+            named, "shape", value, f"up to {MOST_AXES} lengths from 0 to {LONGEST_AXIS}, so its chunks have no place"
         )
-    return tuple(told)
+    return tuple(value)
 
 
-def _chunk(named: str, told: Any, shape: Any) -> tuple[int, ...]:
-    if not isinstance(told, (list, tuple)) or not all(_is_int(length) for length in told):
-        raise _damaged(named, "chunk shape", told, "a length for each axis")
-    if len(told) != len(shape) or min(told, default=1) < 1:
+def _chunk(named: str, value: Any, shape: Any) -> tuple[int, ...]:
+    if not isinstance(value, (list, tuple)) or not all(_is_int(length) for length in value):
+        raise _damaged(named, "chunk shape", value, "a length for each axis")
+    if len(value) != len(shape) or min(value, default=1) < 1:
         raise InputError(
-            f"{named}: has chunks of {tuple(told)}; its metadata is damaged: a length of at least 1 is expected for "
+            f"{named}: has chunks of {tuple(value)}; its metadata is damaged: a length of at least 1 is expected for "
             f"each of {len(shape)} axes"
         )
-    return tuple(told)
+    return tuple(value)
 
 
 def _check_bytes(named: str, what: str, chunk: tuple[int, ...], itemsize: int, shape: tuple[int, ...]) -> int:
@@ -296,21 +296,21 @@ def _check_bytes(named: str, what: str, chunk: tuple[int, ...], itemsize: int, s
     return size
 
 
-def _configured(named: str, what: str, told: Any, names: Sequence[str]) -> Mapping[str, Any]:
-    how = told.get("configuration") or {} if isinstance(told, Mapping) else {}
-    if _name(told) not in names or not isinstance(how, Mapping):
-        raise _damaged(named, what, told, f"one of {', '.join(names)}")
+def _configured(named: str, what: str, value: Any, names: Sequence[str]) -> Mapping[str, Any]:
+    how = value.get("configuration") or {} if isinstance(value, Mapping) else {}
+    if _name(value) not in names or not isinstance(how, Mapping):
+        raise _damaged(named, what, value, f"one of {', '.join(names)}")
     return how
 
 
-def _entries(named: str, what: str, told: Any) -> list[Any]:
-    if not isinstance(told, list) or len(told) > MOST_CODECS:
-        raise _damaged(named, what, told, f"a list of at most {MOST_CODECS} codecs")
-    return told
+def _entries(named: str, what: str, value: Any) -> list[Any]:
+    if not isinstance(value, list) or len(value) > MOST_CODECS:
+        raise _damaged(named, what, value, f"a list of at most {MOST_CODECS} codecs")
+    return value
 
 
-def _name(told: Any) -> Any:
-    return told.get("name") if isinstance(told, Mapping) else told
+def _name(value: Any) -> Any:
+    return value.get("name") if isinstance(value, Mapping) else value
 
 
 def _is_int(value: Any) -> bool:

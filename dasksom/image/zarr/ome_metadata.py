@@ -111,14 +111,14 @@ def _declared_axes(image: Mapping[str, Any]) -> Sequence[Any] | None:
     return next((systems[name] for name in named if name in systems), next(iter(systems.values())))
 
 
-def _axes(told: Sequence[Any] | None, version: str) -> list[tuple[str, str | None]]:
-    if told is None:
+def _axes(declared: Sequence[Any] | None, version: str) -> list[tuple[str, str | None]]:
+    if declared is None:
         if version not in _WITHOUT_AXES:
             raise ValueError(f"version {version} without axes")
         return [(name, None) for name in _OLD_AXES]
     # 0.3 has only names
     return [
-        (axis.lower(), None) if isinstance(axis, str) else (axis["name"].lower(), axis.get("unit")) for axis in told
+        (axis.lower(), None) if isinstance(axis, str) else (axis["name"].lower(), axis.get("unit")) for axis in declared
     ]
 
 

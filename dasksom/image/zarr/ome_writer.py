@@ -32,7 +32,8 @@ from dasksom.image.writers.pyramid import PyramidPlan, Size, Stage, plan_pyramid
 from dasksom.image.zarr.ome_attributes import image_attributes, label_attributes, labels_attributes
 from dasksom.image.zarr.target import PALETTE_ARRAY, TargetWriter, put_all, version_of, writable
 from dasksom.image.zarr.writer import EVERY_CHUNK, array_to_write
-from dasksom.storage.checksum_manifests import FileSums, written_chunks
+from dasksom.storage.checksum_manifests import FileSums
+from dasksom.storage.zarr_stores import written_chunks
 
 LABELS = "labels/som"
 

@@ -183,7 +183,7 @@ def _band_names(attributes: Mapping[str, Any], pyramid: Multiscale | None, view:
 
 
 def _check_count(named: str, stored: Sequence[int], view: AxisLayout) -> None:
-    """Refuse an image with so many chunks that listing them would exceed a worker's memory."""
+    """Refuse an image with too many chunks to list in a worker's memory."""
     count = prod(len(_touched(role, length, view)) for role, length in zip(view.roles, stored, strict=True))
     if count > MAX_CHUNKS:
         raise InputError(
@@ -207,7 +207,7 @@ def _check_chunks(location: Location, array: zarr.Array[Any], view: AxisLayout) 
     if missing:
         raise location.refusal(
             f"{len(missing)} of its {count} chunks {'is' if len(missing) == 1 else 'are'} missing, the first one "
-            f"{missing[0]}: lost, or never written because they hold the fill value ({array.fill_value}) alone; if so, "
+            f"{missing[0]}: lost, or never written because they hold only the fill value ({array.fill_value}); if so, "
             "say --fill-missing (in Python fill_missing=True)"
         )
     decoded = count * prod(array.shards or array.chunks) * array.dtype.itemsize
@@ -269,9 +269,9 @@ def _axes(named: str, array: zarr.Array[Any], pyramid: Multiscale | None, select
                 f"{''.join(pyramid.axes)}; the metadata is damaged: name the array with --component from the root"
             )
         return pyramid.axes
-    told = getattr(array.metadata, "dimension_names", None) or attributes_of(array).get("_ARRAY_DIMENSIONS") or ()
-    if isinstance(told, (list, tuple)) and len(told) == array.ndim and all(isinstance(name, str) for name in told):
-        return tuple(told)
+    names = getattr(array.metadata, "dimension_names", None) or attributes_of(array).get("_ARRAY_DIMENSIONS") or ()
+    if isinstance(names, (list, tuple)) and len(names) == array.ndim and all(isinstance(name, str) for name in names):
+        return tuple(names)
     return ("?",) * array.ndim if selection.axes is not None else guess_axes(named, array.shape)
 
 
@@ -279,9 +279,9 @@ def _about(
     location: Location, array: zarr.Array[Any], axes: tuple[str, ...], pyramid: Multiscale | None, level: int
 ) -> dict[str, str]:
     kind = f"Zarr {array.metadata.zarr_format}" if pyramid is None else f"OME-Zarr {pyramid.version}"
-    told = {"format": kind}
+    declared = {"format": kind}
     if axes != ("?",) * array.ndim:
-        told["axes"] = ", ".join(f"{axis} {length}" for axis, length in zip(axes, array.shape, strict=True))
+        declared["axes"] = ", ".join(f"{axis} {length}" for axis, length in zip(axes, array.shape, strict=True))
     if pyramid is not None:
-        told["level"] = f"{level} of 0 to {len(pyramid.levels) - 1}"
-    return told
+        declared["level"] = f"{level} of 0 to {len(pyramid.levels) - 1}"
+    return declared

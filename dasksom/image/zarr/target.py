@@ -11,12 +11,13 @@ from typing import Any
 import zarr
 
 from dasksom.image.writers.protocol import JSON, Target, Writer
-from dasksom.storage.checksum_manifests import MANIFEST, FileSums, Manifest, OwnStore, SummingStore, files_are_whole
+from dasksom.storage.checksum_manifests import MANIFEST, FileSums, Manifest, match_sums
 from dasksom.storage.locations import Location, file_system
 from dasksom.storage.own_files import replace_file
 from dasksom.storage.publish.object_store_run import StoreRun
 from dasksom.storage.publish.own_objects import unwritable
 from dasksom.storage.zarr_nodes import ALL_METADATA, metadata_stamp
+from dasksom.storage.zarr_stores import OwnStore, SummingStore
 
 PALETTE_ARRAY = "palette"
 """Name of the array in a Zarr output that holds the map's colors."""
@@ -54,10 +55,10 @@ class TargetWriter(Writer):
         """True: every chunk is stored when its task ends."""
         return True
 
-    def are_whole(self, stored: FileSums) -> bool:
+    def are_intact(self, stored: FileSums) -> bool:
         """Return whether files match their checksums; see `Writer`."""
         if isinstance(self.target, str):
-            return files_are_whole(Path(self.target), stored)
+            return match_sums(Path(self.target), stored)
         system, path = file_system(self.target.final)
         try:
             return all(hashlib.sha256(system.cat_file(f"{path}/{key}")).hexdigest() == digest for key, digest in stored)

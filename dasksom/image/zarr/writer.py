@@ -25,7 +25,8 @@ from dasksom.image.writers.protocol import (
     with_nodata_row,
 )
 from dasksom.image.zarr.target import PALETTE_ARRAY, TargetWriter, put_all, version_of, writable
-from dasksom.storage.checksum_manifests import FileSums, written_chunks
+from dasksom.storage.checksum_manifests import FileSums
+from dasksom.storage.zarr_stores import written_chunks
 
 FORMAT_VERSION = 1
 """Version of the groups that this module writes; increased if older readers would misread them."""

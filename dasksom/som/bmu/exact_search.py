@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dasksom.som.bmu.llvm_kernels import GROUP, pack_tile, write_totals
 from dasksom.som.bmu.llvm_vectors import LANES
-from dasksom.som.bmu.metrics import METRICS
+from dasksom.som.choices import METRICS
 from dasksom.som.numba_kernel import kernel
 
 

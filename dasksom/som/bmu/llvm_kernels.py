@@ -40,8 +40,8 @@ from dasksom.som.bmu.llvm_vectors import (
     spread_scalar,
     where,
 )
-from dasksom.som.bmu.metrics import METRICS
 from dasksom.som.bmu.rounding import EXPANDED
+from dasksom.som.choices import METRICS
 from dasksom.som.numba_kernel import kernel
 
 GROUP = 16 if binding.get_host_cpu_features().get("avx512f") else 4

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dasksom.deferred import deferred
 from dasksom.som.bmu.exact_search import exact_kernel, unit_length, zero_handicap
 from dasksom.som.bmu.llvm_kernels import GROUP, filter_kernel
 from dasksom.som.bmu.llvm_vectors import LANES
-from dasksom.som.bmu.metrics import METRICS, add_square
-from dasksom.som.bmu.pruned_search import search_in_cells
+from dasksom.som.bmu.metrics import add_square
 from dasksom.som.bmu.rounding import EXPANDED, LARGEST_SCALE, rounding_bound
 from dasksom.som.bmu.unit_cells import UnitCells, arrange_cells, break_even
+from dasksom.som.choices import METRICS, PRECISIONS
 
-PRECISIONS = ("float32", "float64")
-"""Precisions of the first comparison of distances."""
+_search_in_cells = deferred("dasksom.som.bmu.pruned_search:search_in_cells")
 _BLOCK = 1 << 18
 """Number of sample values converted at once, if a conversion is needed."""
 _CELLS_BLOCK = 1 << 21
@@ -153,7 +153,7 @@ class NearestSearch:
             return None
         cells = arrange_cells(self._filter.panels, self._filter.start, len(self._kept), self._filter.bound)
         probe, _ = self.converted(samples[:: max(1, len(samples) // _PROBE)])
-        return cells if search_in_cells(probe, self._filter.center, self._filter.scale, cells).share <= most else None
+        return cells if _search_in_cells(probe, self._filter.center, self._filter.scale, cells).share <= most else None
 
     def _filtered(self, block: NDArray[Any], cells: UnitCells | None, labels: NDArray[np.uint32]) -> tuple[Any, Any]:
         """Write the labels found by the filter; return the unsettled samples and their limits."""
@@ -161,7 +161,7 @@ class NearestSearch:
         if known is None:
             return np.arange(len(block)), np.empty(len(block), np.float32)
         if cells is not None:
-            found = search_in_cells(block, known.center, known.scale, cells)
+            found = _search_in_cells(block, known.center, known.scale, cells)
             labels[0], limits, settled = found.labels, found.limits, found.settled
         else:
             tiles = -(-len(block) // LANES)

@@ -49,7 +49,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.som.bmu.metrics import METRICS, add_absolute, add_square, keep_largest
+from dasksom.som.bmu.metrics import add_absolute, add_square, keep_largest
+from dasksom.som.choices import METRICS
 
 EXPANDED = "expanded"
 """Name of the step to |w|^2 / 2 - x.w, which orders units as |x - w|^2 does."""

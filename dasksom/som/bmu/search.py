@@ -18,13 +18,13 @@ class Search:
     """Parameters of the search; sent to the workers."""
 
     metric: str = "euclidean"
-    """A name in ``dasksom.som.bmu.metrics.METRICS``."""
+    """A name in ``dasksom.som.choices.METRICS``."""
     precision: str = "float32"
     """Precision of the first comparison of distances, float32 or float64; labels are the same."""
     missing: str = "error"
-    """Treatment of NaN: one of ``dasksom.som.samples.MISSING``."""
+    """Treatment of NaN: one of ``dasksom.som.choices.MISSING``."""
     color_space: str = "rgb"
-    """A name in ``dasksom.som.color_spaces.COLOR_SPACES``; codebooks are in that space."""
+    """A name in ``dasksom.som.choices.COLOR_SPACES``; codebooks are in that space."""
 
     @property
     def _how(self) -> dict[str, Any]:

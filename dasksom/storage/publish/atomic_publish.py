@@ -44,7 +44,7 @@ def check_output(
     """
     final = local_path(path)
     if not final.name.lower().endswith(tuple(suffixes)):
-        raise InputError(f"{final}: cannot tell the format from this name; end it in one of {listed(suffixes)}")
+        raise InputError(f"{final}: its name does not say the format; end it in one of {listed(suffixes)}")
     for given in inputs:
         if not is_remote(given):
             _check_apart(final, local_path(given))
@@ -102,9 +102,7 @@ def check_replaceable(final: Path, overwrite: bool) -> None:
     InputError
     """
     if not overwrite:
-        raise InputError(
-            f"{final}: exists already; choose another name, or replace it with overwrite=True (--overwrite)"
-        )
+        raise InputError(f"{final}: exists already; choose another name, or overwrite it (--overwrite)")
     wants_directory = final.name.lower().endswith(".zarr")
     mode = os.stat(final).st_mode if final.exists() else os.lstat(final).st_mode
     if stat.S_ISDIR(mode):
@@ -127,7 +125,7 @@ def _check_apart(final: Path, given: Path) -> None:
     if output == source or (output.exists() and source.exists() and os.path.samefile(output, source)):
         raise InputError(f"{final}: is the input itself; inputs are never changed: choose another name")
     if source in output.parents:
-        raise InputError(f"{final}: lies inside the input {given}; inputs are never changed: choose another folder")
+        raise InputError(f"{final}: is inside the input {given}; inputs are never changed: choose another folder")
     if output in source.parents:
         raise InputError(f"{final}: contains the input {given}; inputs are never changed: choose another name")
 

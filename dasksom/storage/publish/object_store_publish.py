@@ -20,7 +20,7 @@ from dasksom.storage.locations import Location, is_remote, locate, shown
 from dasksom.storage.publish.object_store_run import BEAT_SECONDS, StoreRun, unfinished_at
 from dasksom.storage.publish.own_objects import check_free, check_writable, put_new
 from dasksom.storage.publish.run_folder import RunFolder, run_folder
-from dasksom.storage.records import is_worth_keeping, tell_how_to_go_on, told_of
+from dasksom.storage.records import add_resume_hint, describe_owner, is_worth_keeping
 
 WRITABLE = ("s3", "gs", "abfs")
 """URL schemes of the stores that can be written to."""
@@ -61,7 +61,7 @@ def locate_output(
     if not _PLAIN.fullmatch(path) or not {"", ".", ".."}.isdisjoint(path.split("/")):
         raise InputError(f"{name}: an output's URL has no empty parts, no . and .. and none of *?[]#; write it plainly")
     if "/" not in path:
-        raise InputError(f"{name}: is a whole bucket; name an output inside it")
+        raise InputError(f"{name}: is a bucket; name an output inside it")
     for given in inputs:
         if is_remote(given):
             _check_apart(location, given)
@@ -89,10 +89,10 @@ def run_on_store(location: Location, *, overwrite: bool, resume: bool) -> Iterat
     found = unfinished_at(location, overwrite)
     if found is not None and found.is_live():
         raise location.refusal(
-            f"another run is making it ({told_of(found.owner())}); wait for it, stop it, or choose another name"
+            f"another run is writing it ({describe_owner(found.owner())}); wait for it, stop it, or choose another name"
         )
     if resume and found is None:
-        raise location.refusal("no run was begun there, or its output is whole; there is nothing to go on with")
+        raise location.refusal("there is no run to resume: none was started there, or its output is complete")
     if not resume:
         check_free(location, overwrite)
     check_writable(location)
@@ -103,9 +103,9 @@ def run_on_store(location: Location, *, overwrite: bool, resume: bool) -> Iterat
             unfinished.finish()
         except BaseException as error:
             if is_worth_keeping(unfinished.records):
-                tell_how_to_go_on(error, location.name)
+                add_resume_hint(error, location.name)
             else:
-                unfinished.sweep()
+                unfinished.delete_written()
             raise
 
 
@@ -121,15 +121,15 @@ def unfinished_run(output: str, storage: Mapping[str, Any], suffixes: tuple[str,
         location = locate_output(output, storage)
         unfinished = unfinished_at(location, overwrite=False)
         if unfinished is None:
-            raise location.refusal("no run was begun there, or its output is whole; there is nothing to go on with")
+            raise location.refusal("there is no run to resume: none was started there, or its output is complete")
         return unfinished
     final = local_path(output).absolute()
     if not final.name.lower().endswith(suffixes):
         raise InputError(f"{final}: no output of a run has such a name; they end in {listed(suffixes)}")
     run = RunFolder(final, run_folder(final))
     if not run.folder.is_dir():
-        found = "is whole" if os.path.lexists(final) else "no run was begun there, or it was stopped within seconds"
-        raise InputError(f"{final}: {found}; there is nothing to go on with")
+        state = "is complete" if os.path.lexists(final) else "no run was started there, or it ended within seconds"
+        raise InputError(f"{final}: {state}; there is no run to resume")
     return run
 
 
@@ -157,7 +157,7 @@ def _beating(unfinished: StoreRun) -> Iterator[None]:
 def publish_object(location: Location, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield a local path for a small file, and upload it as one object on success."""
     if not overwrite and location.exists():
-        raise location.refusal("exists already; choose another name, or replace it with overwrite=True (--overwrite)")
+        raise location.refusal("exists already; choose another name, or overwrite it (--overwrite)")
     check_writable(location)
     with tempfile.TemporaryDirectory(prefix="dasksom-") as folder:
         local = Path(folder, location.file_name)
@@ -173,7 +173,7 @@ def _check_apart(final: Location, given: str) -> None:
         for source in _places(given):
             shared = output[: len(source)] == source, source[: len(output)] == output
             if any(shared):
-                relation = "is" if all(shared) else "lies inside" if shared[0] else "contains"
+                relation = "is" if all(shared) else "is inside" if shared[0] else "contains"
                 raise InputError(
                     f"{final}: {relation} the input {shown(given)}; inputs are never changed: choose another name"
                 )

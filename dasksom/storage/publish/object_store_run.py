@@ -34,7 +34,7 @@ from dasksom.storage.publish.own_objects import (
     put_new,
     unwritable,
 )
-from dasksom.storage.records import RecordObjects, owner, runs, told_of
+from dasksom.storage.records import RecordObjects, describe_owner, owner, runs
 from dasksom.storage.zarr_nodes import ALL_METADATA, ZARR_METADATA
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ CLAIM_SECONDS = 0.5
 """Seconds after which a run checks that its claim is still the current one."""
 _active: set[str] = set()
 """Ids of the claims made by this process."""
-_SWEEP_SECONDS = 10.0
+_REMOVAL_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -116,14 +116,15 @@ class StoreRun:
                 other = _parsed(system.cat_file(path))
                 if _is_live(other) or other.get("id") in _active:
                     raise self.final.refusal(
-                        f"another run is making it ({told_of(other)}); wait for it, stop it, or choose another name"
+                        f"another run is writing it ({describe_owner(other)}); wait for it, stop it, or choose "
+                        "another name"
                     )
                 delete_keys(self.final, [CLAIM])
                 create_object(system, path, mine)
             time.sleep(CLAIM_SECONDS)  # stores without conditional puts, and two that saw the same abandoned claim
             if (found := system.cat_file(path)) != mine:
                 raise self.final.refusal(
-                    f"another run is making it ({told_of(_parsed(found))}); wait for it, or choose another name"
+                    f"another run is writing it ({describe_owner(_parsed(found))}); wait for it, or choose another name"
                 )
         except Exception as error:
             _active.discard(token)
@@ -178,9 +179,9 @@ class StoreRun:
         except Exception as error:
             raise unwritable(self.final, error) from None
 
-    def sweep(self) -> None:
+    def delete_written(self) -> None:
         """Delete everything written by this run, but no older output; repeat while running tasks still write."""
-        deadline, seen_empty = time.monotonic() + _SWEEP_SECONDS, 0
+        deadline, seen_empty = time.monotonic() + _REMOVAL_SECONDS, 0
         while time.monotonic() < deadline:
             try:
                 deleted = self._delete_folder() if self._has_older() else delete_below(self.final)
@@ -252,10 +253,10 @@ def _parsed(content: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _is_live(told: Mapping[str, Any]) -> bool:
-    if told.get("host") == socket.gethostname() and isinstance(told.get("process"), int):
-        return told["process"] != os.getpid() and runs(dict(told))
-    beat = told.get("beat")
+def _is_live(owner: Mapping[str, Any]) -> bool:
+    if owner.get("host") == socket.gethostname() and isinstance(owner.get("process"), int):
+        return owner["process"] != os.getpid() and runs(dict(owner))
+    beat = owner.get("beat")
     return isinstance(beat, float) and time.time() - beat < _LIVE_SECONDS
 
 

@@ -22,10 +22,10 @@ def unwritable(location: Location, error: Exception) -> InputError:
     """Return the InputError for a failed write to a store."""
     if isinstance(error, InputError):
         return error
-    told = str(error) or type(error).__name__
+    message = str(error) or type(error).__name__
     return location.refusal(
-        f"cannot be written to: {told}; check that the bucket exists, the URL, and output.storage (or input.storage) "
-        "of the configuration file"
+        f"cannot be written to: {message}; check the URL, that the bucket exists, and output.storage (or "
+        "input.storage) of the configuration file"
     )
 
 
@@ -107,12 +107,12 @@ def check_free(location: Location, overwrite: bool, own: Location | None = None)
     if own is None and names and not is_zarr and not left:
         raise location.refusal("holds objects but no Zarr of its own; they are never deleted: choose another name")
     if (is_zarr or (left and own is None)) and not overwrite:
-        what = (
+        state = (
             "exists already; choose another name"
             if is_zarr
-            else ("holds an unfinished output, of a run that was killed, or goes on; go on with it (dasksom resume)")
+            else "holds the unfinished output of a run that was killed or still runs; continue it (dasksom resume)"
         )
-        raise location.refusal(f"{what}, or replace it with overwrite=True (--overwrite)")
+        raise location.refusal(f"{state}, or overwrite it (--overwrite)")
     if is_zarr and (foreign := [key for key in _keys_below(location) if not _is_ours(key)]):
         raise location.refusal(
             f"holds {len(foreign)} objects that are not of a Zarr, such as {foreign[0]}; they are never deleted: move "

@@ -36,12 +36,12 @@ from dasksom.storage.own_files import (
 )
 from dasksom.storage.own_removal import foreign_in, remove_file, remove_tree
 from dasksom.storage.publish.atomic_publish import check_replaceable, flush, is_output_key, is_part, remove_output
-from dasksom.storage.records import RecordFolder, is_worth_keeping, owner, tell_how_to_go_on, told_of
+from dasksom.storage.records import RecordFolder, add_resume_hint, describe_owner, is_worth_keeping, owner
 
 logger = logging.getLogger(__name__)
 
 _MOST_NAME_BYTES = 200
-_LOCK, _OWNER, _RECORDS, _REPLACED, _WHOLE = "lock", "owner.json", "records", "replaced", "whole"
+_LOCK, _OWNER, _RECORDS, _REPLACED, _COMPLETE = "lock", "owner.json", "records", "replaced", "whole"
 _REPLACES = "replaces"
 """Key in ``owner.json``: identity of the file at the output's path when the run began."""
 _RECORD = re.compile(r"[\w.-]+\.(record|before|tmp)")
@@ -79,8 +79,8 @@ class RunFolder:
         return self.folder / _REPLACED
 
     @property
-    def _whole(self) -> Path:
-        return self.folder / _WHOLE
+    def _complete_marker(self) -> Path:
+        return self.folder / _COMPLETE
 
     def own(self, replaces: FileIdentity) -> None:
         """Record this process as the owner, and the identity of the file that the output may replace."""
@@ -88,9 +88,8 @@ class RunFolder:
 
     def replaces(self) -> FileIdentity:
         """Return the identity of the file or folder that the output may replace."""
-        told = _owner_of(self.folder) or {}
-        found = told.get(_REPLACES)
-        return tuple(map(int, found)) if isinstance(found, list) else None
+        replaced = (_owner_of(self.folder) or {}).get(_REPLACES)
+        return tuple(map(int, replaced)) if isinstance(replaced, list) else None
 
     def publish(self) -> None:
         """Rename the output to its final name; safe to repeat after a kill at any point.
@@ -104,7 +103,7 @@ class RunFolder:
             if self.place.is_dir() and (foreign := foreign_in(self.place, is_output_key)):
                 raise ForeignFileError(self.place / foreign[0])
             flush(self.place)
-            replace_file(self._whole, b"")
+            replace_file(self._complete_marker, b"")
             take_name(self.place, self.final, self.replaced, self.replaces())
             flush(self.final.parent)
         self.delete()
@@ -112,7 +111,7 @@ class RunFolder:
     def finish(self) -> bool:
         """Complete a publication that a killed process began; return whether there was one."""
         check_own_folder(self.final, self.folder)
-        if not self._whole.is_file():
+        if not self._complete_marker.is_file():
             return False
         with _locked(self.final, self.folder):
             self.publish()
@@ -147,14 +146,14 @@ class RunFolder:
         def is_ours(key: str) -> bool:
             return key not in keep and self._is_ours(key) and (replaced or key.partition("/")[0] != _REPLACED)
 
-        left = remove_tree(self.folder, is_ours, last=(_OWNER, _WHOLE))
+        left = remove_tree(self.folder, is_ours, last=(_OWNER, _COMPLETE))
         if foreign := [key for key in left if key not in keep]:
             logger.warning("%s: is left, because %s in it is not of this run", self.folder, foreign[0])
 
     def _is_ours(self, key: str) -> bool:
         top, _, inside = key.partition("/")
         if not inside:
-            return top in (_LOCK, _OWNER, _WHOLE, _REPLACED, self.place.name) or is_temporary(top)
+            return top in (_LOCK, _OWNER, _COMPLETE, _REPLACED, self.place.name) or is_temporary(top)
         if top == _RECORDS:
             return _RECORD.fullmatch(inside) is not None or is_temporary(inside)
         if top in (_REPLACED, self.place.name):
@@ -207,8 +206,8 @@ def check_unfinished(final: Path, overwrite: bool) -> None:
         pass
     if not overwrite:
         raise InputError(
-            f"{final}: an unfinished run is there ({_described(folder)}); go on with it (dasksom resume {final}), or "
-            "begin anew (--overwrite)"
+            f"{final}: an unfinished run is there ({_described(folder)}); continue it (dasksom resume {final}), or "
+            "start over (--overwrite)"
         )
 
 
@@ -238,7 +237,7 @@ def run_on_disk(final: Path, *, overwrite: bool, resume: bool) -> Iterator[RunFo
         raise ForeignFileError(run.folder, "is not a folder of a run") from None
     except OSError as error:
         raise InputError(
-            f"{final}: nothing can be written beside it ({error.strerror}); choose another folder"
+            f"{final}: nothing can be written next to it ({error.strerror}); choose another folder"
         ) from error
     with _locked(final, run.folder):
         try:
@@ -250,7 +249,7 @@ def run_on_disk(final: Path, *, overwrite: bool, resume: bool) -> Iterator[RunFo
             run.publish()
         except BaseException as error:
             if is_worth_keeping(run.records):
-                tell_how_to_go_on(error, str(final))
+                add_resume_hint(error, str(final))
             else:
                 run.delete()
             raise
@@ -277,7 +276,7 @@ def _locked(final: Path, folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise InputError(
-            f"{final}: another run is making it ({_described(folder)}); wait for it, stop it, or choose another name"
+            f"{final}: another run is writing it ({_described(folder)}); wait for it, stop it, or choose another name"
         ) from None
     except OSError as error:
         raise InputError(f"{folder}: cannot be locked ({error.strerror}); choose another folder") from error
@@ -288,4 +287,4 @@ def _locked(final: Path, folder: Path) -> Iterator[None]:
 
 
 def _described(folder: Path) -> str:
-    return told_of(_owner_of(folder))
+    return describe_owner(_owner_of(folder))

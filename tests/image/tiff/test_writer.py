@@ -279,7 +279,7 @@ def test_writes__no_pixel_through_the_driver(tmp_path, scene):
     )
     stored = writer.encode(labels, (0, 0))
     assert [name for name, _ in stored] == ["0-0-0"]
-    assert writer.are_whole(stored)
+    assert writer.are_intact(stored)
     assert len(pickle.dumps(writer)) < 3000
 
 

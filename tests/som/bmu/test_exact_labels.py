@@ -5,8 +5,8 @@ import pytest
 
 from dasksom.som.bmu import nearest
 from dasksom.som.bmu.exact_search import totals_kernel
-from dasksom.som.bmu.metrics import METRICS
 from dasksom.som.bmu.nearest import nearest_units, two_nearest_units
+from dasksom.som.choices import METRICS
 
 STEPS = {
     "euclidean": lambda total, away: total + away * away,

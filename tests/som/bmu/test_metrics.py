@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from dasksom.som.bmu.metrics import METRICS, Metric
 from dasksom.som.bmu.nearest import nearest_units, two_nearest_units
+from dasksom.som.choices import METRICS, Metric
 
 METRICS_OF_PLACES = [name for name in METRICS if not METRICS[name].unit_length]
 

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from dasksom.som.bmu import nearest
 from dasksom.som.bmu.nearest import nearest_units, two_nearest_units
+from dasksom.som.choices import PRECISIONS
 
 
 def squared_distances(samples, codebook):
@@ -59,7 +60,7 @@ def test_labels_are_the_definitions_for_any_values(data):
     samples = data.draw(arrays(np.float64, (n, bands), elements=values))
     codebook = data.draw(arrays(np.float64, (units, bands), elements=values))
     expected = two_least(squared_distances(samples, codebook))
-    for precision in nearest.PRECISIONS:
+    for precision in PRECISIONS:
         np.testing.assert_array_equal(two_nearest_units(samples, codebook, precision=precision), expected)
         np.testing.assert_array_equal(nearest_units(samples, codebook, precision=precision), expected[0])
 
@@ -79,7 +80,7 @@ def test_every_real_type(dtype):
 def test_every_layout():
     samples, codebook = uniform(999, 70, 5)
     for dtype in (np.float32, np.float64):
-        for precision in nearest.PRECISIONS:
+        for precision in PRECISIONS:
             plain = samples.astype(dtype)
             expected = nearest_units(plain, codebook, precision=precision)
             wide = np.zeros((2 * 999, 2 * 5), dtype)
@@ -93,7 +94,7 @@ def test_every_layout():
             np.testing.assert_array_equal(turned[::-1], expected)
 
 
-@pytest.mark.parametrize("precision", nearest.PRECISIONS)
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize(("n", "bands"), [(3000, 3), (500, 150)])
 def test_a_label_depends_on_its_sample_alone(monkeypatch, precision, n, bands):
     # Samples in the middle between two units, where the last bit decides.
@@ -126,7 +127,7 @@ def test_ties_go_to_the_lowest_unit():
     best = squared_distances(distinct, codebook).argmin(axis=1)
     np.testing.assert_array_equal(nearest_units(distinct, codebook), best)
     same = np.full((300, 3), 0.1)
-    for precision in nearest.PRECISIONS:
+    for precision in PRECISIONS:
         first, second = two_nearest_units(random.random((40, 3)), same, precision=precision)
         assert (first == 0).all()
         assert (second == 1).all()
@@ -167,7 +168,7 @@ def test_samples_that_are_not_finite_harm_nobody_else():
     for value in (np.nan, np.inf, -np.inf):
         bad = samples.copy()
         bad[::7, 1] = value
-        for precision in nearest.PRECISIONS:
+        for precision in PRECISIONS:
             first, second = two_nearest_units(bad, codebook, precision=precision)
             assert max(first.max(), second.max()) < 45
             np.testing.assert_array_equal(np.delete(first, np.s_[::7]), np.delete(expected, np.s_[::7]))
@@ -175,7 +176,7 @@ def test_samples_that_are_not_finite_harm_nobody_else():
 
 def test_missing_without_missing_bands_changes_nothing():
     samples, codebook = uniform(200, 30, 4)
-    for precision in nearest.PRECISIONS:
+    for precision in PRECISIONS:
         with_missing = nearest_units(samples, codebook, precision=precision, missing=True)
         np.testing.assert_array_equal(with_missing, nearest_units(samples, codebook, precision=precision))
 

@@ -126,7 +126,7 @@ def test_check_output__exists(tmp_path):
     _make_zarr(tmp_path / "a.zarr", 1)
     os.symlink(tmp_path / "nowhere", tmp_path / "broken.png")
     for name in ("a.png", "a.zarr", "broken.png"):
-        with pytest.raises(InputError, match=r"exists already; .*overwrite=True \(--overwrite\)"):
+        with pytest.raises(InputError, match=r"exists already; .*overwrite it \(--overwrite\)"):
             check_output(tmp_path / name)
 
 
@@ -175,7 +175,7 @@ def test_check_output__in_the_way_of_an_input(tmp_path):
         (source, f"file://{source}", "is the input itself"),
         (tmp_path / "x" / ".." / "in.zarr", source, "is the input itself"),
         (tmp_path / "hard.png", tmp_path / "in.png", "is the input itself"),
-        (source / "out.zarr", source, "lies inside the input"),
+        (source / "out.zarr", source, "is inside the input"),
         (tmp_path / "outer.zarr", tmp_path / "outer.zarr" / "labels", "contains the input"),
     ]
     for output, given, message in cases:

@@ -135,7 +135,8 @@ def test_storage__is_the_inputs_for_the_same_kind_of_store_alone(s3, photo, keys
     assert done.exit_code == 0, done.output
     assert "out.zarr/zarr.json" in keys()
     monkeypatch.setattr(
-        "dasksom.runs.output_location.run_on_store", lambda location, **_: given.append(location.storage_options())
+        "dasksom.storage.publish.object_store_publish.run_on_store",
+        lambda location, **_: given.append(location.storage_options()),
     )
     given = []
     CliRunner().invoke(cli, ["quantize", str(photo), "s3://images/b.zarr", *options])
@@ -187,8 +188,8 @@ def test_failing_run__leaves_nothing(s3, run, photo, keys, tmp_path, two_workers
     if before:
         run("apply", tmp_path / "map.npz", photo, "s3://images/out.zarr")
     written = []
-    sweep = StoreRun.sweep
-    monkeypatch.setattr(StoreRun, "sweep", lambda self: (written.extend(keys("out.zarr")), sweep(self)))
+    sweep = StoreRun.delete_written
+    monkeypatch.setattr(StoreRun, "delete_written", lambda self: (written.extend(keys("out.zarr")), sweep(self)))
     caplog.set_level(logging.DEBUG, "dasksom")
     options = ["--cluster", two_workers.scheduler.address, "--chunk-size", "12KiB", *["--overwrite"][:before]]
     output = "s3://images/out.zarr"
@@ -228,7 +229,7 @@ def test_publish__cannot_be_opened_before_it_is_whole(s3, keys, name):
         for part in ("", "labels", "labels/som", "palette", "0"):
             with pytest.raises(FileNotFoundError):
                 zarr.open(f"s3://images/{name}/{part}", storage_options=s3[0], mode="r")
-        with pytest.raises(InputError, match="holds an unfinished output"), _begun(location):
+        with pytest.raises(InputError, match="holds the unfinished output"), _begun(location):
             pass
     assert (open_image(location.path, storage=s3[0]).compute() == [3, 4, 5]).all()
     assert not [key for key in keys() if ".unfinished" in key]
@@ -272,7 +273,7 @@ def test_publish__after_a_killed_run_takes_overwrite(s3, keys):
     _write(StoreRun(location, "killed", False))
     left = keys()
     with (
-        pytest.raises(InputError, match=r"holds an unfinished output, of a run that was killed.*dasksom resume"),
+        pytest.raises(InputError, match=r"holds the unfinished output of a run that was killed.*dasksom resume"),
         _begun(location),
     ):
         pass
@@ -303,7 +304,7 @@ def test_errors_of_a_store__tell_no_secrets(s3):
         ("s3://b/a/x.zarr", "https://b.s3.amazonaws.com/a/x%2Ezarr", "is"),
         ("s3://b.c/a/x.zarr", "https://b.c.s3.amazonaws.com/a/x.zarr", "is"),
         ("s3://b/a/x.zarr", "http://127.0.0.1:9000/b/a/x.zarr", "is"),
-        ("s3://b/a/x.zarr/y.zarr", "s3://b/a/z/../x.zarr", "lies inside"),
+        ("s3://b/a/x.zarr/y.zarr", "s3://b/a/z/../x.zarr", "is inside"),
         ("s3://b/a/x.zarr/", "s3://b/a/x.zarr/0/tile.tif", "contains"),
         ("s3://b/a/x.zarr", "s3://b/a/x.zarr2", None),
         ("s3://b/a/x.zarr", "s3://c/a/x.zarr", None),
@@ -328,7 +329,7 @@ def test_locate_output__is_apart_from_the_input(output, given, relation):
         ("s3://b/a/../out.zarr", "write it plainly"),
         ("s3://b//out.zarr", "write it plainly"),
         ("s3://b/out[1].zarr", "write it plainly"),
-        ("s3://bucket.zarr", "is a whole bucket"),
+        ("s3://bucket.zarr", "is a bucket"),
     ],
 )
 def test_locate_output__refused(url, message):
@@ -371,7 +372,7 @@ def test_resume__goes_on_from_what_is_on_the_store(s3, run, keys, tmp_path, monk
     left = keys(name)
     assert left
     assert SECRET not in "".join(map(str, _objects(s3, keys, name).values()))
-    run("quantize", photo, output, *how, fails="go on with it (dasksom resume)")
+    run("quantize", photo, output, *how, fails="continue it (dasksom resume)")
     assert keys(name) == left
     again = CliRunner().invoke(cli, ["resume", output, "--config", str(tmp_path / "run.yaml")])
     assert isinstance(again.exception, _StoppedError)
@@ -380,7 +381,7 @@ def test_resume__goes_on_from_what_is_on_the_store(s3, run, keys, tmp_path, monk
     assert {key: content for key, content in found.items() if "/c/" in key} == expected
     assert not [key for key in found if "unfinished" in key]
     assert "files match their checksums" in run("verify", output)
-    run("resume", output, fails="nothing to go on with")
+    run("resume", output, fails="no run to resume")
     chunk = next(key for key in found if "/c/" in key)
     s3[1].put_object(Bucket="images", Key=f"{name}/{chunk}", Body=found[chunk][:-1])
     told = CliRunner().invoke(cli, ["verify", output, "--config", str(tmp_path / "run.yaml")])
@@ -392,7 +393,7 @@ def test_resume__not_while_another_process_has_it(s3, run, photo, keys, monkeypa
     elsewhere = {"process": 1, "host": "elsewhere", "started": "then", "beat": time.time()}
     place.folder.below("owner.json").write(json.dumps(elsewhere).encode())
     for command in (["quantize", photo, "s3://images/a.zarr", *GRID, "--overwrite"],):
-        run(*command, fails="another run is making it (process 1 on elsewhere, begun then)")
+        run(*command, fails="another run is writing it (process 1 on elsewhere, begun then)")
     monkeypatch.setattr(unfinished, "_LIVE_SECONDS", -1.0)  # it has not shown itself for long
     run("quantize", photo, "s3://images/a.zarr", *GRID, "--overwrite")
     assert "a.zarr/zarr.json" in keys()
@@ -406,7 +407,7 @@ def test_resume__stopped_between_the_first_chunk_and_the_first_record(s3, run, p
     def killed(self):
         raise _StoppedError
 
-    for name in ("finish", "sweep"):
+    for name in ("finish", "delete_written"):
         monkeypatch.setattr(StoreRun, name, killed)
     CliRunner().invoke(cli, ["quantize", str(photo), location.path, *common, "--config", str(tmp_path / "run.yaml")])
     for key in keys("out.zarr/.unfinished-"):
@@ -440,7 +441,7 @@ def test_two_runs_at_once__one_gets_the_place(s3, keys):
     for thread in threads:
         thread.join(60)
     assert results.count("made") == 1, results
-    assert all(text == "made" or "another run is making it" in text or "exists already" in text for text in results)
+    assert all(text == "made" or "another run is writing it" in text or "exists already" in text for text in results)
     assert (open_image(location.path, storage=s3[0]).compute() == [3, 4, 5]).all()
     assert not [key for key in keys() if ".unfinished" in key]
 

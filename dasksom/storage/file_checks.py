@@ -57,5 +57,6 @@ def check_size_unchanged(location: Location, stamp: Stamp) -> None:
     size = location.stamp()[0]
     if size != stamp[0]:
         raise InputError(
-            f"{location}: has {size} bytes, but had {stamp[0]} when it was opened; leave it alone while a run reads it"
+            f"{location}: has {size} bytes, but had {stamp[0]} when it was opened; files must not "
+            "change while a run reads them"
         )
