@@ -24,6 +24,7 @@ COMMANDS = (
     "view",
     "palette",
     "plan",
+    "config",
     "job-script",
     "info",
     "demo",
