@@ -79,8 +79,13 @@ def test_without_patience_for_what_waited_a_storm_ends_a_run(source, two, tmp_pa
     monkeypatch.setattr(two.scheduler, "allowed_failures", 1)  # sooner than with 3; the plugin would not heed it here
     # each time that both have died, both begin with the same chunks, and have the same waiting
     faults = [(Moment(2, share, 0.0), kill_all) for share in (0.1, 0.15, 0.2, 0.25, 0.3)]
-    with Watchdog(250), pytest.raises(DeadlyTaskError):
-        run(source, tmp_path / "out.zarr", two.scheduler_address, faults, cache="memory")
+
+    def storms():
+        for attempt in range(3):  # on a busy machine the kills of one may hit different chunks
+            run(source, tmp_path / f"out-{attempt}.zarr", two.scheduler_address, faults, cache="memory")
+
+    with Watchdog(500), pytest.raises(DeadlyTaskError):
+        storms()
 
 
 @pytest.mark.slow
