@@ -1,5 +1,6 @@
 """Convert the options of a command to the configuration of a run."""
 
+import math
 from typing import Any
 
 import click
@@ -23,11 +24,21 @@ def config_from(options: dict[str, Any]) -> "config.RunConfig":
     sections = {name: field.annotation for name, field in config.RunConfig.model_fields.items()}
     keys = {section: getattr(model, "model_fields", {}) for section, model in sections.items()}
     values = {section: {name: options.get(name) for name in names} for section, names in keys.items()}
+    if options.get("colors") is not None:
+        values["map"]["grid"] = _grid_of(options["colors"], values["map"]["grid"])
     values["cluster"]["name"] = options.get("cluster")
     values["input"]["select"] = options.get("select") or None
     tls = {key: options.get(key) for key in _TLS_OPTIONS}
     values["cluster"]["tls"] = _complete(tls) if any(tls.values()) else None
     return config.load_config(options["config_paths"], values)
+
+
+def _grid_of(units: int, grid: str | None) -> str:
+    """Return the lattice of a number of units that is nearest to a square."""
+    if grid is not None:
+        raise InputError("--colors and --grid both give the number of units; remove one of the two")
+    rows = next(side for side in range(math.isqrt(units), 0, -1) if units % side == 0)
+    return f"{rows}x{units // rows}"
 
 
 def _complete(tls: dict[str, str | None]) -> dict[str, str | None]:

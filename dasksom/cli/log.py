@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from dasksom.cli.help_pages import option, options_group
 from dasksom.redaction import printable
 
 
@@ -84,17 +85,6 @@ class MessageLog:
 LOG = MessageLog()
 
 
-def options_group(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return a decorator that adds several options to a command, in order."""
-
-    def add(command: Any) -> Any:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
 def _configure_log(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     """Configure the log from the options before and after the name of the command."""
     if not value:
@@ -105,10 +95,11 @@ def _configure_log(context: click.Context, parameter: click.Parameter, value: bo
 
 
 def _log_option(*names: str, text: str) -> Callable[[Any], Any]:
-    return click.option(*names, is_flag=True, expose_value=False, is_eager=True, callback=_configure_log, help=text)
+    return option(*names, is_flag=True, expose_value=False, is_eager=True, callback=_configure_log, help=text)
 
 
 log_options = options_group(
+    "Messages",
     _log_option("-v", "--verbose", text="Log what happens."),
     _log_option("-q", "--quiet", text="Print errors and requested results only."),
     _log_option("--debug", text="Log everything, and show tracebacks."),

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from dasksom.cli.log import options_group
+from dasksom.cli.help_pages import option, options_group
 from dasksom.cluster.kinds import ALLOCATIONS, CLUSTERS
 from dasksom.config.map_parameters import CACHES, OPTIONS, Parameter
 from dasksom.image.sources.selection import ALPHA, ON_BAD_CHUNK
@@ -27,94 +27,100 @@ def _map_option(parameter: Parameter) -> Callable[[Any], Any]:
     default = parameter.run_default
     name, text = f"--{parameter.option.replace('_', '-')}", f"{parameter.help}  [default: {parameter.default_text}]"
     if isinstance(default, bool):
-        return click.option(name, parameter.option, is_flag=True, default=None, help=parameter.help)
+        return option(name, parameter.option, is_flag=True, default=None, help=parameter.help)
     if parameter.choices:
-        return click.option(name, parameter.option, type=click.Choice(parameter.choices), help=text)
+        return option(name, parameter.option, type=click.Choice(parameter.choices), help=text)
     count, metavar = len(parameter.metavar.split()), parameter.metavar
-    return click.option(name, parameter.option, type=parameter.value, nargs=count, metavar=metavar, help=text)
+    return option(name, parameter.option, type=parameter.value, nargs=count, metavar=metavar, help=text)
 
 
-map_options = options_group(*map(_map_option, OPTIONS))
+map_options = options_group(
+    "Map",
+    *map(_map_option, OPTIONS),
+    option(
+        "--colors",
+        type=click.IntRange(1, 65536),
+        metavar="N",
+        help="Number of units, in place of --grid, such as 12 for 3x4.",
+    ),
+)
 part_options = options_group(
-    click.option("--component", metavar="NAME", help="Array or image inside a Zarr group."),
-    click.option("--series", type=int, metavar="N", help="Number of the image in a file of several."),
-    click.option("--level", type=int, metavar="N", help="Level of a pyramid.  [default: 0, the full resolution]"),
-    click.option(
+    "Image",
+    option("--component", metavar="NAME", help="Array or image inside a Zarr group."),
+    option("--series", type=int, metavar="N", help="Number of the image in a file of several."),
+    option("--level", type=int, metavar="N", help="Level of a pyramid.  [default: 0, the full resolution]"),
+    option(
         "--select",
         multiple=True,
         metavar="AXIS=POSITIONS",
         help="Position along an axis, such as z=3, or bands, such as c=0,2 or c=0:3; may be repeated.",
     ),
-    click.option(
+    option(
         "--bands",
         metavar="NAMES",
         help="Bands by name or number from 0, in this order, such as CD3,CD45 or 3,2,1 (see `dasksom info`).  "
         "[default: all]",
     ),
-    click.option("--axes", metavar="LETTERS", help="Names of the stored axes, such as cyx, if the file has none."),
-    click.option(
+    option("--axes", metavar="LETTERS", help="Names of the stored axes, such as cyx, if the file has none."),
+    option(
         "--fill-missing",
         is_flag=True,
         default=None,
         help="Treat missing chunks and tiles as the fill value.  [default: an error]",
     ),
-    click.option(
-        "--allow-outside", is_flag=True, default=None, help="Let a .vrt name files outside of its own folder."
-    ),
+    option("--allow-outside", is_flag=True, default=None, help="Let a .vrt name files outside of its own folder."),
 )
 mask_options = options_group(
-    click.option(
-        "--mask", metavar="IMAGE", help="Use only pixels where this image, of any lower resolution, is not 0."
-    ),
-    click.option(
+    "Pixels that are used",
+    option("--mask", metavar="IMAGE", help="Use only pixels where this image, of any lower resolution, is not 0."),
+    option(
         "--nodata",
         metavar="VALUE",
         help="Value of pixels without data; `none` ignores the value that the file declares.",
     ),
-    click.option(
+    option(
         "--alpha",
         type=click.Choice(ALPHA),
         help="Opacity: exclude transparent pixels (mask), drop it, or treat it as a band.  [default: mask]",
     ),
 )
 cluster_options = options_group(
-    click.option(
+    "Cluster",
+    option(
         "--cluster",
         metavar="NAME|ADDRESS|FILE",
         shell_complete=_complete_cluster,
         help=f"{', '.join(['auto', *cluster_names()])}, tls://host:port, or a scheduler file.",
     ),
-    click.option(
-        "--workers", type=int, metavar="N", help="Workers to request.  [default: one per core here, 1 elsewhere]"
-    ),
-    click.option("--memory-limit", metavar="SIZE", help="Memory of each worker, such as 4GiB."),
-    click.option(
+    option("--workers", type=int, metavar="N", help="Workers to request.  [default: one per core here, 1 elsewhere]"),
+    option("--memory-limit", metavar="SIZE", help="Memory of each worker, such as 4GiB."),
+    option(
         "--adapt",
         nargs=2,
         type=int,
         metavar="FEWEST MOST",
         help="Let the cluster grow and shrink with the work, instead of --workers.",
     ),
-    click.option("--minimum-workers", type=int, metavar="N", help="Start with this number of workers.  [default: 1]"),
-    click.option(
+    option("--minimum-workers", type=int, metavar="N", help="Start with this number of workers.  [default: 1]"),
+    option(
         "--wait", metavar="TIME", help="How long to wait for workers, or for new ones once all are lost, such as 30min."
     ),
-    click.option("--tls-ca-file", "ca", metavar="FILE", help="Certificate authority of the cluster, for tls://."),
-    click.option("--tls-cert", "cert", metavar="FILE", help="Certificate of this machine."),
-    click.option("--tls-key", "key", metavar="FILE", help="Key of this machine."),
-    click.option(
+    option("--tls-ca-file", "ca", metavar="FILE", help="Certificate authority of the cluster, for tls://."),
+    option("--tls-cert", "cert", metavar="FILE", help="Certificate of this machine."),
+    option("--tls-key", "key", metavar="FILE", help="Key of this machine."),
+    option(
         "--insecure",
         is_flag=True,
         default=None,
         help="Connect to other machines without encryption; anyone who reaches them can then run code there.",
     ),
-    click.option(
+    option(
         "--allow-shell",
         is_flag=True,
         default=None,
         help="Let cluster.options of the configuration contain commands, such as job_script_prologue.",
     ),
-    click.option(
+    option(
         "--config",
         "config_paths",
         multiple=True,
@@ -122,29 +128,30 @@ cluster_options = options_group(
         help="YAML file with any of these; may be repeated, later files win. See configs/.",
     ),
 )
-summary_option = click.option(
-    "--summary", metavar="FILE", help="Write a summary of the run as JSON: times, bytes, tasks, retries, versions."
+summary_option = options_group(
+    "Run",
+    option("--summary", metavar="FILE", help="Write a summary as JSON: times, bytes, tasks, retries, versions."),
 )
 run_options = options_group(
+    "Run",
     part_options,
     mask_options,
-    click.option(
+    option(
         "--on-bad-chunk",
         type=click.Choice(ON_BAD_CHUNK),
         help="Chunks that cannot be read: stop, or skip them as no data, which costs a pass.  [default: stop]",
     ),
-    click.option("--chunk-size", metavar="SIZE", help="Largest chunk that a task reads, decoded, such as 64MiB."),
-    click.option(
+    option("--chunk-size", metavar="SIZE", help="Largest chunk that a task reads, decoded, such as 64MiB."),
+    option(
         "--cache",
         type=click.Choice(CACHES),
         help="Hold the image in the memory of the cluster between passes.  [default: auto, if it fits]",
     ),
-    click.option(
-        "--overwrite", is_flag=True, default=None, help="Replace an existing output once the new one is complete."
-    ),
+    option("--overwrite", is_flag=True, default=None, help="Replace an existing output once the new one is complete."),
 )
 output_options = options_group(
-    click.option(
+    "Output",
+    option(
         "--no-image",
         "image",
         flag_value=False,
@@ -152,44 +159,44 @@ output_options = options_group(
         type=bool,
         help="Write labels and palette only (.zarr outputs).",
     ),
-    click.option(
+    option(
         "--pixels",
         type=click.Choice(PIXELS),
         help="Content of a .tif or .png: palette (up to 256 colors), colors, or labels (unit + 1, 0 is no data).  "
         "[default: auto, palette if possible, else colors]",
     ),
-    click.option(
+    option(
         "--layout",
         type=click.Choice(LAYOUTS),
         help="Coarser levels of a .tif or .ome.zarr: pyramid, flat (none), or cog (cloud-optimized GeoTIFF).  "
         "[default: auto, cog for a georeferenced .tif, else pyramid]",
     ),
-    click.option(
+    option(
         "--dither",
         type=click.Choice(DITHERS),
         help="Spread neighboring colors over a pattern, in images of 1 or 3 bands.  [default: none]",
     ),
-    click.option(
+    option(
         "--chunk",
         type=int,
         metavar="PIXELS",
         help="Side of Zarr chunks or TIFF tiles.  [default: 1024 in .ome.zarr, 512 in .tif]",
     ),
-    click.option(
+    option(
         "--shard",
         type=int,
         metavar="PIXELS",
         help="Side of the files of an .ome.zarr; 0: a file per chunk.  [default: what a task writes]",
     ),
-    click.option(
+    option(
         "--codec",
         metavar="NAME",
         help="zstd, blosc, gzip or none in Zarr; zlib, zstd or none in TIFF.  [default: the first]",
     ),
-    click.option(
+    option(
         "--ome-version",
         type=click.Choice(OME_VERSIONS),
         help="Version of an .ome.zarr; 0.4 for older readers.  [default: 0.5]",
     ),
-    click.option("--report", is_flag=True, default=None, help="Also write OUTPUT.report.html (see `dasksom report`)."),
+    option("--report", is_flag=True, default=None, help="Also write OUTPUT.report.html (see `dasksom report`)."),
 )

@@ -6,6 +6,7 @@ import click
 
 from dasksom import image, runs
 from dasksom.cli.configuration import run_config
+from dasksom.cli.help_pages import GroupedCommand
 from dasksom.cli.log import LOG, log_options
 from dasksom.cli.options import cluster_options, output_options, run_options, summary_option
 from dasksom.cli.progress import ProgressDisplay
@@ -13,7 +14,7 @@ from dasksom.cli.run_results import print_line, print_record
 from dasksom.errors import DasksomError, InputError
 
 
-@click.command("apply")
+@click.command("apply", cls=GroupedCommand)
 @click.argument("model_path", metavar="MODEL.npz")
 @click.argument("image_paths", metavar="IMAGE...", nargs=-1, required=True)
 @click.argument("output_path", metavar="OUTPUT")

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
+from dasksom.cli.help_pages import GroupedCommand
 from dasksom.cli.log import log_options
 from dasksom.config.examples import example_names, example_text
 from dasksom.errors import InputError
 
 
-@click.command("config")
+@click.command("config", cls=GroupedCommand)
 @click.argument("name", required=False)
 @click.argument("file_path", metavar="[FILE]", required=False)
 @click.option("--overwrite", is_flag=True, help="Replace FILE if it exists.")

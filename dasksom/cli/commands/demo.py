@@ -5,13 +5,14 @@ from pathlib import Path
 import click
 
 from dasksom import demo
+from dasksom.cli.help_pages import GroupedCommand
 from dasksom.cli.log import log_options
 from dasksom.cli.progress import ProgressDisplay
 from dasksom.cli.run_results import print_line
 from dasksom.errors import InputError
 
 
-@click.command("demo")
+@click.command("demo", cls=GroupedCommand)
 @click.argument("folder", default="demo-output", metavar="[FOLDER]")
 @click.option("--gigapixel", is_flag=True, help="Build a mosaic of more than 10^9 pixels first and quantize that.")
 @click.option("--side", type=int, metavar="PIXELS", help="Side of that mosaic.  [default: 32768]")

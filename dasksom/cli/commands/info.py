@@ -6,12 +6,13 @@ import click
 
 from dasksom import runs
 from dasksom.cli.configuration import config_from
+from dasksom.cli.help_pages import GroupedCommand
 from dasksom.cli.log import log_options
 from dasksom.cli.options import mask_options, part_options
 from dasksom.cli.run_results import print_table
 
 
-@click.command("info")
+@click.command("info", cls=GroupedCommand)
 @click.argument("path", metavar="IMAGE|MODEL.npz")
 @part_options
 @mask_options

@@ -6,11 +6,12 @@ import click
 
 from dasksom import cluster
 from dasksom.cli.configuration import config_from
+from dasksom.cli.help_pages import GroupedCommand
 from dasksom.cli.log import log_options
 from dasksom.cli.options import cluster_options
 
 
-@click.command("job-script")
+@click.command("job-script", cls=GroupedCommand)
 @cluster_options
 @log_options
 def command(**options: Any) -> None:

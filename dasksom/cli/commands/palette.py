@@ -3,11 +3,12 @@
 import click
 
 from dasksom import runs
+from dasksom.cli.help_pages import GroupedCommand
 from dasksom.cli.log import log_options
 from dasksom.cli.run_results import print_line
 
 
-@click.command("palette")
+@click.command("palette", cls=GroupedCommand)
 @click.argument("model_path", metavar="MODEL.npz")
 @click.argument("output_path", metavar="OUTPUT")
 @click.option(

@@ -6,12 +6,13 @@ import click
 
 from dasksom import runs
 from dasksom.cli.configuration import config_from
+from dasksom.cli.help_pages import GroupedCommand
 from dasksom.cli.log import log_options
 from dasksom.cli.options import cluster_options, map_options, output_options, run_options
 from dasksom.cli.run_results import print_table
 
 
-@click.command("plan")
+@click.command("plan", cls=GroupedCommand)
 @click.argument("image_path", metavar="IMAGE")
 @click.argument("output_path", metavar="[OUTPUT]", default="output.zarr")
 @click.option(

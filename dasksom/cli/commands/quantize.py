@@ -6,6 +6,7 @@ import click
 
 from dasksom import config, runs
 from dasksom.cli.configuration import run_config
+from dasksom.cli.help_pages import GroupedCommand
 from dasksom.cli.log import log_options
 from dasksom.cli.options import (
     cluster_options,
@@ -19,7 +20,7 @@ from dasksom.cli.run_results import print_record
 from dasksom.errors import InputError
 
 
-@click.command("quantize")
+@click.command("quantize", cls=GroupedCommand)
 @click.argument("image_path", metavar="IMAGE")
 @click.argument("output_path", metavar="OUTPUT")
 @click.option("--model", metavar="FILE", help="Use this trained map instead of training one.")

@@ -3,11 +3,12 @@
 import click
 
 from dasksom import report
+from dasksom.cli.help_pages import GroupedCommand
 from dasksom.cli.log import log_options
 from dasksom.cli.run_results import print_line
 
 
-@click.command("report")
+@click.command("report", cls=GroupedCommand)
 @click.argument("output_path", metavar="OUTPUT")
 @click.argument("report_html", metavar="[REPORT.html]", required=False)
 @click.option("--original", metavar="IMAGE", help="Image that OUTPUT was made from.  [default: as recorded in OUTPUT]")

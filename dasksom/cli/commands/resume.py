@@ -6,13 +6,14 @@ import click
 
 from dasksom import runs
 from dasksom.cli.configuration import run_config
+from dasksom.cli.help_pages import GroupedCommand
 from dasksom.cli.log import log_options
 from dasksom.cli.options import cluster_options, summary_option
 from dasksom.cli.progress import ProgressDisplay
 from dasksom.cli.run_results import print_line, print_record
 
 
-@click.command("resume")
+@click.command("resume", cls=GroupedCommand)
 @click.argument("output_path", metavar="OUTPUT")
 @cluster_options
 @summary_option

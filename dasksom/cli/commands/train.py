@@ -6,13 +6,14 @@ import click
 
 from dasksom import runs
 from dasksom.cli.configuration import run_config
+from dasksom.cli.help_pages import GroupedCommand
 from dasksom.cli.log import log_options
 from dasksom.cli.options import cluster_options, map_options, run_options, summary_option
 from dasksom.cli.progress import ProgressDisplay
 from dasksom.cli.run_results import print_record
 
 
-@click.command("train")
+@click.command("train", cls=GroupedCommand)
 @click.argument("image_paths", metavar="IMAGE...", nargs=-1, required=True)
 @click.argument("model_path", metavar="MODEL.npz")
 @map_options

@@ -6,6 +6,7 @@ import click
 
 from dasksom import image
 from dasksom.cli.configuration import config_from
+from dasksom.cli.help_pages import GroupedCommand
 from dasksom.cli.log import LOG, log_options
 from dasksom.cli.run_results import print_line
 from dasksom.errors import DasksomError
@@ -14,7 +15,7 @@ _MOST_NAMED = 20
 """Files that are named."""
 
 
-@click.command("verify")
+@click.command("verify", cls=GroupedCommand)
 @click.argument("output_path", metavar="OUTPUT")
 @click.option("--config", "config_paths", multiple=True, metavar="FILE", help="YAML file with input.storage, for URLs.")
 @log_options

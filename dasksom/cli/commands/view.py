@@ -3,10 +3,11 @@
 import click
 
 from dasksom import view
+from dasksom.cli.help_pages import GroupedCommand
 from dasksom.cli.log import log_options
 
 
-@click.command("view")
+@click.command("view", cls=GroupedCommand)
 @click.argument("output_path", metavar="OUTPUT")
 @click.option("--original", metavar="IMAGE", help="Image that OUTPUT was made from.  [default: as recorded in OUTPUT]")
 @click.option(
