@@ -1,21 +1,21 @@
-"""What dasksom raises: one family, so that a caller can catch all of it and nothing else."""
+"""Errors that dasksom raises: one family, so that callers can catch them and no others."""
 
 
 class DasksomError(Exception):
-    """Base of every error that dasksom raises on purpose; its text is meant for the person at the keyboard."""
+    """Base of all errors that dasksom raises deliberately; the message is written for users."""
 
     exit_code = 1
 
 
 class InputError(DasksomError, ValueError):
-    """What was given (a path, a value, an array) cannot be used: found, accepted, and the way out."""
+    """A path, value or array cannot be used; the message says what was found, what is accepted, and the way out."""
 
     exit_code = 2
 
 
 class DeadlyTaskError(DasksomError):
-    """Workers died, one after another, at the same task: it crashes them, or needs more memory than there is."""
+    """Several workers died at the same task: it crashes them, or needs more memory than they have."""
 
 
 class InputTypeError(InputError, TypeError):
-    """An array that holds no numbers; scikit-learn's conventions want a TypeError for it."""
+    """An array does not hold numbers; a TypeError by scikit-learn's conventions."""

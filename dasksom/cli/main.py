@@ -90,7 +90,7 @@ def _print_notes(error: BaseException) -> None:
 def main() -> None:
     """Run the command line: exit 0 done, 2 bad input, 1 failed, 129, 130 or 143 interrupted."""
     # SIGTERM of a batch system and SIGHUP of a closing terminal end the process like Ctrl-C, through every
-    # `finally`; what `nohup` ignores stays ignored.
+    # `finally`; signals that `nohup` ignores remain ignored.
     for ending in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         if signal.getsignal(ending) != signal.SIG_IGN:
             signal.signal(ending, lambda number, _: sys.exit(128 + number))
@@ -110,5 +110,5 @@ def main() -> None:
         _fail(error, 130, "interrupted")
     except DasksomError as error:
         _fail(error, error.exit_code, " ".join(str(error).split()))
-    except Exception as error:  # anything unforeseen still ends in one line; --debug shows the rest
+    except Exception as error:  # unforeseen errors also end in one line; --debug shows the traceback
         _fail(error, 1, f"{type(error).__name__}: {error} (dasksom --debug ... shows where)")

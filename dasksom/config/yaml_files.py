@@ -88,5 +88,5 @@ def _place_of(error: Exception) -> str:
         yaml.scanner.ScannerError: "signs that have no place there (a tab, a colon or quote too many or too few)",
         yaml.parser.ParserError: "something else than was to come there (a bracket or comma too many or too few)",
     }
-    what = next((text for kind, text in kinds.items() if isinstance(error, kind)), "signs that are no text")
-    return f"{what}{where}; put text with such signs into quotes"
+    problem = next((text for kind, text in kinds.items() if isinstance(error, kind)), "signs that are no text")
+    return f"{problem}{where}; put text with such signs into quotes"

@@ -187,8 +187,8 @@ def _source(side: int, chunk: int, seed: int) -> MosaicSource:
 
 @lru_cache(maxsize=len(PHOTOGRAPHS))
 def _photograph(name: str) -> Image.Image:
-    found = files("skimage.data") / name
-    with found.open("rb") as file:
+    path = files("skimage.data") / name
+    with path.open("rb") as file:
         return Image.open(file).convert("RGB")
 
 

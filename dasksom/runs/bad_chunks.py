@@ -74,8 +74,8 @@ def _check_chunk(
     block: NDArray[np.uint8], corner: Corner, *, sources: Sequence[Readable], stored: tuple[int, int]
 ) -> Unread:
     rows, columns = (range(at, at + length) for at, length in zip(corner[:2], block.shape[:2], strict=True))
-    found = list(unread_in(sources, rows, columns, stored))
-    return Unread(merged([part for part, _ in found]), tuple(why for _, why in found[:_MOST_LOGGED]), len(found))
+    unread = list(unread_in(sources, rows, columns, stored))
+    return Unread(merged([part for part, _ in unread]), tuple(why for _, why in unread[:_MOST_LOGGED]), len(unread))
 
 
 def _join(some: Sequence[Unread]) -> Unread:

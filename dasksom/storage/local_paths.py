@@ -66,8 +66,8 @@ def listed(suffixes: Iterable[str]) -> str:
 
 def stamp_of(path: str | os.PathLike[str]) -> Stamp:
     """Return size and modification time of a file."""
-    found = os.stat(path)
-    return found.st_size, found.st_mtime_ns
+    state = os.stat(path)
+    return state.st_size, state.st_mtime_ns
 
 
 def check_readable(path: Path) -> bool:

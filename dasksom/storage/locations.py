@@ -210,10 +210,10 @@ def locate(path: str | os.PathLike[str], storage: Mapping[str, Any] | None = Non
         Empty path, or unsupported URL scheme.
     """
     text = os.fspath(path)
-    found = _SCHEME.match(text) if isinstance(text, str) else None
-    if found is None or found[1].lower() == "file":
+    matched = _SCHEME.match(text) if isinstance(text, str) else None
+    if matched is None or matched[1].lower() == "file":
         return Location(str(absolute_path(path)))
-    scheme = found[1].lower()
+    scheme = matched[1].lower()
     if scheme not in STORES or "::" in text:
         raise InputError(
             f"{Location(text)}: URLs of {scheme}:// are not read; accepted are local paths and "
@@ -239,11 +239,11 @@ def listed_below(location: Location) -> dict[str, Stamp] | None:
     system, path = file_system(location)
     system.invalidate_cache()
     try:
-        found = system.find(path, detail=True)
+        objects = system.find(path, detail=True)
     except Exception as error:
         raise location.refusal(f"its objects cannot be listed: {error}") from None
     start = len(path.rstrip("/")) + 1
-    return {name[start:]: _stamp_of_record(record) for name, record in found.items()}
+    return {name[start:]: _stamp_of_record(record) for name, record in objects.items()}
 
 
 def _stamp_of_record(record: Mapping[str, Any]) -> Stamp:
@@ -253,8 +253,8 @@ def _stamp_of_record(record: Mapping[str, Any]) -> Stamp:
 
 def is_remote(path: str | os.PathLike[str]) -> bool:
     """Return whether a path is the URL of a remote store."""
-    found = _SCHEME.match(str(path))
-    return found is not None and found[1].lower() != "file"
+    matched = _SCHEME.match(str(path))
+    return matched is not None and matched[1].lower() != "file"
 
 
 def shown(path: str | os.PathLike[str]) -> str:

@@ -72,10 +72,10 @@ class OpenFolder:
 
     def check_regular(self, name: str) -> bool:
         """Return whether a regular file exists; ForeignFileError for any other kind."""
-        found = self.stat(name)
-        if found is not None and not stat.S_ISREG(found.st_mode):
+        state = self.stat(name)
+        if state is not None and not stat.S_ISREG(state.st_mode):
             raise ForeignFileError(self.path / name)
-        return found is not None
+        return state is not None
 
     def remove(self, name: str) -> None:
         """Remove a file."""
@@ -236,10 +236,10 @@ def is_temporary(name: str) -> bool:
 def identity(path: Path) -> FileIdentity:
     """Return the identity of the file, folder or link at a path."""
     try:
-        found = os.lstat(path)
+        state = os.lstat(path)
     except FileNotFoundError:
         return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def is_same_file(one: FileIdentity, other: FileIdentity) -> bool:

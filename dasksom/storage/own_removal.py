@@ -35,15 +35,15 @@ def foreign_in(folder: Path, is_ours: Callable[[str], bool]) -> list[str]:
     ----------
     is_ours : takes a file's path relative to the folder, with slashes
     """
-    found = []
+    foreign = []
     for root, folders, names in os.walk(folder):
         inside = Path(root).relative_to(folder)
         links = [name for name in folders if os.path.islink(os.path.join(root, name))]
         for name in (*names, *links):
             key = (inside / name).as_posix()
             if name in links or not is_ours(key) or not stat.S_ISREG(os.lstat(os.path.join(root, name)).st_mode):
-                found.append(key)
-    return sorted(found)
+                foreign.append(key)
+    return sorted(foreign)
 
 
 def remove_tree(folder: Path, is_ours: Callable[[str], bool], last: Collection[str] = ()) -> list[str]:
@@ -76,10 +76,10 @@ def _remove_once(top: Path, is_ours: Callable[[str], bool]) -> tuple[list[str], 
         here = OpenFolder(Path(root), handle)
         for name in names:
             key = (inside / name).as_posix()
-            found = here.stat(name)
-            if found is None:
+            state = here.stat(name)
+            if state is None:
                 continue
-            if stat.S_ISREG(found.st_mode) and is_ours(key):
+            if stat.S_ISREG(state.st_mode) and is_ours(key):
                 with suppress(FileNotFoundError):
                     here.remove(name)
                 removed += 1

@@ -159,12 +159,12 @@ class RecordObjects:
         system, path = file_system(self.folder)
         try:
             system.invalidate_cache()
-            found = system.find(path)
+            paths = system.find(path)
         except FileNotFoundError:
             return set()
         except Exception as error:
             raise self.folder.refusal(f"cannot be looked at: {error}") from None
-        return {one.rpartition("/")[2].removesuffix(SUFFIX) for one in found if one.endswith(SUFFIX)}
+        return {one.rpartition("/")[2].removesuffix(SUFFIX) for one in paths if one.endswith(SUFFIX)}
 
     def clear(self) -> None:
         """Delete the records."""

@@ -86,17 +86,18 @@ def run_on_store(location: Location, *, overwrite: bool, resume: bool) -> Iterat
     InputError
         Another process has the run; there is no run to resume; or there is one and `resume` is False.
     """
-    found = unfinished_at(location, overwrite)
-    if found is not None and found.is_live():
+    earlier = unfinished_at(location, overwrite)
+    if earlier is not None and earlier.is_live():
         raise location.refusal(
-            f"another run is writing it ({describe_owner(found.owner())}); wait for it, stop it, or choose another name"
+            f"another run is writing it ({describe_owner(earlier.owner())}); wait for it, stop it, or choose "
+            "another name"
         )
-    if resume and found is None:
+    if resume and earlier is None:
         raise location.refusal("there is no run to resume: none was started there, or its output is complete")
     if not resume:
         check_free(location, overwrite)
     check_writable(location)
-    unfinished = found if resume and found is not None else StoreRun(location, secrets.token_hex(8), overwrite)
+    unfinished = earlier if resume and earlier is not None else StoreRun(location, secrets.token_hex(8), overwrite)
     with unfinished.claimed(), _beating(unfinished):
         try:
             yield unfinished

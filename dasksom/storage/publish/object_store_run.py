@@ -247,10 +247,10 @@ class _HeldBack(WrapperStore[Any]):
 
 def _parsed(content: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(content)
+        record = json.loads(content)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return record if isinstance(record, dict) else {}
 
 
 def _is_live(owner: Mapping[str, Any]) -> bool:

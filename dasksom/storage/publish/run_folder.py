@@ -167,10 +167,10 @@ def _owner_of(folder: Path) -> dict[str, Any] | None:
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
             return None
-        found = json.loads(path.read_bytes())
+        record = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and {"process", "host"} <= found.keys() else None
+    return record if isinstance(record, dict) and {"process", "host"} <= record.keys() else None
 
 
 def check_own_folder(final: Path, folder: Path) -> None:
@@ -180,10 +180,10 @@ def check_own_folder(final: Path, folder: Path) -> None:
     ------
     ForeignFileError
     """
-    found = os.lstat(folder)
-    if not stat.S_ISDIR(found.st_mode):
+    state = os.lstat(folder)
+    if not stat.S_ISDIR(state.st_mode):
         raise ForeignFileError(folder, f"is not a folder, and a run needs this name to write {final.name}")
-    if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
+    if hasattr(os, "geteuid") and state.st_uid != os.geteuid():
         raise ForeignFileError(folder, f"belongs to another user, and a run needs this name to write {final.name}")
     names = set(os.listdir(folder))
     if _owner_of(folder) is None and not all(name == _LOCK or is_temporary(name) for name in names):
