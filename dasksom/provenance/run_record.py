@@ -175,7 +175,7 @@ class RunRecord(_Record):
             used = f"{self.units - self.empty_units} of {self.units} units used"
             yield f"mean squared error {self.mean_squared_error:.4g} per pixel{space}, {used}"
         if self.not_read:
-            yield unread_pixels(self.not_read)
+            yield describe_unread(self.not_read)
         times, total = ", ".join(f"{name} {time:.1f} s" for name, time in self.seconds.items()), self.total_seconds
         speed = (height * width + self.more_pixels) / max(total, 1e-9) / 1e6
         yield f"{times}; {speed:.3g} Mpx/s"
@@ -193,17 +193,17 @@ def _text(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-_MOST_PLACES = 20
+_MOST_LISTED = 20
 """Maximum number of unreadable rectangles that are listed."""
 
 
-def unread_pixels(parts: tuple[tuple[int, int, int, int], ...]) -> str:
+def describe_unread(parts: tuple[tuple[int, int, int, int], ...]) -> str:
     """Describe the pixels that could not be read, with the first rectangles by rows and columns."""
     pixels = sum((bottom - top) * (right - left) for top, bottom, left, right in parts)
-    ranges = [f"rows {top}:{bottom}, columns {left}:{right}" for top, bottom, left, right in parts[:_MOST_PLACES]]
-    more = [f"and {len(parts) - _MOST_PLACES} more"] if len(parts) > _MOST_PLACES else []
-    places = "one place" if len(parts) == 1 else f"{len(parts)} places"
-    return f"{pixels:,} pixels in {places} could not be read and are treated as no data ({'; '.join(ranges + more)})"
+    ranges = [f"rows {top}:{bottom}, columns {left}:{right}" for top, bottom, left, right in parts[:_MOST_LISTED]]
+    more = [f"and {len(parts) - _MOST_LISTED} more"] if len(parts) > _MOST_LISTED else []
+    where = "one region" if len(parts) == 1 else f"{len(parts)} regions"
+    return f"{pixels:,} pixels in {where} could not be read and are treated as no data ({'; '.join(ranges + more)})"
 
 
 def cluster_of(client: Any) -> dict[str, Any]:

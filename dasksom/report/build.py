@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from dasksom import show
 from dasksom.image import QuantizedImage, check_output, open_result, publish, size_on_disk
 from dasksom.provenance.original_image import UNKNOWN_LATTICE, Original, lattice_of_output
-from dasksom.provenance.run_record import RunRecord
+from dasksom.provenance.run_record import RunRecord, describe_unread
 from dasksom.quantization.thumbnail import Overview
 from dasksom.report.html import Figure, ImageView, Report, Row, render
 from dasksom.report.image_metrics import compare, count_units
 from dasksom.report.inline_svg import inline_png, inline_svg
-from dasksom.report.notes import describe_colors, describe_comparison, describe_palette, describe_unread
+from dasksom.report.notes import describe_colors, describe_comparison, describe_palette
 from dasksom.report.regions import tiles
 from dasksom.report.tables import fact_tables, headline
 from dasksom.show.colors import Palette, hexadecimal

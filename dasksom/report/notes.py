@@ -1,17 +1,14 @@
-"""Sentences of a report: what was compared, what the colors show, what could not be read."""
+"""Sentences of a report: what was compared, and what the colors show."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from dasksom.image import QuantizedImage, Rectangle
+from dasksom.image import QuantizedImage
 from dasksom.report.html import Row
 from dasksom.report.image_metrics import Comparison
 from dasksom.report.regions import TILE_SIDE
 from dasksom.show.colors import Palette
-
-_LISTED_PARTS = 20
-"""Unreadable parts whose rows and columns are listed."""
 
 
 def describe_comparison(comparison: Comparison, result: QuantizedImage) -> str:
@@ -41,15 +38,6 @@ def describe_colors(palette: Palette, result: QuantizedImage, names: Sequence[st
         else f"band {one} as gray"
     )
     return f"Colors are a view of {what}: {shown}, from {palette.low.min():.6g} to {palette.high.max():.6g}."
-
-
-def describe_unread(parts: Sequence[Rectangle]) -> str:
-    """Describe the pixels that could not be read: their number, and rows and columns of the first parts."""
-    pixels = sum((bottom - top) * (right - left) for top, bottom, left, right in parts)
-    ranges = [f"rows {top}:{bottom}, columns {left}:{right}" for top, bottom, left, right in parts[:_LISTED_PARTS]]
-    more = [f"and {len(parts) - _LISTED_PARTS} more"] if len(parts) > _LISTED_PARTS else []
-    where = "one region" if len(parts) == 1 else f"{len(parts)} regions"
-    return f"{pixels:,} pixels in {where} could not be read and are treated as no data ({'; '.join(ranges + more)})"
 
 
 def describe_palette(rows: Sequence[Row], most: int, names: Sequence[str]) -> str:

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dasksom.image import QuantizedImage
-from dasksom.provenance.run_record import RunRecord
+from dasksom.provenance.run_record import RunRecord, describe_unread
 from dasksom.report.html import Fact
 from dasksom.report.image_metrics import Comparison
-from dasksom.report.notes import describe_unread
 
 
 def _bytes(size: int) -> str:

@@ -216,7 +216,7 @@ def test_run__skipping_is_a_mask_of_exactly_those_chunks(tmp_path, pixels, dtype
     found = _quantize(path, tmp_path / "b.zarr", *told)
     for one, other in zip(expected, found, strict=True):
         assert np.array_equal(one, other, equal_nan=dtype == "f4")
-    assert "pixels in 3 places could not be" in capsys.readouterr().out
+    assert "pixels in 3 regions could not be" in capsys.readouterr().out
     summary = json.loads((tmp_path / "run.json").read_text())
     assert summary["not_read"] == [list(part) for part in parts]
     assert "check" in summary["seconds"]
