@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from operator import attrgetter
 from typing import Any
 
 
 def resolve(home: str) -> Any:
     """Import the object that is named by its module and name, such as ``dasksom.image.tiff.source:open_tiff``."""
     module, name = home.split(":")
-    return getattr(import_module(module), name)
+    return attrgetter(name)(import_module(module))
 
 
 def deferred(home: str) -> Callable[..., Any]:

@@ -1,18 +1,22 @@
 """The structure of a trained map: hits, distances and positions of units, and groups of similar ones."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom import classes
 from dasksom.deferred import deferred
 from dasksom.errors import InputError
 from dasksom.quantization.labels import Labeling
 from dasksom.som.lattice import Lattice
 from dasksom.som.quality import Epoch, Quality
 
+if TYPE_CHECKING:
+    from dasksom.classes import ClassTable
+
+_group_units = deferred("dasksom.classes.unit_grouping:group_units")
+_class_table_of: "Callable[..., ClassTable]" = deferred("dasksom.classes.class_table:ClassTable.of")
 _u_matrix: "Callable[..., NDArray[np.float64]]" = deferred("dasksom.som.u_matrix:u_matrix")
 
 
@@ -71,7 +75,7 @@ class MapStructure:
 
     def group(
         self, count: int | str = "auto", *, method: str = "ward", hits: Any = None, random_state: int = 0
-    ) -> "classes.ClassTable":
+    ) -> "ClassTable":
         """Group similar units into classes.
 
         Vectors are compared in the map's color space, each band standardized over the units that have pixels and
@@ -112,10 +116,10 @@ class MapStructure:
         counted = self.hits() if hits is None else np.asarray(hits)
         if counted.size != len(vectors):
             raise InputError(f"hits: one for each of the {len(vectors)} units is needed; got {counted.size}")
-        grouping = classes.group_units(
+        grouping = _group_units(
             vectors, counted.reshape(-1), self._lattice(), count=count, method=method, seed=random_state
         )
-        return classes.ClassTable.of(grouping.numbers)
+        return _class_table_of(grouping.numbers)
 
     def labeling_for(self, dtype: np.dtype[Any]) -> Labeling:
         """Return how the trained map labels the pixels of an image of that type."""

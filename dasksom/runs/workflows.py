@@ -14,11 +14,10 @@ from dasksom.config import RunConfig
 from dasksom.deferred import deferred
 from dasksom.errors import DasksomError, InputError
 from dasksom.estimator import BatchMap
-from dasksom.image import Manifest, RunFolder, check_output, is_remote, shown, size_on_disk
+from dasksom.image import Manifest, Picture, RunFolder, check_output, is_remote, shown, size_on_disk
 from dasksom.image.write_formats import WRITERS
 from dasksom.provenance.run_record import RunRecord
 from dasksom.quantization.labels import check_dither
-from dasksom.runs.band_order import in_one_order, in_order_of_map
 from dasksom.runs.error_translation import explained_system_errors
 from dasksom.runs.image_run import ImageRun, map_settings, new_map
 from dasksom.runs.input_image import fit_to_output, most_chunk_bytes, open_input, without_regions
@@ -38,6 +37,8 @@ if TYPE_CHECKING:
     from dasksom.som.codebook import Codebook
 
 _codebook_at: "Callable[..., Codebook]" = deferred("dasksom.model_files:codebook_at")
+_in_one_order: "Callable[..., list[Picture]]" = deferred("dasksom.runs.band_order:in_one_order")
+_in_order_of_map: "Callable[..., tuple[Picture, RunConfig]]" = deferred("dasksom.runs.band_order:in_order_of_map")
 _check_report = deferred("dasksom.report:check_report")
 _report_path: "Callable[[str], str]" = deferred("dasksom.report:report_path")
 _write_report_file = deferred("dasksom.report:write_report")
@@ -86,7 +87,7 @@ def quantize_image(
     picture = open_input(source, config)
     if model is not None:
         names = [str(name) for name in getattr(som, "feature_names_in_", ())]
-        picture, config = in_order_of_map(picture, names, source, model, config)
+        picture, config = _in_order_of_map(picture, names, source, model, config)
     picture = fit_to_output(picture, output, config)
     image = picture.pixels
     if model is not None:
@@ -202,7 +203,7 @@ def train_model(
     reserved = hold_model(paths, model, config, resume=resume)
     som = new_map(config)
     pictures = [open_input(path, config) for path in paths]
-    pictures = in_one_order(paths, pictures)
+    pictures = _in_one_order(paths, pictures)
     image_files.check_alike(paths, pictures)
     request = request_of("train", paths, None, config, most_chunk_bytes(config), summary)
     with explained_system_errors(model), reserved as work:

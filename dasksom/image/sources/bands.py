@@ -5,15 +5,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
-from dasksom.image.sources.protocol import PixelWindow, Source
-from dasksom.storage.locations import Member
+
+if TYPE_CHECKING:
+    from dasksom.image.sources.protocol import PixelWindow, Source
+    from dasksom.storage.locations import Member
 
 BandPicks = str | Sequence[str | int]
 """Bands in order: names or numbers from 0, or a text of them with commas."""
