@@ -11,7 +11,7 @@ import click
 
 from dasksom._version import __version__
 from dasksom.cli.log import LOG, log_options
-from dasksom.errors import DasksomError
+from dasksom.errors import DasksomError, InputError
 from dasksom.redaction import redact
 
 COMMANDS = (
@@ -44,8 +44,8 @@ class CommandGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that is named first; suggest the nearest name for an unknown one."""
         near = difflib.get_close_matches(arguments[0], COMMANDS, 1)
-        if near and arguments[0] not in COMMANDS:
-            raise click.UsageError(f"there is no command {arguments[0]!r}; did you mean {near[0]!r}?", context)
+        if near and arguments[0] not in COMMANDS and not context.resilient_parsing:  # completion parses so
+            raise InputError(f"there is no command {arguments[0]!r}; did you mean {near[0]!r}?")
         return super().resolve_command(context, arguments)
 
     def get_command(self, _: click.Context, name: str) -> click.Command | None:
