@@ -389,7 +389,7 @@ def test_original__of_another_size_is_refused(folder, photograph):
 def test_refuses__what_holds_no_palette(folder, photograph):
     tifffile.imwrite("plain.tif", photograph)
     zarr.create_array("plain.zarr", data=photograph)
-    for name, why in (("plain.tif", "no palette"), ("plain.zarr", "not an output"), ("photo.png", "alone")):
+    for name, why in (("plain.tif", "no palette"), ("plain.zarr", "not an output"), ("photo.png", "has no labels")):
         with pytest.raises(InputError, match=why):
             run("report", name)
     with pytest.raises(InputError, match="cannot be opened"):
