@@ -234,7 +234,7 @@ PARAMETERS = (
         "euclidean",
         METRICS,
         help="Distance by which the best-matching unit of a pixel is chosen.",
-        details="Units become weighted means of samples, and errors are Euclidean, whatever it is.",
+        details="Units are weighted means of samples, and errors are Euclidean, for every metric.",
         option="metric",
     ),
     _choice(

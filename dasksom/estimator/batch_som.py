@@ -24,7 +24,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
     Attributes
     ----------
     weights_ : ndarray of shape (rows, columns, bands), float64
-        In the units of the image, whatever the color space.
+        In the units of the image for every color space.
     history_ : tuple of Epoch
         One record per epoch.
     quality_ : Quality or None
