@@ -2,12 +2,15 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+import dasksom
 from dasksom.cli.main import COMMANDS
 
 CHECK = """
@@ -97,3 +100,14 @@ def test_info__needs_few_packages(photo):
     assert {
         *["distributed", "fsspec", "numba", "rich", "scipy", "sklearn", "tifffile", "pandas", "xarray", "zarr"]
     }.isdisjoint(packages)
+
+
+def test_kernels__use_no_blas():
+    """Commands load Numba without scipy.linalg (`dasksom.cli.startup.import_numba`)."""
+    for path in Path(dasksom.__file__).parent.rglob("*.py"):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef):
+                decorators = " ".join(map(ast.unparse, function.decorator_list))
+                text = ast.unparse(function.body)
+                if any(name in decorators for name in ("kernel", "njit", "overload")):
+                    assert not re.search(r" @ |\.(dot|vdot|linalg)\b", text), (path, function.name)
