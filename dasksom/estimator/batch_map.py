@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from dasksom.chunkwise import Keeper, Progress
 from dasksom.errors import InputError
 from dasksom.estimator.map_predictor import MapPredictor
+from dasksom.estimator.progress_bars import progress_of
 from dasksom.som.schedule import Decay, Step
 from dasksom.training.checkpoint import Checkpoint
 from dasksom.training.color_histogram import has_color_table
@@ -81,7 +82,7 @@ class BatchMap(MapPredictor):
         *,
         mask: Any = None,
         sample_weight: Any = None,
-        progress: Progress | None = None,
+        progress: Progress | bool | None = None,
         on_epoch: OnEpoch | None = None,
         checkpoint: str | Path | None = None,
     ) -> Self:
@@ -98,8 +99,9 @@ class BatchMap(MapPredictor):
             True where a sample is used, as in scikit-image. For several images a list of masks, or of None.
         sample_weight : array of shape (...), real, optional
             Weight of each sample, at least 0; for several images a list.
-        progress : callable (done, total), optional
-            Called as chunks are done; starts again with each pass.
+        progress : callable (done, total) or True, optional
+            Called as chunks are done; starts again with each pass. True: bars in a notebook or a terminal, which need
+            ``dasksom[notebook]``.
         on_epoch : callable (Epoch, codebook of shape (units, bands)), optional
             Called after each epoch with its record and a read-only codebook; a true result ends the training.
         checkpoint : path, optional
@@ -113,6 +115,7 @@ class BatchMap(MapPredictor):
             If a parameter or an array cannot be used; infinities are detected while the array is read; or if the
             checkpoint is of another training, naming the differences.
         """
+        progress = progress_of(progress)
         if checkpoint is None:
             return self.fit_with_keeper(
                 X, None, mask=mask, sample_weight=sample_weight, progress=progress, on_epoch=on_epoch

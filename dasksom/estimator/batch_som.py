@@ -9,6 +9,7 @@ from sklearn.utils.validation import validate_data
 from dasksom.config.map_parameters import parameter_section
 from dasksom.errors import InputError
 from dasksom.estimator.batch_map import BatchMap
+from dasksom.estimator.notebook_display import map_html
 from dasksom.training.input_arrays import named_columns
 
 
@@ -80,6 +81,13 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
         tags.input_tags.allow_nan = self.missing != "error"
         tags.input_tags.three_d_array = True
         return tags
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
+        """Show a trained map in notebooks by its picture, below scikit-learn's table of its parameters."""
+        bundle: dict[str, str] = super()._repr_mimebundle_(**options)
+        if self.__sklearn_is_fitted__():
+            bundle["text/html"] = bundle.get("text/html", "") + map_html(self, self.n_features_in_)
+        return bundle
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "weights_")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -60,7 +61,7 @@ class Chunking:
     """Regions that are never read and hold no data."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Picture:
     """A lazy image with its mask and the metadata of its file."""
 
@@ -88,6 +89,22 @@ class Picture:
     """Returns the same image in other chunks."""
     pick: Callable[[BandPicks], Picture] | None = field(default=None, repr=False)
     """Returns some bands of the same image."""
+
+    def __repr__(self) -> str:
+        height, width, bands = self.pixels.shape
+        return f"<Picture of {width} x {height} pixels, {bands} bands of {self.pixels.dtype}>"
+
+    def _repr_html_(self) -> str:
+        """Show the picture in a notebook: its metadata, and dask's drawing of its chunks."""
+        rows = {"no data": self.nodata, "unit": self.unit, "bands": ", ".join(self.band_names), **self.about}
+        if self.pixel_size is not None:
+            rows["pixel"] = f"{self.pixel_size[1]:g} x {self.pixel_size[0]:g}"
+        lines = "".join(
+            f"<tr><th>{html.escape(str(name))}</th><td>{html.escape(str(value))}</td></tr>"
+            for name, value in rows.items()
+            if value not in (None, "")
+        )
+        return f"<div>{html.escape(repr(self))}<table>{lines}</table>{self.pixels._repr_html_()}</div>"
 
     @property
     def has_gaps(self) -> bool:
