@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dasksom import estimator
+from dasksom.config.feature_parameters import Features
 from dasksom.errors import InputError
 from dasksom.estimator import BatchMap
 from dasksom.model_files import codebook_at
@@ -40,10 +41,12 @@ def restore_map(som: Map, codebook: Codebook) -> Map:
     given = {name: value for name, value in parameters.items() if name in known and name not in ("rows", "columns")}
     if isinstance(given.get("sigma"), list):
         given["sigma"] = tuple(given["sigma"])  # JSON has no tuples
+    if isinstance(given.get("features"), dict):
+        given["features"] = _features_in(given["features"])
     for name, value in {**given, "rows": rows, "columns": columns}.items():
         setattr(som, name, value)
     som.check_parameters()
-    som.restore(restored_map(codebook.weights, state, codebook.dtype), som.refine or 0)
+    som.restore(restored_map(codebook.weights, state, codebook.dtype, codebook.feature_weights), som.refine or 0)
     if state.get("refine", som.refine) is None:
         som.refine = None  # left to the images; the description has what it was for those of the training
     if names := band_names_of_model(codebook):
@@ -67,6 +70,13 @@ def band_names_of_model(codebook: Codebook) -> tuple[str, ...]:
     if not isinstance(names, list) or len(names) != bands or not all(isinstance(name, str) for name in names):
         raise InputError(f"a model of {bands} bands whose names are {names!r}; train it again")
     return tuple(names)
+
+
+def _features_in(values: dict[str, Any]) -> Features:
+    try:
+        return Features(**values)
+    except TypeError as error:
+        raise InputError(f"a model whose features cannot be read ({error}); train it again") from error
 
 
 def _mapping_in(codebook: Codebook, name: str) -> dict[str, Any]:

@@ -53,6 +53,14 @@ def test_all_are_in_the_table():
         assert f"]({path.name})" in table
 
 
+def test_multiplexed_image(run, tmp_path):
+    out = run("multiplexed_image", "results")
+    raw, standard, percentile = (figure(rf"{scale}\S*: (\S+) of", out) for scale in ("none", "standard", "percentile"))
+    assert raw < 0.6
+    assert min(standard, percentile) > 0.95
+    assert drawn(tmp_path / "results" / "multiplexed.png")
+
+
 def test_photograph(run, tmp_path, photograph):
     Image.fromarray(photograph).save(tmp_path / "photo.png")
     out = run("photograph", "photo.png", "nine.png")

@@ -17,6 +17,7 @@ models, report, view
 estimator
 classes
 quantization, training
+features
 config, minisom
 chunkwise, model_files, provenance, show
 cluster, image, som

@@ -23,7 +23,8 @@ def config_from(options: dict[str, Any]) -> "config.RunConfig":
     import_dask_array()
     sections = {name: field.annotation for name, field in config.RunConfig.model_fields.items()}
     keys = {section: getattr(model, "model_fields", {}) for section, model in sections.items()}
-    values = {section: {name: options.get(name) for name in names} for section, names in keys.items()}
+    given = {name: value for name, value in options.items() if value != ()}  # of options that may be repeated
+    values = {section: {name: given.get(name) for name in names} for section, names in keys.items()}
     if options.get("colors") is not None:
         values["map"]["grid"] = _grid_of(options["colors"], values["map"]["grid"])
     values["cluster"]["name"] = options.get("cluster")

@@ -7,7 +7,8 @@ import click
 
 from dasksom.cli.help_pages import option, options_group
 from dasksom.cluster.kinds import ALLOCATIONS, CLUSTERS
-from dasksom.config.map_parameters import CACHES, OPTIONS, Parameter
+from dasksom.config.map_parameters import CACHES, OPTIONS
+from dasksom.config.parameter import Parameter
 from dasksom.image.sources.selection import ALPHA, ON_BAD_CHUNK
 from dasksom.image.writers.options import LAYOUTS, OME_VERSIONS, PIXELS
 from dasksom.som.choices import DITHERS
@@ -30,6 +31,8 @@ def _map_option(parameter: Parameter) -> Callable[[Any], Any]:
         return option(name, parameter.option, is_flag=True, default=None, help=parameter.help)
     if parameter.choices:
         return option(name, parameter.option, type=click.Choice(parameter.choices), help=text)
+    if parameter.multiple:
+        return option(name, parameter.option, multiple=True, metavar=parameter.metavar, help=parameter.help)
     count, metavar = len(parameter.metavar.split()), parameter.metavar
     return option(name, parameter.option, type=parameter.value, nargs=count, metavar=metavar, help=text)
 

@@ -8,11 +8,11 @@ configuration files, and the command-line options. To add a parameter: add its r
 import math
 import sys
 import textwrap
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
+from dasksom.config.feature_parameters import FEATURE_PARAMETERS, PRESETS, Features
+from dasksom.config.parameter import Parameter, choice_parameter, flag_parameter, integer_parameter, is_number
 from dasksom.som.choices import (
     COLOR_SPACES,
     INITIALIZATIONS,
@@ -22,6 +22,8 @@ from dasksom.som.choices import (
     PRECISIONS,
     TOPOLOGIES,
 )
+from dasksom.som.features.named_choices import described, is_choice
+from dasksom.som.features.scalings import SCALINGS
 from dasksom.som.schedule import DECAYS
 
 EMPTY_UNITS = ("keep", "reseed")
@@ -32,89 +34,6 @@ MOST_EPOCHS = 1_000_000
 """Upper limit of epochs; each is planned before training starts."""
 MOST_UNITS = 1 << 16
 """Upper limit of units; labels and palettes of image files cannot hold more."""
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of the map."""
-
-    name: str
-    """Name in Python."""
-    default: Any
-    kind: str
-    """Type, in the notation of numpydoc."""
-    help: str
-    """Description, for help texts, configuration files and documentation."""
-    allowed: str
-    """Accepted values, in words, for error messages."""
-    accepts: Callable[[Any], bool]
-    """Returns whether a single value is valid; `dasksom.training.parameter_checks` checks combinations."""
-    details: str = ""
-    """Additional documentation in `BatchSOM`."""
-    choices: tuple[str, ...] = ()
-    """Accepted names."""
-    option: str = ""
-    """Key in configuration files and name of the command-line option; empty if there is none."""
-    not_an_option: str = ""
-    """Reason for not having an option, or the option to use instead."""
-    value: type = str
-    """Type of the option's value, or of each of its values."""
-    metavar: str = ""
-    """Placeholder of the value (or of each value) in help texts, if there are no choices."""
-    option_default: Any = ...
-    """Default of runs, if different."""
-    default_in_words: str = ""
-    """Description of the run default in help texts, if the value is not self-explanatory."""
-
-    @property
-    def run_default(self) -> Any:
-        """Default in configuration files and on the command line."""
-        return self.default if self.option_default is ... else self.option_default
-
-    @property
-    def default_text(self) -> str:
-        """Default of runs, in words."""
-        return self.default_in_words or str(self.run_default)
-
-    @property
-    def documentation(self) -> str:
-        """Entry of a numpydoc section."""
-        text = textwrap.fill(f"{self.help} {self.details}".strip(), 112)
-        return f"{self.name} : {self.kind}\n{textwrap.indent(text, '    ')}"
-
-
-def _is_number(value: Any, kind: type) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
-
-
-def _integer(name: str, default: int | None, least: int, most: int | None = None, **others: Any) -> Parameter:
-    bounds = f"an int of at least {least}" if most is None else f"an int from {least} to {most}"
-
-    def accepts(value: Any) -> bool:
-        return _is_number(value, Integral) and value >= least and (most is None or value <= most)
-
-    common: dict[str, Any] = {"kind": "int", "allowed": bounds, "accepts": accepts, "value": int, "metavar": "N"}
-    return Parameter(name, default, **{**common, **others})
-
-
-def _flag(name: str, **others: Any) -> Parameter:
-    def accepts(value: Any) -> bool:
-        return isinstance(value, bool) or type(value).__name__ == "bool"  # also NumPy's bool
-
-    return Parameter(name, False, "bool", allowed="True or False", accepts=accepts, **others)
-
-
-def _choice(name: str, default: str, choices: Collection[str], **others: Any) -> Parameter:
-    names = ", ".join(f'"{choice}"' for choice in choices)
-    common: dict[str, Any] = {
-        "kind": f"{{{names}}}",
-        "allowed": f"one of {', '.join(map(repr, choices))}",
-        "accepts": lambda value: isinstance(value, str) and value in choices,
-        "choices": tuple(choices),
-    }
-    if "or_kind" in others:
-        common["kind"] += f" or {others.pop('or_kind')}"
-    return Parameter(name, default, **{**common, **others})
 
 
 def _is_radius_pair(value: Any) -> bool:
@@ -128,7 +47,7 @@ def _is_radius_pair(value: Any) -> bool:
 def _is_random_state(value: Any) -> bool:
     numpy = sys.modules.get("numpy")  # without it, no value is a generator of NumPy
     generators = () if numpy is None else (numpy.random.RandomState, numpy.random.Generator)
-    return value is None or isinstance(value, generators) or (_is_number(value, Integral) and value >= 0)
+    return value is None or isinstance(value, generators) or (is_number(value, Integral) and value >= 0)
 
 
 GRID = Parameter(
@@ -145,7 +64,7 @@ GRID = Parameter(
 """`rows` and `columns` as one parameter of configuration files and the command line."""
 
 PARAMETERS = (
-    _integer(
+    integer_parameter(
         "rows",
         16,
         1,
@@ -153,9 +72,9 @@ PARAMETERS = (
         details="The palette has rows x columns colors, at most 65,536.",
         not_an_option="--grid ROWSxCOLUMNS",
     ),
-    _integer("columns", 16, 1, help="Columns of the lattice.", not_an_option="--grid ROWSxCOLUMNS"),
-    _integer("epochs", 20, 1, MOST_EPOCHS, help="Times that every pixel is presented.", option="epochs"),
-    _choice(
+    integer_parameter("columns", 16, 1, help="Columns of the lattice.", not_an_option="--grid ROWSxCOLUMNS"),
+    integer_parameter("epochs", 20, 1, MOST_EPOCHS, help="Times that every pixel is presented.", option="epochs"),
+    choice_parameter(
         "topology",
         "rectangular",
         TOPOLOGIES,
@@ -163,12 +82,12 @@ PARAMETERS = (
         details="On a hexagonal lattice every second row is shifted by half a unit.",
         option="topology",
     ),
-    _flag(
+    flag_parameter(
         "toroidal",
         help="Map without edges: the last row is next to the first, and so are the columns.",
         option="toroidal",
     ),
-    _choice(
+    choice_parameter(
         "neighborhood",
         "gaussian",
         NEIGHBORHOODS,
@@ -191,14 +110,14 @@ PARAMETERS = (
         metavar="FIRST LAST",
         default_in_words="half the longer side, 0.5; 0.1 for 8-bit images of at most 3 bands without a refinement",
     ),
-    _integer(
+    integer_parameter(
         "refine",
         0,
         0,
         MOST_EPOCHS,
         kind="int or None",
         allowed=f"None or an int from 0 to {MOST_EPOCHS}",
-        accepts=lambda value: value is None or (_is_number(value, Integral) and 0 <= value <= MOST_EPOCHS),
+        accepts=lambda value: value is None or (is_number(value, Integral) and 0 <= value <= MOST_EPOCHS),
         help="Epochs after these, at radius 0, in which units that do little move to where the error is; 0 keeps the "
         "order of the map.",
         details="80 take the error of a palette below that of k-means; the units are then put back into the order of "
@@ -208,7 +127,7 @@ PARAMETERS = (
         option_default=None,
         default_in_words="80 if colors are counted (8-bit images of at most 3 bands), else 0",
     ),
-    _choice(
+    choice_parameter(
         "decay",
         "exponential",
         DECAYS,
@@ -218,7 +137,7 @@ PARAMETERS = (
         accepts=lambda value: callable(value) or (isinstance(value, str) and value in DECAYS),
         option="decay",
     ),
-    _choice(
+    choice_parameter(
         "init",
         "pca",
         INITIALIZATIONS,
@@ -229,7 +148,7 @@ PARAMETERS = (
         accepts=lambda value: not isinstance(value, str) or value in INITIALIZATIONS,
         option="init",
     ),
-    _choice(
+    choice_parameter(
         "metric",
         "euclidean",
         METRICS,
@@ -237,7 +156,7 @@ PARAMETERS = (
         details="Units are weighted means of samples, and errors are Euclidean, for every metric.",
         option="metric",
     ),
-    _choice(
+    choice_parameter(
         "color_space",
         "rgb",
         COLOR_SPACES,
@@ -246,7 +165,31 @@ PARAMETERS = (
         "then of that space.",
         option="color_space",
     ),
-    _choice(
+    Parameter(
+        "scale",
+        "none",
+        "str",
+        help="Scale bands before they are compared: none, standard (mean 0 and variance 1), percentile (over the "
+        "99.9th or another one), positive (over a percentile of the values above 0), or minmax (between two "
+        "percentiles; 0,100 for the extremes).",
+        details="The numbers are those of all pixels, are kept in the model, and are used for every other image. "
+        "Percentiles are exact; they take one more pass (two for 32-bit types, four for 64-bit types). `weights_` and "
+        "palettes remain in the units of the image; errors are those of the scaled bands.",
+        allowed=f"one of {described(SCALINGS)}",
+        accepts=lambda value: is_choice(value, SCALINGS),
+        option="scale",
+        metavar="NAME[:NUMBERS]",
+    ),
+    Parameter(
+        "features",
+        None,
+        "Features, optional",
+        help="Features that are compared in place of the bands: see `Features`.",
+        allowed="None or Features(...)",
+        accepts=lambda value: value is None or isinstance(value, Features),
+        not_an_option="--transform, --row-sum, --feature, --cap, --weight",
+    ),
+    choice_parameter(
         "empty_units",
         "keep",
         EMPTY_UNITS,
@@ -262,13 +205,13 @@ PARAMETERS = (
         details="Above 0, up to 1. Samples are chosen at random by position, whatever the chunks, in one pass, and are "
         "held in the memory of this process.",
         allowed="a number above 0, up to 1",
-        accepts=lambda value: _is_number(value, Real) and 0 < value <= 1,
+        accepts=lambda value: is_number(value, Real) and 0 < value <= 1,
         option="sample",
         value=float,
         metavar="SHARE",
         default_in_words="1, all of them",
     ),
-    _choice(
+    choice_parameter(
         "precision",
         "float32",
         PRECISIONS,
@@ -276,7 +219,7 @@ PARAMETERS = (
         details="In float32, only what rounding leaves open is compared in float64, which is several times as fast.",
         option="precision",
     ),
-    _choice(
+    choice_parameter(
         "missing",
         "exclude",
         MISSING,
@@ -291,19 +234,19 @@ PARAMETERS = (
         "standard deviation of the pixels; 0 never stops.",
         details="The movement is the root mean square over the units.",
         allowed="a finite number of at least 0",
-        accepts=lambda value: _is_number(value, Real) and 0 <= value < math.inf,
+        accepts=lambda value: is_number(value, Real) and 0 <= value < math.inf,
         option="tol",
         value=float,
         metavar="SHARE",
         default_in_words="0",
     ),
-    _flag(
+    flag_parameter(
         "warm_start",
         help="Whether `fit` continues with the map that it made before, at its position in the schedule.",
         details="For more `epochs` after `set_params`, or after an early stop.",
         not_an_option="a run trains from the start; `dasksom resume` continues one that was stopped",
     ),
-    _choice(
+    choice_parameter(
         "method",
         "auto",
         METHODS,
@@ -313,7 +256,7 @@ PARAMETERS = (
         "number of bands.",
         option="method",
     ),
-    _choice(
+    choice_parameter(
         "cache",
         "auto",
         CACHES,
@@ -321,7 +264,7 @@ PARAMETERS = (
         details='"auto" does where it fits with room to spare.',
         not_an_option="--cache (input.cache), which covers all passes of a run",
     ),
-    _integer(
+    integer_parameter(
         "random_state",
         None,
         0,
@@ -336,7 +279,20 @@ PARAMETERS = (
     ),
 )
 
-OPTIONS = (GRID, *(parameter for parameter in PARAMETERS if parameter.option))
+PRESET = Parameter(
+    "preset",
+    None,
+    "str",
+    help="Use the values of a published recipe for options that are not given.",
+    allowed=f"one of {', '.join(PRESETS)}",
+    accepts=lambda value: value is None or (isinstance(value, str) and value in PRESETS),
+    choices=tuple(PRESETS),
+    option="preset",
+    default_in_words="none",
+)
+"""Values of several options at once."""
+
+OPTIONS = (GRID, *(parameter for parameter in PARAMETERS if parameter.option), *FEATURE_PARAMETERS, PRESET)
 """Parameters of configuration files and the command line."""
 
 

@@ -5,9 +5,10 @@ from dataclasses import fields
 from typing import Any
 
 from dask.utils import parse_bytes
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from dasksom.cluster import ClusterOptions, TlsFiles
+from dasksom.config.feature_parameters import FEATURE_FIELDS, PRESETS, Features
 from dasksom.config.map_parameters import CACHES, GRID, OPTIONS
 from dasksom.image import ALPHA, parse_select
 from dasksom.image.sources.selection import ON_BAD_CHUNK
@@ -40,6 +41,7 @@ class MapSection(_Section):
     init: str = _default("init")
     metric: str = _default("metric")
     color_space: str = _default("color_space")
+    scale: str = _default("scale")
     empty_units: str = _default("empty_units")
     sample: float = _default("sample")
     precision: str = _default("precision")
@@ -47,6 +49,24 @@ class MapSection(_Section):
     tol: float = _default("tol")
     method: str = _default("method")
     seed: int | None = _default("seed")
+    transform: str = _default("transform")
+    row_sum: str = _default("row_sum")
+    feature: tuple[str, ...] = _default("feature")
+    cap: float | None = _default("cap")
+    weight: tuple[str, ...] = _default("weight")
+    preset: str | None = _default("preset")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, values: Any) -> Any:
+        """Lay given values over those of the preset."""
+        preset = values.get("preset") if isinstance(values, dict) else None
+        return {**PRESETS[preset], **values} if isinstance(preset, str) and preset in PRESETS else values
+
+    def features(self) -> Features | None:
+        """Return the features; None if the bands are compared as they are."""
+        features = Features(**{name: getattr(self, name) for name in FEATURE_FIELDS})
+        return None if features == Features() else features
 
     @field_validator("grid", mode="before")
     @classmethod

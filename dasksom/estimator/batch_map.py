@@ -1,6 +1,7 @@
 """Parameters and training of the map."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from dasksom.chunkwise import Keeper, Progress
+from dasksom.config.feature_parameters import Features
 from dasksom.errors import InputError
 from dasksom.estimator.map_predictor import MapPredictor
 from dasksom.estimator.progress_bars import progress_of
@@ -41,6 +43,8 @@ class BatchMap(MapPredictor):
         init: str | ArrayLike = "pca",
         metric: str = "euclidean",
         color_space: str = "rgb",
+        scale: str = "none",
+        features: Features | None = None,
         empty_units: str = "keep",
         sample: float = 1.0,
         precision: str = "float32",
@@ -63,6 +67,8 @@ class BatchMap(MapPredictor):
         self.init = init
         self.metric = metric
         self.color_space = color_space
+        self.scale = scale
+        self.features = features
         self.empty_units = empty_units
         self.sample = sample
         self.precision = precision
@@ -137,17 +143,20 @@ class BatchMap(MapPredictor):
         *,
         mask: Any = None,
         sample_weight: Any = None,
+        band_names: Sequence[str] = (),
         progress: Progress | None = None,
         on_epoch: OnEpoch | None = None,
     ) -> Self:
         """Train the map as `fit` does, with the records of a keeper in place of a checkpoint.
 
-        Records are neither checked nor deleted: the keeper must be that of the same training. Other parameters are
-        those of `fit`.
+        Records are neither checked nor deleted: the keeper must be that of the same training. `band_names` are the
+        names of the bands, if the arrays have none. Other parameters are those of `fit`.
         """
         self.check_parameters()
         before = self._before()
         images = self._prepare_all(X, mask, sample_weight, reset=before is None)
+        if band_names:
+            self.feature_names_in_ = np.array(band_names, object)
         self._train(X, images, before, progress, on_epoch, keeper)
         return self
 
@@ -163,7 +172,8 @@ class BatchMap(MapPredictor):
         done = 0 if before is None else len(before.history)
         with computing(X):
             step = steps[min(done, len(steps) - 1)]
-            trained = train_map(images, self.get_params(deep=False), [step] * (done + 1), before)
+            parameters, names = self.get_params(deep=False), self._band_names()
+            trained = train_map(images, parameters, [step] * (done + 1), before, names=names)
         return self.restore(trained, 0 if before is None else self.refine_)
 
     def _before(self, *, always: bool = False) -> TrainedMap | None:
@@ -201,7 +211,16 @@ class BatchMap(MapPredictor):
             )
         given = self.get_params(deep=False)
         with computing(X):
-            trained = train_map(images, given, steps, before, progress=progress, on_epoch=on_epoch, keeper=keeper)
+            trained = train_map(
+                images,
+                given,
+                steps,
+                before,
+                names=self._band_names(),
+                progress=progress,
+                on_epoch=on_epoch,
+                keeper=keeper,
+            )
         self.restore(trained, len(steps) - self.epochs)
 
     def fit_predict(self, X: Any, y: None = None, *, mask: Any = None, sample_weight: Any = None) -> Any:

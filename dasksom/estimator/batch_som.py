@@ -25,7 +25,11 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
     Attributes
     ----------
     weights_ : ndarray of shape (rows, columns, bands), float64
-        In the units of the image for every color space.
+        In the units of the image for every color space and all features.
+    features_ : PixelFeatures or None
+        The features that the map compares, with all numbers that were measured; None: the bands as they are.
+    feature_weights_ : ndarray of shape (rows, columns, features), float64, or None
+        The codebook in these features.
     history_ : tuple of Epoch
         One record per epoch.
     quality_ : Quality or None

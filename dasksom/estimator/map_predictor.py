@@ -1,14 +1,16 @@
 """The methods of a trained map: labels, colors, distances, errors, files."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import dask.array as da
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dasksom._version import __version__
+from dasksom.config.feature_parameters import Features
 from dasksom.config.map_parameters import PARAMETERS
 from dasksom.deferred import deferred
 from dasksom.errors import InputError
@@ -17,7 +19,6 @@ from dasksom.image.sources.dtypes_and_axes import is_data_array
 from dasksom.quantization.labels import Labeling, distances_to, labels_of, rebuild
 from dasksom.som.bmu.search import Search
 from dasksom.som.codebook import Codebook
-from dasksom.som.color_spaces import scale_of, to_space
 from dasksom.som.lattice import Lattice
 from dasksom.som.quality import Epoch, Quality
 from dasksom.som.schedule import Decay
@@ -32,8 +33,11 @@ from dasksom.training.input_arrays import (
 )
 from dasksom.training.map_training import counts_colors
 from dasksom.training.parameter_checks import lattice_from, search_from
-from dasksom.training.sources import Weighted, samples_of
+from dasksom.training.sources import Weighted, samples_of, searched
 from dasksom.training.trained_map import TrainedMap
+
+if TYPE_CHECKING:
+    from dasksom.som.features.pixel_features import PixelFeatures
 
 _SORTED = sorted(PARAMETERS, key=lambda parameter: parameter.name)
 _in_band_order = deferred("dasksom.image.xarray_input:in_band_order")
@@ -59,6 +63,10 @@ class MapPredictor(MapStructure):
     quality_: Quality | None
     dtype_: str | None
     refine_: int
+    scale: str
+    features: Features | None
+    features_: "PixelFeatures | None"
+    feature_weights_: NDArray[np.float64] | None
     n_features_in_: int
     feature_names_in_: NDArray[Any]
 
@@ -124,7 +132,8 @@ class MapPredictor(MapStructure):
         codebook = self.labeling_for(images[0][0].dtype).codebook
         with computing(X):
             count = all(self.counts_colors(*image) for image in images)
-            return samples_of(images, self._search(), count=count).quality(codebook, self._lattice())
+            samples = searched(samples_of(images, self._search(), count=count), self._search())
+            return samples.quality(codebook, self._lattice())
 
     def score(self, X: Any, y: None = None, *, mask: Any = None, sample_weight: Any = None) -> float:
         """Return minus the mean squared Euclidean distance of the samples to their units; more is better."""
@@ -141,11 +150,15 @@ class MapPredictor(MapStructure):
             parameters["decay"] = "exponential"  # nor a function
         if not isinstance(self.random_state, (int, np.integer)):
             parameters["random_state"] = None  # nor a random generator
-        plain = {name: np.asarray(value).tolist() for name, value in parameters.items() if value is not None}
+        given = {name: value for name, value in parameters.items() if value is not None and name != "features"}
+        plain = {name: np.asarray(value).tolist() for name, value in given.items()}
+        if self.features is not None:
+            plain["features"] = asdict(self.features)
         about: dict[str, Any] = {"dasksom": __version__, "parameters": plain}
         if hasattr(self, "feature_names_in_"):
             about["bands"] = [str(name) for name in self.feature_names_in_]
-        return Codebook(self.weights_, about if self.dtype_ is None else {**about, "dtype": self.dtype_})
+        about = about if self.dtype_ is None else {**about, "dtype": self.dtype_}
+        return Codebook(self.weights_, about, self.feature_weights_)
 
     def save(self, path: str | Path) -> None:
         """Write the trained map as .npz, without pickle, with a checksum that ``dasksom verify`` checks.
@@ -156,7 +169,7 @@ class MapPredictor(MapStructure):
         """
         codebook = self.codebook_
         state = {**self._trained().state(), "refine": None if self.refine is None else int(self.refine)}
-        _save_codebook(Codebook(codebook.weights, {**codebook.about, "state": state}), path)
+        _save_codebook(replace(codebook, about={**codebook.about, "state": state}), path)
 
     def save_palette(self, path: str | Path, *, bands: Sequence[int] | None = None, overwrite: bool = False) -> None:
         """Write the map's colors as .gpl (GIMP), .act (Adobe), .clr (QGIS), .txt (GDAL) or .png (a swatch).
@@ -195,15 +208,25 @@ class MapPredictor(MapStructure):
         """Take over the result of a training with these parameters and `refine` epochs of refinement."""
         self.weights_, self.history_ = trained.weights, trained.history
         self.quality_, self.dtype_, self.refine_ = trained.quality, trained.dtype, refine
+        self.features_, self.feature_weights_ = trained.features, trained.feature_weights
         self.n_features_in_ = int(trained.weights.shape[-1])
         return self
 
+    @property
+    def error_space(self) -> str:
+        """Space of the errors: "features", or the color space."""
+        return self.color_space if self.scale == "none" and self.features is None else "features"
+
     def _trained(self) -> TrainedMap:
-        return TrainedMap(self.weights_, self.history_, self.quality_, self.dtype_)
+        self._units()
+        trained = TrainedMap(self.weights_, self.history_, self.quality_, self.dtype_)
+        return replace(trained, features=self.features_, feature_weights=self.feature_weights_)
 
     def labeling_for(self, dtype: np.dtype[Any]) -> Labeling:
         """Return how the trained map labels the pixels of an image of that type."""
-        return Labeling(to_space(self._units(), self.color_space, scale_of(dtype)), self._search())
+        units, search = self._trained().compared_units, self._search()
+        compared = units if search.features is not None else search.compared(units, dtype)
+        return Labeling(compared, search, colors=self._units())
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name, as scikit-learn does."""
@@ -245,6 +268,10 @@ class MapPredictor(MapStructure):
         with computing(X):
             return result.compute()
 
+    def _band_names(self) -> tuple[str, ...]:
+        """Return the names of the bands; none if `fit` got none."""
+        return tuple(str(name) for name in getattr(self, "feature_names_in_", ()))
+
     def _units(self) -> NDArray[np.float64]:
         if not hasattr(self, "weights_"):
             raise self._not_trained()
@@ -254,4 +281,4 @@ class MapPredictor(MapStructure):
         return lattice_from(self.get_params(deep=False))
 
     def _search(self) -> Search:
-        return search_from(self.get_params(deep=False))
+        return replace(search_from(self.get_params(deep=False)), features=self.features_)

@@ -13,7 +13,6 @@ from dasksom.deferred import deferred
 from dasksom.errors import InputError
 from dasksom.som.bmu.search import Search
 from dasksom.som.choices import DITHERED_BANDS, DITHERS
-from dasksom.som.color_spaces import from_space, scale_of
 from dasksom.som.counted_colors.cells import are_colors
 from dasksom.som.counted_colors.lookup_table import look_up_labels
 from dasksom.som.samples import Samples
@@ -45,8 +44,10 @@ class Labeling:
     """Parameters of labeling; sent to the workers."""
 
     codebook: NDArray[np.float64]
-    """Shape (units, bands), float64, in the search's color space."""
+    """Shape (units, bands or features), float64, in the search's color space or features."""
     search: Search = field(default_factory=Search)
+    colors: NDArray[np.float64] | None = None
+    """The same units in the units of the image, shape (units, bands); None: the codebook."""
     dither: NDArray[Any] | None = None
     """Offsets added to pixels before the search, by position (`dither_offsets`); None: no dithering."""
 
@@ -67,12 +68,14 @@ class Labeling:
         check_dither(name, image)
         if name == "none":
             return self
-        units = from_space(self.codebook, self.search.color_space, scale_of(image.dtype))
-        return replace(self, dither=_dither_offsets(units, image.dtype))
+        colors = self.codebook if self.colors is None else self.colors
+        return replace(self, dither=_dither_offsets(colors, image.dtype))
 
     def through_table(self, image: da.Array) -> bool:
         """Return whether an image's labels are looked up in a table of all colors."""
-        return are_colors(image.dtype, image.shape[-1]) and prod(image.shape[:-1]) >= TABLE_PIXELS
+        features = self.search.features
+        has_labels = features is None or features.is_total(image.dtype)
+        return has_labels and are_colors(image.dtype, image.shape[-1]) and prod(image.shape[:-1]) >= TABLE_PIXELS
 
     def labels(
         self, block: NDArray[Any], corner: Corner, weights: NDArray[Any] | None, through_table: bool
@@ -84,7 +87,7 @@ class Labeling:
         labels : ndarray of shape (...), unsigned
             Unit numbers; the number of units for samples that are not used.
         samples : Samples
-            The used samples, unconverted.
+            The used samples, unconverted; without those that have no features.
         """
         samples = sought = self.search.take(block, corner, weights)
         if self.dither is not None:
@@ -93,7 +96,9 @@ class Labeling:
         if through_table:
             found = look_up_labels(sought.values, self.codebook, self.search)
         else:
-            found = self.search.best(self.search.convert(sought, block.dtype), self.codebook)
+            converted = self.search.convert(sought, block.dtype)
+            found = self.search.best(converted, self.codebook)
+            samples = samples.within(converted.kept)
         if samples.kept is None:
             return found.reshape(block.shape[:-1]), samples
         units = len(self.codebook)

@@ -64,7 +64,8 @@ def _number(value: float) -> str:
 
 
 def _in_space(record: RunRecord) -> str:
-    space = record.config.get("map", {}).get("color_space", "rgb")
+    settings = record.config.get("map", {})
+    space = "features" if settings.get("scale", "none") != "none" else settings.get("color_space", "rgb")
     return "" if space == "rgb" else f", in {space}"
 
 

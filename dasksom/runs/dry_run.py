@@ -27,7 +27,8 @@ class Forecast:
         """Return names and values for display."""
         plan, workers = self.plan, self.workers
         rows, columns = plan.chunk
-        training = "counting the colors" if plan.counted else f"a first look and {plan.epochs} epochs"
+        scaling = f", {plan.scaling.passes} to scale the bands" if plan.scaling.passes else ""
+        training = "counting the colors" if plan.counted else f"a first look{scaling} and {plan.epochs} epochs"
         limit = f"; available: {format_bytes(workers.memory)}" if workers.memory else ""
         checks = ", 1 before to find chunks that cannot be read" if plan.check_passes else ""
         text = {

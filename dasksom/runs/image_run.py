@@ -15,6 +15,7 @@ from dasksom import cluster
 from dasksom.chunkwise import Keeper, keep_in_memory, workers
 from dasksom.cluster import connect, count_tasks
 from dasksom.config import MapSection, OutputSection, RunConfig
+from dasksom.config.feature_parameters import FEATURE_FIELDS, Features
 from dasksom.deferred import deferred
 from dasksom.estimator import BatchMap
 from dasksom.image import Manifest, Output, Picture, Rectangle, Writer, create_writer, shown
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from dasksom.runs.watcher import Watcher
 
 _find_unread = deferred("dasksom.runs.bad_chunks:find_unread")
+_features_from_state = deferred("dasksom.som.features.pixel_features:features_from_state")
 _start_overview = deferred("dasksom.quantization.thumbnail:Overview")
 SMALL_BYTES = 256 << 20
 """Maximum decoded bytes of images for which no worker processes are started."""
@@ -46,15 +48,16 @@ def new_map(config: RunConfig) -> BatchMap:
     ------
     InputError
     """
-    parameters = config.map.model_dump(exclude={"grid", "seed"})
-    som = BatchMap(*config.map.grid, **parameters, cache="none", random_state=config.map.seed)
+    parameters = config.map.model_dump(exclude={"grid", "seed", "preset", *FEATURE_FIELDS})
+    features, seed = config.map.features(), config.map.seed
+    som = BatchMap(*config.map.grid, **parameters, features=features, cache="none", random_state=seed)
     som.check_parameters()
     return som
 
 
 def map_settings(som: BatchMap) -> dict[str, Any]:
     """Return the parameters of a map in the form of the configuration section `map`."""
-    parameters = som.get_params()
+    parameters = {**asdict(som.features or Features()), **som.get_params()}
     settings = {name: parameters.get(name) for name in MapSection.model_fields}
     return {**settings, "grid": [som.rows, som.columns], "seed": parameters["random_state"]}
 
@@ -144,14 +147,18 @@ class ImageRun:
             self._fit(som, config, more)
             if self.keeper is not None:
                 trained = {"weights": som.weights_, "history": som.history_, "quality": som.quality_}
+                trained["features"] = som.features_ and som.features_.state()
+                trained["feature_weights"] = som.feature_weights_
                 self.keeper.save(TRAINED, trained)
         else:
             refine = som.total_epochs(self.image) - som.epochs
+            if trained["features"] is not None:
+                trained["features"] = _features_from_state(trained["features"])
             som.restore(TrainedMap(**trained, dtype=str(self.image.dtype)), refine)
         if self.picture.band_names:
             som.feature_names_in_ = np.array(self.picture.band_names, object)
         self.quality = som.quality_
-        self.note(units=som.units, color_space=som.color_space)
+        self.note(units=som.units, color_space=som.error_space)
         self.record = self.record.trained(som.history_, som.quality_)
 
     def _fit(self, som: BatchMap, config: RunConfig, more: Sequence[Picture]) -> None:
@@ -162,6 +169,7 @@ class ImageRun:
                 [self.image, *(picture.pixels for picture in more)],
                 self.keeper,
                 mask=[self.mask, *(picture.mask for picture in more)],
+                band_names=self.picture.band_names,
                 progress=self._progress,
                 on_epoch=lambda epoch, _: self.watcher.epoch(epoch),
             )
@@ -191,7 +199,7 @@ class ImageRun:
             resumed=resumed,
         )
         writer = create_writer(output.placed_as(self.picture))
-        self.note(units=som.units, color_space=som.color_space)
+        self.note(units=som.units, color_space=som.error_space)
         labeling = som.labeling_for(self.image.dtype).dithering(settings.dither, self.image)
         # dithering changes the errors that training measured
         measured = self.quality is None or labeling.dither is not None

@@ -13,6 +13,7 @@ The peak memory of a worker is bounded by
     + threads x 3.5 x stored bytes                      if the file decodes more than a chunk at once (photographs,
                                                         large strips), for at most as many threads as it has such pieces
     + 20 x 8 x units x (bands + 2) bytes                the sums of 16 chunks, and their totals
+    or 10 MiB x bands                                   if percentiles scale the bands: counts (x 4 for 32-bit types)
     + the worker's share of the image, if it is cached in memory
 
 and that of driver and scheduler, above their initial memory, by
@@ -27,7 +28,7 @@ colors in a chunk; photographs have fewer.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import dask.array as da
 import numpy as np
@@ -38,6 +39,7 @@ from dasksom.cluster import Workers
 from dasksom.config import RunConfig
 from dasksom.errors import InputError
 from dasksom.estimator import BatchMap
+from dasksom.features.scaling import ScalingCost, scaling_cost
 from dasksom.quantization.labels import TABLE_PIXELS
 from dasksom.training.color_histogram import has_color_table
 
@@ -96,6 +98,8 @@ class Plan:
     """Bytes of the pieces of the file that a worker's threads decode at once, if larger than a chunk."""
     written_bytes: int
     """Maximum bytes of the output, before compression."""
+    scaling: ScalingCost = field(default_factory=ScalingCost)
+    """What the scaling of the bands adds."""
 
     @property
     def pixel_bytes(self) -> int:
@@ -130,7 +134,7 @@ class Plan:
         pixels = chunk_bytes / self.pixel_bytes
         bands = 0 if self.counted else self.shape[2]
         chunk = self.threads * pixels * (COPIES * self.pixel_bytes + 4 * bands + PIXEL_BYTES)
-        sums = (FAN_IN + 4) * 8 * self.units * (self.shape[2] + 2)
+        sums = (FAN_IN + 4) * max(8 * self.units * (self.shape[2] + 2), self.scaling.chunk_bytes)
         # counting ends before labeling begins
         colors = max(TABLE_BYTES if self.tabled else 0, self._counts_bytes(pixels))
         whole = COPIES * self.decoded_whole_bytes
@@ -180,7 +184,10 @@ def plan_run(
     height, width, bands = image.shape
     epochs = som.total_epochs(image) if trains else 0
     counted = bool(epochs) and som.counts_colors(image)
-    train_passes = 0 if not epochs else 1 if counted else 1 + epochs
+    scaling = ScalingCost()
+    if epochs and not counted:
+        scaling = scaling_cost(som.scale, image.dtype, bands, has_moments=som.init in ("pca", "random"))
+    train_passes = 0 if not epochs else 1 if counted else 1 + scaling.passes + epochs
     write_passes, check_passes = int(writes), int(config.input.skips)
     # a cache that depends on free memory ("auto") leaves enough for the work
     kept = trains and config.input.cache == "memory"
@@ -204,6 +211,7 @@ def plan_run(
         kept_bytes=math.ceil(image.nbytes / workers.count) if kept else 0,
         decoded_whole_bytes=_decoded_whole_bytes(image, stored, workers.threads),
         written_bytes=height * width * pixel if writes else 0,
+        scaling=scaling,
     )
 
 

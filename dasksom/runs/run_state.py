@@ -13,6 +13,7 @@ from dasksom.errors import InputError
 from dasksom.image import Picture, RunFolder, fingerprint, is_remote, shown
 from dasksom.quantization.write_journal import JOURNAL_RECORD
 from dasksom.redaction import redact_settings
+from dasksom.som.codebook import Codebook
 from dasksom.storage.local_paths import absolute_path
 from dasksom.training.checkpoint import HOW, Checkpoint
 
@@ -40,7 +41,7 @@ class Request:
     """Absolute path of the requested summary."""
 
 
-def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Any = None) -> ThrottledKeeper:
+def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Codebook | None = None) -> ThrottledKeeper:
     """Save the identity of a run, or check that it matches the run begun by an earlier process.
 
     Parameters
@@ -50,8 +51,8 @@ def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Any
     request : Request
     images : sequence of Picture
         Inputs.
-    codebook : ndarray, optional
-        Codebook of the map that is applied.
+    codebook : Codebook, optional
+        The map that is applied.
 
     Raises
     ------
@@ -62,7 +63,7 @@ def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Any
     identity: dict[str, Any] = {f"version of {name}": version(name) for name in VERSIONS}
     identity |= {
         "command": request.command,
-        "map": None if codebook is None else sha256(codebook.tobytes()).hexdigest(),
+        "map": None if codebook is None else _digest_of(codebook),
     }
     for section in ("map", "input", "output"):
         identity |= {f"{section}.{name}": value for name, value in request.config[section].items()}
@@ -81,6 +82,14 @@ def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Any
         kept.agree(identity)
         kept.save(HOW, json.dumps(asdict(request)))
     return ThrottledKeeper(kept, delay=0 if begun else SMALL_RECORD_SECONDS)
+
+
+def _digest_of(codebook: Codebook) -> str:
+    digest = sha256(codebook.weights.tobytes())
+    if codebook.feature_weights is not None:
+        digest.update(codebook.feature_weights.tobytes())
+        digest.update(json.dumps(codebook.about.get("state", {}).get("features"), sort_keys=True).encode())
+    return digest.hexdigest()
 
 
 def check_inputs_unchanged(work: Work, sources: Sequence[str], images: Sequence[Picture]) -> None:

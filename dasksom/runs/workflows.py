@@ -99,7 +99,7 @@ def quantize_image(
         image_files.check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + gaps)
     request = request_of("quantize", [source], model, config, most_chunk_bytes(config), summary)
     with explained_system_errors(output), reserved as work, Manifest() as manifest:
-        keeper = begin(work, request, [picture], None if codebook is None else codebook.weights)
+        keeper = begin(work, request, [picture], codebook)
         run = ImageRun(source, picture, output, config, watcher, keeper)
         if model is not None:
             run.note(config={**run.record.config, "map": map_settings(som)})

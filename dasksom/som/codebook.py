@@ -13,6 +13,8 @@ from dasksom.som.samples import LARGEST
 
 FORMAT = 1
 """Version of the array format; incremented when an older dasksom cannot read newer arrays."""
+FEATURES_FORMAT = 2
+"""The same with features."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +25,8 @@ class Codebook:
     """Shape (rows, columns, bands), float64, read-only, in the units of the image."""
     about: Mapping[str, Any] = field(default_factory=dict)
     """Description of the training: JSON values by name."""
+    feature_weights: NDArray[np.float64] | None = None
+    """The same vectors in the features that the map compares, shape (rows, columns, features); None: the bands."""
 
     def __post_init__(self) -> None:
         weights = np.array(self.weights, np.float64)
@@ -55,9 +59,14 @@ class Codebook:
         return np.clip(rounded, limits.min, highest).astype(dtype)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return plain arrays: `weights`, and `about` as JSON text in UTF-8 bytes."""
-        about = json.dumps({"format": FORMAT, **self.about}, sort_keys=True).encode()
-        return {"weights": self.weights, "about": np.frombuffer(about, np.uint8)}
+        """Return plain arrays: `weights`, `about` as JSON text in UTF-8 bytes, and `feature_weights` if there are any.
+
+        Maps with features have a format of their own, so that an older dasksom does not apply them without.
+        """
+        featured = self.feature_weights is not None
+        about = json.dumps({"format": FEATURES_FORMAT if featured else FORMAT, **self.about}, sort_keys=True).encode()
+        arrays: dict[str, NDArray[Any]] = {"weights": self.weights, "about": np.frombuffer(about, np.uint8)}
+        return arrays if self.feature_weights is None else {**arrays, "feature_weights": self.feature_weights}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "Codebook":
@@ -73,8 +82,12 @@ class Codebook:
             version = about.pop("format")
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise InputError(f"not a dasksom model ({error}); `dasksom train` writes them") from error
-        if version != FORMAT:
-            raise InputError(f"a model of format {version}; this dasksom reads format {FORMAT}")
-        if weights.dtype.kind != "f":
-            raise InputError(f"the weights are {weights.dtype}, not floating point")
-        return cls(weights, about)
+        if version not in (FORMAT, FEATURES_FORMAT):
+            raise InputError(f"a model of format {version}; this dasksom reads format {FORMAT} and {FEATURES_FORMAT}")
+        features = arrays.get("feature_weights")
+        for array in (weights, features):
+            if array is not None and array.dtype.kind != "f":
+                raise InputError(f"the weights are {array.dtype}, not floating point")
+        if features is not None and not (features.ndim == 3 and (np.abs(features) <= LARGEST).all()):
+            raise InputError(f"the weights of the features are not finite numbers up to {LARGEST:g}")
+        return cls(weights, about, features)

@@ -29,6 +29,13 @@ class Samples:
     def __len__(self) -> int:
         return len(self.values)
 
+    def within(self, kept: NDArray[np.bool_] | None) -> "Samples":
+        """Return the samples at some of their positions in the chunk."""
+        if kept is None or kept is self.kept:
+            return self
+        here = kept if self.kept is None else kept[self.kept]
+        return Samples(self.values[here], None if self.weights is None else self.weights[here], kept)
+
 
 def take_samples(
     block: NDArray[Any], corner: tuple[int, ...], weights: NDArray[Any] | None = None, missing: str = "error"
@@ -74,6 +81,34 @@ def take_samples(
     if kept is None:
         return Samples(values, amounts, None)
     return Samples(values[kept], None if amounts is None else amounts[kept], kept)
+
+
+def without_missing(samples: Samples, missing: str) -> Samples:
+    """Leave out samples whose converted values are missing.
+
+    Parameters
+    ----------
+    samples : Samples
+    missing : str
+        One of ``MISSING``; "bands" only leaves out samples without any value.
+
+    Raises
+    ------
+    InputError
+        If a value is missing while that is an error.
+    """
+    absent = np.isnan(samples.values)
+    left_out = absent.all(axis=1) if missing == "bands" else absent.any(axis=1)
+    if not left_out.any():
+        return samples
+    if missing == "error":
+        raise InputError(
+            f"feature {int(np.flatnonzero(absent.any(axis=0))[0])} has no value at some pixels (a division by zero, or "
+            "a logarithm or root of a negative number); missing='exclude' leaves such pixels out"
+        )
+    kept = np.ones(len(samples), np.bool_) if samples.kept is None else samples.kept.copy()
+    kept[kept] = ~left_out
+    return samples.within(kept)
 
 
 def _bounded(values: NDArray[Any]) -> bool:

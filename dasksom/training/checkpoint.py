@@ -17,9 +17,9 @@ from dasksom.training.record_encoding import pack, unpack
 
 logger = logging.getLogger(__name__)
 
-IDENTITY, HOW, STATE, TRAINED, UNREAD = "identity", "how", "state", "trained", "unread"
-"""Names of records: what identifies a training or a run, how the run was requested, the state of a map between two
-epochs, the trained map, and the regions of the images that cannot be read."""
+IDENTITY, HOW, FEATURES, STATE, TRAINED, UNREAD = "identity", "how", "features", "state", "trained", "unread"
+"""Names of records: what identifies a training or a run, how the run was requested, the measured features, the state
+of a map between two epochs, the trained map, and the regions of the images that cannot be read."""
 
 
 class Checkpoint:

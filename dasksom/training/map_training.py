@@ -1,25 +1,23 @@
 """The training of a map on images: from parameters and arrays to the trained map."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import dask.array as da
 import numpy as np
 from dask.base import tokenize
-from numpy.typing import NDArray
 
 from dasksom._version import __version__
 from dasksom.chunkwise import SMALL_RECORD_SECONDS, Keeper, Progress, ThrottledKeeper
 from dasksom.errors import InputError
-from dasksom.som.choices import INITIALIZATIONS
-from dasksom.som.codebook import Codebook
-from dasksom.som.color_spaces import from_space, scale_of, to_space
 from dasksom.som.schedule import Step
 from dasksom.training.checkpoint import STATE
 from dasksom.training.color_histogram import has_color_table
 from dasksom.training.epochs import OnEpoch, Training, train_epochs
 from dasksom.training.parameter_checks import lattice_from, search_from, seed_from
-from dasksom.training.sources import Weighted, samples_of
+from dasksom.training.sources import Weighted, samples_of, searched
+from dasksom.training.start import TrainingImages, bands_of, first_codebook, fit_features, plan_features
 from dasksom.training.trained_map import MapState, TrainedMap
 
 
@@ -54,6 +52,7 @@ def train_map(
     steps: Sequence[Step],
     before: TrainedMap | None = None,
     *,
+    names: Sequence[str] = (),
     progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
     keeper: Keeper | None = None,
@@ -70,15 +69,17 @@ def train_map(
         All epochs; those in the history of `before` are skipped.
     before : TrainedMap, optional
         The map to continue with.
+    names : sequence of str
+        Names of the bands, if they have any.
     progress, on_epoch : callable, optional
     keeper : Keeper, optional
         Stores records of the training, and returns those of a killed one.
     """
-    dtype, bands = images[0][0].dtype, images[0][0].shape[-1]
-    start = _given_codebook(given, bands) if before is None else before.weights.reshape(-1, bands)
-    lattice, search, seed, scale = lattice_from(given), search_from(given), seed_from(given), scale_of(dtype)
+    shared = TrainingImages(images[0][0].dtype, images[0][0].shape[-1], tuple(names))
+    lattice, search, seed = lattice_from(given), search_from(given), seed_from(given)
+    planned = plan_features(given, shared)
     count = all(counts_colors(*image, given["method"]) for image in images)
-    samples = samples_of(
+    plain = samples_of(
         images,
         search,
         count=count,
@@ -88,12 +89,14 @@ def train_map(
         progress=progress,
         keeper=keeper,
     )
+    features, known = before.features if before is not None else None, None
+    if planned is not None and before is None:
+        features, known = fit_features(planned, plain, search, given, shared, keeper)
+    search = replace(search, features=features)
+    samples = searched(plain, search)
     state = None if keeper is None else keeper.load(STATE)
     if state is None:
-        if start is None:
-            codebook = INITIALIZATIONS[str(given["init"])](lattice, samples, seed)
-        else:
-            codebook = to_space(start, search.color_space, scale)
+        codebook = first_codebook(samples, search, given, shared, lattice, seed, before, known)
         state = MapState(codebook, codebook, () if before is None else before.history)
         if keeper is not None:
             keeper.save(STATE, state)  # the initialization may have taken a pass
@@ -103,8 +106,10 @@ def train_map(
         state, steps, samples, training, on_epoch=on_epoch, on_state=lambda state: throttled.save(STATE, state)
     )
     quality = samples.quality(state.codebook, lattice) if count and given["sample"] == 1 else None
-    weights = from_space(state.codebook, search.color_space, scale).reshape(lattice.rows, lattice.columns, -1)
-    return TrainedMap(weights, state.history, quality, str(dtype))
+    shape = lattice.rows, lattice.columns, -1
+    weights = bands_of(state.codebook, plain, search, shared.dtype).reshape(shape)
+    compared = None if features is None else state.codebook.reshape(shape)
+    return TrainedMap(weights, state.history, quality, str(shared.dtype), features, compared)
 
 
 def identity_of(
@@ -123,20 +128,7 @@ def identity_of(
     identity: dict[str, Any] = {name: str(value) for name, value in given.items() if name != "cache"}
     init = given["init"]
     identity["init"] = init if isinstance(init, str) else tokenize(np.asarray(init, np.float64))
-    identity["start"] = "" if before is None else tokenize(before.weights.reshape(-1, before.weights.shape[-1]))
+    identity["start"] = "" if before is None else tokenize(before.compared_units)
     for number, (image, weights) in enumerate(images):
         identity[f"image {number}"] = [image.name, "" if weights is None else weights.name, str(image.chunks)]
     return {**identity, "dasksom": __version__, "numpy": np.__version__}
-
-
-def _given_codebook(given: Mapping[str, Any], bands: int) -> NDArray[np.float64] | None:
-    if isinstance(given["init"], str):
-        return None
-    try:
-        codebook = np.array(given["init"], np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"init: not an array of numbers ({error})") from error
-    shape = (given["rows"], given["columns"], bands)
-    if codebook.shape != shape:
-        raise InputError(f"init: an array of shape {shape} is needed; got {codebook.shape}")
-    return Codebook(codebook).units

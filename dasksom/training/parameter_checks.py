@@ -51,6 +51,10 @@ def check_parameters(given: Mapping[str, Any]) -> None:
         raise InputError(
             f"color_space={given['color_space']!r} mixes the bands; with missing='bands' use color_space='rgb'"
         )
+    if given["color_space"] != "rgb" and (given["scale"] != "none" or given["features"] is not None):
+        raise InputError(
+            f"color_space={given['color_space']!r} mixes the bands; with a scaling or features use color_space='rgb'"
+        )
     plan_epochs(given, counts_colors=False, eight_bit=False)  # raises if the decay cannot reach the radii
 
 

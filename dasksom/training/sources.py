@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dasksom.training.converted_colors import ComparedColors
     from dasksom.training.streaming import Stream, Streams
 
+_color_stream: "Callable[..., Stream]" = deferred("dasksom.training.converted_colors:color_stream")
 _compared_colors = deferred("dasksom.training.converted_colors:compared_colors")
 _sample_image = deferred("dasksom.training.subsampling:sample_image")
 _stream = deferred("dasksom.training.streaming:Stream")
@@ -38,13 +39,18 @@ def sampled(
     ]
 
 
-def counted(
-    images: Sequence[Weighted], search: Search, progress: Progress | None, keeper: Keeper | None
-) -> "ColorTable | ComparedColors":
-    """Count the colors of all images together: one pass over each."""
-    table = count_images(images, progress, keeper)
-    logger.info("%d different colors in %d pixels", len(table), table.counts.sum())
-    return table if by_cells(search) else _compared_colors(table, search)
+def searched(
+    samples: "ColorTable | Stream | Streams", search: Search
+) -> "ColorTable | ComparedColors | Stream | Streams":
+    """Return samples as a search compares them."""
+    if not isinstance(samples, ColorTable):
+        return samples.searching(search.features)
+    return samples if by_cells(search) else _compared_colors(samples, search)
+
+
+def measured(samples: "ColorTable | Stream | Streams", search: Search) -> "Stream | Streams":
+    """Return samples as streams, to measure features."""
+    return _color_stream(samples, search) if isinstance(samples, ColorTable) else samples
 
 
 def streamed(
@@ -75,7 +81,7 @@ def samples_of(
     progress: Progress | None = None,
     keeper: Keeper | None = None,
 ) -> "ColorTable | Stream | Streams":
-    """Prepare the training samples of images.
+    """Prepare the training samples of images; `searched` converts them.
 
     Parameters
     ----------
@@ -103,5 +109,7 @@ def samples_of(
         progress = keeper = None
     with dask.config.set(scheduler="threads") if share < 1 else nullcontext():
         if count:
-            return counted(images, search, progress, keeper)
+            table = count_images(images, progress, keeper)
+            logger.info("%d different colors in %d pixels", len(table), table.counts.sum())
+            return table
     return streamed(images, search, cache, progress, keeper, here=share < 1)

@@ -1,6 +1,6 @@
 """Training on a stream: each epoch is a pass over all chunks of the image."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +14,7 @@ from dasksom.chunkwise import Corner, Keeper, Progress, reduce_chunks
 from dasksom.errors import InputError
 from dasksom.som.batch import BatchSums, weigh
 from dasksom.som.bmu.search import Search
+from dasksom.som.features.pixel_features import PixelFeatures
 from dasksom.som.initialization import Moments, merge_moments, moments
 from dasksom.som.lattice import Lattice
 from dasksom.som.neighborhood import Neighborhood
@@ -104,7 +105,12 @@ class Stream:
     keeper: Keeper | None = None
     """Saves passes in progress."""
 
-    def _reduce(self, function: Any, combine: Any, **arguments: Any) -> Any:
+    def searching(self, features: PixelFeatures | None) -> "Stream":
+        """Return the same samples, converted to other features."""
+        return replace(self, search=replace(self.search, features=features))
+
+    def reduce(self, function: Callable[..., Any], combine: Callable[[Sequence[Any]], Any], **arguments: Any) -> Any:
+        """Run a function of (block, corner, weights, search=..., **arguments) on every chunk; combine the results."""
         with dask.config.set(scheduler="threads") if self.here else nullcontext():
             return reduce_chunks(
                 self.image,
@@ -119,7 +125,7 @@ class Stream:
 
     def moments(self) -> Moments:
         """Return the moments of all samples; their count may be 0."""
-        found: Moments = self._reduce(_chunk_moments, merge_moments)
+        found: Moments = self.reduce(_chunk_moments, merge_moments)
         return found
 
     def lowest(self, units: int, seed: int) -> _Drawn:
@@ -128,7 +134,7 @@ class Stream:
         def combine(parts: Sequence[_Drawn]) -> _Drawn:
             return _lowest_draws(parts, units)
 
-        found: _Drawn = self._reduce(_chunk_draws, combine, leading=self.image.shape[:-1], units=units, seed=seed)
+        found: _Drawn = self.reduce(_chunk_draws, combine, leading=self.image.shape[:-1], units=units, seed=seed)
         return found
 
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
@@ -146,14 +152,14 @@ class Stream:
         self, codebook: NDArray[np.float64], neighborhood: Neighborhood, utilities: bool = False
     ) -> BatchSums:
         """Return the sums of the batch update over the image."""
-        total: BatchSums = self._reduce(
+        total: BatchSums = self.reduce(
             _chunk_sums, add_up, codebook=codebook, neighborhood=neighborhood, utilities=utilities
         )
         return total
 
     def quality(self, codebook: NDArray[np.float64], lattice: Lattice) -> Quality:
         """Return the quality of a codebook over all samples, with its topographic error."""
-        total: Quality = self._reduce(_chunk_quality, add_up, codebook=codebook, lattice=lattice)
+        total: Quality = self.reduce(_chunk_quality, add_up, codebook=codebook, lattice=lattice)
         return total
 
 
@@ -162,6 +168,14 @@ class Streams:
     """The samples of several images, in sequence."""
 
     parts: tuple[Stream, ...]
+
+    def searching(self, features: PixelFeatures | None) -> "Streams":
+        """Return the same samples, converted to other features."""
+        return Streams(tuple(part.searching(features) for part in self.parts))
+
+    def reduce(self, function: Callable[..., Any], combine: Callable[[Sequence[Any]], Any], **arguments: Any) -> Any:
+        """Run a function on every chunk of all images; see `Stream.reduce`."""
+        return combine([part.reduce(function, combine, **arguments) for part in self.parts])
 
     def moments(self) -> Moments:
         """Return the moments of all samples."""

@@ -25,8 +25,8 @@ def yaml_section():
     for parameter in OPTIONS:
         default = parameter.run_default
         plain = (parameter.default_in_words or str(default)).partition(",")[0]
-        if default is None or default is False:
-            plain = "null" if default is None else "false"
+        if default is None or default is False or default == ():
+            plain = {None: "null", False: "false", (): "[]"}[default]
         names = [choice for choice in parameter.choices if choice not in parameter.help]
         text = parameter.help + (f" Accepted: {', '.join(parameter.choices)}." if names else "")
         text += f" Default: {parameter.default_in_words}." if default is None else ""

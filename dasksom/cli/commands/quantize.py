@@ -45,7 +45,7 @@ def command(image_path: str, output_path: str, model: str | None, summary: str |
       dasksom quantize scene.zarr classes.zarr --grid 4x4 --metric cosine --no-image
     """  # noqa: D301 - click takes the character itself
     settings = run_config(options)
-    given = [name for name in config.MapSection.model_fields if options.get(name) is not None]
+    given = [name for name in config.MapSection.model_fields if options.get(name) not in (None, ())]
     if model is not None and given:
         raise InputError(f"--{given[0]}: --model brings a trained map, which is used as it is; remove one of the two")
     with ProgressDisplay() as display:

@@ -1,16 +1,19 @@
 """The search defined by a map's parameters: samples of a chunk, their best-matching units, sums and distances."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.som.bmu.exact_search import exact_totals
 from dasksom.som.bmu.nearest import nearest_units, two_nearest_units
-from dasksom.som.color_spaces import scale_of, to_space
-from dasksom.som.samples import Samples, take_samples
+from dasksom.som.color_spaces import from_space, scale_of, to_space
+from dasksom.som.samples import Samples, take_samples, without_missing
 from dasksom.som.unit_sums import UnitSums, gather
+
+if TYPE_CHECKING:
+    from dasksom.som.features.pixel_features import PixelFeatures
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Search:
     """Treatment of NaN: one of ``dasksom.som.choices.MISSING``."""
     color_space: str = "rgb"
     """A name in ``dasksom.som.choices.COLOR_SPACES``; codebooks are in that space."""
+    features: "PixelFeatures | None" = None
+    """Features that are compared in place of the bands; codebooks are of these features."""
 
     @property
     def _how(self) -> dict[str, Any]:
@@ -35,9 +40,34 @@ class Search:
         return take_samples(block, corner, weights, self.missing)
 
     def convert(self, samples: Samples, dtype: np.dtype[Any]) -> Samples:
-        """Convert samples of an image of type `dtype` to the color space."""
-        values = to_space(samples.values, self.color_space, scale_of(dtype))
-        return samples if values is samples.values else replace(samples, values=values)
+        """Convert samples of an image of type `dtype` to features, or to the color space.
+
+        Samples without a feature are left out, unless missing bands are allowed.
+
+        Raises
+        ------
+        InputError
+            If a feature has no value while that is an error.
+        """
+        values = self.compared(samples.values, dtype)
+        if values is samples.values:
+            return samples
+        converted = replace(samples, values=values)
+        if self.features is None or self.features.is_total(dtype):
+            return converted
+        return without_missing(converted, self.missing)
+
+    def compared(self, values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return what is compared of values (n, bands) of an image of type `dtype`: features, or converted colors."""
+        if self.features is not None:
+            return self.features.compute(values)
+        return to_space(values, self.color_space, scale_of(dtype))
+
+    def uncompared(self, codebook: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[np.float64]:
+        """Return the bands of units, in the units of an image of type `dtype`."""
+        if self.features is not None:
+            return self.features.restore(codebook)
+        return from_space(codebook, self.color_space, scale_of(dtype))
 
     def best(self, samples: Samples, codebook: NDArray[np.float64]) -> NDArray[Any]:
         """Return each sample's best-matching unit."""
@@ -58,7 +88,7 @@ class Search:
 
         The nearest unit by these distances is the result of `best`.
         """
-        values = np.asarray(to_space(values, self.color_space, scale_of(values.dtype)), np.float64)
+        values = np.asarray(self.compared(values, values.dtype), np.float64)
         totals = exact_totals(values, codebook, self.metric, self.missing == "bands")
         if self.metric == "cosine":
             totals /= 2  # for vectors of length 1, |x - w|^2 / 2 = 1 - x.w

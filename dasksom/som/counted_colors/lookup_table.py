@@ -21,7 +21,7 @@ _BLOCK = 1 << 18
 
 def by_cells(search: Search) -> bool:
     """Return whether the search by cells applies: it needs Euclidean distances in RGB, where cells are small boxes."""
-    return search.metric == "euclidean" and search.color_space == "rgb"
+    return search.metric == "euclidean" and search.color_space == "rgb" and search.features is None
 
 
 @dataclass(frozen=True, eq=False)

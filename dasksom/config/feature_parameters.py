@@ -1,0 +1,151 @@
+"""The features that a map compares in place of the bands of an image, each parameter declared once.
+
+To add one: add its record here, its field to `Features` and to `MapSection`, and use it in `dasksom.features.fitting`.
+"""
+
+import math
+from dataclasses import dataclass, fields
+from numbers import Real
+from typing import Any
+
+from dasksom.config.parameter import Parameter, is_number
+from dasksom.errors import InputError
+from dasksom.som.features.named_choices import Choice, described, is_choice
+from dasksom.som.features.scalings import SCALINGS
+from dasksom.som.features.transforms import TRANSFORMS
+
+ROW_SUMS: dict[str, Choice] = {
+    "none": SCALINGS["none"],
+    "raw": SCALINGS["none"],
+    "percentile": SCALINGS["percentile"],
+    "positive": SCALINGS["positive"],
+}
+"""What the bands are divided by before they are divided by their sum: nothing (raw), or a scaling."""
+
+
+def _is_list_of_equations(value: Any) -> bool:
+    if not isinstance(value, tuple | list):
+        return False
+    return all(isinstance(one, str) and all(part.strip() for part in one.partition("=")) for one in value)
+
+
+def _is_list_of_weights(value: Any) -> bool:
+    try:
+        weights = [float(one.rpartition("=")[2]) for one in value]
+    except (AttributeError, TypeError, ValueError):
+        return False
+    return _is_list_of_equations(value) and all(0 <= weight < math.inf for weight in weights)
+
+
+def _is_amount(value: Any) -> bool:
+    return is_number(value, Real) and 0 < value < math.inf
+
+
+FEATURE_PARAMETERS = (
+    Parameter(
+        "transform",
+        "none",
+        "str",
+        help="Transform bands before they are scaled: none, log1p, sqrt, or arcsinh of the band over a number.",
+        details="Values without a result, such as roots of negative ones, are missing.",
+        allowed=f"one of {described(TRANSFORMS)}",
+        accepts=lambda value: is_choice(value, TRANSFORMS),
+        option="transform",
+        metavar="NAME[:NUMBER]",
+    ),
+    Parameter(
+        "row_sum",
+        "none",
+        "str",
+        help="Divide each pixel's bands by their sum, so that only their proportions are compared: raw, or each band "
+        "over its percentile (or positive percentile) first.",
+        details="Applied after the transform and before the scaling; pixels whose sum is 0 are missing.",
+        allowed=f"one of {described(ROW_SUMS)}",
+        accepts=lambda value: is_choice(value, ROW_SUMS),
+        option="row_sum",
+        metavar="NAME[:NUMBER]",
+    ),
+    Parameter(
+        "feature",
+        (),
+        "sequence of str",
+        help="Add a feature that is arithmetic of bands, such as ndvi=(B08-B04)/(B08+B04); may be repeated.",
+        details="Names or numbers (b0, b1 ...) of bands, numbers, parentheses and + - * / ** are accepted. A division "
+        "by zero is missing. The bands are those of the image, not transformed.",
+        allowed="a sequence of NAME=FORMULA",
+        accepts=_is_list_of_equations,
+        option="feature",
+        metavar="NAME=FORMULA",
+        default_in_words="none",
+        multiple=True,
+    ),
+    Parameter(
+        "cap",
+        None,
+        "float, optional",
+        help="Limit scaled features to the range from -CAP to CAP.",
+        allowed="a finite number above 0, or None",
+        accepts=lambda value: value is None or _is_amount(value),
+        option="cap",
+        value=float,
+        metavar="CAP",
+        default_in_words="no limit",
+    ),
+    Parameter(
+        "weight",
+        (),
+        "sequence of str",
+        help="Multiply a scaled band or feature by a number, such as CD45=2; 0 leaves it out; may be repeated.",
+        allowed="a sequence of NAME=WEIGHT, with weights of at least 0",
+        accepts=_is_list_of_weights,
+        option="weight",
+        metavar="NAME=WEIGHT",
+        default_in_words="1 each",
+        multiple=True,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Features:
+    """How features are computed from the bands of an image, besides their scaling.
+
+    {parameters}
+
+    Raises
+    ------
+    InputError
+        If a value is not accepted; the message names the parameter, the accepted values, and the given value.
+
+    Examples
+    --------
+    >>> Features(transform="arcsinh:5", feature=["ratio=b0/b1"], weight=["b1=0"]).transform
+    'arcsinh:5'
+    """
+
+    transform: str = "none"
+    row_sum: str = "none"
+    feature: tuple[str, ...] = ()
+    cap: float | None = None
+    weight: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for parameter in FEATURE_PARAMETERS:
+            value = getattr(self, parameter.name)
+            if not parameter.accepts(value):
+                raise InputError(f"Features: {parameter.name} must be {parameter.allowed}; got {value!r}")
+            if parameter.multiple:
+                object.__setattr__(self, parameter.name, tuple(value))
+
+
+Features.__doc__ = (Features.__doc__ or "").replace(
+    "{parameters}",
+    "Parameters\n    ----------\n    "
+    + "\n".join(parameter.documentation for parameter in FEATURE_PARAMETERS).replace("\n", "\n    "),
+)
+FEATURE_FIELDS = tuple(field.name for field in fields(Features))
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "flowsom": {"transform": "arcsinh:5", "scale": "standard"},
+}
+"""Published recipes by name: values of the parameters of the map and of `Features`."""

@@ -1,0 +1,97 @@
+"""A parameter of the map: its record, and constructors of common kinds."""
+
+import textwrap
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of the map."""
+
+    name: str
+    """Name in Python."""
+    default: Any
+    kind: str
+    """Type, in the notation of numpydoc."""
+    help: str
+    """Description, for help texts, configuration files and documentation."""
+    allowed: str
+    """Accepted values, in words, for error messages."""
+    accepts: Callable[[Any], bool]
+    """Returns whether a single value is valid; `dasksom.training.parameter_checks` checks combinations."""
+    details: str = ""
+    """Additional documentation in `BatchSOM`."""
+    choices: tuple[str, ...] = ()
+    """Accepted names."""
+    option: str = ""
+    """Key in configuration files and name of the command-line option; empty if there is none."""
+    not_an_option: str = ""
+    """Reason for not having an option, or the option to use instead."""
+    value: type = str
+    """Type of the option's value, or of each of its values."""
+    metavar: str = ""
+    """Placeholder of the value (or of each value) in help texts, if there are no choices."""
+    option_default: Any = ...
+    """Default of runs, if different."""
+    multiple: bool = False
+    """Whether the option may be repeated; the value is a tuple."""
+    default_in_words: str = ""
+    """Description of the run default in help texts, if the value is not self-explanatory."""
+
+    @property
+    def run_default(self) -> Any:
+        """Default in configuration files and on the command line."""
+        return self.default if self.option_default is ... else self.option_default
+
+    @property
+    def default_text(self) -> str:
+        """Default of runs, in words."""
+        return self.default_in_words or str(self.run_default)
+
+    @property
+    def documentation(self) -> str:
+        """Entry of a numpydoc section."""
+        text = textwrap.fill(f"{self.help} {self.details}".strip(), 112)
+        return f"{self.name} : {self.kind}\n{textwrap.indent(text, '    ')}"
+
+
+def is_number(value: Any, kind: type) -> bool:
+    """Return whether a value is a number of a kind, and not a bool."""
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def integer_parameter(name: str, default: int | None, least: int, most: int | None = None, **others: Any) -> Parameter:
+    """Make a parameter that is an integer in a range; `others` are fields of `Parameter`."""
+    bounds = f"an int of at least {least}" if most is None else f"an int from {least} to {most}"
+
+    def accepts(value: Any) -> bool:
+        return is_number(value, Integral) and value >= least and (most is None or value <= most)
+
+    common: dict[str, Any] = {"kind": "int", "allowed": bounds, "accepts": accepts, "value": int, "metavar": "N"}
+    return Parameter(name, default, **{**common, **others})
+
+
+def flag_parameter(name: str, **others: Any) -> Parameter:
+    """Make a parameter that is False or True."""
+
+    def accepts(value: Any) -> bool:
+        return isinstance(value, bool) or type(value).__name__ == "bool"  # also NumPy's bool
+
+    return Parameter(name, False, "bool", allowed="True or False", accepts=accepts, **others)
+
+
+def choice_parameter(name: str, default: str, choices: Collection[str], **others: Any) -> Parameter:
+    """Make a parameter that is one of some names; `or_kind` names another type that it accepts."""
+    names = ", ".join(f'"{choice}"' for choice in choices)
+    common: dict[str, Any] = {
+        "kind": f"{{{names}}}",
+        "allowed": f"one of {', '.join(map(repr, choices))}",
+        "accepts": lambda value: isinstance(value, str) and value in choices,
+        "choices": tuple(choices),
+    }
+    if "or_kind" in others:
+        common["kind"] += f" or {others.pop('or_kind')}"
+    return Parameter(name, default, **{**common, **others})

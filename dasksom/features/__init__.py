@@ -1,0 +1,1 @@
+"""From bands to features: statistics of all pixels, in passes over their chunks."""

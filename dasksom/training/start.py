@@ -1,0 +1,193 @@
+"""The start of a training: the features that the map compares, and the initial codebook."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.chunkwise import Keeper
+from dasksom.config.feature_parameters import Features
+from dasksom.deferred import deferred
+from dasksom.errors import InputError
+from dasksom.som.bmu.search import Search
+from dasksom.som.choices import INITIALIZATIONS
+from dasksom.som.codebook import Codebook
+from dasksom.som.lattice import Lattice
+from dasksom.training.checkpoint import FEATURES
+from dasksom.training.color_histogram import ColorTable
+from dasksom.training.sources import measured
+from dasksom.training.trained_map import TrainedMap
+
+if TYPE_CHECKING:
+    from dasksom.som.features.pixel_features import PixelFeatures
+    from dasksom.som.initialization import Moments
+    from dasksom.training.converted_colors import ComparedColors
+    from dasksom.training.streaming import Stream, Streams
+
+    PlainSamples = ColorTable | Stream | Streams
+    ComparedSamples = ColorTable | ComparedColors | Stream | Streams
+
+_features_from_state = deferred("dasksom.som.features.pixel_features:features_from_state")
+_measured_features = deferred("dasksom.features.fitting:measured_features")
+_planned_features = deferred("dasksom.features.fitting:planned_features")
+_unit_means = deferred("dasksom.features.unit_means:unit_means")
+
+logger = logging.getLogger(__name__)
+
+_UNEVEN = 100.0
+"""Ratio of the variances of two bands from which a warning is logged."""
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """What all images of a training have in common."""
+
+    dtype: np.dtype[Any]
+    bands: int
+    names: tuple[str, ...] = ()
+    """Names of the bands; empty if they have none."""
+
+    def name(self, band: int) -> str:
+        """Return the name of a band, or its number, from 0."""
+        return self.names[band] if self.names else str(band)
+
+
+def plan_features(given: Mapping[str, Any], images: TrainingImages) -> PixelFeatures | None:
+    """Return the features of a new map as far as they are known before any pixel is read; None: the bands as they are.
+
+    Raises
+    ------
+    InputError
+        If a formula or a weight names a band that does not exist.
+    """
+    if given["features"] is None and given["scale"] == "none":
+        return None
+    planned: PixelFeatures = _planned_features(given["features"] or Features(), images.names, images.bands)
+    return None if planned.is_trivial and given["scale"] == "none" else planned
+
+
+def fit_features(
+    planned: PixelFeatures,
+    samples: PlainSamples,
+    search: Search,
+    given: Mapping[str, Any],
+    images: TrainingImages,
+    keeper: Keeper | None,
+) -> tuple[PixelFeatures, Moments | None]:
+    """Measure the features of a new map, or load those of a killed training.
+
+    Returns
+    -------
+    PixelFeatures
+    Moments or None
+        Moments of the features, if they are known without another pass.
+    """
+    saved = None if keeper is None else keeper.load(FEATURES)
+    if saved is not None:
+        return _features_from_state(saved), None
+    features, known = _measured_features(
+        planned,
+        given["features"] or Features(),
+        given["scale"],
+        measured(samples, search),
+        dtype=images.dtype,
+        missing=search.missing,
+        counted=isinstance(samples, ColorTable),
+    )
+    if keeper is not None:
+        keeper.save(FEATURES, features.state())
+    return features, known
+
+
+def bands_of(
+    codebook: NDArray[np.float64], samples: PlainSamples, search: Search, dtype: np.dtype[Any]
+) -> NDArray[np.float64]:
+    """Return the bands of units: those of their features, or else the means of their pixels."""
+    if search.features is None or search.features.is_invertible:
+        return search.uncompared(codebook, dtype)
+    means: NDArray[np.float64] = _unit_means(measured(samples, search), search.features, codebook)
+    return means
+
+
+class _Start:
+    """Samples whose moments are computed at most once."""
+
+    def __init__(self, samples: ComparedSamples, known: Moments | None) -> None:
+        self._samples, self.known = samples, known
+
+    def moments(self) -> Moments:
+        if self.known is None:
+            self.known = self._samples.moments()
+        return self.known
+
+    def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
+        return self._samples.draw(units, seed)
+
+
+def first_codebook(
+    samples: ComparedSamples,
+    search: Search,
+    given: Mapping[str, Any],
+    images: TrainingImages,
+    lattice: Lattice,
+    seed: int | None,
+    before: TrainedMap | None,
+    known: Moments | None,
+) -> NDArray[np.float64]:
+    """Return the codebook that a training starts from, in the features that the search compares.
+
+    Parameters
+    ----------
+    samples, search, given, images, lattice, seed
+        Those of the training.
+    before : TrainedMap, optional
+        The map to continue with.
+    known : Moments, optional
+        Moments of the samples, if they are known.
+    """
+    if before is not None and before.features is not None:
+        return before.compared_units
+    units = _given_codebook(given, images.bands) if before is None else before.compared_units
+    if units is not None:
+        return np.asarray(search.compared(units, images.dtype), np.float64)
+    start = _Start(samples, known)
+    codebook = INITIALIZATIONS[str(given["init"])](lattice, start, seed)
+    if search.features is None and search.color_space == "rgb":
+        moments = start.known
+        _warn_of_uneven(codebook.var(axis=0) if moments is None else np.diag(moments.scatter), images)
+    return codebook
+
+
+def _given_codebook(given: Mapping[str, Any], bands: int) -> NDArray[np.float64] | None:
+    if isinstance(given["init"], str):
+        return None
+    try:
+        codebook = np.array(given["init"], np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"init: not an array of numbers ({error})") from error
+    shape = (given["rows"], given["columns"], bands)
+    if codebook.shape != shape:
+        raise InputError(f"init: an array of shape {shape} is needed; got {codebook.shape}")
+    return Codebook(codebook).units
+
+
+def _warn_of_uneven(variances: NDArray[np.float64], images: TrainingImages) -> None:
+    """Warn if one band varies so much more than another that it decides alone; bands that do not vary are ignored."""
+    colors = images.bands <= 3 and images.dtype.kind in "ui"
+    varying = variances[variances > 0]
+    if colors or not len(varying) or varying.max() <= _UNEVEN * varying.min():
+        return
+    largest = int(variances.argmax())
+    logger.warning(
+        "band %s has %.3g%% of the variance of all %d bands, %.3g times that of another band, and so decides which "
+        "unit a pixel gets; --scale standard (scale='standard') compares all bands alike",
+        images.name(largest),
+        100 * variances[largest] / variances.sum(),
+        images.bands,
+        varying.max() / varying.min(),
+    )
