@@ -27,10 +27,10 @@ __init__, _version, deferred, errors, redaction
 IMAGE_FLOORS = """\
 __init__
 input_folders, opening, palette_files, read_results, verification, write_formats
-mosaics
+mosaics, stacks
 read_formats
 sidecars
-photographs, tiff, zarr
+gdal, photographs, tiff, zarr
 picture_assembly, read_options, writers, xarray_input
 metadata
 sources

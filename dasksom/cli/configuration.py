@@ -1,11 +1,12 @@
 """Convert the options of a command to the configuration of a run."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from dasksom import cluster, config
+from dasksom import cluster, config, image
 from dasksom.cli.startup import import_dask_array, import_numba
 from dasksom.errors import InputError
 
@@ -29,6 +30,8 @@ def config_from(options: dict[str, Any]) -> "config.RunConfig":
         values["map"]["grid"] = _grid_of(options["colors"], values["map"]["grid"])
     values["cluster"]["name"] = options.get("cluster")
     values["input"]["select"] = options.get("select") or None
+    components: tuple[str, ...] = tuple(options.get("component") or ())
+    values["input"]["component"] = components[0] if len(components) == 1 else components or None
     tls = {key: options.get(key) for key in _TLS_OPTIONS}
     values["cluster"]["tls"] = _complete(tls) if any(tls.values()) else None
     return config.load_config(options["config_paths"], values)
@@ -40,6 +43,25 @@ def _grid_of(units: int, grid: str | None) -> str:
         raise InputError("--colors and --grid both give the number of units; remove one of the two")
     rows = next(side for side in range(math.isqrt(units), 0, -1) if units % side == 0)
     return f"{rows}x{units // rows}"
+
+
+def check_one_image(paths: Sequence[str], stack: bool) -> None:
+    """Refuse several images where a command takes one.
+
+    Raises
+    ------
+    InputError
+    """
+    if len(paths) > 1 and not stack:
+        raise InputError(
+            f"{image.shown(paths[0])}, {image.shown(paths[1])}: are several images, and this command takes one; add "
+            "--stack if they are bands of one image; `train` and `apply` take several images"
+        )
+    if len(paths) > 1 and len(image.image_groups(paths, stack)) > 1:
+        raise InputError(
+            f"{image.shown(paths[0])}, {image.shown(paths[1])}: are two folders of bands, so two images, and this "
+            "command takes one; `train` and `apply` take several"
+        )
 
 
 def _complete(tls: dict[str, str | None]) -> dict[str, str | None]:

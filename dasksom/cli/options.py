@@ -49,7 +49,18 @@ map_options = options_group(
 )
 part_options = options_group(
     "Image",
-    option("--component", metavar="NAME", help="Array or image inside a Zarr group."),
+    option(
+        "--component",
+        multiple=True,
+        metavar="NAME",
+        help="Array or image inside a Zarr group; if repeated, the arrays are bands of one image.",
+    ),
+    option(
+        "--stack",
+        is_flag=True,
+        default=None,
+        help="The files given are bands of one image; a folder of one file per band is one image.",
+    ),
     option("--series", type=int, metavar="N", help="Number of the image in a file of several."),
     option("--level", type=int, metavar="N", help="Level of a pyramid.  [default: 0, the full resolution]"),
     option(

@@ -130,8 +130,10 @@ class ClusterSection(_Section):
 class InputSection(_Section):
     """Options for reading the image."""
 
-    component: str | None = None
-    """Array or image inside a Zarr group."""
+    component: str | tuple[str, ...] | None = None
+    """Array or image inside a Zarr group; several are bands of one image."""
+    stack: bool = False
+    """Whether the files are bands of one image; a folder of one file per band is one image."""
     series: int | None = None
     """Index of the image in a file with several images."""
     level: int | None = None

@@ -9,7 +9,8 @@ from dasksom.errors import InputError
 from dasksom.image.mosaics.tile_folder import names_a_mosaic
 from dasksom.image.read_formats import FILE_OPENERS
 from dasksom.image.sources.picture import Picture
-from dasksom.storage.local_paths import local_path
+from dasksom.image.stacks.band_files import is_folder_of_files
+from dasksom.storage.local_paths import is_sentinel_product, local_path
 from dasksom.storage.locations import is_remote, shown
 from dasksom.storage.zarr_nodes import is_zarr
 
@@ -29,7 +30,7 @@ def images_in(path: str | os.PathLike[str]) -> list[str]:
     if is_remote(path):
         return [os.fspath(path)]
     folder = local_path(path)
-    if not folder.is_dir() or is_zarr(folder):
+    if not folder.is_dir() or is_zarr(folder) or is_sentinel_product(folder):
         return [os.fspath(path)]
     found = sorted(
         str(one)
@@ -37,6 +38,30 @@ def images_in(path: str | os.PathLike[str]) -> list[str]:
         if not one.name.startswith(".") and (is_zarr(one) if one.is_dir() else one.suffix.lower() in FILE_OPENERS)
     )
     return [os.fspath(path)] if names_a_mosaic(folder) else found or [os.fspath(path)]
+
+
+def image_groups(paths: Sequence[str], stack: bool) -> list[tuple[str, ...]]:
+    """Return the paths of each image.
+
+    Parameters
+    ----------
+    paths : as given; see `images_in`
+    stack : whether the files are bands of one image; then each folder of files is one image, too
+
+    Raises
+    ------
+    InputError
+        Files and folders are mixed in a stack.
+    """
+    if not stack:
+        return [(path,) for given in paths for path in images_in(given)]
+    folders = [not is_remote(path) and is_folder_of_files(local_path(path)) for path in paths]
+    if any(folders) and not all(folders):
+        raise InputError(
+            f"--stack: {shown(paths[folders.index(True)])} is a folder, and {shown(paths[folders.index(False)])} not; "
+            "give the files of the bands of one image, or folders that hold one image each"
+        )
+    return [(path,) for path in paths] if any(folders) else [tuple(paths)]
 
 
 def check_mask_of_several(paths: Sequence[str], mask: str | None) -> None:
@@ -53,14 +78,14 @@ def check_mask_of_several(paths: Sequence[str], mask: str | None) -> None:
         )
 
 
-def check_folder(folder: str | os.PathLike[str], given: Sequence[str], outputs: Mapping[str, str]) -> None:
+def check_folder(folder: str | os.PathLike[str], given: Sequence[str], outputs: Mapping[str, Sequence[str]]) -> None:
     """Refuse an output folder in which outputs would replace inputs, or be read as inputs by the next run.
 
     Parameters
     ----------
     folder : output folder
     given : input paths: images, and folders of images
-    outputs : maps the path of each output to the image that it is made from
+    outputs : maps the path of each output to the paths of the image that it is made from
 
     Raises
     ------
@@ -69,7 +94,7 @@ def check_folder(folder: str | os.PathLike[str], given: Sequence[str], outputs: 
     place = _real(folder)
     if any(_real(one) == place for one in given if not is_remote(one)):
         raise InputError(f"{folder}: is the folder that is read; name another one for the outputs")
-    sources = {_real(source) for source in outputs.values() if not is_remote(source)}
+    sources = {_real(source) for paths in outputs.values() for source in paths if not is_remote(source)}
     for output in outputs:
         if _real(output) in sources:
             raise InputError(f"{output}: is one of the images that are read; name another folder for the outputs")

@@ -18,7 +18,7 @@ from dasksom.image.sidecars import with_sidecars
 from dasksom.image.sources.dtypes_and_axes import is_data_array
 from dasksom.image.sources.picture import OpenedImage, Picture
 from dasksom.image.sources.selection import Selection
-from dasksom.storage.local_paths import check_readable
+from dasksom.storage.local_paths import check_readable, is_sentinel_product
 from dasksom.storage.locations import Location, locate
 from dasksom.storage.zarr_nodes import is_zarr
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _mask_of: Callable[..., MaskSource] = deferred("dasksom.image.sources.masks:mask_of")
 _open_data_array = deferred("dasksom.image.xarray_input:open_data_array")
 _placed_elsewhere = deferred("dasksom.image.metadata.geo_tags:placed_elsewhere")
+_open_stack_parts: Callable[..., PictureParts] = deferred("dasksom.image.stacks.opening:open_stack_parts")
 _refuse_others = deferred("dasksom.image.xarray_input:refuse_others")
 _open_tile_folder: Opener = deferred("dasksom.image.mosaics.tile_folder:open_tile_folder")
 _open_vrt: Opener = deferred("dasksom.image.mosaics.vrt:open_vrt")
@@ -42,7 +43,7 @@ def open_image(image: Any, options: ReadOptions | None = None, **changes: Any) -
 
     Parameters
     ----------
-    image : path, URL or xarray DataArray
+    image : path, URL or xarray DataArray, or a list of paths of the bands of one image
     options, **changes : as for `open_picture`
 
     Returns
@@ -63,13 +64,14 @@ def open_picture(image: Any, options: ReadOptions | None = None, **changes: Any)
 
     Parameters
     ----------
-    image : path, URL or xarray DataArray
-        A Zarr or OME-Zarr directory, a TIFF, PNG, JPEG or WebP file, a GDAL .vrt, or a folder of tiles; all workers
+    image : path, URL or xarray DataArray, or a list of paths
+        A Zarr or OME-Zarr directory, a TIFF, PNG, JPEG or WebP file, a GDAL .vrt, a folder of tiles, or a Sentinel-2
+        product (.SAFE); a list has the files of the bands of one image, as with `stack`. All workers
         must see it under the same path.
     options : ReadOptions, optional
     **changes
-        Fields of `ReadOptions`: component, series, level, select, bands, axes, alpha, nodata, mask, fill_missing,
-        allow_outside, storage, chunk_bytes, align, unread.
+        Fields of `ReadOptions`: component, stack, series, level, select, bands, axes, alpha, nodata, mask,
+        fill_missing, allow_outside, storage, chunk_bytes, align, unread.
 
     Returns
     -------
@@ -92,7 +94,9 @@ def open_picture(image: Any, options: ReadOptions | None = None, **changes: Any)
     ((2, 3, 3), np.True_)
     """
     options = replace(options or ReadOptions(), **changes)
-    if isinstance(image, (str, os.PathLike)):
+    if is_stack(image, options):
+        parts = _open_stack_parts(image, options, open_header)
+    elif isinstance(image, (str, os.PathLike)):
         location = locate(image, options.storage)
         opened = open_header(location, options.selection)
         size = opened.source.shape[:2]
@@ -103,8 +107,19 @@ def open_picture(image: Any, options: ReadOptions | None = None, **changes: Any)
     else:
         _refuse_others(image)
     given = None if options.mask is None else _given_mask(options, parts)
-    parts = replace(parts, alpha=options.alpha, nodata=options.nodata, given=given)
+    alpha = "band" if parts.select is not None else options.alpha  # stacks apply it to each file
+    parts = replace(parts, alpha=alpha, nodata=options.nodata, given=given)
     return (parts if options.bands is None else parts.of_bands(options.bands)).cut(options.chunking)
+
+
+def is_stack(image: Any, options: ReadOptions) -> bool:
+    """Return whether the bands of an image are in several files or arrays."""
+    if isinstance(image, (list, tuple)):
+        return True
+    if not isinstance(image, (str, os.PathLike)):
+        return False
+    several = options.component is not None and not isinstance(options.component, str)
+    return options.stack or several or is_sentinel_product(image)
 
 
 def open_pixels(image: str | os.PathLike[str], *, storage: Mapping[str, Any] | None = None, **selection: Any) -> Source:

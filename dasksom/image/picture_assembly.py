@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import isnan
@@ -48,6 +48,8 @@ class PictureParts:
     """Masks that the file declares, by name."""
     given: MaskSource | da.Array | None = None
     """The mask given by the caller."""
+    select: Callable[[BandPicks], PictureParts] | None = None
+    """Returns the parts of an image of some bands, for stacks, whose other files are then not used."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -127,6 +129,11 @@ class PictureParts:
         InputError
             A band is unknown, ambiguous or selected twice.
         """
+        if self.select is not None:
+            chosen_parts = self.select(wanted)
+            if chosen_parts.shape[:2] != self.shape[:2] and self.given is not None:
+                raise InputError(f"{self.named}: --mask fits all bands, but not those of --bands, which are coarser")
+            return replace(chosen_parts, nodata=self.nodata, given=self.given)
         alpha, header = self._alpha_band, self.header
         colors = [number for number in range(self.shape[2]) if number != alpha]
         known = complete_names(header.band_names, self.shape[2])

@@ -17,14 +17,23 @@ from dasksom.storage.zarr_nodes import ZARR_METADATA
 _kind_by_content = deferred("dasksom.image.sources.other_formats:kind_by_content")
 _way_out_of = deferred("dasksom.image.sources.other_formats:way_out_of")
 Opener = Callable[[Location, Selection], OpenedImage]
+_open_gdal: Opener = deferred("dasksom.image.gdal.source:open_gdal")
 _open_photograph: Opener = deferred("dasksom.image.photographs.source:open_photograph")
 _open_tiff: Opener = deferred("dasksom.image.tiff.source:open_tiff")
 _open_zarr: Opener = deferred("dasksom.image.zarr.source:open_zarr")
 
 # To add a format, add a line here and a module in a folder next to this one. Openers read headers, never pixels.
 FILE_OPENERS: dict[str, Opener] = {
+    ".asc": _open_gdal,
+    ".h5": _open_gdal,
+    ".hdf5": _open_gdal,
+    ".hdr": _open_gdal,
+    ".j2k": _open_gdal,
+    ".jp2": _open_gdal,
     ".jpeg": _open_photograph,
     ".jpg": _open_photograph,
+    ".nc": _open_gdal,
+    ".nc4": _open_gdal,
     ".png": _open_photograph,
     ".tif": _open_tiff,
     ".tiff": _open_tiff,

@@ -16,8 +16,11 @@ from dasksom.image.sources.selection import ALPHA, Selection, parse_select
 class ReadOptions:
     """Options for opening an image; the defaults suit most files."""
 
-    component: str | None = None
-    """Path of an array or image inside a Zarr group."""
+    component: str | Sequence[str] | None = None
+    """Path of an array or image inside a Zarr group; several are bands of one image."""
+    stack: bool = False
+    """Read a folder as one image of one file per band, and a list of paths as the bands of one image. Coarser bands
+    are repeated to the finest resolution."""
     series: int | None = None
     """Number of the image in a file that holds several."""
     level: int | None = None
@@ -60,7 +63,7 @@ class ReadOptions:
     def selection(self) -> Selection:
         """Selection within the image file."""
         return Selection(
-            self.component,
+            self.component if isinstance(self.component, str) else None,
             self.series,
             self.level,
             self.axes,

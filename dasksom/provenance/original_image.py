@@ -11,7 +11,7 @@ from dasksom.som.lattice import Lattice
 
 CHUNK_BYTES = 4 << 20
 """Chunk size of the original image: small, because tiles are cut from it."""
-OPENING = ("component", "series", "level", "select", "bands", "axes", "alpha", "nodata", "fill_missing")
+OPENING = ("component", "stack", "series", "level", "select", "bands", "axes", "alpha", "nodata", "fill_missing")
 """Fields of a run's configuration that determine how its image was opened."""
 UNKNOWN_LATTICE = "The output does not declare the size of its map, whose units are drawn in one row."
 
@@ -64,7 +64,8 @@ class Original:
         if declared.get("on_bad_chunk") == "skip":
             opening["unread"] = record.not_read
         try:
-            return cls(path, open_picture(path, chunk_bytes=CHUNK_BYTES, **opening), opening)
+            image = list(record.stack) if record.stack and given is None else path
+            return cls(path, open_picture(image, chunk_bytes=CHUNK_BYTES, **opening), opening)
         except InputError as error:
             if given is not None:
                 raise

@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Self
@@ -16,11 +16,22 @@ from dasksom.storage.local_paths import absolute_path
 from dasksom.storage.locations import is_remote, shown
 
 PACKAGES = ("dasksom", "dask", "distributed", "numba", "numpy", "scikit-image", "scipy", "tifffile", "zarr")
-_REPEATABLE = ("source", "size", "dtype", "decoded_bytes", "not_read", "history", "quality")
+_REPEATABLE = ("source", "stack", "size", "dtype", "decoded_bytes", "not_read", "history", "quality")
 """Fields that are equal for all repetitions of a run."""
 _STORED = (*_REPEATABLE, "started", "config", "cluster", "versions", "seconds")
 """Fields that are stored in outputs."""
-_NOT_IN_SUMMARY = {"report", "source", "size", "decoded_bytes", "history", "quality", "started", "config", "cluster"}
+_NOT_IN_SUMMARY = {
+    "report",
+    "source",
+    "stack",
+    "size",
+    "decoded_bytes",
+    "history",
+    "quality",
+    "started",
+    "config",
+    "cluster",
+}
 """Fields that the summary of a run omits or replaces."""
 
 
@@ -55,7 +66,9 @@ class RunRecord(_Record):
     """The record of one run."""
 
     source: str | None = None
-    """Absolute path, or URL, of the image."""
+    """Absolute path, or URL, of the image; of several files of bands, of the first."""
+    stack: tuple[str, ...] = ()
+    """Absolute paths, or URLs, of the files of the bands; empty if the image is in one file or folder."""
     size: tuple[int, int, int] | None = None
     """Height, width, bands; not named `shape`, because tifffile interprets JSON with that key in a TIFF as its own."""
     dtype: str | None = None
@@ -97,17 +110,21 @@ class RunRecord(_Record):
     lost_workers: int | None = None
 
     @classmethod
-    def begin(cls, source: str, image: Any, config: dict[str, dict[str, Any]], output: str = "") -> Self:
-        """Create the record of a run that is about to start."""
+    def begin(
+        cls, source: str | Sequence[str], image: Any, config: dict[str, dict[str, Any]], output: str = ""
+    ) -> Self:
+        """Create the record of a run that is about to start, on an image of one path or of one path per band."""
+        paths = (source,) if isinstance(source, str) else source
         return cls(
-            source=_text(shown(source) if is_remote(source) else str(absolute_path(source))),
+            source=_absolute(paths[0]),
+            stack=tuple(map(_absolute, paths)) if len(paths) > 1 else (),
             size=image.shape,
             dtype=str(image.dtype),
             decoded_bytes=image.nbytes,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             config=redact_settings(config),
             versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-            image=_text(source),
+            image=_text(paths[0]) + (f" and {len(paths) - 1} more bands" if len(paths) > 1 else ""),
             output=_text(output),
         )
 
@@ -186,6 +203,10 @@ class RunRecord(_Record):
     def total_seconds(self) -> float:
         """Seconds of all stages."""
         return sum(self.seconds.values())
+
+
+def _absolute(path: str) -> str:
+    return _text(shown(path) if is_remote(path) else str(absolute_path(path)))
 
 
 def _text(path: str) -> str:

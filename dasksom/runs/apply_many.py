@@ -7,8 +7,9 @@ from pathlib import Path
 
 from dasksom.config import RunConfig
 from dasksom.errors import DasksomError, InputError
-from dasksom.image import check_folder, check_mask_of_several, images_in, is_remote, output_suffix, run_folder, shown
+from dasksom.image import check_folder, check_mask_of_several, image_groups, is_remote, output_suffix, run_folder, shown
 from dasksom.provenance.run_record import RunRecord
+from dasksom.runs.image_paths import ImagePaths, shown_image
 from dasksom.runs.watcher import Watcher
 from dasksom.runs.workflows import quantize_image
 
@@ -17,7 +18,7 @@ from dasksom.runs.workflows import quantize_image
 class Applied:
     """The result for one of several images."""
 
-    source: str
+    source: ImagePaths
     output: str
     record: RunRecord | None = None
     """None if the output already existed, and so is complete, or if the run failed."""
@@ -58,8 +59,8 @@ def apply_to_many(
         raise InputError(
             f"--format {suffix}: is not what outputs may end in, such as .ome.zarr, .zarr, .tif or .png{near}"
         )
-    outputs = _outputs(sources, folder, suffix)
-    check_mask_of_several(list(outputs.values()), config.input.mask)
+    outputs = _outputs(image_groups(sources, config.input.stack), folder, suffix)
+    check_mask_of_several([shown_image(paths) for paths in outputs.values()], config.input.mask)
     check_folder(folder, sources, outputs)
     try:
         Path(folder).expanduser().mkdir(parents=True, exist_ok=True)
@@ -78,15 +79,16 @@ def apply_to_many(
             yield Applied(source, output, error=DasksomError(f"{type(error).__name__}: {error}"))
 
 
-def _outputs(sources: Sequence[str], folder: str, suffix: str) -> dict[str, str]:
+def _outputs(images: Sequence[ImagePaths], folder: str, suffix: str) -> dict[str, ImagePaths]:
     """Return the images by the names of their outputs."""
-    outputs: dict[str, str] = {}
-    for source in (path for given in sources for path in images_in(given)):
-        name = Path(shown(source)).name
+    outputs: dict[str, ImagePaths] = {}
+    for paths in images:
+        name = Path(shown(paths[0])).name
         output = str(Path(folder).expanduser() / (name.removesuffix(output_suffix(name) or Path(name).suffix) + suffix))
         if output in outputs:
             raise InputError(
-                f"{shown(source)} and {shown(outputs[output])} would both be written to {output}; rename one of them"
+                f"{shown_image(paths)} and {shown_image(outputs[output])} would both be written to {output}; rename "
+                "one of them"
             )
-        outputs[output] = source
+        outputs[output] = paths
     return outputs

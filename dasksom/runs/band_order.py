@@ -27,8 +27,10 @@ def in_order_of_map(
     ----------
     picture : Picture
     names : of the bands of the map; empty if it has none
-    source, model : str
-        Paths, for messages.
+    source : str
+        Name of the image, for messages.
+    model : str
+        Path of the map, for messages.
     config : RunConfig
 
     Raises
@@ -40,13 +42,13 @@ def in_order_of_map(
         return picture, config
     if not identify(picture.band_names):
         logger.warning(
-            "%s: its bands have no names; they are taken in the order of the map: %s", shown(source), ", ".join(names)
+            "%s: its bands have no names; they are taken in the order of the map: %s", source, ", ".join(names)
         )
         return picture, config
     missing = [name for name in names if name not in picture.band_names]
     if missing:
         raise InputError(
-            f"{shown(source)}: lacks {', '.join(missing[:8])}, of which {shown(model)} was trained; its bands are "
+            f"{source}: lacks {', '.join(missing[:8])}, of which {shown(model)} was trained; its bands are "
             f"{_listed(picture.band_names)}: if they only have other names, list the bands "
             "of the map in its order with --bands, by name or number"
         )
@@ -68,8 +70,8 @@ def in_one_order(paths: Sequence[str], pictures: Sequence[Picture]) -> list[Pict
     for path, picture in zip(paths, pictures, strict=True):
         if sorted(picture.band_names) != sorted(names):
             raise InputError(
-                f"{shown(path)}: its bands are {_listed(picture.band_names)}, and those of "
-                f"{shown(paths[0])} {_listed(names)}; select the same bands of all images with --bands, "
+                f"{path}: its bands are {_listed(picture.band_names)}, and those of "
+                f"{paths[0]} {_listed(names)}; select the same bands of all images with --bands, "
                 "by name or number"
             )
     return [picture if picture.band_names == names else picture.of_bands(list(names)) for picture in pictures]

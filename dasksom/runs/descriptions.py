@@ -1,6 +1,6 @@
 """Describe images and trained maps, and export palettes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dask.utils import format_bytes
@@ -47,13 +47,13 @@ def describe_model(path: str, settings: Any) -> dict[str, str]:
     }
 
 
-def describe_image(path: str, settings: Any) -> dict[str, str]:
+def describe_image(paths: Sequence[str], settings: Any) -> dict[str, str]:
     """Describe an image without reading pixels.
 
     Parameters
     ----------
-    path : str
-        Path or URL.
+    paths : sequence of str
+        Path or URL, or those of the files of its bands.
     settings : InputSection
         Options for opening the image.
 
@@ -61,7 +61,7 @@ def describe_image(path: str, settings: Any) -> dict[str, str]:
     ------
     InputError
     """
-    picture = open_picture(path, **settings.opening())
+    picture = open_picture(paths[0] if len(paths) == 1 else list(paths), **settings.opening())
     image, about = picture.pixels, dict(picture.about)
     height, width, bands = image.shape
     rows, columns = image.chunksize[:2]

@@ -1,5 +1,6 @@
 """Forecast the passes, tasks, memory and time of a run without starting it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,13 +50,15 @@ class Forecast:
         return text
 
 
-def forecast(source: str, output: str, config: RunConfig, *, probed: bool = True) -> Forecast:
+def forecast(source: str | Sequence[str], output: str, config: RunConfig, *, probed: bool = True) -> Forecast:
     """Forecast a run of `quantize` on the configured cluster.
 
     Parameters
     ----------
-    source, output : str
-        Paths; only the suffix of the output matters.
+    source : str or sequence of str
+        Path, or those of the files of its bands.
+    output : str
+        Path; only its suffix matters.
     config : RunConfig
     probed : bool
         Whether to process one chunk to estimate the time.

@@ -23,6 +23,7 @@ from dasksom.provenance.run_record import RunRecord, cluster_of
 from dasksom.quantization.write_journal import WriteJournal
 from dasksom.quantization.write_pass import quantize_into
 from dasksom.runs.error_translation import explained_deaths, explained_pixels
+from dasksom.runs.image_paths import ImagePaths
 from dasksom.runs.memory_plan import check_fits, describe, plan_run
 from dasksom.som.quality import Quality
 from dasksom.training.checkpoint import TRAINED, UNREAD
@@ -67,7 +68,7 @@ class ImageRun:
 
     def __init__(
         self,
-        source: str,
+        paths: ImagePaths,
         picture: Picture,
         output: str,
         config: RunConfig,
@@ -81,7 +82,9 @@ class ImageRun:
         self.overview: Overview | None = None
         """Small view of the image and its labels, for a report."""
         self._checked = 0
-        self.record = RunRecord.begin(shown(source), self.image, config.model_dump(mode="json"), shown(output))
+        self.record = RunRecord.begin(
+            tuple(map(shown, paths)), self.image, config.model_dump(mode="json"), shown(output)
+        )
 
     def note(self, **fields: Any) -> None:
         """Record values of some fields."""

@@ -6,6 +6,7 @@ from dask.utils import parse_bytes
 
 from dasksom.config import RunConfig
 from dasksom.image import Picture, Rectangle, chunk_alignment, open_picture
+from dasksom.runs.image_paths import paths_of
 
 _CHUNK_BYTES = 64 << 20
 """Largest decoded chunk, if memory allows."""
@@ -25,19 +26,21 @@ def most_chunk_bytes(config: RunConfig) -> int:
     return min(_CHUNK_BYTES, int(parse_bytes(config.cluster.memory_limit)) // _CHUNKS_PER_WORKER)
 
 
-def open_input(source: str, config: RunConfig) -> Picture:
+def open_input(source: str | Sequence[str], config: RunConfig) -> Picture:
     """Open an image with the options of a configuration.
 
     Parameters
     ----------
-    source : str
-        Path or URL.
+    source : str or sequence of str
+        Path or URL, or those of the files of its bands.
     config : RunConfig
     """
-    return open_picture(source, chunk_bytes=most_chunk_bytes(config), **config.input.opening())
+    paths = paths_of(source)
+    image = paths[0] if len(paths) == 1 else list(paths)
+    return open_picture(image, chunk_bytes=most_chunk_bytes(config), **config.input.opening())
 
 
-def open_for_output(output: str, source: str, config: RunConfig) -> Picture:
+def open_for_output(output: str, source: str | Sequence[str], config: RunConfig) -> Picture:
     """Open an image in chunks in which an output can be written."""
     return fit_to_output(open_input(source, config), output, config)
 

@@ -34,7 +34,7 @@ def check_output_format(output: str, picture: Picture, units: int, config: RunCo
 
 
 def hold_output(
-    source: str, output: str, config: RunConfig, model: str | None, *, resume: bool
+    sources: Sequence[str], output: str, config: RunConfig, model: str | None, *, resume: bool
 ) -> "AbstractContextManager[RunFolder | StoreRun]":
     """Check that an image's output can be written; return a context manager that reserves it.
 
@@ -42,9 +42,9 @@ def hold_output(
     ------
     InputError
     """
-    inputs, overwrite = _inputs(source, config) + ([] if model is None else [model]), config.output.overwrite
+    inputs, overwrite = _inputs(sources, config) + ([] if model is None else [model]), config.output.overwrite
     if is_remote(output):
-        location = image.locate_output(output, _storage(source, output, config), inputs=inputs)
+        location = image.locate_output(output, _storage(sources[0], output, config), inputs=inputs)
         return image.run_on_store(location, overwrite=overwrite, resume=resume)
     return _hold_on_disk(output, inputs, overwrite=overwrite, resume=resume, suffixes=list(WRITERS))
 
@@ -58,7 +58,7 @@ def hold_model(
     ------
     InputError
     """
-    inputs = [path for source in sources for path in _inputs(source, config)]
+    inputs = _inputs(sources, config)
     if not is_remote(model):
         return _hold_on_disk(model, inputs, overwrite=config.output.overwrite, resume=resume, suffixes=[".npz"])
     location = image.locate_output(model, _storage(sources[0], model, config), inputs=inputs, suffixes=(".npz",))
@@ -74,9 +74,9 @@ def _hold_on_disk(
     return run_on_disk(final, overwrite=overwrite, resume=resume)
 
 
-def _inputs(source: str, config: RunConfig) -> list[str]:
+def _inputs(sources: Sequence[str], config: RunConfig) -> list[str]:
     """Return the paths and URLs that a run reads, which outputs must not overlap."""
-    return [path for path in (source, config.input.mask) if path is not None]
+    return [path for path in (*sources, config.input.mask) if path is not None]
 
 
 def _storage(source: str, output: str, config: RunConfig) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from dasksom.errors import InputError
 from dasksom.image import Picture, RunFolder, fingerprint, is_remote, shown
 from dasksom.quantization.write_journal import JOURNAL_RECORD
 from dasksom.redaction import redact_settings
+from dasksom.runs.image_paths import ImagePaths, shown_image
 from dasksom.som.codebook import Codebook
 from dasksom.storage.local_paths import absolute_path
 from dasksom.training.checkpoint import HOW, Checkpoint
@@ -41,7 +42,13 @@ class Request:
     """Absolute path of the requested summary."""
 
 
-def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Codebook | None = None) -> ThrottledKeeper:
+def begin(
+    work: Work,
+    request: Request,
+    groups: Sequence[ImagePaths],
+    images: Sequence[Picture],
+    codebook: Codebook | None = None,
+) -> ThrottledKeeper:
     """Save the identity of a run, or check that it matches the run begun by an earlier process.
 
     Parameters
@@ -49,6 +56,8 @@ def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Cod
     work : Work
         Location of the records.
     request : Request
+    groups : sequence of ImagePaths
+        Paths of each image.
     images : sequence of Picture
         Inputs.
     codebook : Codebook, optional
@@ -67,10 +76,11 @@ def begin(work: Work, request: Request, images: Sequence[Picture], codebook: Cod
     }
     for section in ("map", "input", "output"):
         identity |= {f"{section}.{name}": value for name, value in request.config[section].items()}
-    for source, picture in zip(request.sources, images, strict=True):
+    named = [_lasting_name(group) for group in groups]
+    for source, picture in zip(named, images, strict=True):
         identity[f"image {source}"] = [fingerprint(picture), str(picture.pixels.chunks)]
     changed = kept.changes(identity)
-    for source in request.sources:
+    for source in named:
         changed = [f"{source} has changed" if one.startswith(f"image {source}:") else one for one in changed]
     if changed:
         raise InputError(
@@ -92,15 +102,15 @@ def _digest_of(codebook: Codebook) -> str:
     return digest.hexdigest()
 
 
-def check_inputs_unchanged(work: Work, sources: Sequence[str], images: Sequence[Picture]) -> None:
+def check_inputs_unchanged(work: Work, groups: Sequence[ImagePaths], images: Sequence[Picture]) -> None:
     """Check that no image changed while it was read; otherwise delete the records and raise.
 
     Parameters
     ----------
     work : Work
         Location of the records.
-    sources : sequence of str
-        Paths and URLs of the images.
+    groups : sequence of ImagePaths
+        Paths of each image.
     images : sequence of Picture
 
     Raises
@@ -108,10 +118,10 @@ def check_inputs_unchanged(work: Work, sources: Sequence[str], images: Sequence[
     InputError
     """
     then = Checkpoint(work.records).identity() or {}
-    for source, picture in zip(sources, images, strict=True):
-        if then.get(f"image {lasting_path(source)}", [None])[0] != fingerprint(picture):
+    for group, picture in zip(groups, images, strict=True):
+        if then.get(f"image {_lasting_name(group)}", [None])[0] != fingerprint(picture):
             work.records.clear()
-            raise InputError(f"{shown(source)}: changed while it was read; start over once nothing writes to it")
+            raise InputError(f"{shown_image(group)}: changed while it was read; start over once nothing writes to it")
 
 
 def has_written(work: Work) -> bool:
@@ -191,3 +201,7 @@ def resumed_config(request: Request, given: RunConfig) -> RunConfig:
 def lasting_path(path: str) -> str:
     """Return an absolute path, or a URL without secrets."""
     return shown(path) if is_remote(path) else str(absolute_path(path))
+
+
+def _lasting_name(group: ImagePaths) -> str:
+    return ", ".join(map(lasting_path, group))

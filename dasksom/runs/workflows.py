@@ -19,6 +19,7 @@ from dasksom.image.write_formats import WRITERS
 from dasksom.provenance.run_record import RunRecord
 from dasksom.quantization.labels import check_dither
 from dasksom.runs.error_translation import explained_system_errors
+from dasksom.runs.image_paths import paths_of, shown_image
 from dasksom.runs.image_run import ImageRun, map_settings, new_map
 from dasksom.runs.input_image import fit_to_output, most_chunk_bytes, open_input, without_regions
 from dasksom.runs.output_location import check_output_format, hold_model, hold_output
@@ -30,6 +31,7 @@ from dasksom.runs.run_state import (
     request_of,
     resumed_config,
 )
+from dasksom.storage.local_paths import absolute_path
 from dasksom.storage.own_files import replace_file
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ logger = logging.getLogger(__name__)
 
 
 def quantize_image(
-    source: str,
+    source: str | Sequence[str],
     output: str,
     config: RunConfig,
     watcher: "Watcher",
@@ -60,8 +62,10 @@ def quantize_image(
 
     Parameters
     ----------
-    source, output : str
-        Paths or URLs; the suffix of the output determines its format.
+    source : str or sequence of str
+        Path or URL, or those of the files of its bands.
+    output : str
+        Path or URL; the suffix determines the format.
     config : RunConfig
     watcher : Watcher
     model : str, optional
@@ -78,29 +82,30 @@ def quantize_image(
     DasksomError
         If the run fails later. Finished work is kept next to the output if it took more than a few seconds.
     """
-    _check_summary(summary, [source, *([] if model is None else [model])])
+    paths, named = paths_of(source), shown_image(source)
+    _check_summary(summary, [*paths, *([] if model is None else [model])])
     if config.output.report:
         _check_report(output, _report_path(output), overwrite=config.output.overwrite or resume)
-    reserved = hold_output(source, output, config, model, resume=resume)
+    reserved = hold_output(paths, output, config, model, resume=resume)
     codebook = None if model is None else _codebook_at(model, config.input.storage)
     som = new_map(config) if codebook is None else _restore_map(BatchMap(), codebook)
-    picture = open_input(source, config)
+    picture = open_input(paths, config)
     if model is not None:
         names = [str(name) for name in getattr(som, "feature_names_in_", ())]
-        picture, config = _in_order_of_map(picture, names, source, model, config)
+        picture, config = _in_order_of_map(picture, names, named, model, config)
     picture = fit_to_output(picture, output, config)
     image = picture.pixels
     if model is not None:
-        _check_model(som, model, image, source)
+        _check_model(som, model, image, named)
     check_dither(config.output.dither, image)
     check_output_format(output, picture, som.units, config)
     if config.output.report:
         gaps = picture.has_gaps or config.input.skips
         image_files.check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + gaps)
-    request = request_of("quantize", [source], model, config, most_chunk_bytes(config), summary)
+    request = request_of("quantize", paths, model, config, most_chunk_bytes(config), summary)
     with explained_system_errors(output), reserved as work, Manifest() as manifest:
-        keeper = begin(work, request, [picture], codebook)
-        run = ImageRun(source, picture, output, config, watcher, keeper)
+        keeper = begin(work, request, [paths], [picture], codebook)
+        run = ImageRun(paths, picture, output, config, watcher, keeper)
         if model is not None:
             run.note(config={**run.record.config, "map": map_settings(som)})
         # stop the cluster before the output is published or removed, so that no task is still writing
@@ -114,9 +119,9 @@ def quantize_image(
                 work.clear_place()
             writer = run.write(som, work.place, config.output, manifest, resumed=written)
             run.complete(som, writer, client, manifest)
-        check_inputs_unchanged(work, [source], [picture])
+        check_inputs_unchanged(work, [paths], [picture])
         # before the output is published: a run that is killed here can be resumed
-        problem = _write_report(run, source, output, work.place, overwrite=config.output.overwrite or resume)
+        problem = _write_report(run, paths, output, work.place, overwrite=config.output.overwrite or resume)
         run.note(bytes_written=None if is_remote(output) else size_on_disk(str(work.place)))
         _write_summary(run.record, summary)
     if problem is not None:
@@ -127,14 +132,16 @@ def quantize_image(
 
 
 def _write_report(
-    run: ImageRun, source: str, output: str, place: "Path | image_files.StoreRun", *, overwrite: bool
+    run: ImageRun, paths: Sequence[str], output: str, place: "Path | image_files.StoreRun", *, overwrite: bool
 ) -> Exception | None:
     """Write the report of a run if requested; return an error message instead of raising, to preserve the output."""
     if not run.record.config["output"]["report"] or not isinstance(place, Path):
         return None
+    recorded = run.record.source == str(absolute_path(paths[0]))  # URLs, and names that are not UTF-8, are not
+    original = None if recorded else paths[0]
     target, just_made = _report_path(output), (run.record, run.overview)
     try:
-        _write_report_file(str(place), target, original=source, overwrite=overwrite, just_made=just_made, name=output)
+        _write_report_file(str(place), target, original=original, overwrite=overwrite, just_made=just_made, name=output)
     except Exception as error:
         return error
     run.note(report=target)
@@ -158,7 +165,7 @@ def _check_model(som: BatchMap, model: str, image: da.Array, source: str) -> Non
     """Check that an image has the bands of the map; warn if its values have another meaning."""
     if image.shape[2] != som.n_features_in_:
         raise InputError(
-            f"{shown(source)}: has {image.shape[2]} bands, and {shown(model)} was trained on {som.n_features_in_}; "
+            f"{source}: has {image.shape[2]} bands, and {shown(model)} was trained on {som.n_features_in_}; "
             "select the bands that it was trained on (--bands), or use another map"
         )
     types = {som.dtype_ or str(image.dtype), str(image.dtype)}
@@ -166,7 +173,7 @@ def _check_model(som: BatchMap, model: str, image: da.Array, source: str) -> Non
         logger.warning(
             "%s is %s and %s was trained on %s; numbers are compared as they are: if the scales differ, convert the "
             "image or train another map",
-            shown(source),
+            source,
             image.dtype,
             shown(model),
             som.dtype_,
@@ -198,20 +205,22 @@ def train_model(
         Whether to resume the same run after an interrupt; not supported for models on object stores.
     """
     _check_summary(summary, sources)
-    paths = [path for source in sources for path in image_files.images_in(source)]
-    image_files.check_mask_of_several(paths, config.input.mask)
+    images = image_files.image_groups(sources, config.input.stack)
+    paths = [path for group in images for path in group]
+    named = [shown_image(group) for group in images]
+    image_files.check_mask_of_several(named, config.input.mask)
     reserved = hold_model(paths, model, config, resume=resume)
     som = new_map(config)
-    pictures = [open_input(path, config) for path in paths]
-    pictures = _in_one_order(paths, pictures)
-    image_files.check_alike(paths, pictures)
+    pictures = [open_input(group, config) for group in images]
+    pictures = _in_one_order(named, pictures)
+    image_files.check_alike(named, pictures)
     request = request_of("train", paths, None, config, most_chunk_bytes(config), summary)
     with explained_system_errors(model), reserved as work:
-        keeper = begin(work, request, pictures) if isinstance(work, RunFolder) else None
-        run = ImageRun(paths[0], pictures[0], model, config, watcher, keeper)
-        if len(paths) > 1:
+        keeper = begin(work, request, images, pictures) if isinstance(work, RunFolder) else None
+        run = ImageRun(images[0], pictures[0], model, config, watcher, keeper)
+        if len(images) > 1:
             run.note(
-                image=f"{run.record.image} and {len(paths) - 1} more",
+                image=f"{run.record.image} and {len(images) - 1} more",
                 more_pixels=sum(other.pixels[..., 0].size for other in pictures[1:]),
             )
         with run.on_cluster(config, som, trains=True, writes=False):
@@ -221,7 +230,7 @@ def train_model(
                 more = [run.readable(picture, partial(without_regions, picture, config)) for picture in more]
             run.train(som, config, more)
         if isinstance(work, RunFolder):
-            check_inputs_unchanged(work, paths, pictures)
+            check_inputs_unchanged(work, images, pictures)
         place = work.place if isinstance(work, RunFolder) else work
         som.save(place)
         run.note(bytes_written=None if is_remote(model) else size_on_disk(str(place)))
@@ -261,6 +270,4 @@ def resume_run(output: str, given: RunConfig, watcher: "Watcher", *, summary: st
     summary = summary or request.summary
     if request.command == "train":
         return train_model(request.sources, output, config, watcher, summary=summary, resume=True)
-    return quantize_image(
-        request.sources[0], output, config, watcher, model=request.model, summary=summary, resume=True
-    )
+    return quantize_image(request.sources, output, config, watcher, model=request.model, summary=summary, resume=True)

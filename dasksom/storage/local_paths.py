@@ -103,3 +103,8 @@ def size_on_disk(path: str | os.PathLike[str]) -> int | None:
     if not local.is_dir():
         return None
     return sum((Path(folder) / name).lstat().st_size for folder, _, names in os.walk(local) for name in names)
+
+
+def is_sentinel_product(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path is that of a Sentinel-2 product: a folder whose name ends with .SAFE."""
+    return os.fspath(path).rstrip("/").upper().endswith(".SAFE") and local_path(path).is_dir()

@@ -73,3 +73,39 @@ def test_several_images_are_trained_with_their_bands_in_one_order(folder, slide)
     ome_zarr(folder / "others.ome.zarr", slide, [*NAMES[:3], "CD20"])
     code, _, error = run("train", "slide.ome.tif", "others.ome.zarr", "c.npz", *MAP)
     assert (code, "3 CD20" in error) == (2, True)
+
+
+def test_labels_of_a_stack_are_those_of_one_file(folder):
+    random = np.random.default_rng(0)
+    planes = {
+        "B02": random.integers(1, 9000, (60, 80), np.uint16),
+        "B8A": random.integers(1, 9000, (30, 40), np.uint16),
+    }
+    for fov in ("fov0", "fov1"):
+        (folder / fov).mkdir()
+        for name, plane in planes.items():
+            tifffile.imwrite(folder / fov / f"{name}.tif", plane, tile=(16, 16))
+    together = np.stack([planes["B02"], np.kron(planes["B8A"], np.ones((2, 2), np.uint16))], axis=-1)
+    zarr.create_array("one.zarr", data=together, chunks=(32, 32, 2))
+    small = ("--chunk-size", "8kB", *MAP)
+    assert run("quantize", "fov0/B02.tif", "fov0/B8A.tif", "a.zarr", "--stack", *small, "--report")[0] == 0
+    assert run("quantize", "one.zarr", "b.zarr", *small)[0] == 0
+    labels = zarr.open("b.zarr")["labels"][...]
+    np.testing.assert_array_equal(zarr.open("a.zarr")["labels"], labels)
+    assert "PSNR" in (folder / "a.report.html").read_text()
+
+    assert run("train", "fov0", "fov1", "map.npz", "--stack", *small)[0] == 0
+    assert tuple(dasksom.load("map.npz").feature_names_in_) == ("B02", "B8A")
+    assert run("apply", "map.npz", "fov0", "fov1", "out", "--stack")[0] == 0
+    assert run("apply", "map.npz", "fov1/B8A.tif", "fov1/B02.tif", "c.zarr", "--stack")[0] == 0  # in another order
+    np.testing.assert_array_equal(zarr.open("out/fov0.zarr")["labels"], zarr.open("c.zarr")["labels"])
+    assert "0 B02, 1 B8A" in run("info", "fov0", "--stack")[1]
+    assert run("plan", "fov0/B02.tif", "fov0/B8A.tif", "out.tif", "--stack", "--no-probe")[0] == 0
+    for arguments, part in (
+        (("quantize", "fov0/B02.tif", "fov0/B8A.tif", "d.zarr"), "--stack"),
+        (("quantize", "fov0", "fov1", "d.zarr", "--stack"), "two images"),
+        (("train", "fov0", "fov1/B02.tif", "d.npz", "--stack"), "is a folder"),
+        (("quantize", "fov0/B02.tif", "fov0/B8A.tif", "fov0/B8A.tif", "--stack"), "fov0/B8A.tif"),
+    ):
+        code, _, error = run(*arguments)
+        assert (code, part in error) == (2, True), error

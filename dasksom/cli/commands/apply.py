@@ -48,11 +48,10 @@ def command(
       dasksom apply palette.npz slides/*.tif reduced --format .ome.zarr
     """  # noqa: D301 - click takes the character itself
     settings = run_config(options)
-    if suffix is None and len(image_paths) == 1 and image.images_in(image_paths[0]) == [image_paths[0]]:
+    groups = image.image_groups(image_paths, settings.input.stack)
+    if suffix is None and groups == [image_paths]:
         with ProgressDisplay() as display:
-            record = runs.quantize_image(
-                image_paths[0], output_path, settings, display, model=model_path, summary=summary
-            )
+            record = runs.quantize_image(image_paths, output_path, settings, display, model=model_path, summary=summary)
         print_record(record)
         return
     if summary is not None or settings.output.report:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from dasksom import runs
-from dasksom.cli.configuration import config_from
+from dasksom.cli.configuration import check_one_image, config_from
 from dasksom.cli.help_pages import GroupedCommand
 from dasksom.cli.log import log_options
 from dasksom.cli.options import mask_options, part_options
@@ -13,14 +13,14 @@ from dasksom.cli.run_results import print_table
 
 
 @click.command("info", cls=GroupedCommand)
-@click.argument("path", metavar="IMAGE|MODEL.npz")
+@click.argument("paths", metavar="IMAGE...|MODEL.npz", nargs=-1, required=True)
 @part_options
 @mask_options
 @click.option(
     "--config", "config_paths", multiple=True, metavar="FILE", help="YAML file with any of these, under input."
 )
 @log_options
-def command(path: str, **options: Any) -> None:
+def command(paths: tuple[str, ...], **options: Any) -> None:
     """Show the metadata of an image or a model without reading pixels.
 
     \b
@@ -29,5 +29,8 @@ def command(path: str, **options: Any) -> None:
       dasksom info palette.npz
     """  # noqa: D301 - click takes the character itself
     settings = config_from(options)
-    describe = runs.describe_model if path.lower().endswith(".npz") else runs.describe_image
-    print_table(describe(path, settings.input))
+    check_one_image(paths, settings.input.stack)
+    if paths[0].lower().endswith(".npz"):
+        print_table(runs.describe_model(paths[0], settings.input))
+    else:
+        print_table(runs.describe_image(paths, settings.input))

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from dasksom import config, runs
-from dasksom.cli.configuration import run_config
+from dasksom.cli.configuration import check_one_image, run_config
 from dasksom.cli.help_pages import GroupedCommand
 from dasksom.cli.log import log_options
 from dasksom.cli.options import (
@@ -21,7 +21,7 @@ from dasksom.errors import InputError
 
 
 @click.command("quantize", cls=GroupedCommand)
-@click.argument("image_path", metavar="IMAGE")
+@click.argument("image_paths", metavar="IMAGE...", nargs=-1, required=True)
 @click.argument("output_path", metavar="OUTPUT")
 @click.option("--model", metavar="FILE", help="Use this trained map instead of training one.")
 @output_options
@@ -30,7 +30,9 @@ from dasksom.errors import InputError
 @cluster_options
 @summary_option
 @log_options
-def command(image_path: str, output_path: str, model: str | None, summary: str | None, **options: Any) -> None:
+def command(
+    image_paths: tuple[str, ...], output_path: str, model: str | None, summary: str | None, **options: Any
+) -> None:
     """Train a map on every pixel of IMAGE and write IMAGE in its colors to OUTPUT.
 
     IMAGE is a Zarr or OME-Zarr directory, a TIFF (OME-TIFF, GeoTIFF, SVS), a PNG, JPEG or WebP, a GDAL .vrt, a folder
@@ -38,16 +40,20 @@ def command(image_path: str, output_path: str, model: str | None, summary: str |
     image and labels), .zarr (labels, image and palette), .tif, .png or .jpg; both kinds of Zarr can be written to an
     object store (s3://). OUTPUT appears under its name when it is complete.
 
+    With --stack the images are bands of one image, in files of their own.
+
     \b
     Examples:
       dasksom quantize photo.png reduced.png --grid 3x3
       dasksom quantize slide.tif slide.ome.zarr --workers 2 --memory-limit 1GiB
       dasksom quantize scene.zarr classes.zarr --grid 4x4 --metric cosine --no-image
+      dasksom quantize B02.tif B03.tif B8A.tif classes.tif --stack
     """  # noqa: D301 - click takes the character itself
     settings = run_config(options)
     given = [name for name in config.MapSection.model_fields if options.get(name) not in (None, ())]
     if model is not None and given:
         raise InputError(f"--{given[0]}: --model brings a trained map, which is used as it is; remove one of the two")
+    check_one_image(image_paths, settings.input.stack)
     with ProgressDisplay() as display:
-        record = runs.quantize_image(image_path, output_path, settings, display, model=model, summary=summary)
+        record = runs.quantize_image(image_paths, output_path, settings, display, model=model, summary=summary)
     print_record(record)

@@ -7,6 +7,7 @@ from dasksom.storage.local_paths import match_suffix
 _PILLOW = "convert it to PNG first (Pillow: Image.open('IN').convert('RGB').save('OUT.png'))"
 _HEIF = f"install pillow-heif, call pillow_heif.register_heif_opener(), and {_PILLOW}"
 _GDAL = "convert it to GeoTIFF first: gdal_translate -co TILED=YES IN OUT.tif (GDAL, or rio convert of rasterio)"
+_HEADER = "give the header next to it (.hdr), which names its format; without one, describe it in a GDAL .vrt"
 _XARRAY = "open it with xarray and pass one of its arrays to open_image, or write it with to_zarr"
 _BIOFORMATS = "convert it to OME-Zarr first: bioformats2raw IN OUT.zarr (Glencoe Software)"
 _OPENSLIDE = f"{_BIOFORMATS}; or read it with openslide-python"
@@ -16,8 +17,9 @@ _ZIP = "unpack it to a directory first: unzip IN"
 _SUFFIXES = {
     ".gif .bmp .dib .ppm .pgm .pbm .pnm .tga .ico .pcx .sgi .avif": _PILLOW,
     ".heic .heif": _HEIF,
-    ".jp2 .j2k .jpx .ecw .sid .img .hdr .bil .bsq .bip .asc .grd .ntf .nitf .hgt .dem .ers .safe .kea .gpkg": _GDAL,
-    ".nc .nc4 .cdf .h5 .hdf5 .hdf .he5 .grib .grb .grib2": _XARRAY,
+    ".bil .bip .bsq .raw": _HEADER,
+    ".jp2 .jpx .ecw .sid .img .grd .ntf .nitf .hgt .dem .ers .safe .kea .gpkg": _GDAL,
+    ".cdf .hdf .he5 .grib .grb .grib2": _XARRAY,
     ".czi .nd2 .lif .oib .oif .lsm .ims .vsi .dv .zvi .ics": _BIOFORMATS,
     ".mrxs .svslide .bif .dcm .dicom .vms .vmu .isyntax": _OPENSLIDE,
     ".cr2 .cr3 .nef .arw .dng .orf .rw2 .raf": _RAW,

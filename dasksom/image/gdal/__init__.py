@@ -1,0 +1,1 @@
+"""Read formats that only GDAL knows, through rasterio (`dasksom[gdal]`)."""

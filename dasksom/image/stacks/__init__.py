@@ -1,0 +1,1 @@
+"""Read images whose bands are in separate files or arrays."""
