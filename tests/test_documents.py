@@ -108,8 +108,8 @@ def test_help__examples_run(folder, photograph, monkeypatch):
         tifffile.imwrite(path, photograph[:96, :128])
     # in the order in which one makes what the next one needs
     cli.main(["quantize", "photo.png", "reduced.zarr", "--grid", "2x2"], standalone_mode=False)
-    made = ["demo", "quantize", "train", "", "apply", "palette", "plan", "config", "info", "report", "view"]
-    made += ["job-script"]
+    made = ["demo", "quantize", "train", "", "palette", "apply", "classes", "table", "plan", "config", "info"]
+    made += ["report", "view", "job-script"]
     needs_an_output = ["resume", "verify"]
     assert {*made, *needs_an_output} >= {*COMMANDS}
     for name in made:

@@ -26,7 +26,7 @@ __init__, _version, deferred, errors, redaction
 """
 IMAGE_FLOORS = """\
 __init__
-input_folders, opening, palette_files, read_results, verification, write_formats
+input_folders, opening, palette_files, palette_readers, read_results, verification, write_formats
 mosaics, stacks
 read_formats
 sidecars

@@ -3,9 +3,16 @@ import pickle
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from dasksom import BatchSOM
+from dasksom.cli.progress import ProgressDisplay
+from dasksom.config import RunConfig
 from dasksom.errors import InputError
-from dasksom.model_files import load_codebook, save_codebook
+from dasksom.image.palette_files import write_palette
+from dasksom.model_files import codebook_at, load_codebook, save_codebook
+from dasksom.models import restore_map
+from dasksom.runs.workflows import quantize_image
 from dasksom.som.codebook import Codebook
 
 
@@ -68,3 +75,24 @@ def test_load__refuses_a_truncated_file(tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match="not a dasksom model"):
         load_codebook(path)
+
+
+@pytest.mark.parametrize("name", ["out.zarr", "out.ome.zarr", "out.tif"])
+def test_codebook_at__an_output_is_that_of_its_map(tmp_path, patch, name):
+    Image.fromarray(patch).save(tmp_path / "photo.png")
+    config = RunConfig.model_validate({"map": {"grid": [2, 3], "epochs": 3, "color_space": "oklab"}})
+    quantize_image(str(tmp_path / "photo.png"), str(tmp_path / name), config, ProgressDisplay())
+    som = BatchSOM(2, 3, epochs=3, color_space="oklab", refine=80, random_state=0).fit(patch)
+    found = restore_map(BatchSOM(), codebook_at(tmp_path / name))
+    assert np.array_equal(found.weights_, som.weights_)
+    assert found.get_params()["color_space"] == "oklab"
+    assert np.array_equal(found.predict(patch), som.predict(patch))
+
+
+def test_codebook_at__a_palette_has_fixed_colors(tmp_path, patch):
+    colors = np.array([[0, 0, 0], [200, 120, 40], [255, 255, 255]], np.uint8)
+    write_palette(tmp_path / "palette.gpl", colors[np.newaxis])
+    som = restore_map(BatchSOM(), codebook_at(tmp_path / "palette.gpl"))
+    away = ((patch[:, :, np.newaxis].astype(int) - colors.astype(int)) ** 2).sum(axis=-1)
+    assert np.array_equal(som.predict(patch), away.argmin(axis=-1))
+    assert np.array_equal(som.quantize(patch), colors[away.argmin(axis=-1)])

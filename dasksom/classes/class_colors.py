@@ -9,7 +9,7 @@ from dasksom.som.color_spaces import oklab_of_rgb
 
 _STEPS = 18
 """Intensities of red, green and blue among which colors are chosen."""
-_LIGHTNESS = 0.42, 0.92
+_LIGHTNESS = 0.42, 0.88
 """Least and greatest lightness in Oklab: readable on white and on black."""
 _CHROMA = 0.035, 0.22
 """Least and greatest chroma in Oklab: grays are left to pixels without a class, and glaring colors are left out."""

@@ -18,6 +18,8 @@ COMMANDS = (
     "quantize",
     "train",
     "apply",
+    "classes",
+    "table",
     "resume",
     "verify",
     "report",

@@ -37,6 +37,24 @@ def _map_option(parameter: Parameter) -> Callable[[Any], Any]:
     return option(name, parameter.option, type=parameter.value, nargs=count, metavar=metavar, help=text)
 
 
+def class_count(context: click.Context, parameter: click.Parameter, value: str | None) -> int | str | None:
+    """Parse a number of classes, or "auto"."""
+    if value is None or value == "auto":
+        return value
+    if not value.isdecimal() or int(value) < 1:
+        raise click.BadParameter(f"{value!r} is not a number of classes, or auto", context, parameter)
+    return int(value)
+
+
+classes_option = options_group(
+    "Output",
+    option(
+        "--classes",
+        callback=class_count,
+        metavar="N|auto",
+        help="Also group the units into classes and write the class of every pixel (see `dasksom classes`).",
+    ),
+)
 map_options = options_group(
     "Map",
     *map(_map_option, OPTIONS),

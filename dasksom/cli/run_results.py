@@ -2,16 +2,20 @@
 
 import os
 import sys
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dasksom.cli.log import LOG
+from dasksom.deferred import deferred
 from dasksom.redaction import printable
 
 if TYPE_CHECKING:
+    from dasksom.classes.unit_tables import Columns
     from dasksom.provenance.run_record import RunRecord
+
+_as_csv: "Callable[[Columns], str]" = deferred("dasksom.classes.table_files:as_csv")
 
 
 def print_line(text: str) -> None:
@@ -32,6 +36,29 @@ def print_record(record: "RunRecord") -> None:
     """Print a summary of a run in a few lines."""
     for line in record.lines():
         print_line(line)
+
+
+def print_columns(columns: "Columns", *, as_text: bool) -> None:
+    """Print a table: as text for people, or as CSV."""
+    if not as_text:
+        click.echo(_as_csv(columns), nl=False)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None)
+    for name, values in columns.items():
+        is_text = any(isinstance(value, str) for value in values)
+        table.add_column(printable(name), justify="left" if is_text else "right", no_wrap=True)
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*(_shown(value) for value in row))
+    Console(soft_wrap=True).print(table, markup=False)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.5g}" if isinstance(value, float) else printable(str(value))
 
 
 def print_table(rows: Mapping[str, str]) -> None:

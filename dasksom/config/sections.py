@@ -229,6 +229,8 @@ class OutputSection(_Section):
     """Dithering: "none" or "bayer"."""
     report: bool = False
     """Whether a report of the run is written next to the output."""
+    classes: int | str | None = None
+    """Number of classes that the units are grouped into and written as, or "auto"; None: no classes."""
     storage: dict[str, Any] | None = Field(default=None, repr=False, exclude=True)
     """Options of the output's object store; None: those of the input, if its store is of the same kind."""
     overwrite: bool = False
@@ -238,6 +240,13 @@ class OutputSection(_Section):
     @classmethod
     def _as_text(cls, value: Any) -> Any:
         return str(value) if isinstance(value, float) else value  # YAML parses 0.5 as a number
+
+    @field_validator("classes")
+    @classmethod
+    def _is_count(cls, value: int | str | None) -> int | str | None:
+        if value is not None and value != "auto" and (isinstance(value, (str, bool)) or value < 1):
+            raise ValueError(f"{value!r} is not a number of classes, or auto")
+        return value
 
     @field_validator("dither")
     @classmethod

@@ -167,9 +167,13 @@ class MapPredictor(MapStructure):
         names of the bands. A decay that is a function, and an array or random generator that training started from, are
         not kept.
         """
+        _save_codebook(self.complete_codebook(), path)
+
+    def complete_codebook(self) -> Codebook:
+        """Return the trained map as `save` writes it."""
         codebook = self.codebook_
         state = {**self._trained().state(), "refine": None if self.refine is None else int(self.refine)}
-        _save_codebook(replace(codebook, about={**codebook.about, "state": state}), path)
+        return replace(codebook, about={**codebook.about, "state": state})
 
     def save_palette(self, path: str | Path, *, bands: Sequence[int] | None = None, overwrite: bool = False) -> None:
         """Write the map's colors as .gpl (GIMP), .act (Adobe), .clr (QGIS), .txt (GDAL) or .png (a swatch).

@@ -107,7 +107,7 @@ class MapStructure:
         Examples
         --------
         >>> from dasksom import BatchSOM
-        >>> colors = np.array([[0.0], [1.0], [50.0], [51.0], [52.0]])
+        >>> colors = np.array([[0], [1], [50], [51], [52]], np.uint8)
         >>> som = BatchSOM(1, 5, epochs=10).fit(colors)
         >>> som.group(2).of_labels(som.predict(colors)).tolist()
         [2, 2, 1, 1, 1]

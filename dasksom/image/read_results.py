@@ -5,6 +5,7 @@ To add a format, write an opener and add it to ``RESULTS``.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -21,17 +22,29 @@ import zarr
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.image.sources.chunk_planning import plan_chunks
+from dasksom.image.sources.protocol import Tag
 from dasksom.image.tiff.page_checks import check_chain, check_decoder, check_ome_xml
+from dasksom.image.tiff.tags import read_facts
 from dasksom.image.writers.protocol import JSON, with_nodata_row
 from dasksom.image.zarr.guarded_store import store_of
+from dasksom.image.zarr.stored_labels import StoredLabels
+from dasksom.image.zarr.target import CLASSES, MODEL, OME_CLASSES, SUMS
 from dasksom.storage.local_paths import check_readable, listed, local_path, match_suffix
 from dasksom.storage.locations import Location
 
 _MOST_COLORS, _MOST_PALETTE_BYTES = 1 << 16, 1 << 30
 """Limits of a palette that is read: the largest number of units of a map, and the largest size of a map in bytes."""
-_CHUNK_BYTES = 4 << 20
-"""Target size of a lazy chunk of labels; small, because tiles are viewed in random order."""
+_MOST_MODEL_BYTES = 1 << 30
+"""Limit of the bytes of a trained map, and of the sums of its units."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Georeference and pixel size of an output."""
+
+    geo_tags: tuple[Tag, ...] = ()
+    pixel_size: tuple[float, float] | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +60,15 @@ class QuantizedImage:
     """Shape (units, bands), in the image's dtype."""
     about: Mapping[str, JSON]
     """Metadata of the run, as written."""
+    stored: tuple[StoredLabels, ...] = ()
+    """The stored arrays of `labels`."""
+    place: Place = Place()
+    model: bytes = b""
+    """The trained map as .npz; empty if the output does not hold it."""
+    sums: bytes = b""
+    """The sums of the units' pixels as .npz; empty if the output does not hold them."""
+    classes: Mapping[str, JSON] | None = None
+    """The stored table of classes, if classes were written."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -127,14 +149,49 @@ def _open_zarr(path: Path) -> Iterator[QuantizedImage]:
         group = zarr.open_group(store_of(Location(str(path)), None), mode="r")
         about = dict(group.attrs["dasksom"])["metadata"]  # type: ignore[arg-type]
         palette = _palette(_array(group, "palette"))
-        levels = [_array(group, "labels")] if isinstance(group["labels"], zarr.Array) else _pyramid(group["labels/som"])
+        flat = isinstance(group["labels"], zarr.Array)
+        levels = [_array(group, "labels")] if flat else _pyramid(group["labels/som"])
+        own: dict[str, Any] = dict(group.attrs["dasksom"])  # type: ignore[arg-type]
+        classes = _classes(group, CLASSES if flat else OME_CLASSES)
     except InputError:
         raise
     except Exception as error:  # zarr raises many kinds of errors for other files
         raise InputError(f"{path}: not an output of dasksom with labels and a palette ({error})") from error
     if not isinstance(about, dict) or palette.ndim != 2 or any(level.ndim != 2 for level in levels):
         raise InputError(f"{path}: not an output of dasksom: its labels, palette or attributes have another form")
-    yield QuantizedImage(str(path), tuple(_lazy(level, path) for level in levels), 1, palette, about)
+    stored = tuple(StoredLabels(level, path) for level in levels)
+    files = _own_file(path / MODEL), _own_file(path / SUMS)
+    lazy = tuple(array.lazy() for array in stored)
+    yield QuantizedImage(str(path), lazy, 1, palette, about, stored, _place(own.get("place")), *files, classes)
+
+
+def _classes(group: Any, name: str) -> Mapping[str, JSON] | None:
+    """Return the table in the attributes of stored classes."""
+    if name not in group:
+        return None
+    table = dict(group[name].attrs).get("dasksom", {}).get("classes")
+    return table if isinstance(table, dict) else None
+
+
+def _own_file(path: Path) -> bytes:
+    if not path.is_file():
+        return b""
+    if path.stat().st_size > _MOST_MODEL_BYTES:
+        raise InputError(f"{path}: is larger than {_MOST_MODEL_BYTES >> 30} GiB; it is no file of dasksom")
+    return path.read_bytes()
+
+
+def _place(plain: Any) -> Place:
+    """Return the georeference that the attributes hold; none if they are not as written."""
+    try:
+        tags = tuple(
+            (int(code), int(kind), int(count), value if isinstance(value, str) else tuple(value), True)
+            for code, kind, count, value in plain.get("geo_tags", [])
+        )
+        size = plain.get("pixel_size")
+        return Place(tags, None if size is None else (float(size[0]), float(size[1])), plain.get("unit"))
+    except (AttributeError, TypeError, ValueError, IndexError):
+        return Place()
 
 
 def _palette(array: zarr.Array[Any]) -> NDArray[Any]:
@@ -176,7 +233,8 @@ def _in_tiff(file: tifffile.TiffFile, path: Path) -> QuantizedImage:
     check_ome_xml(location, file)
     page = file.pages[0]
     check_decoder(location, page)
-    about = _metadata_in(page.description)
+    description = _described(page.description)
+    about = description.get("dasksom", {})
     parameters = about.get("parameters", {})
     sides = [parameters.get(name) for name in ("rows", "columns")]
     units = prod(side if isinstance(side, int) else 0 for side in sides)
@@ -188,59 +246,29 @@ def _in_tiff(file: tifffile.TiffFile, path: Path) -> QuantizedImage:
     palette = np.ascontiguousarray((page.colormap[:, :units] >> 8).astype(np.uint8).T)
     series = file.series[0]
     levels = [zarr.open_array(series.aszarr(level=number), mode="r") for number in range(len(series.levels))]
-    return QuantizedImage(str(path), tuple(_lazy(level, path) for level in levels), 0, palette, about)
-
-
-def _metadata_in(description: str) -> dict[str, Any]:
-    try:
-        about = json.loads(description)["dasksom"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return {}
-    return about if isinstance(about, dict) and isinstance(about.get("parameters", {}), dict) else {}
-
-
-@dataclass(frozen=True, eq=False)
-class _Labels:
-    """An array whose read errors are reported as damage of the output."""
-
-    array: zarr.Array[Any]
-    path: Path
-
-    def __getitem__(self, region: Any) -> NDArray[Any]:
-        try:
-            return np.asarray(self.array[region])
-        except InputError:
-            raise
-        except Exception as error:  # zarr, tifffile and the codecs each raise their own errors
-            raise InputError(
-                f"{self.path}: its labels cannot be read: {error}; the output is damaged, write it again"
-            ) from error
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.array.shape
-
-    @property
-    def ndim(self) -> int:
-        return len(self.array.shape)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.array.dtype
-
-
-def _lazy(array: zarr.Array[Any], path: Path) -> da.Array:
-    height, width = array.shape
-    stored = int(array.chunks[0]), int(array.chunks[1])  # chunks, not shards: each can be read separately
-    rows, columns = plan_chunks((height, width, 1), array.dtype.itemsize, stored, chunk_bytes=_CHUNK_BYTES)
-    return da.from_array(
-        _Labels(array, path),
-        chunks=(min(rows, height), min(columns, width)),
-        meta=np.empty((0, 0), array.dtype),
-        asarray=False,
-        inline_array=True,
-        name=False,
+    stored = tuple(StoredLabels(level, path) for level in levels)
+    facts = read_facts(file, 0, page, page)
+    return QuantizedImage(
+        str(path),
+        tuple(array.lazy() for array in stored),
+        0,
+        palette,
+        about,
+        stored,
+        Place(facts.geo_tags, facts.pixel_size, facts.unit),
+        model=description.get("model", b""),
     )
+
+
+def _described(text: str) -> dict[str, Any]:
+    """Return the metadata and the trained map in a TIFF's description; what is not as written is left out."""
+    try:
+        description = json.loads(text)
+        about, model = description["dasksom"], description.get("model", "")
+        valid = isinstance(about, dict) and isinstance(about.get("parameters", {}), dict)
+        return {"dasksom": about if valid else {}, "model": base64.b64decode(model, validate=True)}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
 RESULTS: dict[str, Callable[[Path], AbstractContextManager[QuantizedImage]]] = {

@@ -91,6 +91,8 @@ class RunRecord(_Record):
     output: str = ""
     report: str = ""
     """Path of the report, if one was written."""
+    classes: tuple[str, ...] = ()
+    """The classes and their files, in words, if they were written."""
     units: int = 0
     more_pixels: int = 0
     """Pixels of the images after the first, if a map is trained on several."""
@@ -198,6 +200,7 @@ class RunRecord(_Record):
         yield f"{times}; {speed:.3g} Mpx/s"
         if self.report:
             yield f"{self.report}: report"
+        yield from self.classes
 
     @property
     def total_seconds(self) -> float:

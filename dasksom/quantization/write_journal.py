@@ -9,8 +9,11 @@ from typing import Any
 
 from dasksom.chunkwise import SMALL_RECORD_SECONDS, Keeper, ThrottledKeeper, run_tasks
 from dasksom.som.quality import Quality
+from dasksom.som.statistics.unit_statistics import UnitStatistics
 from dasksom.storage.checksum_manifests import FileSums
 
+Measures = tuple[Quality | None, UnitStatistics | None]
+"""What a pass measured of the pixels of a window."""
 JOURNAL_RECORD = "written"
 """Prefix of the names of the records."""
 
@@ -33,10 +36,10 @@ class WriteJournal:
         """Whether there are windows of an earlier process."""
         self._label, self._first_window, self._records = "", 0, 0
         self._stored: FileSums = ()
-        self._qualities: tuple[Quality | None, ...] = ()
+        self._measures: tuple[Measures, ...] = ()
 
-    def resume(self, label: str, are_intact: Callable[[FileSums], bool]) -> list[Quality | None]:
-        """Accept the windows of an earlier process whose files match their checksums; return the quality of each.
+    def resume(self, label: str, are_intact: Callable[[FileSums], bool]) -> list[Measures]:
+        """Accept the windows of an earlier process whose files match their checksums; return what was measured of each.
 
         Parameters
         ----------
@@ -53,35 +56,35 @@ class WriteJournal:
             if not isinstance(record, dict) or (record.get("label"), record.get("first")) != (label, first):
                 break
             records.append(record)
-            first += len(record["qualities"])
-        qualities: list[Quality | None] = []
+            first += len(record["measures"])
+        measures: list[Measures] = []
         for record, whole in zip(records, run_tasks(are_intact, [record["stored"] for record in records]), strict=True):
             if not whole:
                 break
             self._records += 1
             self.is_resumed = True
             self.report(record["stored"])
-            qualities.extend(record["qualities"])
-        self._first_window = len(qualities)
-        return qualities
+            measures.extend(record["measures"])
+        self._first_window = len(measures)
+        return measures
 
-    def add(self, stored: FileSums, quality: Quality | None) -> None:
+    def add(self, stored: FileSums, measures: Measures) -> None:
         """Add the next window."""
         self.report(stored)
         self._stored += stored
-        self._qualities += (quality,)
+        self._measures += (measures,)
         if self._keeper.is_due:
             self.save()
 
     def save(self) -> None:
         """Save a record of the windows that are not in a record yet."""
-        if self._qualities:
+        if self._measures:
             windows = {"label": self._label, "first": self._first_window}
-            record = {**windows, "stored": self._stored, "qualities": self._qualities}
+            record = {**windows, "stored": self._stored, "measures": self._measures}
             self._keeper.save_now(f"{JOURNAL_RECORD}-{self._records:06}", record)
             self._records += 1
-        self._first_window += len(self._qualities)
-        self._stored, self._qualities = (), ()
+        self._first_window += len(self._measures)
+        self._stored, self._measures = (), ()
 
     def report(self, stored: FileSums) -> None:
         """Report files that were written."""

@@ -18,6 +18,7 @@ from dasksom.som.counted_colors.cells import colors_from_numbers
 from dasksom.som.counted_colors.counts import count_colors
 from dasksom.som.quality import Quality, quality_of
 from dasksom.som.samples import Samples
+from dasksom.som.statistics.unit_statistics import UnitStatistics, added, unit_statistics
 from dasksom.som.unit_sums import add_up
 from dasksom.storage.checksum_manifests import FileSums
 
@@ -37,11 +38,12 @@ class Observer(Protocol):
 
 
 @dataclass(frozen=True)
-class _LabeledChunks:
-    """Neighboring chunks of one pass: the writer's result for each, and their quality if it was measured."""
+class WrittenChunks:
+    """Neighboring chunks of one pass: the writer's result for each, and what was measured of them."""
 
     encoded: tuple[EncodedChunk, ...]
-    quality: Quality | None
+    quality: Quality | None = None
+    statistics: UnitStatistics | None = None
     extracted: tuple[tuple[Origin, Any], ...] = ()
     """Corner of each chunk and what an observer extracted from it."""
 
@@ -63,10 +65,13 @@ def _quantize_chunk(
     writer: Writer,
     through_table: bool,
     measured: bool,
+    vectors: NDArray[np.float64] | None,
     extract: Callable[[NDArray[Any], NDArray[Any], Origin], Any] | None,
-) -> _LabeledChunks:
+) -> WrittenChunks:
     labels, samples = labeling.labels(block, corner, weights, through_table)
-    quality = None
+    quality = statistics = None
+    if vectors is not None:
+        statistics = unit_statistics(block.reshape(-1, block.shape[-1]), labels.reshape(-1), vectors)
     if measured:
         flat = labels.reshape(-1)
         best = flat if samples.kept is None else flat[samples.kept]
@@ -77,13 +82,14 @@ def _quantize_chunk(
     origin = corner[0], corner[1]
     extracted = () if extract is None else ((origin, extract(block, labels, origin)),)
     encoded = (origin, (labels.shape[0], labels.shape[1]), writer.encode(labels, origin))
-    return _LabeledChunks((encoded,), quality, extracted)
+    return WrittenChunks((encoded,), quality, statistics, extracted)
 
 
-def _join(parts: Sequence[_LabeledChunks]) -> _LabeledChunks:
-    return _LabeledChunks(
+def _join(parts: Sequence[WrittenChunks]) -> WrittenChunks:
+    return WrittenChunks(
         encoded=tuple(chain.from_iterable(part.encoded for part in parts)),
         quality=_total([part.quality for part in parts]),
+        statistics=_combined([part.statistics for part in parts]),
         extracted=tuple(chain.from_iterable(part.extracted for part in parts)),
     )
 
@@ -93,6 +99,11 @@ def _total(qualities: Sequence[Quality | None]) -> Quality | None:
     return add_up(measured) if measured else None
 
 
+def _combined(parts: Sequence[UnitStatistics | None]) -> UnitStatistics | None:
+    known = [part for part in parts if part is not None]
+    return added(known) if known else None
+
+
 def quantize_into(
     image: da.Array,
     labeling: Labeling,
@@ -100,10 +111,11 @@ def quantize_into(
     *,
     weights: da.Array | None = None,
     measured: bool = True,
+    vectors: NDArray[np.float64] | None = None,
     progress: Progress | None = None,
     observer: Observer | None = None,
     journal: WriteJournal | None = None,
-) -> Quality | None:
+) -> tuple[Quality | None, UnitStatistics | None]:
     """Label every pixel and pass the labels to a writer, in one pass with one task per chunk.
 
     Parameters
@@ -114,6 +126,8 @@ def quantize_into(
     weights : dask array of shape (rows, columns, 1), bool or real, optional
     measured : bool
         Whether to measure hits and errors; not needed if the caller knows them.
+    vectors : ndarray of shape (units, bands), float64, optional
+        Vectors of the units in the units of the image, for the statistics of their pixels; None: no statistics.
     progress : callable, optional
     observer : Observer, optional
     journal : WriteJournal, optional
@@ -121,35 +135,74 @@ def quantize_into(
 
     Returns
     -------
-    Quality, or None if not measured
+    quality : Quality, or None if not measured
+    statistics : UnitStatistics, or None without vectors
+    """
+    return write_chunks(
+        image,
+        _quantize_chunk,
+        writer,
+        label=tokenize(image.name, image.chunks, labeling.codebook, labeling.dither, measured, vectors is None),
+        beside=[weights],
+        progress=progress,
+        observer=observer,
+        journal=journal,
+        labeling=labeling,
+        through_table=labeling.through_table(image),
+        measured=measured,
+        vectors=vectors,
+        extract=None if observer is None else observer.extract,
+    )
+
+
+def write_chunks(
+    image: da.Array,
+    function: Callable[..., WrittenChunks],
+    writer: Writer,
+    *,
+    label: str,
+    beside: Sequence[da.Array | None] = (),
+    progress: Progress | None = None,
+    observer: Observer | None = None,
+    journal: WriteJournal | None = None,
+    **arguments: Any,
+) -> tuple[Quality | None, UnitStatistics | None]:
+    """Encode every chunk on the workers, pass the results to a writer, and record the written windows in a journal.
+
+    Parameters
+    ----------
+    image : dask array of shape (rows, columns, bands)
+    function : callable (block, corner, *beside, writer, **arguments) -> WrittenChunks
+        As for `map_chunks`.
+    writer : Writer
+    label : str
+        Identifies image, function and arguments; an earlier process's windows of another label are written again.
+    beside, progress, **arguments
+        As for `map_chunks`.
+    observer, journal
+        As for `quantize_into`.
     """
     journal = WriteJournal() if journal is None else journal
-    qualities: list[Quality | None] = []
-    if writer.keeps_chunks:
-        label = tokenize(image.name, image.chunks, labeling.codebook, labeling.dither, measured)
-        qualities = journal.resume(label, writer.are_intact)
+    measures = journal.resume(label, writer.are_intact) if writer.keeps_chunks else []
 
     def encoded() -> Iterator[EncodedChunk]:
         windows = map_chunks(
             image,
-            _quantize_chunk,
+            function,
             _join,
-            beside=[weights],
+            beside=beside,
             progress=progress,
-            first=len(qualities),
-            labeling=labeling,
+            first=len(measures),
             writer=writer,
-            through_table=labeling.through_table(image),
-            measured=measured,
-            extract=None if observer is None else observer.extract,
+            **arguments,
         )
         for window in windows:
             if observer is not None:
                 for corner, extracted in window.extracted:
                     observer.add(corner, extracted)
-            qualities.append(window.quality)
+            measures.append((window.quality, window.statistics))
             if writer.keeps_chunks:
-                journal.add(tuple(chain.from_iterable(stored for _, _, stored in window.encoded)), window.quality)
+                journal.add(tuple(chain.from_iterable(stored for _, _, stored in window.encoded)), measures[-1])
             yield from window.encoded
 
     def run(function: Callable[[Origin], FileSums], corners: Sequence[Origin]) -> None:
@@ -160,4 +213,4 @@ def quantize_into(
         writer.collect(encoded(), run)
     finally:
         journal.save()
-    return _total(qualities)
+    return _total([quality for quality, _ in measures]), _combined([statistics for _, statistics in measures])

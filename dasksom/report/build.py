@@ -16,6 +16,7 @@ from dasksom.image import QuantizedImage, check_output, open_result, publish, si
 from dasksom.provenance.original_image import UNKNOWN_LATTICE, Original, lattice_of_output
 from dasksom.provenance.run_record import RunRecord, describe_unread
 from dasksom.quantization.thumbnail import Overview
+from dasksom.report.classes import class_section
 from dasksom.report.html import Figure, ImageView, Report, Row, render
 from dasksom.report.image_metrics import compare, count_units
 from dasksom.report.inline_svg import inline_png, inline_svg
@@ -153,6 +154,7 @@ def _report(
     rows = _rows(som, palette, result)
     sizes = [None if path is None else size_on_disk(path) for path in (original.path, result.path)]
     views = tuple(_views(result, before, overview, palette))
+    classes, class_figures = class_section(result, names)
     result = replace(result, path=name or result.path)
     training, maps = tuple(_training(som)), tuple(_maps(som))
     return Report(
@@ -161,6 +163,8 @@ def _report(
         headline=tuple(headline(result, record, comparison, sizes)),
         notes=tuple(notes),
         views=views,
+        classes=classes,
+        class_figures=class_figures,
         training=training,
         palette=rows[:_TABLE_ROWS],
         palette_note=describe_palette(rows, _TABLE_ROWS, names),

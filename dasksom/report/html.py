@@ -29,6 +29,20 @@ class Row:
 
 
 @dataclass(frozen=True)
+class ClassRow:
+    """One class."""
+
+    name: str
+    color: str
+    """CSS color, #rrggbb."""
+    pixels: int
+    share: float
+    """Of all pixels that have data, 0 to 1."""
+    area: str
+    """With its unit; empty if it is unknown."""
+
+
+@dataclass(frozen=True)
 class Figure:
     """A figure with its caption."""
 
@@ -66,6 +80,9 @@ class Report:
     """How the numbers were computed, and what is missing."""
     views: tuple[tuple[ImageView, ...], ...]
     """Pairs, before and after."""
+    classes: tuple[ClassRow, ...]
+    """Empty if the output has no classes."""
+    class_figures: tuple[Figure, ...]
     training: tuple[Figure, ...]
     palette: tuple[Row, ...]
     palette_note: str

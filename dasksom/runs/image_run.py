@@ -13,6 +13,7 @@ import numpy as np
 
 from dasksom import cluster
 from dasksom.chunkwise import Keeper, keep_in_memory, workers
+from dasksom.classes.stored_statistics import MOST_STORED, encode_statistics
 from dasksom.cluster import connect, count_tasks
 from dasksom.config import MapSection, OutputSection, RunConfig
 from dasksom.config.feature_parameters import FEATURE_FIELDS, Features
@@ -26,6 +27,7 @@ from dasksom.runs.error_translation import explained_deaths, explained_pixels
 from dasksom.runs.image_paths import ImagePaths
 from dasksom.runs.memory_plan import check_fits, describe, plan_run
 from dasksom.som.quality import Quality
+from dasksom.som.statistics.unit_statistics import UnitStatistics
 from dasksom.training.checkpoint import TRAINED, UNREAD
 from dasksom.training.input_arrays import as_weights
 from dasksom.training.trained_map import TrainedMap
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from dasksom.quantization.thumbnail import Overview
     from dasksom.runs.watcher import Watcher
 
+_encode_codebook: "Callable[..., bytes]" = deferred("dasksom.model_files:encode_codebook")
 _find_unread = deferred("dasksom.runs.bad_chunks:find_unread")
 _features_from_state = deferred("dasksom.som.features.pixel_features:features_from_state")
 _start_overview = deferred("dasksom.quantization.thumbnail:Overview")
@@ -82,6 +85,7 @@ class ImageRun:
         self.overview: Overview | None = None
         """Small view of the image and its labels, for a report."""
         self._checked = 0
+        self._statistics: UnitStatistics | None = None
         self.record = RunRecord.begin(
             tuple(map(shown, paths)), self.image, config.model_dump(mode="json"), shown(output)
         )
@@ -200,6 +204,7 @@ class ImageRun:
             nodata=self.picture.has_gaps,
             options=settings.options(),
             resumed=resumed,
+            model=_encode_codebook(som.complete_codebook()),
         )
         writer = create_writer(output.placed_as(self.picture))
         self.note(units=som.units, color_space=som.error_space)
@@ -209,12 +214,13 @@ class ImageRun:
         overview = _start_overview(height, width, bands, self.image.dtype) if settings.report else None
         journal = WriteJournal(self.keeper, manifest.add)
         with self._stage("write"):
-            quality = quantize_into(
+            quality, self._statistics = quantize_into(
                 self.image,
                 labeling,
                 writer,
                 weights=as_weights(self.image, self.mask),
                 measured=measured,
+                vectors=codebook.units if codebook.units.size <= MOST_STORED else None,
                 progress=self._progress,
                 observer=overview,
                 journal=journal,
@@ -227,6 +233,8 @@ class ImageRun:
         """Complete the record, add it to the output if the format allows, and write the checksum manifest."""
         self.record = self.record.trained(som.history_, self.quality)
         self.note(cluster=cluster_of(client))
+        if self._statistics is not None:
+            writer.write_sums(encode_statistics(self._statistics))
         writer.annotate({"run": self.record.stored()})
         writer.write_manifest(manifest)
 

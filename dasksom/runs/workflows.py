@@ -44,6 +44,9 @@ _in_order_of_map: "Callable[..., tuple[Picture, RunConfig]]" = deferred("dasksom
 _check_report = deferred("dasksom.report:check_report")
 _report_path: "Callable[[str], str]" = deferred("dasksom.report:report_path")
 _write_report_file = deferred("dasksom.report:write_report")
+_classify_output: "Callable[..., list[str]]" = deferred("dasksom.runs.classes.class_run:classify_output")
+_check_class_files = deferred("dasksom.runs.classes.class_run:check_class_files")
+_class_options = deferred("dasksom.runs.classes.class_run:ClassOptions")
 _restore_map: "Callable[..., BatchMap]" = deferred("dasksom.models:restore_map")
 logger = logging.getLogger(__name__)
 
@@ -99,9 +102,11 @@ def quantize_image(
         _check_model(som, model, image, named)
     check_dither(config.output.dither, image)
     check_output_format(output, picture, som.units, config)
-    if config.output.report:
+    if config.output.report or config.output.classes is not None:
         gaps = picture.has_gaps or config.input.skips
         image_files.check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + gaps)
+    if config.output.classes is not None:
+        _check_class_files(output, config.output.classes, som.units, overwrite=config.output.overwrite or resume)
     request = request_of("quantize", paths, model, config, most_chunk_bytes(config), summary)
     with explained_system_errors(output), reserved as work, Manifest() as manifest:
         keeper = begin(work, request, [paths], [picture], codebook)
@@ -120,15 +125,31 @@ def quantize_image(
             writer = run.write(som, work.place, config.output, manifest, resumed=written)
             run.complete(som, writer, client, manifest)
         check_inputs_unchanged(work, [paths], [picture])
-        # before the output is published: a run that is killed here can be resumed
-        problem = _write_report(run, paths, output, work.place, overwrite=config.output.overwrite or resume)
+        # before the output is published: a run that is killed here can be resumed; with classes, after they are added
+        problem = None
+        if config.output.classes is None:
+            problem = _write_report(run, paths, output, work.place, overwrite=config.output.overwrite or resume)
         run.note(bytes_written=None if is_remote(output) else size_on_disk(str(work.place)))
+        _write_summary(run.record, summary)
+    if config.output.classes is not None:
+        run.note(classes=_write_classes(output, config, watcher, overwrite=config.output.overwrite or resume))
+        problem = _write_report(run, paths, output, Path(output), overwrite=config.output.overwrite or resume)
         _write_summary(run.record, summary)
     if problem is not None:
         raise DasksomError(
             f"{shown(output)}: is complete, but its report cannot be written: {problem}; `dasksom report` tries again"
         ) from problem
     return run.record
+
+
+def _write_classes(output: str, config: RunConfig, watcher: "Watcher", *, overwrite: bool) -> tuple[str, ...]:
+    try:
+        options = _class_options(config.output.classes)
+        return tuple(_classify_output(output, None, options, watcher, overwrite=overwrite))
+    except DasksomError as error:
+        raise DasksomError(
+            f"{output}: is complete, but its classes are not: {error}; `dasksom classes` tries again"
+        ) from error
 
 
 def _write_report(

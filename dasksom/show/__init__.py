@@ -1,5 +1,6 @@
 """Figures of maps, trainings and images, drawn by matplotlib (``dasksom[plots]``)."""
 
+from dasksom.show.classes import plot_heatmap, plot_signatures
 from dasksom.show.images import THUMBNAIL_SIDE, plot_before_after, plot_labels, thumbnail
 from dasksom.show.maps import plot_component_planes, plot_hits, plot_palette, plot_swatches, plot_u_matrix
 from dasksom.show.training import Recorder, plot_training, plot_trajectory
@@ -9,9 +10,11 @@ __all__ = [
     "Recorder",
     "plot_before_after",
     "plot_component_planes",
+    "plot_heatmap",
     "plot_hits",
     "plot_labels",
     "plot_palette",
+    "plot_signatures",
     "plot_swatches",
     "plot_training",
     "plot_trajectory",

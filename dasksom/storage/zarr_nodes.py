@@ -30,14 +30,16 @@ def metadata_stamp(node: Location) -> Stamp:
     raise node.refusal("its Zarr metadata is gone")
 
 
+OWN_FILES = ("SHA256SUMS", "model.npz", "sums.npz")
+"""Names of the files of an output, inside an array, that are not of Zarr."""
 _CHUNK = re.compile(r"(.*/)?(c|(c[./])?\d+([./]\d+)*)(\.[0-9a-f]{32}\.partial)?")
 
 
 def is_zarr_key(key: str) -> bool:
-    """Return whether a key is valid in a Zarr: metadata, chunk, shard, or our checksum manifest.
+    """Return whether a key is valid in a Zarr: metadata, chunk, shard, or one of `OWN_FILES`.
 
     >>> [is_zarr_key(key) for key in ("labels/zarr.json", "0/c/1/2", "0.3", "palette/SHA256SUMS", "notes.txt", "a/b")]
     [True, True, True, True, False, False]
     """
     name = key.rpartition("/")[2]
-    return name in (*ALL_METADATA, "SHA256SUMS") or _CHUNK.fullmatch(key) is not None
+    return name in (*ALL_METADATA, *OWN_FILES) or _CHUNK.fullmatch(key) is not None

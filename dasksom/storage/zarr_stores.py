@@ -67,5 +67,5 @@ def written_chunks(array: zarr.Array[Any], region: tuple[slice, ...]) -> FileSum
     stored = array.shards or array.chunks
     along = [range(part.start // length, ceil(part.stop / length)) for part, length in zip(region, stored, strict=True)]
     store: Any = array.store
-    keys = [f"{array.path}/{array.metadata.encode_chunk_key(at)}" for at in product(*along)]
+    keys = [f"{array.path}/{array.metadata.encode_chunk_key(at)}".lstrip("/") for at in product(*along)]
     return tuple((key, store.sum_of(key)) for key in keys)

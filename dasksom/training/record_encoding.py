@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from dasksom.som.batch import BatchSums
 from dasksom.som.initialization import Moments
 from dasksom.som.quality import Epoch, Quality
+from dasksom.som.statistics.unit_statistics import UnitStatistics
 from dasksom.storage.npz import read_npz
 from dasksom.training.trained_map import MapState
 
-_DATACLASSES = {kind.__name__: kind for kind in (BatchSums, Epoch, MapState, Moments, Quality)}
+_DATACLASSES = {kind.__name__: kind for kind in (BatchSums, Epoch, MapState, Moments, Quality, UnitStatistics)}
 _MOST_BYTES = 16 << 30
 """Upper limit of the bytes of a record's arrays: more than any table of counted colors needs."""
 

@@ -40,7 +40,7 @@ def test_quantize_into__labels_and_quality(photograph, dtype, measured):
     image = da.from_array(data, chunks=(90, 170, 3))
     codebook = np.random.default_rng(0).uniform(0, 255, (40, 3))
     writer = Gather()
-    quality = quantize_into(image, Labeling(codebook), writer, measured=measured)
+    quality, _ = quantize_into(image, Labeling(codebook), writer, measured=measured)
     labels = _assembled(writer, (400, 600))
     distances = ((data[::9, ::9, None].astype(float) - codebook) ** 2).sum(-1)
     assert np.array_equal(labels[::9, ::9], distances.argmin(-1))
@@ -70,7 +70,7 @@ def test_quantize_into__measures_the_same_through_the_table(photograph, space, w
     found = []
     for pixels in (0, 1 << 30):
         monkeypatch.setattr("dasksom.quantization.labels.TABLE_PIXELS", pixels)
-        found.append((quantize_into(image, labeling, writer := Gather(), weights=weights), writer))
+        found.append((quantize_into(image, labeling, writer := Gather(), weights=weights)[0], writer))
     (one, labels), (other, expected) = found
     assert np.array_equal(_assembled(labels, (400, 600)), _assembled(expected, (400, 600)))
     for name in ("hits", "squared_errors", "distance", "counts", "offsets", "squared_offset"):

@@ -8,14 +8,14 @@ from dasksom import image, runs
 from dasksom.cli.configuration import run_config
 from dasksom.cli.help_pages import GroupedCommand
 from dasksom.cli.log import LOG, log_options
-from dasksom.cli.options import cluster_options, output_options, run_options, summary_option
+from dasksom.cli.options import classes_option, cluster_options, output_options, run_options, summary_option
 from dasksom.cli.progress import ProgressDisplay
 from dasksom.cli.run_results import print_line, print_record
 from dasksom.errors import DasksomError, InputError
 
 
 @click.command("apply", cls=GroupedCommand)
-@click.argument("model_path", metavar="MODEL.npz")
+@click.argument("model_path", metavar="MODEL.npz|OUTPUT|PALETTE")
 @click.argument("image_paths", metavar="IMAGE...", nargs=-1, required=True)
 @click.argument("output_path", metavar="OUTPUT")
 @click.option(
@@ -25,6 +25,7 @@ from dasksom.errors import DasksomError, InputError
     help="Suffix of the outputs in a folder: .zarr, .ome.zarr, .tif, .png or .jpg.  [default: .zarr]",
 )
 @output_options
+@classes_option
 @run_options
 @cluster_options
 @summary_option
@@ -37,7 +38,10 @@ def command(
     summary: str | None,
     **options: Any,
 ) -> None:
-    """Write IMAGE in the colors of a trained map to OUTPUT, or several images to a folder.
+    """Write IMAGE in the colors of a map or a palette to OUTPUT, or several images to a folder.
+
+    The map is a MODEL.npz; the one that made an OUTPUT (.zarr, .ome.zarr or paletted .tif) of another image; or the
+    fixed colors of a PALETTE: .gpl (GIMP), .act (Adobe), .clr (QGIS), .txt (GDAL) or .png.
 
     With several images, a folder of images or --format, OUTPUT is a folder. Existing outputs are complete and are
     skipped: run the same command again to resume it.
@@ -45,6 +49,8 @@ def command(
     \b
     Examples:
       dasksom apply palette.npz photo.png same-colors.png
+      dasksom apply reduced.zarr photo.png same-map.png
+      dasksom apply palette.gpl photo.png fixed-colors.png
       dasksom apply palette.npz slides/*.tif reduced --format .ome.zarr
     """  # noqa: D301 - click takes the character itself
     settings = run_config(options)

@@ -9,6 +9,7 @@ from dasksom.cli.configuration import check_one_image, run_config
 from dasksom.cli.help_pages import GroupedCommand
 from dasksom.cli.log import log_options
 from dasksom.cli.options import (
+    classes_option,
     cluster_options,
     map_options,
     output_options,
@@ -25,6 +26,7 @@ from dasksom.errors import InputError
 @click.argument("output_path", metavar="OUTPUT")
 @click.option("--model", metavar="FILE", help="Use this trained map instead of training one.")
 @output_options
+@classes_option
 @map_options
 @run_options
 @cluster_options

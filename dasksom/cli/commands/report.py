@@ -23,7 +23,8 @@ def command(
     """Write a report of the run that made OUTPUT, a .zarr or a paletted .tif, as one self-contained HTML file.
 
     It has the settings, the error by epoch, the image before and after with PSNR, SSIM and CIEDE2000, the palette with
-    the share of each color, U-matrix and component planes, and sizes on disk. The default name is that of OUTPUT with
+    the share of each color, U-matrix and component planes, and sizes on disk; of an
+    output with classes also their table, heatmap and signatures. The default name is that of OUTPUT with
     .report.html in place of .zarr, or after other suffixes.
 
     \b

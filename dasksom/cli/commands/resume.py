@@ -31,6 +31,11 @@ def command(output_path: str, summary: str | None, **options: Any) -> None:
     """  # noqa: D301 - click takes the character itself
     settings = run_config(options)
     with ProgressDisplay() as display:
+        lines = runs.resume_classes(output_path, display)
+        if lines is not None:
+            for line in lines:
+                print_line(line)
+            return
         record = runs.resume_run(output_path, settings, display, summary=summary)
     if record is None:
         print_line(f"{output_path}: was already complete and has now been published")

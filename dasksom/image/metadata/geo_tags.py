@@ -17,6 +17,11 @@ _RPC_PIXELS = {2: 0, 3: 1, 7: 0, 8: 1}
 """Indices of the RPC numbers in rows (0) or columns (1): offsets and scales of line and sample."""
 _PROJECTED, _GEOGRAPHIC = 3072, 2048
 _USER_DEFINED = 32767
+_MODEL_TYPE, _PROJECTED_MODEL, _LINEAR_UNITS = 1024, 1, 3076
+_METERS_BY_UNIT = {9001: 1.0, 9002: 0.3048, 9003: 1200 / 3937}
+"""Meter, international foot, US survey foot, by EPSG code."""
+_SYSTEMS_IN_METERS = (range(32601, 32661), range(32701, 32761), range(25828, 25839), (3035, 3857))
+"""EPSG codes of systems in meters: UTM, ETRS89 in Europe, Web Mercator."""
 _DOUBLE, _SHORT = 12, 3
 
 
@@ -87,16 +92,40 @@ def _directory(epsg: int, geographic: bool) -> Tag:
 def crs_name(tags: Sequence[Tag]) -> str | None:
     """Return the name of a coordinate reference system: its EPSG code, else its description; None if there is none."""
     values = {tag[0]: tag[3] for tag in tags}
-    keys = values.get(_KEYS)
-    if not keys:
+    entries = _entries(values.get(_KEYS))
+    if not entries:
         return None
-    entries = {keys[at]: (keys[at + 1], keys[at + 3]) for at in range(4, len(keys) - 3, 4)}
     for key in (_PROJECTED, _GEOGRAPHIC):
         place, number = entries.get(key, (None, 0))
         if place == 0 and 0 < number < _USER_DEFINED:
             return f"EPSG:{number}"
     text = str(values.get(_KEY_TEXT, "")).strip("\0| ")
     return text.replace("|", ", ") or "user-defined"
+
+
+def _entries(keys: Sequence[int] | None) -> dict[int, tuple[int, int]]:
+    """Return the tag with the value (0: the directory itself) and the value, by key."""
+    return {keys[at]: (keys[at + 1], keys[at + 3]) for at in range(4, len(keys) - 3, 4)} if keys else {}
+
+
+def linear_scale(tags: Sequence[Tag]) -> float | None:
+    """Return the area of a pixel in square meters; None unless the system is projected and its unit is known."""
+    values = {tag[0]: tag[3] for tag in tags}
+    entries = _entries(values.get(_KEYS))
+    ends = corners(tags, (1, 1))
+    if ends is None or entries.get(_MODEL_TYPE) != (0, _PROJECTED_MODEL):
+        return None
+    system, unit = entries.get(_PROJECTED, (0, 0))[1], entries.get(_LINEAR_UNITS, (0, 0))[1]
+    in_meters = any(system in codes for codes in _SYSTEMS_IN_METERS)
+    meters = _METERS_BY_UNIT.get(unit, 1.0 if in_meters and not unit else None)
+    if meters is None:
+        return None
+    if len(values.get(_TRANSFORMATION, ())) == 16:
+        matrix = np.array(values[_TRANSFORMATION], float).reshape(4, 4)
+        area = abs(float(np.linalg.det(matrix[:2, :2])))
+    else:
+        area = float(values[_PIXEL_SCALE][0] * values[_PIXEL_SCALE][1])
+    return area * meters**2
 
 
 def georeference(tags: Sequence[Tag]) -> str | None:

@@ -7,6 +7,7 @@ TIFF, and the driver only copies bytes.
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import xml.etree.ElementTree as ElementTree
@@ -31,6 +32,8 @@ from dasksom.storage.own_files import create
 _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
 _OFFSETS, _BYTE_COUNTS = 324, 325
 _COPY_BYTES = 16 << 20
+_MOST_MODEL_BYTES = 1 << 20
+"""Larger maps are not written into a TIFF's description."""
 
 _CENTIMETERS = {"nanometer": 1e-7, "micrometer": 1e-4, "millimeter": 0.1, "centimeter": 1.0, "meter": 100.0}
 
@@ -115,8 +118,10 @@ def _write_directories(file: Any, output: Output, pixels: Pixels, pyramid: Pyram
         for number, level in enumerate(pyramid.levels):
             tiles = ceil(level.size[0] / tile) * ceil(level.size[1] / tile)
             if number == 0:
+                # the checksum is looked for at the beginning of the file, so it precedes the model
+                described = {"dasksom": dict(output.metadata), "checksum": UNSEALED, **_model(output)}
                 how: dict[str, Any] = {
-                    "description": json.dumps({"dasksom": dict(output.metadata), "checksum": UNSEALED}),
+                    "description": json.dumps(described),
                     "software": "dasksom",
                     "subifds": len(pyramid.levels) - 1 if layout == "pyramid" else 0,
                     **extra,
@@ -137,6 +142,12 @@ def _descriptions(output: Output, pixels: Pixels) -> list[tuple[Any, ...]]:
         item.text = escape(printable(name))  # GDAL decodes the entities of these texts twice
     # only ASCII, the encoding of TIFF's texts: other characters become references
     return [(_GDAL_METADATA, "s", 0, ElementTree.tostring(root).decode("ascii"), True)]
+
+
+def _model(output: Output) -> dict[str, str]:
+    if not output.model or len(output.model) > _MOST_MODEL_BYTES:
+        return {}
+    return {"model": base64.b64encode(output.model).decode("ascii")}
 
 
 def _kind(output: Output, pixels: Pixels) -> dict[str, Any]:

@@ -81,6 +81,10 @@ class Writer(Protocol):
         """Add to the metadata of a completed output, if its format allows it."""
         return
 
+    def write_sums(self, content: bytes) -> None:
+        """Write the encoded sums of the units' pixels into a completed output, if its format allows it."""
+        return
+
     def write_manifest(self, manifest: Manifest) -> None:
         """Write the checksums of all files into a completed output; outputs of a single file already include theirs.
 
@@ -124,6 +128,8 @@ class Output:
     """The no-data value of the input image."""
     band_names: tuple[str, ...] = ()
     """One name per band; empty if they have none."""
+    model: bytes = b""
+    """The trained map as .npz, so that the output can be used in its place; empty if there is none."""
 
     def __post_init__(self) -> None:
         if self.palette.ndim != 2 or 0 in self.palette.shape:

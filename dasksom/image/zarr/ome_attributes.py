@@ -9,6 +9,7 @@ import numpy as np
 from dasksom.image.writers.palettes import label_colors
 from dasksom.image.writers.protocol import Output
 from dasksom.image.writers.pyramid import PyramidPlan
+from dasksom.image.zarr.target import place_attributes
 
 _RGB = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
 _COLORS = ("FF0000", "00FF00", "0000FF", "FFFF00", "FF00FF", "00FFFF", "FFFFFF")
@@ -28,7 +29,7 @@ def image_attributes(output: Output, pyramid: PyramidPlan) -> dict[str, Any]:
     content = {"multiscales": [_multiscale(output, pyramid, "image", ("c", "y", "x"), "mean")]}
     if (output.bands == 3 and output.palette.dtype.kind == "u") or output.band_names:
         content["omero"] = {"channels": _channels(output), "rdefs": {"model": "color"}}  # type: ignore[assignment]
-    about = {"units": output.units, "metadata": dict(output.metadata)}
+    about = {"units": output.units, "metadata": dict(output.metadata), **place_attributes(output)}
     return {**_versioned(version, content), "dasksom": about}
 
 

@@ -30,7 +30,7 @@ from dasksom.image.writers.protocol import (
 )
 from dasksom.image.writers.pyramid import PyramidPlan, Size, Stage, plan_pyramid
 from dasksom.image.zarr.ome_attributes import image_attributes, label_attributes, labels_attributes
-from dasksom.image.zarr.target import PALETTE_ARRAY, TargetWriter, put_all, version_of, writable
+from dasksom.image.zarr.target import PALETTE_ARRAY, TargetWriter, put_created, version_of, writable
 from dasksom.image.zarr.writer import EVERY_CHUNK, array_to_write
 from dasksom.storage.checksum_manifests import FileSums
 from dasksom.storage.zarr_stores import written_chunks
@@ -175,7 +175,7 @@ def create_ome_zarr(output: Output) -> OmeWriter:
     )
     made: dict[str, Any] = {}
     _create_arrays(output, pyramid, MemoryStore(made))
-    put_all(output.target, {key: value.to_bytes() for key, value in made.items()})
+    put_created(output, made)
     return OmeWriter(output.target, output.resumed, pyramid, output.units, output.nodata, alignment)
 
 

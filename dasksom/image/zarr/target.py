@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import zarr
 
-from dasksom.image.writers.protocol import JSON, Target, Writer
+from dasksom.image.writers.protocol import JSON, Output, Target, Writer
 from dasksom.storage.checksum_manifests import MANIFEST, FileSums, Manifest, match_sums
 from dasksom.storage.locations import Location, file_system
 from dasksom.storage.own_files import replace_file
@@ -21,6 +22,10 @@ from dasksom.storage.zarr_stores import OwnStore, SummingStore
 
 PALETTE_ARRAY = "palette"
 """Name of the array in a Zarr output that holds the map's colors."""
+CLASSES, OME_CLASSES = "classes", "labels/classes"
+"""Names of the classes: an array of a .zarr, a group of an .ome.zarr."""
+MODEL, SUMS = f"{PALETTE_ARRAY}/model.npz", f"{PALETTE_ARRAY}/sums.npz"
+"""Keys of the trained map and of the sums of its units; inside an array, as zarr warns about other files in a group."""
 
 
 def writable(target: Target, resumed: bool = False) -> Any:
@@ -35,6 +40,26 @@ def put_all(target: Target, contents: Mapping[str, bytes]) -> None:
         return
     for key, content in contents.items():
         replace_file(Path(target) / key, content)
+
+
+def put_created(output: Output, made: Mapping[str, Any]) -> None:
+    """Write what was created in memory: metadata and palette, by key; and the trained map."""
+    model = {MODEL: output.model} if output.model else {}
+    put_all(output.target, {**{key: value.to_bytes() for key, value in made.items()}, **model})
+
+
+def place_attributes(output: Output) -> dict[str, Any]:
+    """Return georeference and pixel size as attributes; empty if the image has none."""
+    place: dict[str, Any] = {}
+    if output.geo_tags:
+        place["geo_tags"] = [[code, kind, count, _plain(value)] for code, kind, count, value, _ in output.geo_tags]
+    if output.pixel_size is not None:
+        place |= {"pixel_size": list(output.pixel_size), "unit": output.unit}
+    return {"place": place} if place else {}
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str) else np.asarray(value).tolist()
 
 
 def version_of(target: Target) -> Hashable:
@@ -72,6 +97,10 @@ class TargetWriter(Writer):
         group = zarr.open_group(writable(self.target), mode="r+")
         own: dict[str, Any] = dict(group.attrs["dasksom"])  # type: ignore[arg-type]
         group.attrs["dasksom"] = {**own, "metadata": {**own["metadata"], **more}}
+
+    def write_sums(self, content: bytes) -> None:
+        """Write the sums of the units' pixels; see `Writer`."""
+        put_all(self.target, {SUMS: content})
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write the checksums of all files into the Zarr; see `Writer`."""

@@ -24,7 +24,14 @@ from dasksom.image.writers.protocol import (
     run_tasks_here,
     with_nodata_row,
 )
-from dasksom.image.zarr.target import PALETTE_ARRAY, TargetWriter, put_all, version_of, writable
+from dasksom.image.zarr.target import (
+    PALETTE_ARRAY,
+    TargetWriter,
+    place_attributes,
+    put_created,
+    version_of,
+    writable,
+)
 from dasksom.storage.checksum_manifests import FileSums
 from dasksom.storage.zarr_stores import written_chunks
 
@@ -145,7 +152,7 @@ def create_zarr(output: Output) -> ZarrWriter:
     )
     made: dict[str, Any] = {}
     _create_arrays(output, size, stored, MemoryStore(made))
-    put_all(output.target, {key: value.to_bytes() for key, value in made.items()})
+    put_created(output, made)
     return ZarrWriter(output.target, output.resumed, *size, stored, output.units, output.with_image, output.nodata)
 
 
@@ -187,6 +194,7 @@ def _attributes(output: Output) -> dict[str, Any]:
             "labels": {"offset": 1, "nodata": 0, "meaning": "row of palette = label - 1; 0 = no data"},
             "units": output.units,
             "metadata": dict(output.metadata),
+            **place_attributes(output),
         }
     }
 

@@ -103,7 +103,7 @@ def check_replaceable(final: Path, overwrite: bool) -> None:
     """
     if not overwrite:
         raise InputError(f"{final}: exists already; choose another name, or overwrite it (--overwrite)")
-    wants_directory = final.name.lower().endswith(".zarr")
+    wants_directory = final.name.lower().endswith(".zarr") or is_zarr(final.parent)  # a node of a Zarr
     mode = os.stat(final).st_mode if final.exists() else os.lstat(final).st_mode
     if stat.S_ISDIR(mode):
         # renaming over a symbolic link to a directory would lose its target

@@ -1,0 +1,76 @@
+"""Files of tables.
+
+To add a format, write a function of columns that returns the content, and add it to ``TABLE_FILES``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dasksom.classes.unit_tables import Columns
+from dasksom.errors import InputError
+from dasksom.storage.local_paths import listed, match_suffix
+from dasksom.storage.own_files import write_file
+from dasksom.storage.publish.atomic_publish import check_output, publish
+
+
+def as_csv(columns: Columns) -> str:
+    """Return a table as CSV; numbers have the digits that identify them."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*(map(_as_text, values) for values in columns.values()), strict=True))
+    return text.getvalue()
+
+
+def _as_text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _parquet(columns: Columns) -> bytes:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise InputError(".parquet: needs pyarrow; install it with pip install 'dasksom[parquet]'") from None
+    file = io.BytesIO()
+    arrays = {name: pyarrow.array(values, _type_of(values, pyarrow)) for name, values in columns.items()}
+    parquet.write_table(pyarrow.table(arrays), file)
+    return file.getvalue()
+
+
+def _type_of(values: list[Any], pyarrow: Any) -> Any:
+    """Return the type of integers that only unsigned ones hold; None: as the values are."""
+    return pyarrow.uint64() if any(isinstance(value, int) and value >= 1 << 63 for value in values) else None
+
+
+TABLE_FILES: dict[str, Callable[[Columns], bytes]] = {
+    ".csv": lambda columns: as_csv(columns).encode(),
+    ".parquet": _parquet,
+}
+"""Formats by suffix."""
+
+
+def check_table_file(path: str, *, overwrite: bool) -> None:
+    """Refuse, before any work, a file that cannot be written.
+
+    Raises
+    ------
+    InputError
+    """
+    if match_suffix(path, TABLE_FILES) is None:
+        raise InputError(f"{path}: a table is written as {listed(TABLE_FILES)}; end the name in one of them")
+    check_output(path, overwrite=overwrite, suffixes=TABLE_FILES)
+
+
+def write_table_file(path: str, columns: Columns, *, overwrite: bool) -> None:
+    """Write a table in the format of the suffix, atomically."""
+    form = match_suffix(path, TABLE_FILES)
+    assert form is not None  # noqa: S101 - see check_table_file
+    content = form(columns)
+    with publish(Path(path), overwrite=overwrite) as temporary:
+        write_file(temporary, [content])

@@ -1,0 +1,65 @@
+"""``dasksom classes``: group the units of an output, and write named classes."""
+
+import click
+
+from dasksom import runs
+from dasksom.cli.help_pages import GroupedCommand
+from dasksom.cli.log import log_options
+from dasksom.cli.options import class_count
+from dasksom.cli.progress import ProgressDisplay
+from dasksom.cli.run_results import print_line
+
+
+@click.command("classes", cls=GroupedCommand)
+@click.argument("output_path", metavar="OUTPUT")
+@click.argument("target_path", metavar="[CLASSES.tif]", required=False)
+@click.option(
+    "--count",
+    callback=class_count,
+    metavar="N|auto",
+    help="Number of classes; auto: the one from 2 to 30 with the lowest Davies-Bouldin index.  [default: the classes "
+    "that OUTPUT has, else auto]",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["ward", "consensus", "leiden"]),
+    default="ward",
+    help="Ward's linkage, consensus of random samples of the units, or the Leiden algorithm.  [default: ward]",
+)
+@click.option("--seed", type=int, default=0, metavar="N", help="Seed of consensus and leiden.  [default: 0]")
+@click.option(
+    "--names",
+    metavar="FILE.csv",
+    help="Table with columns class, name and color; with a column unit it also sets the class of each unit.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace classes that were written before.")
+@log_options
+def command(
+    output_path: str,
+    target_path: str | None,
+    count: int | str | None,
+    method: str,
+    seed: int,
+    names: str | None,
+    overwrite: bool,
+) -> None:
+    """Group the units of OUTPUT into classes, and write the class of every pixel.
+
+    The image is not read, only the labels of OUTPUT: a .zarr, .ome.zarr or paletted .tif. In a Zarr the classes are
+    added to OUTPUT, as label image labels/classes or as array classes. With CLASSES.tif, or for a .tif, they are
+    written as a GeoTIFF with color table, attribute table (.tif.aux.xml) and QGIS style (.qml). A table of units,
+    classes, names and colors is written as CSV; edit it and pass it with --names. Class 0 means no class.
+
+    An interrupted run is resumed by the same command, or by `dasksom resume`.
+
+    \b
+    Examples:
+      dasksom classes reduced.zarr --count 3
+      dasksom classes reduced.zarr --names reduced.classes.csv --overwrite
+      dasksom classes reduced.zarr classes.tif
+    """  # noqa: D301 - click takes the character itself
+    options = runs.ClassOptions(count, method, seed, names)
+    with ProgressDisplay() as display:
+        lines = runs.classify_output(output_path, target_path, options, display, overwrite=overwrite)
+    for line in lines:
+        print_line(line)

@@ -1,0 +1,1 @@
+"""Runs over the labels of an output: classes and tables."""

@@ -1,0 +1,101 @@
+"""Figures of classes: a heatmap of classes x bands, and the signature of each class."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.errors import InputError
+from dasksom.show.drawing import axes_or_new
+
+_MEAN, _DEVIATION = "mean_", "sd_"
+_WRITTEN_CELLS = 400
+"""Most cells of a heatmap in which the mean is written."""
+
+
+def plot_heatmap(table: Any, ax: Any = None) -> Any:
+    """Draw the mean of each band in each class.
+
+    Colors compare the classes band by band: standard deviations of the classes' means from the mean of these.
+
+    Parameters
+    ----------
+    table : mapping of column to values, or data frame
+        As ``dasksom table`` writes it: columns `name` and, for each band, `mean_BAND`.
+    ax : matplotlib axes, optional
+        Where to draw; by default in a new figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If matplotlib is missing, or the table has no such columns.
+    """
+    names, bands, means, _ = _signatures(table)
+    ax = axes_or_new(ax, 2.2 + 0.6 * len(bands), 1.4 + 0.3 * len(names))
+    spread = np.nanstd(means, axis=0)
+    scaled = (means - np.nanmean(means, axis=0)) / np.where(spread > 0, spread, 1)
+    limit = float(np.nanmax(np.abs(scaled), initial=1.0))
+    drawn = ax.imshow(scaled, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+    ax.set_xticks(range(len(bands)), labels=bands, rotation=45, ha="right")
+    ax.set_yticks(range(len(names)), labels=names)
+    if means.size <= _WRITTEN_CELLS:
+        for (row, column), mean in np.ndenumerate(means):
+            ink = "white" if abs(scaled[row, column]) > 0.6 * limit else "black"
+            ax.text(column, row, _short(mean), ha="center", va="center", fontsize=7, color=ink)
+    ax.figure.colorbar(drawn, ax=ax, label="standard deviations", shrink=0.9)
+    ax.set_title("Mean of each band by class")
+    return ax.figure
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if 100 <= abs(value) < 1e5 else f"{value:.3g}"
+
+
+def plot_signatures(table: Any, ax: Any = None, *, colors: Sequence[str] | None = None) -> Any:
+    """Draw the signature of each class: its mean in each band, with one standard deviation.
+
+    Parameters
+    ----------
+    table : mapping of column to values, or data frame
+        As for `plot_heatmap`, also with `sd_BAND`.
+    ax : matplotlib axes, optional
+    colors : sequence of str, optional
+        Color of each class, such as ``ClassTable.hexadecimal``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    names, bands, means, deviations = _signatures(table)
+    if colors is not None and len(colors) != len(names):
+        raise InputError(f"colors: one for each of the {len(names)} classes is needed; got {len(colors)}")
+    ax = axes_or_new(ax, max(5.0, 2.6 + 0.5 * len(bands)), 4.0)
+    for row, name in enumerate(names):
+        color = None if colors is None else colors[row]
+        (line,) = ax.plot(means[row], marker="o", markersize=4, color=color, label=name)
+        low, high = means[row] - deviations[row], means[row] + deviations[row]
+        ax.fill_between(range(len(bands)), low, high, color=line.get_color(), alpha=0.12, linewidth=0)
+    ax.set_xticks(range(len(bands)), labels=bands, rotation=45, ha="right")
+    ax.set_ylabel("mean ± one standard deviation")
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    ax.set_title("Signatures of the classes")
+    return ax.figure
+
+
+def _signatures(table: Any) -> tuple[list[str], list[str], NDArray[np.float64], NDArray[np.float64]]:
+    """Return names of classes and bands, means, and standard deviations, each of shape (classes, bands)."""
+    columns: Mapping[str, Any] = {str(name): table[name] for name in table}
+    bands = [name.removeprefix(_MEAN) for name in columns if name.startswith(_MEAN)]
+    if not bands or "name" not in columns or any(_DEVIATION + band not in columns for band in bands):
+        raise InputError(
+            f"a table with the columns name, {_MEAN}BAND and {_DEVIATION}BAND is drawn; got {', '.join(columns)}"
+        )
+    means, deviations = (
+        np.array([list(columns[prefix + band]) for band in bands], np.float64).T for prefix in (_MEAN, _DEVIATION)
+    )
+    return [str(name) for name in columns["name"]], bands, means, deviations

@@ -1,0 +1,227 @@
+"""Classes of outputs: the same in every format, resumed, verified, and read by other programs."""
+
+import json
+import shutil
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+import rasterio
+import tifffile
+import xarray
+import zarr
+from ome_zarr_models.v05.image_label import ImageLabel
+from rasterio.transform import from_origin
+
+from dasksom import BatchSOM, InputError
+from dasksom.chunkwise import ThrottledKeeper
+from dasksom.classes import class_pass
+from dasksom.config import RunConfig
+from dasksom.image import open_result, verify
+from dasksom.image.tiff import writer as tiff_writer
+from dasksom.image.zarr import class_writer
+from dasksom.model_files import codebook_at
+from dasksom.models import restore_map
+from dasksom.runs.classes.class_run import ClassOptions, classify_output, resume_classes
+from dasksom.runs.workflows import quantize_image
+from tests.runs.test_resume import StoppedError, Stops
+
+OUTPUTS = ["out.zarr", "out.ome.zarr", "out.tif"]
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory, photograph):
+    """Outputs of a georeferenced image with pixels without data, in every format."""
+    folder = tmp_path_factory.mktemp("outputs")
+    image = photograph[:320, :384].copy()
+    image[:40, :30] = 0
+    place = {"crs": "EPSG:32633", "transform": from_origin(500_000, 5_300_000, 10, 10), "nodata": 0}
+    with rasterio.open(folder / "scene.tif", "w", "GTiff", 384, 320, 3, dtype="uint8", **place) as file:
+        file.write(np.moveaxis(image, -1, 0))
+    for name in OUTPUTS:
+        more = {"out.tif": {"layout": "pyramid"}, "out.ome.zarr": {"shard": 64}}.get(name, {})
+        config = {"map": {"grid": [4, 4], "epochs": 3, "refine": 0}, "output": {"chunk": 64, **more}}
+        quantize_image(str(folder / "scene.tif"), str(folder / name), RunConfig.model_validate(config), Stops())
+    return folder
+
+
+@pytest.fixture
+def output(request, outputs, tmp_path):
+    """A copy of the outputs to change."""
+    shutil.copytree(outputs, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def classes_in(folder, name):
+    if name == "out.zarr":
+        return zarr.open_array(folder / name / "classes")[...]
+    if name == "out.ome.zarr":
+        return zarr.open_array(folder / name / "labels/classes/0")[...]
+    with rasterio.open(folder / f"{name}.classes.tif") as file:
+        return file.read(1)
+
+
+def expected_classes(folder, name, count):
+    """Group the units again, and look up the class of each label with NumPy."""
+    with open_result(folder / name) as result:
+        units = result.units_of(np.asarray(result.labels[0]))
+    som = restore_map(BatchSOM(), codebook_at(folder / name))
+    table = som.group(count, hits=np.bincount(units[units >= 0], minlength=16))
+    return np.where(units >= 0, table.numbers[units], 0), table
+
+
+def xml_of(path):
+    return ElementTree.parse(path)  # noqa: S314 - our own
+
+
+def problems(path):
+    return [checked for checked in verify(str(path)) if checked.problem is not None]
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_classify__writes_the_class_of_every_pixel(output, name):
+    lines = classify_output(str(output / name), None, ClassOptions(5), Stops())
+    expected, table = expected_classes(output, name, 5)
+    assert np.array_equal(classes_in(output, name), expected)
+    assert (expected == 0).sum() >= 40 * 30
+    assert not problems(output / name)
+    shares = np.bincount(expected.ravel())[1:] / (expected > 0).sum()
+    assert [line.rsplit(", ")[1] for line in lines[:5]] == [f"{share:.1%}" for share in shares]
+    csv = output / {"out.zarr": "out.classes.csv", "out.ome.zarr": "out.ome.classes.csv"}.get(
+        name, "out.tif.classes.csv"
+    )
+    assert csv.read_text() == table.to_csv()
+
+
+def test_classes__of_a_pyramid_are_those_of_its_labels(output):
+    path = output / "out.ome.zarr"
+    classify_output(str(path), None, ClassOptions(5), Stops())
+    root = zarr.open_group(path, mode="r")
+    _, table = expected_classes(output, "out.ome.zarr", 5)
+    levels = [name for name, _ in root["labels/som"].arrays()]
+    assert len(levels) > 1
+    for level in levels:
+        labels, classes = root[f"labels/som/{level}"], root[f"labels/classes/{level}"]
+        assert (classes.chunks, classes.shards) == (labels.chunks, labels.shards)
+        assert np.array_equal(classes[...], np.append(0, table.numbers)[labels[...]])
+    assert root["labels"].attrs["ome"]["labels"] == ["som", "classes"]
+    label = ImageLabel.from_zarr(root["labels/classes"]).attributes.ome.image_label
+    assert [tuple(color.rgba) for color in label.colors] == [(*color, 255) for color in table.colors.tolist()]
+
+
+def test_classes__of_a_zarr_have_names_for_xarray(output):
+    classify_output(str(output / "out.zarr"), None, ClassOptions(3), Stops())
+    attributes = zarr.open_array(output / "out.zarr/classes").attrs.asdict()
+    classes = xarray.DataArray(classes_in(output, "out.zarr"), attrs=attributes)
+    assert classes.attrs["flag_values"] == [1, 2, 3]
+    assert classes.attrs["flag_meanings"] == "class_1 class_2 class_3"
+
+
+def test_class_tiff__has_place_colors_and_names(output):
+    (output / "names.csv").write_text("class,name,color\n1,river & lake,#0000ff\n2,<forest>,\n")
+    options = ClassOptions(4, names=str(output / "names.csv"))
+    classify_output(str(output / "out.zarr"), str(output / "groups.tif"), options, Stops())
+    expected, table = expected_classes(output, "out.zarr", 4)
+    with rasterio.open(output / "groups.tif") as file, rasterio.open(output / "scene.tif") as scene:
+        assert np.array_equal(file.read(1), expected)
+        assert (file.crs, file.transform, file.nodata) == (scene.crs, scene.transform, 0)
+        colors = file.colormap(1)
+        assert colors[1] == (0, 0, 255, 255)
+        assert colors[2] == (*table.colors[1].tolist(), 255)
+    rows = xml_of(output / "groups.tif.aux.xml").findall(".//Row")
+    assert [row[1].text for row in rows] == ["river & lake", "<forest>", "class 3", "class 4"]
+    assert [int(row[2].text) for row in rows] == np.bincount(expected.ravel())[1:].tolist()
+    style = xml_of(output / "groups.qml").findall(".//paletteEntry")
+    assert [(entry.get("value"), entry.get("label")) for entry in style][:2] == [
+        ("1", "river & lake"),
+        ("2", "<forest>"),
+    ]
+    assert (output / "groups.csv").read_text().count("river & lake") == (table.numbers == 1).sum()
+
+
+def test_class_tiff__of_many_classes_has_16_bits(tmp_path):
+    image = np.arange(300, dtype=np.uint16).reshape(15, 20).repeat(16, 0).repeat(16, 1)
+    tifffile.imwrite(tmp_path / "image.tif", image)
+    config = RunConfig.model_validate({"map": {"grid": [1, 300], "epochs": 20}})
+    quantize_image(str(tmp_path / "image.tif"), str(tmp_path / "out.zarr"), config, Stops())
+    _, table = expected_classes(tmp_path, "out.zarr", 260)
+    classify_output(str(tmp_path / "out.zarr"), str(tmp_path / "classes.tif"), ClassOptions(260), Stops())
+    found = tifffile.imread(tmp_path / "classes.tif")
+    with open_result(tmp_path / "out.zarr") as result:
+        assert found.dtype == np.uint16
+        assert np.array_equal(found, table.of_labels(result.units_of(np.asarray(result.labels[0]))))
+
+
+def test_classify__takes_edited_tables_and_keeps_written_ones(output):
+    path, csv = str(output / "out.zarr"), output / "out.classes.csv"
+    classify_output(path, None, ClassOptions(4), Stops())
+    with pytest.raises(InputError, match=r"out.classes.csv: exists already"):
+        classify_output(path, None, ClassOptions(4), Stops())
+    before = classes_in(output, "out.zarr")
+    csv.write_text(csv.read_text().replace("class 3", "class 1"))  # merged by name
+    classify_output(path, None, ClassOptions(names=str(csv)), Stops(), overwrite=True)
+    assert np.array_equal(classes_in(output, "out.zarr"), np.where(before == 3, 1, before))
+    assert not problems(path)
+    classify_output(path, str(output / "same.tif"), ClassOptions(), Stops())  # those that were written
+    with rasterio.open(output / "same.tif") as file:
+        assert np.array_equal(file.read(1), classes_in(output, "out.zarr"))
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+@pytest.mark.parametrize("again", ["resume", "same command"])
+def test_classify__resumes(output, name, again, monkeypatch):
+    monkeypatch.setattr(ThrottledKeeper, "is_due", True)
+    monkeypatch.setattr(class_writer, "BLOCK_SIDE", 64)
+    monkeypatch.setattr(class_pass, "TIFF_BLOCK", 64)
+    monkeypatch.setattr(tiff_writer, "TIFF_TILE", 64)
+    path = str(output / name)
+    with pytest.raises(StoppedError):
+        classify_output(path, None, ClassOptions(5), Stops(3))  # in the second of two windows
+    watcher = Stops()
+    if again == "resume":
+        target = f"{path}.classes.tif" if name == "out.tif" else path
+        assert resume_classes(target, watcher)
+    else:
+        classify_output(path, None, ClassOptions(5), watcher)
+    assert watcher.steps < 4
+    assert np.array_equal(classes_in(output, name), expected_classes(output, name, 5)[0])
+    assert not problems(path)
+    assert not list(output.rglob(".*"))
+    assert resume_classes(path, Stops()) is None
+
+
+def test_quantize__writes_classes_too(outputs, tmp_path):
+    config = RunConfig.model_validate({"map": {"grid": [4, 4], "epochs": 3}, "output": {"classes": 6}})
+    record = quantize_image(str(outputs / "scene.tif"), str(tmp_path / "out.zarr"), config, Stops())
+    assert np.array_equal(classes_in(tmp_path, "out.zarr"), expected_classes(tmp_path, "out.zarr", 6)[0])
+    assert len(record.classes) == 8
+    assert json.loads(json.dumps(record.summary()))["classes"] == list(record.classes)
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "message"),
+    [
+        ("out.png", 3, "labels and palette cannot be read again"),
+        ("out.zarr", 17, "classes: 17, and the map has 16 units"),
+    ],
+)
+def test_quantize__refuses_classes_early(outputs, tmp_path, name, count, message):
+    config = RunConfig.model_validate({"map": {"grid": [4, 4]}, "output": {"classes": count}})
+    with pytest.raises(InputError, match=message):
+        quantize_image(str(outputs / "scene.tif"), str(tmp_path / name), config, Stops())
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "message"),
+    [
+        ("classes.png", ClassOptions(3), "classes are written as .tif"),
+        (None, ClassOptions(17), "count: 17 classes; only 16 units have pixels"),
+        ("scene.tif", ClassOptions(3), "scene.tif: exists already"),
+    ],
+)
+def test_classify__refuses(output, target, options, message):
+    before = sorted(output.rglob("*"))
+    with pytest.raises(InputError, match=message):
+        classify_output(str(output / "out.zarr"), target and str(output / target), options, Stops())
+    assert sorted(output.rglob("*")) == before
