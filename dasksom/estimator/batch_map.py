@@ -98,7 +98,8 @@ class BatchMap(MapPredictor):
         ----------
         X : array of shape (..., bands), or list of dask arrays
             An image or a table of any real type: dask, NumPy or a data frame. The last axis is the bands. A list holds
-            several images of one type and number of bands, for one codebook.
+            several images of one type and number of bands, for one codebook. DataArrays of xarray have any order of
+            dimensions; the bands of a Dataset are its variables.
         y : None
             Ignored; scikit-learn's pipelines pass it.
         mask : array of shape (...), bool, optional

@@ -14,6 +14,7 @@ from dasksom.config.feature_parameters import Features
 from dasksom.config.map_parameters import PARAMETERS
 from dasksom.deferred import deferred
 from dasksom.errors import InputError
+from dasksom.estimator.labeled_arrays import beside, labeled_like, with_bands_last
 from dasksom.estimator.map_structure import MapStructure
 from dasksom.image.sources.dtypes_and_axes import is_data_array
 from dasksom.quantization.labels import Labeling, distances_to, labels_of, rebuild
@@ -86,7 +87,8 @@ class MapPredictor(MapStructure):
         -------
         array of shape (...), int32
             Row-major unit numbers, -1 for samples without data (masked, or with NaN); lazy for a dask array or data
-            frame, NumPy for anything else.
+            frame, a DataArray with dimensions, coordinates and attributes (lazy if the image is) for a DataArray or
+            Dataset of xarray, NumPy for anything else.
         """
 
         def labeled(image: da.Array, weights: da.Array | None) -> da.Array:
@@ -243,8 +245,9 @@ class MapPredictor(MapStructure):
         return InputError(_NOT_TRAINED)
 
     def _prepare(self, X: Any, mask: Any, sample_weight: Any, *, reset: bool) -> Weighted:
-        if not reset and is_data_array(X) and hasattr(self, "feature_names_in_"):
-            X = _in_band_order(X, [str(name) for name in self.feature_names_in_])
+        X = with_bands_last(X)
+        X = X if reset else self._in_band_order(X)
+        mask, sample_weight = beside(mask, X), beside(sample_weight, X)
         image, own_mask = as_image(X)
         unnamed = isinstance(X, (da.Array, np.ndarray)) and (X.ndim > 2 or is_lazy(X))
         if reset or not unnamed:  # scikit-learn would warn of every image, because arrays have no names
@@ -266,11 +269,16 @@ class MapPredictor(MapStructure):
 
     def _map(self, X: Any, mask: Any, function: Callable[[da.Array, da.Array | None], da.Array]) -> Any:
         self._units()
+        original, X = X, self._in_band_order(with_bands_last(X))
         result = function(*self._prepare(X, mask, None, reset=False))
-        if is_lazy(X):
-            return result
-        with computing(X):
-            return result.compute()
+        if not is_lazy(X):
+            with computing(X):
+                result = result.compute()
+        return labeled_like(result, X, original) if is_data_array(X) else result
+
+    def _in_band_order(self, X: Any) -> Any:
+        """Return a DataArray with the bands of the map in its order; other arrays as they are."""
+        return _in_band_order(X, self._band_names()) if is_data_array(X) and self._band_names() else X
 
     def _band_names(self) -> tuple[str, ...]:
         """Return the names of the bands; none if `fit` got none."""

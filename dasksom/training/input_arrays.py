@@ -230,7 +230,9 @@ def several(X: Any) -> bool:
 
 
 def is_lazy(X: Any) -> bool:
-    """Return whether this is an array or a data frame of dask, or a DataArray of one."""
+    """Return whether this is an array or a data frame of dask, or a DataArray or Dataset of some."""
+    if hasattr(X, "data_vars"):
+        return any(is_lazy(variable) for variable in X.data_vars.values())
     return _is_lazy_frame(X) or isinstance(X.data if is_data_array(X) else X, da.Array)
 
 
