@@ -1,11 +1,12 @@
-"""Classify a satellite scene of six bands into kinds of ground, and write them as a GeoTIFF.
+"""Classify a satellite scene of six bands in separate files into kinds of ground, and write them as a GeoTIFF.
 
 python examples/satellite_scene.py [FOLDER]
 
 The scene is real: a piece of a Sentinel-2 image, 3 x 2 km of desert hills with a dry river, that ships in the package
 `xarray-spatial`: blue, green, red and near infrared at 10 m, two bands of short-wave infrared at 20 m. Kinds of ground
 differ in the shape of their spectrum; brightness depends on the slope and the sun. The map therefore compares by angle
-(`--metric cosine`), and the script measures a map by distance for comparison. Needs dasksom[examples].
+(`--metric cosine`), and the script measures a map by distance for comparison. `--stack` reads the files of the bands as
+one image and repeats the pixels of 20 m; `--bands` puts them in order. Needs dasksom[examples].
 """
 
 import sys
@@ -22,7 +23,7 @@ from dasksom.cli.main import cli
 
 BANDS = {"blue": 490, "green": 560, "red": 665, "nir": 842, "swir1": 1610, "swir2": 2190}
 """Names, and wavelengths in nanometers."""
-KINDS = (3, 4)
+GRID, COUNT = "3x4", 12
 
 
 def read(band: str) -> tuple[np.ndarray, float, float, float]:
@@ -35,23 +36,16 @@ def read(band: str) -> tuple[np.ndarray, float, float, float]:
     return values, float(x[0]) - side / 2, float(y[0]) + side / 2, side
 
 
-def write_scene(path: Path) -> None:
-    """Align the bands by their coordinates on the grid of the finest, and write a GeoTIFF."""
-    _, left, top, side = read("red")
-    layers: list[np.ndarray] = []
+def write_bands(folder: Path) -> None:
+    """Write one GeoTIFF per band, in its own resolution, as the bands of a satellite are delivered."""
+    folder.mkdir(parents=True, exist_ok=True)
     for band in BANDS:
-        values, its_left, its_top, its_side = read(band)
-        if (its_left, its_top) != (left, top):
-            raise ValueError(f"{band} begins elsewhere than red")
-        times = round(its_side / side)  # a pixel of 20 m covers four of 10 m
-        layers.append(np.kron(values, np.ones((times, times)))[:200, :300])
-    scene = np.stack(layers).astype(np.uint16)
-    place = rasterio.Affine(side, 0, left, 0, -side, top)
-    profile = {"driver": "GTiff", "dtype": "uint16", "transform": place}  # the package does not name the UTM zone
-    bands, height, width = scene.shape
-    with rasterio.open(path, "w", count=bands, height=height, width=width, **profile) as file:
-        file.write(scene)
-        file.descriptions = tuple(BANDS)
+        values, left, top, side = read(band)
+        rows, columns = round(2000 / side), round(3000 / side)  # 2 x 3 km
+        place = rasterio.Affine(side, 0, left, 0, -side, top)  # the package does not name the UTM zone
+        profile = {"driver": "GTiff", "dtype": "uint16", "transform": place, "height": rows, "width": columns}
+        with rasterio.open(folder / f"{band}.tif", "w", count=1, **profile) as file:
+            file.write(values[:rows, :columns].astype(np.uint16), 1)
 
 
 def explained(groups: np.ndarray, values: np.ndarray) -> float:
@@ -70,15 +64,14 @@ def draw(scene: np.ndarray, kinds: np.ndarray, path: Path) -> None:
     """Draw the scene, the kinds of ground and their spectra."""
     bands = dict(zip(BANDS, scene, strict=True))
     false = stretched([bands["swir2"], bands["nir"], bands["green"]])
-    count = KINDS[0] * KINDS[1]
-    colors = np.zeros((count, 3))
+    colors = np.zeros((COUNT, 3))
     for kind in np.unique(kinds):
         colors[kind] = false[kinds == kind].mean(axis=0)
     figure, axes = plt.subplots(2, 2, figsize=(11, 7.4), layout="constrained")
     pictures = {
         "true color": stretched([bands["red"], bands["green"], bands["blue"]]),
         "short-wave infrared, near infrared, green": false,
-        f"{count} kinds of ground, in their mean colors": colors[kinds],
+        f"{COUNT} kinds of ground, in their mean colors": colors[kinds],
     }
     for ax, (title, picture) in zip(axes.flat, pictures.items(), strict=False):
         ax.imshow(picture)
@@ -91,16 +84,17 @@ def draw(scene: np.ndarray, kinds: np.ndarray, path: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    """Write the scene, train a map by angle and one by distance, and compare their classes."""
+    """Write the bands, train a map by angle and one by distance, and compare their classes."""
     folder.mkdir(parents=True, exist_ok=True)
-    scene = folder / "scene.tif"
-    write_scene(scene)
+    scene = folder / "scene"
+    write_bands(scene)
+    order = ",".join(BANDS)
     found = {}
     for metric in ("cosine", "euclidean"):
         palette, output = folder / f"scene-{metric}.npz", folder / f"kinds-{metric}.tif"
         for words in (
-            ["train", scene, palette, "--grid", "x".join(map(str, KINDS)), "--metric", metric, "--overwrite"],
-            ["apply", palette, scene, output, "--pixels", "labels", "--overwrite"],
+            ["train", scene, palette, "--stack", "--bands", order, "--grid", GRID, "--metric", metric, "--overwrite"],
+            ["apply", palette, scene, output, "--stack", "--pixels", "labels", "--overwrite"],
         ):
             print("$ dasksom", *words)
             cli.main([*map(str, words)], standalone_mode=False)
@@ -110,7 +104,7 @@ def main(folder: Path) -> None:
                 f"{output} begins at {file.transform.c:.0f}, {file.transform.f:.0f}, pixels of {file.transform.a:.0f} m"
             )
 
-    bands = dasksom.open_image(scene).compute().astype(float)
+    bands = dasksom.open_image(scene, stack=True, bands=order).compute().astype(float)
     red, nir = bands[..., 2], bands[..., 3]
     greenness = (nir - red) / (nir + red)
     for metric, kinds in found.items():

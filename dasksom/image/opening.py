@@ -30,6 +30,9 @@ _mask_of: Callable[..., MaskSource] = deferred("dasksom.image.sources.masks:mask
 _open_data_array = deferred("dasksom.image.xarray_input:open_data_array")
 _placed_elsewhere = deferred("dasksom.image.metadata.geo_tags:placed_elsewhere")
 _open_stack_parts: Callable[..., PictureParts] = deferred("dasksom.image.stacks.opening:open_stack_parts")
+_placed_mask: Callable[..., MaskSource] = deferred("dasksom.image.sources.masks:MaskSource")
+_placement = deferred("dasksom.image.metadata.geo_tags:placement")
+_warp_command = deferred("dasksom.image.metadata.geo_tags:warp_command")
 _refuse_others = deferred("dasksom.image.xarray_input:refuse_others")
 _open_tile_folder: Opener = deferred("dasksom.image.mosaics.tile_folder:open_tile_folder")
 _open_vrt: Opener = deferred("dasksom.image.mosaics.vrt:open_vrt")
@@ -145,8 +148,17 @@ def _given_mask(options: ReadOptions, parts: PictureParts) -> MaskSource | da.Ar
     opened = open_header(location, options.mask_selection)
     elsewhere = _placed_elsewhere(parts.header.geo_tags, size, opened.geo_tags, opened.source.shape[:2])
     if elsewhere is not None:
-        raise InputError(
-            f"{location}: the mask is not where {parts.named} is: {elsewhere}; warp it to the image first "
-            "(GDAL: gdalwarp -t_srs ... -te ... -ts ...), or give one without georeference"
+        place = _placement(parts.header.geo_tags, size, opened.geo_tags, opened.source.shape[:2])
+        overlaps = place is not None and all(
+            max(0, first) < min(own, first + length * step) if step > 0 else False
+            for (first, step), length, own in zip(place, size, opened.source.shape, strict=False)
         )
+        if place is None or not overlaps:
+            warp = _warp_command(parts.header.geo_tags, size, str(location)) or "gdalwarp -t_srs ... -te ... -ts ..."
+            raise InputError(
+                f"{location}: the mask is not where {parts.named} is: {elsewhere}; warp it to the image first: {warp}; "
+                "or give one without georeference"
+            )
+        bands = opened.source.shape[2] - (opened.alpha is not None)
+        return _placed_mask(opened.source, size, None, bands, place)
     return _mask_of(opened.source, size, str(location), opened.alpha)

@@ -150,6 +150,47 @@ def corners(tags: Sequence[Tag], size: tuple[int, int]) -> Any:
     return None
 
 
+Placement = tuple[tuple[float, float], tuple[float, float]]
+"""Of rows and of columns: position of the first edge in another image, and its pixels per pixel, both in its pixels."""
+
+
+def placement(
+    tags: Sequence[Tag], size: tuple[int, int], other: Sequence[Tag], other_size: tuple[int, int]
+) -> Placement | None:
+    """Return the position of an image in another image; None unless both have the same system and no rotation.
+
+    Parameters
+    ----------
+    tags, size : of the image; size is (height, width)
+    other, other_size : of the other image
+    """
+    name = crs_name(tags)
+    ends, others = corners(tags, size), corners(other, other_size)
+    if name is None or name != crs_name(other) or ends is None or others is None or _rotated(tags) or _rotated(other):
+        return None
+    pixel = (others[1] - others[0]) / (other_size[1], other_size[0])
+    if not np.isfinite(pixel).all() or (pixel == 0).any():
+        return None
+    first, step = (ends[0] - others[0]) / pixel, (ends[1] - ends[0]) / (size[1], size[0]) / pixel
+    return (float(first[1]), float(step[1])), (float(first[0]), float(step[0]))
+
+
+def _rotated(tags: Sequence[Tag]) -> bool:
+    matrix = {tag[0]: tag[3] for tag in tags}.get(_TRANSFORMATION, ())
+    return len(matrix) == 16 and (matrix[1] != 0 or matrix[4] != 0)
+
+
+def warp_command(tags: Sequence[Tag], size: tuple[int, int], named: str) -> str | None:
+    """Return the command of GDAL that brings a file to the grid of an image; None without a plain transform."""
+    ends, name = corners(tags, size), crs_name(tags)
+    if ends is None or _rotated(tags):
+        return None
+    (left, top), (right, bottom) = ends.tolist()
+    target = f"-t_srs {name} " if name and name.startswith("EPSG:") else ""
+    extent = f"-te {min(left, right):.10g} {min(top, bottom):.10g} {max(left, right):.10g} {max(top, bottom):.10g}"
+    return f"gdalwarp {target}{extent} -ts {size[1]} {size[0]} -r near {named} OUT.tif"
+
+
 def placed_elsewhere(
     tags: Sequence[Tag], size: tuple[int, int], other: Sequence[Tag], other_size: tuple[int, int]
 ) -> str | None:

@@ -91,6 +91,9 @@ class MaskSource(NumpyIndexing):
     """Rows and columns of the masked image per row and column of the mask; None if these are not integers."""
     bands: int
     """Number of bands that are read: all but alpha."""
+    placement: tuple[tuple[float, float], tuple[float, float]] | None = None
+    """Of rows and of columns, if the mask covers another region: position of the image's first edge in the mask, and
+    mask pixels per pixel. Pixels outside of the mask hold no data."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -100,7 +103,7 @@ class MaskSource(NumpyIndexing):
     @property
     def identity(self) -> tuple[Any, ...]:
         """Identity of the mask's source, with shape and bands."""
-        return "mask", self.source.identity, self.shape, self.bands
+        return "mask", self.source.identity, self.shape, self.bands, self.placement
 
     def members(self) -> Iterator[Member]:
         """List the files of the mask."""
@@ -109,13 +112,29 @@ class MaskSource(NumpyIndexing):
     def read(self, window: PixelWindow) -> NDArray[np.bool_]:
         """Read a window: for each pixel of the masked image, the nearest pixel of the mask."""
         rows, columns = (self._places(axis, part) for axis, part in enumerate(window))
+        if self.placement is not None:
+            return self._read_placed(rows, columns)
         read = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
         valid = (self.source.read((*read, slice(0, self.bands))) != 0).any(axis=2)
         found: NDArray[np.bool_] = valid[np.ix_(rows - rows[0], columns - columns[0])]
         return found
 
+    def _read_placed(self, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        height, width, _ = self.source.shape
+        down, across = (rows >= 0) & (rows < height), (columns >= 0) & (columns < width)
+        found = np.zeros((len(rows), len(columns)), np.bool_)
+        if down.any() and across.any():
+            y, x = rows[down], columns[across]
+            read = slice(int(y.min()), int(y.max()) + 1), slice(int(x.min()), int(x.max()) + 1)
+            valid = (self.source.read((*read, slice(0, self.bands))) != 0).any(axis=2)
+            found[np.ix_(down, across)] = valid[np.ix_(y - read[0].start, x - read[1].start)]
+        return found
+
     def _places(self, axis: int, part: slice) -> NDArray[np.int64]:
         places = np.arange(self.shape[axis], dtype=np.int64)[part]
+        if self.placement is not None:
+            first, step = self.placement[axis]
+            return np.floor(first + (places + 0.5) * step).astype(np.int64)
         length, own = self.shape[axis], self.source.shape[axis]
         if self.factor is not None:
             return np.minimum(places // self.factor[axis], own - 1)

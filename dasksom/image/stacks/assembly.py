@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dasksom.errors import InputError
-from dasksom.image.metadata.geo_tags import at_level, corners, crs_name
+from dasksom.image.metadata.geo_tags import at_level, corners, crs_name, warp_command
 from dasksom.image.sources.bands import complete_names, find_bands, of_bands
 from dasksom.image.sources.masks import holds
 from dasksom.image.sources.picture import OpenedImage
@@ -212,12 +212,8 @@ def _misfit(member: StackMember, finest: StackMember, size: tuple[int, int]) -> 
 
 
 def _command(member: StackMember, finest: StackMember, size: tuple[int, int]) -> str:
-    ends = corners(finest.opened.geo_tags, finest.source.shape[:2])
-    name = crs_name(finest.opened.geo_tags)
-    if ends is None or corners(member.opened.geo_tags, member.source.shape[:2]) is None:
+    warp = warp_command(finest.opened.geo_tags, size, member.named)
+    if warp is None or corners(member.opened.geo_tags, member.source.shape[:2]) is None:
         target = f"-outsize {size[1]} {size[0]} -r nearest {member.named} OUT.tif"
         return f"resample it to the finest band: gdal_translate {target}"
-    (left, top), (right, bottom) = ends.tolist()
-    target = f"-t_srs {name} " if name and name.startswith("EPSG:") else ""
-    extent = f"-te {min(left, right):.10g} {min(top, bottom):.10g} {max(left, right):.10g} {max(top, bottom):.10g}"
-    return f"warp it to that one: gdalwarp {target}{extent} -ts {size[1]} {size[0]} -r near {member.named} OUT.tif"
+    return f"warp it to that one: {warp}"
