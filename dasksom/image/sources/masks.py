@@ -134,7 +134,8 @@ class MaskSource(NumpyIndexing):
         places = np.arange(self.shape[axis], dtype=np.int64)[part]
         if self.placement is not None:
             first, step = self.placement[axis]
-            return np.floor(first + (places + 0.5) * step).astype(np.int64)
+            positions: NDArray[np.int64] = np.floor(first + (places + 0.5) * step).astype(np.int64)
+            return positions
         length, own = self.shape[axis], self.source.shape[axis]
         if self.factor is not None:
             return np.minimum(places // self.factor[axis], own - 1)
