@@ -545,13 +545,13 @@ def test_refine__counted_colors_give_the_same_bits_for_any_chunks(photograph):
 def test_refine__stops_when_told_once_no_unit_is_added_for_a_time(patch):
     seen = []
     som = BatchSOM(3, 3, epochs=2, refine=24)
-    som.fit(patch, on_epoch=lambda epoch, codebook: seen.append(len(codebook)) or epoch.epoch >= 4)
+    som.fit(patch.astype("u2"), on_epoch=lambda epoch, codebook: seen.append(len(codebook)) or epoch.epoch >= 4)
     assert som.weights_.shape == (3, 3, 3)
     assert seen == [9, 9, 11, 11, 9]  # two units are added after epoch 2 and removed after epoch 4
 
 
 def test_refine__a_tolerance_does_not_stop_it_before_units_have_moved(patch):
-    som = BatchSOM(2, 2, epochs=5, refine=30, tol=10.0).fit(patch)
+    som = BatchSOM(2, 2, epochs=5, refine=30, tol=10.0).fit(patch.astype("u2"))
     assert len(som.history_) == 5 + 23  # what the last growth added is removed then, and the rest would be at rest
     assert BatchSOM(2, 2, epochs=5, tol=10.0, sigma=(1, 1)).fit(patch).history_[-1].epoch == 1
 

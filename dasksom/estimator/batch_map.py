@@ -19,7 +19,7 @@ from dasksom.training.checkpoint import Checkpoint
 from dasksom.training.color_histogram import has_color_table
 from dasksom.training.epochs import OnEpoch
 from dasksom.training.input_arrays import computing, is_lazy, several
-from dasksom.training.map_training import identity_of, train_map
+from dasksom.training.map_training import are_countable, identity_of, train_map
 from dasksom.training.parameter_checks import check_parameters, plan_epochs
 from dasksom.training.sources import Weighted
 from dasksom.training.trained_map import TrainedMap
@@ -191,8 +191,12 @@ class BatchMap(MapPredictor):
 
     def _steps(self, images: list[Weighted]) -> tuple[Step, ...]:
         counted = all(self.counts_colors(*image) for image in images)
-        eight_bit = all(has_color_table(image) for image, _ in images)
-        return plan_epochs(self.get_params(deep=False), counts_colors=counted, eight_bit=eight_bit)
+        return plan_epochs(
+            self.get_params(deep=False),
+            counts_colors=counted,
+            eight_bit=all(has_color_table(image) for image, _ in images),
+            countable=all(are_countable(*image) for image in images),
+        )
 
     def _train(
         self,

@@ -5,6 +5,8 @@ by breathing (Fritzke, "The breathing k-means algorithm", 2020): units are added
 units learn for some epochs, and as many units are removed, those whose samples have another unit at nearly the same
 distance. The number of added units decreases from step to step.
 
+Palettes of few 8-bit colors start from the best of several instead (`dasksom.som.counted_colors.palette_search`).
+
 This loses the order of the units. At the end they are arranged as close as possible to the map before the refinement.
 The palette is unchanged, and neighbors on the lattice have similar colors again.
 """
@@ -15,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.som.numba_kernel import kernel
-from dasksom.som.quality import Quality
 from dasksom.som.schedule import Step
 
 CYCLE = 4
@@ -32,7 +33,7 @@ MOST_ARRANGED = 1024
 """Maximum number of units that are arranged: the time grows with the cube of their number."""
 
 
-def refinement_steps(units: int, epochs: int) -> tuple[Step, ...]:
+def refinement_steps(units: int, epochs: int, *, searched: bool = False) -> tuple[Step, ...]:
     """Plan the epochs of a refinement.
 
     Parameters
@@ -41,8 +42,12 @@ def refinement_steps(units: int, epochs: int) -> tuple[Step, ...]:
         Number of units of the map, at least 1.
     epochs : int
         At least 0; with fewer than 10 no unit moves.
+    searched : bool
+        Whether the first epoch starts from the best of several palettes; units then only learn.
     """
     steps = [Step(sigma=0.0)] * epochs
+    if searched and epochs:
+        return (Step(sigma=0.0, searched=True), *steps[1:])
     cycles = max(epochs - REST, 0) // CYCLE if units > 1 else 0
     for cycle in range(cycles):
         count = max(1, round(units * SHARE * (1 - cycle / cycles)))
@@ -51,15 +56,17 @@ def refinement_steps(units: int, epochs: int) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def add_near_worst(codebook: NDArray[np.float64], quality: Quality, count: int, seed: int) -> NDArray[np.float64]:
+def add_near_worst(
+    codebook: NDArray[np.float64], errors: NDArray[np.float64], hits: NDArray[np.float64], count: int, seed: int
+) -> NDArray[np.float64]:
     """Return vectors next to the units with the most error.
 
     Parameters
     ----------
     codebook : ndarray of shape (units, bands), float64
         The current codebook.
-    quality : Quality
-        Quality of the same units at the start of the epoch.
+    errors, hits : ndarray of shape (units,), float64
+        Squared error and weight of the samples of each unit.
     count : int
         Number of vectors; fewer are returned if fewer units have an error.
     seed : int
@@ -69,12 +76,11 @@ def add_near_worst(codebook: NDArray[np.float64], quality: Quality, count: int, 
     -------
     ndarray of shape (up to count, bands), float64
     """
-    errors = quality.squared_errors
     worst = np.argsort(-errors, kind="stable")[:count]
     worst = worst[errors[worst] > 0]
     direction = np.random.default_rng(seed).standard_normal((len(worst), codebook.shape[1]))
     direction /= np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-300)
-    radius = np.sqrt(errors[worst] / quality.hits[worst])
+    radius = np.sqrt(errors[worst] / hits[worst])
     vectors: NDArray[np.float64] = codebook[worst] + STEP * radius[:, None] * direction
     return vectors
 

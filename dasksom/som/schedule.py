@@ -12,7 +12,7 @@ from dasksom.errors import InputError
 
 @dataclass(frozen=True)
 class Step:
-    """One epoch: its radius, and the units added or removed after it (`dasksom.som.refinement`)."""
+    """One epoch: its radius, and the changes of the units before or after it (`dasksom.som.refinement`)."""
 
     sigma: float
     """Radius of the neighborhood, in lattice units."""
@@ -20,6 +20,8 @@ class Step:
     """Number of units added temporarily."""
     removed: bool = False
     """Whether as many units are removed as were added before."""
+    searched: bool = False
+    """Whether the epoch starts from the best of several palettes (`dasksom.som.counted_colors.palette_search`)."""
 
 
 Decay = Callable[[float, float, float], float]

@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from dasksom.chunkwise import Corner, Keeper, Progress, reduce_chunks
 from dasksom.errors import InputError
 from dasksom.som.batch import BatchSums, weigh
+from dasksom.som.color_spaces import scale_of, to_space
 from dasksom.som.counted_colors.bmu_search import match_colors, match_two_colors
 from dasksom.som.counted_colors.cells import Cells, are_colors, colors_from_numbers, into_cells, split_by_cells
 from dasksom.som.counted_colors.counts import ColorCounts, count_colors, merge_counts
+from dasksom.som.counted_colors.palette_search import coarsen, search_palette
 from dasksom.som.counted_colors.unit_sums import ColorSums, gather_colors
 from dasksom.som.initialization import Moments, moments, sample_positions
 from dasksom.som.lattice import Lattice
@@ -122,6 +124,12 @@ class ColorTable:
     ) -> BatchSums:
         """Return the sums of the batch update over all pixels."""
         return weigh(self.unit_sums(codebook, utilities=utilities)[0], codebook, neighborhood)
+
+    def search_palette(self, codebook: NDArray[np.float64], seed: int, color_space: str = "rgb") -> NDArray[np.float64]:
+        """Return the best of several palettes, in a color space; see `palette_search`."""
+        colors = colors_from_numbers(self.numbers, self.bands)
+        values = to_space(colors, color_space, scale_of(colors.dtype)).astype(np.float64)
+        return search_palette(*coarsen(self.numbers, values, self.counts), codebook, seed)
 
     def quality(self, codebook: NDArray[np.float64], lattice: Lattice) -> Quality:
         """Return the quality of a codebook over all pixels, with its topographic error."""

@@ -35,6 +35,12 @@ class ComparedColors(Stream):
         assert self.conversion is not None  # noqa: S101
         return np.asarray(self.conversion.compared(self.table.draw(units, seed).astype(_DTYPE), _DTYPE), np.float64)
 
+    def search_palette(self, codebook: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+        """Return the best of several palettes; see `palette_search`."""
+        assert self.table is not None  # noqa: S101 - fields after others with defaults need one
+        assert self.conversion is not None  # noqa: S101
+        return self.table.search_palette(codebook, seed, self.conversion.color_space)
+
 
 def color_stream(table: ColorTable, search: Search) -> Stream:
     """Return the colors of a table as samples, weighted by their counts; the search converts them in each pass."""

@@ -27,6 +27,9 @@ class TrainingSamples(Protocol):
     def batch_sums(self, codebook: NDArray[np.float64], neighborhood: Neighborhood, utilities: bool) -> BatchSums:
         """Return the sums of the batch update over all samples."""
 
+    def search_palette(self, codebook: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+        """Return a codebook of less squared error, or the given one."""
+
 
 OnEpoch = Callable[[Epoch, NDArray[np.float64]], Any]
 """Called after each epoch with its record and the new codebook (units, bands), read-only, which includes temporarily
@@ -80,6 +83,8 @@ def train_epochs(
     """
     stop = False
     for number, step in enumerate(steps[len(state.history) :], start=len(state.history) + 1):
+        if step.searched:
+            state = replace(state, codebook=samples.search_palette(state.codebook, training.seed))
         neighborhood = Neighborhood(training.lattice, training.neighborhood, step.sigma)
         total = samples.batch_sums(state.codebook, neighborhood, step.removed)
         if not total.quality.hits.any():
@@ -101,7 +106,7 @@ def train_epochs(
         if stop and len(codebook) == training.lattice.units:
             logger.info("stopped after epoch %d", number)
             break
-    if any(step.added for step in steps):
+    if any(step.added or step.searched for step in steps):
         state = replace(state, codebook=arrange(state.codebook, state.laid_out))
     return state
 
@@ -123,7 +128,13 @@ def _change_units(
     """Add, remove and move units after an update, according to the step and `empty_units`."""
     empty = np.flatnonzero(~reached(total).any(axis=1)) if training.empty_units == "reseed" else np.empty(0, np.int64)
     if len(empty) or step.added:
-        found = add_near_worst(codebook, total.quality, len(empty) + step.added, training.seed + epoch)
+        found = add_near_worst(
+            codebook,
+            total.quality.squared_errors,
+            total.quality.hits,
+            len(empty) + step.added,
+            training.seed + epoch,
+        )
         places = empty[: len(found)]
         codebook[places] = found[: len(places)]
         codebook = np.concatenate([codebook, found[len(places) :]])

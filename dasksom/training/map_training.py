@@ -21,6 +21,11 @@ from dasksom.training.start import TrainingImages, bands_of, first_codebook, fit
 from dasksom.training.trained_map import MapState, TrainedMap
 
 
+def are_countable(image: da.Array, weights: da.Array | None) -> bool:
+    """Return whether the colors of an image can be counted: uint8, at most 3 bands, no weights other than a mask."""
+    return has_color_table(image) and (weights is None or weights.dtype == np.bool_)
+
+
 def counts_colors(image: da.Array, weights: da.Array | None, method: str) -> bool:
     """Return whether a map is trained on the counted colors of an image.
 
@@ -35,12 +40,11 @@ def counts_colors(image: da.Array, weights: da.Array | None, method: str) -> boo
     InputError
         If `method` is "colors" and they cannot be counted.
     """
-    masked = weights is None or weights.dtype == np.bool_
-    countable = has_color_table(image) and masked
+    countable = are_countable(image, weights)
     if method == "colors" and not countable:
         raise InputError(
             "method='colors' counts the colors of uint8 images with at most 3 bands, without sample weights; this "
-            f"is {image.dtype} with {image.shape[-1]} bands{'' if masked else ', with weights'}: use "
+            f"is {image.dtype} with {image.shape[-1]} bands{', with weights' if has_color_table(image) else ''}: use "
             "method='stream' or 'auto'"
         )
     return countable and method != "stream"

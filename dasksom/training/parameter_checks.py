@@ -8,6 +8,7 @@ import numpy as np
 from dasksom.config.map_parameters import MOST_UNITS, PARAMETERS
 from dasksom.errors import InputError
 from dasksom.som.bmu.search import Search
+from dasksom.som.counted_colors.palette_search import MOST_SEARCHED
 from dasksom.som.lattice import Lattice
 from dasksom.som.refinement import refinement_steps
 from dasksom.som.schedule import Step, radii
@@ -55,7 +56,7 @@ def check_parameters(given: Mapping[str, Any]) -> None:
         raise InputError(
             f"color_space={given['color_space']!r} mixes the bands; with a scaling or features use color_space='rgb'"
         )
-    plan_epochs(given, counts_colors=False, eight_bit=False)  # raises if the decay cannot reach the radii
+    plan_epochs(given, counts_colors=False, eight_bit=False, countable=False)  # raises if the decay is invalid
 
 
 def _check_lattice(given: Mapping[str, Any]) -> None:
@@ -96,7 +97,7 @@ def refine_epochs(given: Mapping[str, Any], *, counts_colors: bool) -> int:
     return REFINEMENT if counts_colors else 0
 
 
-def plan_epochs(given: Mapping[str, Any], *, counts_colors: bool, eight_bit: bool) -> tuple[Step, ...]:
+def plan_epochs(given: Mapping[str, Any], *, counts_colors: bool, eight_bit: bool, countable: bool) -> tuple[Step, ...]:
     """Return the steps of all epochs.
 
     Parameters
@@ -107,6 +108,8 @@ def plan_epochs(given: Mapping[str, Any], *, counts_colors: bool, eight_bit: boo
         Whether the map is trained on counted colors.
     eight_bit : bool
         Whether the images have 8-bit colors of at most 3 bands: such a map is a palette, others keep their order.
+    countable : bool
+        Whether the colors of the images can be counted, if only to start a refinement.
     """
     refine = refine_epochs(given, counts_colors=counts_colors)
     if given["sigma"] is None:
@@ -115,4 +118,7 @@ def plan_epochs(given: Mapping[str, Any], *, counts_colors: bool, eight_bit: boo
     else:
         first, last = (float(radius) for radius in given["sigma"])
     sigmas = radii(first, last, given["epochs"], given["decay"])
-    return (*(Step(sigma) for sigma in sigmas), *refinement_steps(given["rows"] * given["columns"], refine))
+    units = given["rows"] * given["columns"]
+    compares_colors = given["metric"] == "euclidean" and given["scale"] == "none" and given["features"] is None
+    searched = countable and compares_colors and 1 < units <= MOST_SEARCHED
+    return (*(Step(sigma) for sigma in sigmas), *refinement_steps(units, refine, searched=searched))

@@ -21,6 +21,7 @@ from dasksom.som.neighborhood import Neighborhood
 from dasksom.som.quality import Quality, quality_of
 from dasksom.som.samples import NO_SAMPLES, place_numbers
 from dasksom.som.unit_sums import add_up
+from dasksom.training.color_histogram import count_images
 
 
 def _chunk_sums(
@@ -157,6 +158,10 @@ class Stream:
         )
         return total
 
+    def search_palette(self, codebook: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+        """Return the best of several palettes, after a pass that counts the colors of this 8-bit image."""
+        return Streams((self,)).search_palette(codebook, seed)
+
     def quality(self, codebook: NDArray[np.float64], lattice: Lattice) -> Quality:
         """Return the quality of a codebook over all samples, with its topographic error."""
         total: Quality = self.reduce(_chunk_quality, add_up, codebook=codebook, lattice=lattice)
@@ -195,6 +200,12 @@ class Streams:
     ) -> BatchSums:
         """Return the sums of the batch update over all images."""
         return add_up([part.batch_sums(codebook, neighborhood, utilities) for part in self.parts])
+
+    def search_palette(self, codebook: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+        """Return the best of several palettes, after a pass that counts the colors of these 8-bit images."""
+        with dask.config.set(scheduler="threads") if self.parts[0].here else nullcontext():
+            table = count_images([(part.image, part.weights) for part in self.parts], self.parts[0].progress)
+        return table.search_palette(codebook, seed, self.parts[0].search.color_space)
 
     def quality(self, codebook: NDArray[np.float64], lattice: Lattice) -> Quality:
         """Return the quality of a codebook over all samples, with its topographic error."""
