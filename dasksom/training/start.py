@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from dasksom.training.converted_colors import ComparedColors
     from dasksom.training.streaming import Stream, Streams
 
-    PlainSamples = ColorTable | Stream | Streams
-    ComparedSamples = ColorTable | ComparedColors | Stream | Streams
+    PlainSamples: TypeAlias = ColorTable | Stream | Streams
+    ComparedSamples: TypeAlias = ColorTable | ComparedColors | Stream | Streams
 
 _features_from_state = deferred("dasksom.som.features.pixel_features:features_from_state")
 _measured_features = deferred("dasksom.features.fitting:measured_features")
