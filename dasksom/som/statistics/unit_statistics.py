@@ -20,6 +20,10 @@ from dasksom.som.numba_kernel import kernel
 
 _WORD = 32
 _LIMB = 16
+_MOST_COUNTED = 1 << 11
+"""Most values (units x bands) of 8 bits whose histograms are counted: 2 MiB, which stay in the cache."""
+_MOST_PIXELS = 1 << 31
+"""Pixels that a histogram of 32-bit numbers counts."""
 _BLOCK = 1 << 20
 """Number of samples whose squares are summed before they are carried to words."""
 
@@ -79,6 +83,8 @@ def unit_statistics(values: NDArray[Any], labels: NDArray[Any], vectors: NDArray
         return _of_floats(np.ascontiguousarray(values, np.float64), labels, vectors, values.dtype)
     if values.dtype == np.bool_:
         values = values.view(np.uint8)
+    if values.dtype == np.uint8 and vectors.size <= _MOST_COUNTED:
+        return _of_bytes(np.ascontiguousarray(values), labels, shape)
     limbs = max(1, values.dtype.itemsize * 8 // _LIMB)
     limits = np.iinfo(values.dtype)
     counts = np.zeros(shape[0], np.int64)
@@ -95,6 +101,34 @@ def unit_statistics(values: NDArray[Any], labels: NDArray[Any], vectors: NDArray
         _add_powers(powers, limbs, sums, squares)
     every_band = np.broadcast_to(counts[:, np.newaxis], shape).copy()
     return UnitStatistics(counts, every_band, sums, squares, minima, maxima)
+
+
+def _of_bytes(values: NDArray[np.uint8], labels: NDArray[Any], shape: tuple[int, ...]) -> UnitStatistics:
+    """Compute the statistics from the number of times that each unit has each of 256 values: one addition per value."""
+    histogram = np.zeros((*shape, 256), np.int64)
+    for start in range(0, len(values), _MOST_PIXELS):
+        part = slice(start, start + _MOST_PIXELS)
+        small = np.zeros(histogram.shape, np.uint32)
+        _count_values(values[part], labels[part], small)
+        histogram += small
+    numbers = np.arange(256, dtype=np.int64)
+    counts = histogram.sum(axis=-1)
+    sums, squares = np.zeros((*shape, 2), np.int64), np.zeros((*shape, 2), np.int64)
+    _add_powers(np.stack([histogram @ numbers, histogram @ numbers**2], axis=-1), 1, sums, squares)
+    present = histogram > 0
+    least, most = present.argmax(axis=-1), 255 - present[..., ::-1].argmax(axis=-1)
+    minima, maxima = np.where(counts > 0, least, 255), np.where(counts > 0, most, 0)
+    return UnitStatistics(counts[:, 0], counts, sums, squares, minima.astype(np.uint8), maxima.astype(np.uint8))
+
+
+@kernel
+def _count_values(values: Any, labels: Any, histogram: Any) -> None:
+    units = histogram.shape[0]
+    for i in range(values.shape[0]):
+        unit = labels[i]
+        if unit < units:
+            for band in range(values.shape[1]):
+                histogram[unit, band, values[i, band]] += 1
 
 
 @kernel
