@@ -360,6 +360,9 @@ def test_interrupted_while_writing__sweeps_up(folder, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("dasksom.runs.image_run.quantize_into", burst)
+    monkeypatch.setattr(
+        "dasksom.runs.run_state.SMALL_RECORD_SECONDS", 600
+    )  # nothing is saved, however slow the machine
     monkeypatch.setattr("dasksom.storage.own_removal.REMOVAL_PAUSE_SECONDS", 0.2)
     monkeypatch.setattr("threading.excepthook", lambda _: None)  # its folder is taken from under it
     before = names(folder)
