@@ -43,7 +43,7 @@ def test_format__by_content_where_the_suffix_says_nothing(tmp_path, pixels):
 
 def test_format__unknown(tmp_path):
     (tmp_path / "a.xyz").write_bytes(b"nothing known")
-    with pytest.raises(InputError, match=r"a\.xyz: not an image .* accepted are \.jpeg, \.jpg, .*\.zarr"):
+    with pytest.raises(InputError, match=r"a\.xyz: not an image .* accepted are .*\.jpeg, \.jpg, .*\.zarr"):
         open_image(tmp_path / "a.xyz")
 
 

@@ -61,7 +61,7 @@ def test_bands(tmp_path, random):
         assert np.array_equal(np.asarray(image)[::32, ::32], np.rint(weights[..., [3, 2, 1]]))
     for bands, message in (
         (None, "the map has 12 bands; say which"),
-        ([1, 2], "bands 2, 3:"),
+        ([1, 2], "bands 1, 2:"),
         ([1, 2, 12], "2, 3, 13"),
     ):
         with pytest.raises(InputError, match=message):
