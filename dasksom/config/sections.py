@@ -18,8 +18,20 @@ from dasksom.som.choices import DITHERS
 _OPTIONS = {parameter.option: parameter for parameter in OPTIONS}
 
 
+_CHOICES = {"alpha": ALPHA, "cache": CACHES, "on_bad_chunk": ON_BAD_CHUNK, "dither": DITHERS}
+"""Accepted values by the name of a field."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*")
+    @classmethod
+    def _is_choice(cls, value: Any, field: ValidationInfo) -> Any:
+        choices = _CHOICES.get(str(field.field_name))
+        if choices is not None and value is not None and value not in choices:
+            raise ValueError(f"{value!r} is not one of {', '.join(choices)}")
+        return value
 
 
 def _default(option: str) -> Any:
@@ -181,27 +193,6 @@ class InputSection(_Section):
         parse_select(value)
         return value
 
-    @field_validator("alpha")
-    @classmethod
-    def _is_alpha(cls, value: str | None) -> str | None:
-        if value is not None and value not in ALPHA:
-            raise ValueError(f"{value!r} is not one of {', '.join(ALPHA)}")
-        return value
-
-    @field_validator("cache")
-    @classmethod
-    def _is_cache(cls, value: str) -> str:
-        if value not in CACHES:
-            raise ValueError(f"{value!r} is not one of {', '.join(CACHES)}")
-        return value
-
-    @field_validator("on_bad_chunk")
-    @classmethod
-    def _is_way(cls, value: str) -> str:
-        if value not in ON_BAD_CHUNK:
-            raise ValueError(f"{value!r} is not one of {', '.join(ON_BAD_CHUNK)}")
-        return value
-
     @field_validator("chunk_size")
     @classmethod
     def _is_size(cls, value: str | None) -> str | None:
@@ -246,13 +237,6 @@ class OutputSection(_Section):
     def _is_count(cls, value: int | str | None) -> int | str | None:
         if value is not None and value != "auto" and (isinstance(value, (str, bool)) or value < 1):
             raise ValueError(f"{value!r} is not a number of classes, or auto")
-        return value
-
-    @field_validator("dither")
-    @classmethod
-    def _is_dither(cls, value: str) -> str:
-        if value not in DITHERS:
-            raise ValueError(f"{value!r} is not one of {', '.join(DITHERS)}")
         return value
 
     def options(self) -> Options:
