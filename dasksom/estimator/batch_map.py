@@ -1,7 +1,7 @@
 """Parameters and training of the map."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 
 from dasksom.chunkwise import Keeper, Progress
 from dasksom.config.feature_parameters import Features
+from dasksom.deferred import deferred
 from dasksom.errors import InputError
 from dasksom.estimator.map_predictor import MapPredictor
-from dasksom.estimator.progress_bars import progress_of
 from dasksom.som.schedule import Decay, Step
 from dasksom.training.checkpoint import Checkpoint
 from dasksom.training.color_histogram import has_color_table
@@ -23,6 +23,8 @@ from dasksom.training.map_training import are_countable, identity_of, train_map
 from dasksom.training.parameter_checks import check_parameters, plan_epochs
 from dasksom.training.sources import Weighted
 from dasksom.training.trained_map import TrainedMap
+
+_progress_of: "Callable[..., Progress | None]" = deferred("dasksom.estimator.progress_bars:progress_of")
 
 
 class BatchMap(MapPredictor):
@@ -122,7 +124,7 @@ class BatchMap(MapPredictor):
             If a parameter or an array cannot be used; infinities are detected while the array is read; or if the
             checkpoint is of another training, naming the differences.
         """
-        progress = progress_of(progress)
+        progress = _progress_of(progress)
         if checkpoint is None:
             return self.fit_with_keeper(
                 X, None, mask=mask, sample_weight=sample_weight, progress=progress, on_epoch=on_epoch

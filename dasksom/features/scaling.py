@@ -1,7 +1,7 @@
 """Measure how features are scaled, in passes over all samples."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -13,7 +13,7 @@ from dasksom.som.bmu.search import Search
 from dasksom.som.features.named_choices import parse_choice
 from dasksom.som.features.order_statistics import Digit, count_digits, digit_bytes, digit_passes, select_percentiles
 from dasksom.som.features.pixel_features import PixelFeatures, transformed
-from dasksom.som.features.scalings import SCALINGS, Statistics
+from dasksom.som.features.scalings import SCALINGS, ScalingCost, Statistics
 from dasksom.som.initialization import Moments, merge_moments, moments
 from dasksom.som.samples import NO_SAMPLES
 from dasksom.som.unit_sums import add_up
@@ -30,15 +30,6 @@ class MeasuredSamples(Protocol):
 
     def moments(self) -> Moments:
         """Return the moments of the features of all samples."""
-
-
-@dataclass(frozen=True)
-class ScalingCost:
-    """Passes and memory that a scaling adds to a training that streams."""
-
-    passes: int = 0
-    chunk_bytes: int = 0
-    """Bytes of the counts of one chunk."""
 
 
 def scaling_cost(scale: str, dtype: np.dtype[Any], bands: int, *, has_moments: bool) -> ScalingCost:

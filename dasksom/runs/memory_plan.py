@@ -28,6 +28,7 @@ colors in a chunk; photographs have fewer.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import dask.array as da
@@ -37,12 +38,14 @@ from dask.utils import format_bytes
 from dasksom.chunkwise import FAN_IN, chunk_count, pass_tasks
 from dasksom.cluster import Workers
 from dasksom.config import RunConfig
+from dasksom.deferred import deferred
 from dasksom.errors import InputError
 from dasksom.estimator import BatchMap
-from dasksom.features.scaling import ScalingCost, scaling_cost
 from dasksom.quantization.labels import TABLE_PIXELS
+from dasksom.som.features.scalings import ScalingCost
 from dasksom.training.color_histogram import has_color_table
 
+_scaling_cost: "Callable[..., ScalingCost]" = deferred("dasksom.features.scaling:scaling_cost")
 RESERVED_BYTES = 400 << 20
 TABLE_BYTES = 288 << 20
 CHUNK_COLORS = 1_300_000
@@ -186,7 +189,7 @@ def plan_run(
     counted = bool(epochs) and som.counts_colors(image)
     scaling = ScalingCost()
     if epochs and not counted:
-        scaling = scaling_cost(som.scale, image.dtype, bands, has_moments=som.init in ("pca", "random"))
+        scaling = _scaling_cost(som.scale, image.dtype, bands, has_moments=som.init in ("pca", "random"))
     train_passes = 0 if not epochs else 1 if counted else 1 + scaling.passes + epochs
     write_passes, check_passes = int(writes), int(config.input.skips)
     # a cache that depends on free memory ("auto") leaves enough for the work

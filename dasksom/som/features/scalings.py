@@ -68,3 +68,12 @@ SCALINGS: dict[str, Scaling] = {
 }
 """Scalings by name: none; zero mean and unit variance; over a percentile; over a percentile of the values above 0 (for
 bands that are 0 almost everywhere); between two percentiles (0,100 for the extremes)."""
+
+
+@dataclass(frozen=True)
+class ScalingCost:
+    """Passes and memory that a scaling adds to a training that streams."""
+
+    passes: int = 0
+    chunk_bytes: int = 0
+    """Bytes of the counts of one chunk."""
