@@ -225,7 +225,7 @@ def test_resume__refuses_what_has_changed(image, tmp_path, monkeypatch):
     quantize_image(image, output, config(overwrite=True), Stops())
     with pytest.raises(InputError, match="is complete; there is no run to resume"):
         resume_run(output, RunConfig(), Stops())
-    with pytest.raises(InputError, match="no run was begun there"):
+    with pytest.raises(InputError, match="no run was started there"):
         resume_run(str(tmp_path / "other.zarr"), RunConfig(), Stops())
 
 
