@@ -38,7 +38,8 @@ def save_codebook(codebook: Codebook, path: str | Path) -> None:
         raise InputError(f"{path}: a trained map is saved as .npz; give a name that ends so")
     if not path.absolute().parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.absolute().parent}; create it first (mkdir -p)")
-    replace_file(path, encode_codebook(codebook))  # concurrent readers see the old file or the new one, no mixture
+    # concurrent readers see the old file or the new one, no mixture
+    replace_file(path, encode_codebook(codebook), is_ours=lambda head: head.startswith(b"PK\x03\x04"))
 
 
 def encode_codebook(codebook: Codebook) -> bytes:

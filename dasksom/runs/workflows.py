@@ -174,12 +174,19 @@ def _check_summary(path: str | None, inputs: Sequence[str]) -> None:
     if path is not None and Path(path).is_dir():
         raise InputError(f"--summary {path}: is a directory; give the name of a file")
     if path is not None:
-        check_output(path, inputs=inputs, overwrite=True, suffixes=("",))
+        summary = check_output(path, inputs=inputs, overwrite=True, suffixes=("",))
+        if summary.is_file() and not _is_json(summary.read_bytes()[:80]):
+            raise InputError(f"--summary {path}: exists, and is not a summary of a run; give another name")
+
+
+def _is_json(content: bytes) -> bool:
+    return content.lstrip()[:1] in (b"{", b"")
 
 
 def _write_summary(record: RunRecord, path: str | None) -> None:
     if path is not None:
-        replace_file(Path(path), (json.dumps(record.summary(), indent=1) + "\n").encode())
+        content = (json.dumps(record.summary(), indent=1) + "\n").encode()
+        replace_file(Path(path), content, is_ours=_is_json)
 
 
 def _check_model(som: BatchMap, model: str, image: da.Array, source: str) -> None:

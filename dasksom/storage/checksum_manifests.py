@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+from dasksom.storage.zarr_nodes import ALL_METADATA, is_zarr_metadata
 
 MANIFEST = "palette/SHA256SUMS"
 """Key of the manifest in a Zarr. It is inside an array, because zarr warns about unknown files in a group."""
@@ -44,6 +47,15 @@ class Manifest:
         self._file.seek(0)
         yield from self._file
         self._file.seek(0, os.SEEK_END)
+
+
+def has_content_of_zarr(key: str, content: bytes) -> bool:
+    """Return whether a file of a Zarr is metadata, a map or a manifest; chunks have no such content."""
+    if key.rpartition("/")[2] in ALL_METADATA:
+        return is_zarr_metadata(content)
+    if key.endswith(".npz"):
+        return content.startswith(b"PK\x03\x04")
+    return key.endswith(MANIFEST) and re.match(rb"[0-9a-f]{64}  ", content) is not None
 
 
 def read_manifest(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import socket
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import psutil
 from dasksom.errors import InputError
 from dasksom.storage.locations import Location, file_system
 from dasksom.storage.own_files import replace_file
+from dasksom.storage.own_folders import is_temporary
 from dasksom.storage.own_removal import remove_file
 
 SUFFIX = ".record"
@@ -23,7 +25,8 @@ BEFORE = ".before"
 """Suffix of the previous version of a record."""
 FIRST = frozenset({"identity", "how"})
 """Names of records that only describe the run: not sufficient to resume from."""
-_OURS = (SUFFIX, BEFORE, ".tmp", ".new")
+_RECORD = re.compile(rb"[0-9a-f]{64}PK\x03\x04")
+"""First bytes of a record: a SHA-256 and a NumPy archive (`training.record_encoding`)."""
 
 
 class Records(Protocol):
@@ -44,6 +47,20 @@ class Records(Protocol):
 
     def clear(self) -> None:
         """Delete the records."""
+
+
+def is_record_name(name: str) -> bool:
+    """Return whether a file of this name in a folder of records is a record or its temporary file."""
+    return re.fullmatch(r"[\w.-]+\.(record|before)", name) is not None or is_temporary(name)
+
+
+def is_record(content: bytes) -> bool:
+    """Return whether a file has the content of a record, even if it is damaged."""
+    return _RECORD.match(content) is not None
+
+
+def _is_any(_: bytes) -> bool:
+    return True
 
 
 def is_worth_keeping(records: Records) -> bool:
@@ -97,7 +114,7 @@ class RecordFolder:
         """Create the folder; InputError if it cannot be created or holds foreign files."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            others = [path.name for path in self.folder.iterdir() if not path.name.endswith(_OURS)]
+            others = [path.name for path in self.folder.iterdir() if not is_record_name(path.name)]
         except OSError as error:
             raise InputError(
                 f"{self.folder}: the folder for checkpoints cannot be created: {error.strerror}"
@@ -114,7 +131,8 @@ class RecordFolder:
 
     def write(self, name: str, content: bytes) -> None:
         """Write or replace a record atomically."""
-        replace_file(self.folder / (name + SUFFIX), content, previous=name + BEFORE, sync=True)
+        path = self.folder / (name + SUFFIX)
+        replace_file(path, content, is_ours=is_record, previous=name + BEFORE, sync=True)
 
     def names(self) -> set[str]:
         """Return the names of the records that are there."""
@@ -123,8 +141,8 @@ class RecordFolder:
     def clear(self) -> None:
         """Delete the records."""
         for path in self.folder.iterdir():
-            if path.name.endswith(_OURS) and not path.is_symlink():
-                remove_file(path)
+            if is_record_name(path.name) and not path.is_symlink():
+                remove_file(path, _is_any if is_temporary(path.name) else is_record)
 
 
 @dataclass(frozen=True)

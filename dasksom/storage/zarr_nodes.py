@@ -32,6 +32,13 @@ def metadata_stamp(node: Location) -> Stamp:
 
 OWN_FILES = ("SHA256SUMS", "model.npz", "sums.npz")
 """Names of the files of an output, inside an array, that are not of Zarr."""
+
+
+def is_zarr_metadata(content: bytes) -> bool:
+    """Return whether a file has the content of metadata of a Zarr, even if it is damaged."""
+    return content.lstrip().startswith(b"{") and (b'"zarr_format"' in content or b'"node_type"' in content)
+
+
 _CHUNK = re.compile(r"(.*/)?(c|(c[./])?\d+([./]\d+)*)(\.[0-9a-f]{32}\.partial)?")
 
 

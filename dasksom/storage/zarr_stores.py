@@ -13,7 +13,7 @@ from zarr.storage import LocalStore, WrapperStore
 
 from dasksom.storage.checksum_manifests import FileSums
 from dasksom.storage.own_files import replace_file, write_file
-from dasksom.storage.zarr_nodes import ALL_METADATA
+from dasksom.storage.zarr_nodes import ALL_METADATA, is_zarr_metadata
 
 _REMEMBERED = 1 << 16
 
@@ -29,7 +29,7 @@ class OwnStore(LocalStore):
         """Write under a key."""
         path, content = self.root / key, value.as_buffer_like()
         if key.rpartition("/")[2] in ALL_METADATA:
-            await asyncio.to_thread(replace_file, path, bytes(content))
+            await asyncio.to_thread(replace_file, path, bytes(content), is_ours=is_zarr_metadata)
         else:
             await asyncio.to_thread(write_file, path, [content], self._resumed)
 

@@ -23,7 +23,7 @@ from dasksom.image.zarr.writer import ZarrWriter
 from dasksom.runs import error_translation, run_state
 from dasksom.runs.apply_many import apply_to_many
 from dasksom.runs.workflows import quantize_image, resume_run, train_model
-from dasksom.storage.own_files import identity
+from dasksom.storage.own_names import identity
 from dasksom.storage.publish import run_folder as run_folders
 from dasksom.storage.publish.run_folder import run_folder, run_on_disk
 
@@ -383,7 +383,11 @@ def test_control__without_checksums_damage_is_kept(image, tmp_path, monkeypatch)
     quantize_image(image, str(tmp_path / "straight.zarr"), config(), watcher := Stops())
     stopped(image, str(output), config(), watcher.steps - 1)
     chunk = next(path for path in sorted(run_folder(output).rglob("c/*/*")) if path.is_file())
+    times = chunk.stat().st_atime_ns, chunk.stat().st_mtime_ns
     chunk.write_bytes(chunk.read_bytes()[::-1])
+    with pytest.raises(InputError, match="is not a file that dasksom wrote"):
+        resume_run(str(output), RunConfig(), Stops())
+    os.utime(chunk, ns=times)  # damage of a disk leaves the times
     resume_run(str(output), RunConfig(), Stops())
     assert files(output) != files(tmp_path / "straight.zarr")
     assert any(checked.problem for checked in verify(str(output)))

@@ -65,7 +65,7 @@ def _numbered(writer: TiffWriter) -> TiffWriter:
 def write_legends(path: Path, legend: Legend) -> None:
     """Write the attribute table (.tif.aux.xml) and the style (.qml) of a class TIFF next to it, atomically."""
     for legend_path, content in legend_files(path, legend).items():
-        replace_file(legend_path, content.encode())
+        replace_file(legend_path, content.encode(), is_ours=lambda head: head.lstrip().startswith(b"<"))
 
 
 def legend_paths(path: Path) -> tuple[Path, Path]:

@@ -19,9 +19,9 @@ from zarr.storage import MemoryStore
 from dasksom.image.writers.protocol import JSON, EncodedChunk, Origin, RunTasks, run_tasks_here
 from dasksom.image.zarr.target import CLASSES, OME_CLASSES, TargetWriter, put_all, writable
 from dasksom.image.zarr.writer import EVERY_CHUNK
-from dasksom.storage.checksum_manifests import MANIFEST, FileSums, read_manifest, sum_of_file
+from dasksom.storage.checksum_manifests import MANIFEST, FileSums, has_content_of_zarr, read_manifest, sum_of_file
 from dasksom.storage.own_files import replace_file
-from dasksom.storage.zarr_nodes import ALL_METADATA
+from dasksom.storage.zarr_nodes import ALL_METADATA, is_zarr_metadata
 from dasksom.storage.zarr_stores import written_chunks
 
 BLOCK_SIDE = 4096
@@ -187,7 +187,7 @@ def add_to_output(output: str, place: Path, stored: Iterable[tuple[str, str]]) -
     with (root / MANIFEST).open("rb") as lines:
         sums = {name: digest for name, digest in read_manifest(lines) if not name.startswith(f"{final}/")}
     content = "".join(f"{digest}  {name}\n" for name, digest in {**sums, **changed}.items())
-    replace_file(root / MANIFEST, content.encode())
+    replace_file(root / MANIFEST, content.encode(), is_ours=partial(has_content_of_zarr, MANIFEST))
 
 
 def _list_in_group(root: Path) -> dict[str, str]:
@@ -198,5 +198,5 @@ def _list_in_group(root: Path) -> dict[str, str]:
     inner = attributes.get("ome", attributes)
     inner["labels"] = [*(name for name in inner["labels"] if name != "classes"), "classes"]
     content = json.dumps(document, indent=2).encode()
-    replace_file(path, content)
+    replace_file(path, content, is_ours=is_zarr_metadata)
     return {path.relative_to(root).as_posix(): hashlib.sha256(content).hexdigest()}

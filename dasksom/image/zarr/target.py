@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import zarr
 
 from dasksom.image.writers.protocol import JSON, Output, Target, Writer
-from dasksom.storage.checksum_manifests import MANIFEST, FileSums, Manifest, match_sums
+from dasksom.storage.checksum_manifests import MANIFEST, FileSums, Manifest, has_content_of_zarr, match_sums
 from dasksom.storage.locations import Location, file_system
 from dasksom.storage.own_files import replace_file
 from dasksom.storage.publish.object_store_run import StoreRun
@@ -39,7 +40,7 @@ def put_all(target: Target, contents: Mapping[str, bytes]) -> None:
         target.put(contents)
         return
     for key, content in contents.items():
-        replace_file(Path(target) / key, content)
+        replace_file(Path(target) / key, content, is_ours=partial(has_content_of_zarr, key))
 
 
 def put_created(output: Output, made: Mapping[str, Any]) -> None:

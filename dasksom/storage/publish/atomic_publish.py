@@ -11,11 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dasksom.errors import InputError
+from dasksom.storage.checksum_manifests import has_content_of_zarr
+from dasksom.storage.file_marks import is_marked
 from dasksom.storage.local_paths import listed, local_path, parts_folder
 from dasksom.storage.locations import is_remote
-from dasksom.storage.own_files import PARTIAL, identity, is_temporary, take_name
-from dasksom.storage.own_removal import foreign_in, remove_file, remove_tree
-from dasksom.storage.zarr_nodes import is_zarr, is_zarr_key
+from dasksom.storage.own_folders import PARTIAL, is_temporary
+from dasksom.storage.own_names import identity, take_name
+from dasksom.storage.own_removal import ContentTest, foreign_in, remove_file, remove_tree
+from dasksom.storage.zarr_nodes import ZARR_METADATA, is_zarr, is_zarr_key
 
 _PART = re.compile(r"\d+-\d+-\d+")
 """Names of the tile files of a TIFF: level, and y and x of the first pixel."""
@@ -111,10 +114,10 @@ def check_replaceable(final: Path, overwrite: bool) -> None:
             raise InputError(
                 f"{final}: is a directory but not a Zarr store of its own; it is never deleted: choose another name"
             )
-        if foreign := foreign_in(final, is_output_key):
+        if foreign := foreign_in(final, is_output_key, _content_test(final)):
             raise InputError(
-                f"{final}: contains {len(foreign)} files that are not of a Zarr, such as {foreign[0]}; they are never "
-                "deleted: move them away, or choose another name"
+                f"{final}: contains {len(foreign)} files that are not of this Zarr, such as {foreign[0]}; they are "
+                "never deleted: move them away, or choose another name"
             )
     elif wants_directory or not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
         raise InputError(f"{final}: is not what would be written there; it is never deleted: choose another name")
@@ -144,11 +147,17 @@ def flush(path: Path) -> None:
 
 
 def remove_output(path: Path) -> list[str]:
-    """Remove an output, a file or a Zarr that tasks may still write to; return the foreign entries in it."""
+    """Remove an output with a random name, a file or a Zarr; return the foreign entries in it."""
     if path.is_symlink() or path.is_dir():
-        return remove_tree(path, is_output_key)
-    remove_file(path)
+        return remove_tree(path, is_output_key, content=_content_test(path))
+    remove_file(path, lambda _: True)
     return []
+
+
+def _content_test(folder: Path) -> ContentTest | None:
+    """Return a test of files without our mark in a Zarr; None if its metadata has none: it is not ours, or copied."""
+    paths = (folder / name for name in ZARR_METADATA)
+    return has_content_of_zarr if any(path.is_file() and is_marked(os.lstat(path)) for path in paths) else None
 
 
 def is_output_key(key: str) -> bool:

@@ -16,13 +16,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import FsspecStore, WrapperStore
 
+from dasksom.storage.damaged_copies import is_damaged_copy
 from dasksom.storage.locations import Location, file_system
-from dasksom.storage.own_files import UNFINISHED
+from dasksom.storage.own_folders import UNFINISHED
 from dasksom.storage.publish.own_objects import (
     CLAIM,
     check_free,
@@ -226,13 +228,18 @@ class _HeldBack(WrapperStore[Any]):
     async def set(self, key: str, value: Any) -> None:
         placed = self._run.placed(key)
         try:
-            if placed != key or self._resumed:
+            if placed != key:
                 await self._store.set(placed, value)
                 return
             content = value.to_bytes()
-            made = await create_object_async(self._store.fs, f"{self._store.path}/{key}", content)
-            if not made and (await self._store.get(key, default_buffer_prototype())).to_bytes() != content:
+            if await create_object_async(self._store.fs, f"{self._store.path}/{key}", content):
+                return
+            existing = (await self._store.get(key, default_buffer_prototype())).to_bytes()
+            if existing == content:
+                return
+            if not (self._resumed and is_damaged_copy(BytesIO(existing), BytesIO(content))):
                 raise foreign_object(self._run.final, key)
+            await self._store.set(key, value)
         except Exception as error:
             raise unwritable(self._run.final, error) from None
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from dasksom.errors import InputError
 from dasksom.storage.locations import Location, file_system
-from dasksom.storage.own_files import UNFINISHED
+from dasksom.storage.own_folders import UNFINISHED
 from dasksom.storage.zarr_nodes import ALL_METADATA, ZARR_METADATA, is_zarr_key
 
 CLAIM = f"{UNFINISHED}claim.json"

@@ -11,40 +11,48 @@ import hashlib
 import json
 import logging
 import os
-import re
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from dasksom.errors import InputError
+from dasksom.storage.checksum_manifests import has_content_of_zarr
 from dasksom.storage.local_paths import parts_folder
-from dasksom.storage.own_files import (
-    UNFINISHED,
-    FileIdentity,
-    ForeignFileError,
-    identity,
-    is_same_file,
-    is_temporary,
-    rename_new,
-    replace_file,
-    take_name,
+from dasksom.storage.own_files import keeps_marks, replace_file
+from dasksom.storage.own_folders import UNFINISHED, ForeignFileError, is_temporary
+from dasksom.storage.own_names import FileIdentity, identity, is_same_file, rename_new, take_name
+from dasksom.storage.own_removal import ContentTest, foreign_in, remove_file, remove_tree
+from dasksom.storage.publish.atomic_publish import check_replaceable, flush, is_output_key, is_part
+from dasksom.storage.publish.run_markers import (
+    COMPLETE,
+    COMPLETE_NOTE,
+    LOCK,
+    OWNER,
+    RECORDS,
+    REPLACED,
+    REPLACES,
+    check_own_folder,
+    is_complete,
+    is_owner,
+    owner_of,
 )
-from dasksom.storage.own_removal import foreign_in, remove_file, remove_tree
-from dasksom.storage.publish.atomic_publish import check_replaceable, flush, is_output_key, is_part, remove_output
-from dasksom.storage.records import RecordFolder, add_resume_hint, describe_owner, is_worth_keeping, owner
+from dasksom.storage.records import (
+    RecordFolder,
+    add_resume_hint,
+    describe_owner,
+    is_record,
+    is_record_name,
+    is_worth_keeping,
+    owner,
+)
+from dasksom.storage.zarr_nodes import is_zarr_key
 
 logger = logging.getLogger(__name__)
 
 _MOST_NAME_BYTES = 200
-_LOCK, _OWNER, _RECORDS, _REPLACED, _COMPLETE = "lock", "owner.json", "records", "replaced", "whole"
-_REPLACES = "replaces"
-"""Key in ``owner.json``: identity of the file at the output's path when the run began."""
-_RECORD = re.compile(r"[\w.-]+\.(record|before|tmp)")
 
 
 def run_folder(final: Path) -> Path:
@@ -71,24 +79,25 @@ class RunFolder:
     @property
     def records(self) -> RecordFolder:
         """The records from which the run resumes."""
-        return RecordFolder(self.folder / _RECORDS)
+        return RecordFolder(self.folder / RECORDS)
 
     @property
     def replaced(self) -> Path:
         """Path of an older output while the new one is renamed."""
-        return self.folder / _REPLACED
+        return self.folder / REPLACED
 
     @property
     def _complete_marker(self) -> Path:
-        return self.folder / _COMPLETE
+        return self.folder / COMPLETE
 
     def own(self, replaces: FileIdentity) -> None:
         """Record this process as the owner, and the identity of the file that the output may replace."""
-        replace_file(self.folder / _OWNER, json.dumps({**owner(), _REPLACES: replaces}).encode())
+        content = json.dumps({**owner(), REPLACES: replaces}).encode()
+        replace_file(self.folder / OWNER, content, is_ours=is_owner)
 
     def replaces(self) -> FileIdentity:
         """Return the identity of the file or folder that the output may replace."""
-        replaced = (_owner_of(self.folder) or {}).get(_REPLACES)
+        replaced = (owner_of(self.folder) or {}).get(REPLACES)
         return tuple(map(int, replaced)) if isinstance(replaced, list) else None
 
     def publish(self) -> None:
@@ -100,13 +109,22 @@ class RunFolder:
             The final name is taken by a file that did not exist when the run began.
         """
         if os.path.lexists(self.place):
-            if self.place.is_dir() and (foreign := foreign_in(self.place, is_output_key)):
-                raise ForeignFileError(self.place / foreign[0])
+            self._check_place()
             flush(self.place)
-            replace_file(self._complete_marker, b"")
+            replace_file(self._complete_marker, COMPLETE_NOTE, is_ours=is_complete)
             take_name(self.place, self.final, self.replaced, self.replaces())
             flush(self.final.parent)
         self.delete()
+
+    def _check_place(self) -> None:
+        """Delete temporary files in the output; ForeignFileError if it holds files of others."""
+        test = has_content_of_zarr if self._content_test() else None
+        others = foreign_in(self.place, is_zarr_key, test) if self.place.is_dir() else []
+        for key in others:
+            if not is_temporary(key.rpartition("/")[2]):
+                raise ForeignFileError(self.place / key)
+        for key in others:
+            remove_file(self.place / key, lambda _: True)
 
     def finish(self) -> bool:
         """Complete a publication that a killed process began; return whether there was one."""
@@ -118,9 +136,17 @@ class RunFolder:
         return True
 
     def clear_place(self) -> None:
-        """Delete the unfinished output."""
-        remove_output(self.place)
-        remove_tree(parts_folder(self.place), is_part)
+        """Delete the unfinished output; ForeignFileError if other files have its name."""
+        content = self._content_test()
+        if self.place.is_dir():
+            remove_tree(self.place, is_output_key, content=content and has_content_of_zarr)
+        else:
+            self.clear_file()
+        remove_tree(parts_folder(self.place), is_part, content=content and has_content_of_zarr)
+
+    def clear_file(self) -> None:
+        """Delete the unfinished output if it is one file; ForeignFileError if that is not ours."""
+        remove_file(self.place, None if self._content_test() else lambda _: True)
 
     def restore(self) -> None:
         """Rename an older output that was about to be replaced back to its name, if that is free."""
@@ -138,58 +164,38 @@ class RunFolder:
     def begin_again(self) -> None:
         """Delete the files of an earlier run, except the lock and ``owner.json``."""
         self.restore()
-        self._delete(keep=(_LOCK, _OWNER))
+        self._delete(keep=(LOCK, OWNER))
 
     def _delete(self, keep: tuple[str, ...]) -> None:
         replaced = self._has_replaced()
 
         def is_ours(key: str) -> bool:
-            return key not in keep and self._is_ours(key) and (replaced or key.partition("/")[0] != _REPLACED)
+            return key not in keep and self._is_ours(key) and (replaced or key.partition("/")[0] != REPLACED)
 
-        left = remove_tree(self.folder, is_ours, last=(_OWNER, _COMPLETE))
+        left = remove_tree(self.folder, is_ours, last=(OWNER, COMPLETE), content=self._content_test())
         if foreign := [key for key in left if key not in keep]:
             logger.warning("%s: is left, because %s in it is not of this run", self.folder, foreign[0])
 
     def _is_ours(self, key: str) -> bool:
         top, _, inside = key.partition("/")
         if not inside:
-            return top in (_LOCK, _OWNER, _COMPLETE, _REPLACED, self.place.name) or is_temporary(top)
-        if top == _RECORDS:
-            return _RECORD.fullmatch(inside) is not None or is_temporary(inside)
-        if top in (_REPLACED, self.place.name):
+            return top in (LOCK, OWNER, COMPLETE, REPLACED, self.place.name) or is_temporary(top)
+        if top == RECORDS:
+            return is_record_name(inside)
+        if top in (REPLACED, self.place.name):
             return is_output_key(inside)
         return top == parts_folder(self.place).name and is_part(inside)
 
+    def _content_test(self) -> ContentTest | None:
+        """Return a test of files without our mark; None where the file system does not store marks."""
+        return self._has_our_content if self.folder.is_dir() and keeps_marks(self.folder) else None
 
-def _owner_of(folder: Path) -> dict[str, Any] | None:
-    """Return the content of ``owner.json`` in a folder; None if there is none."""
-    path = folder / _OWNER
-    try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            return None
-        record = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) and {"process", "host"} <= record.keys() else None
-
-
-def check_own_folder(final: Path, folder: Path) -> None:
-    """Reject a run folder that is foreign: a link, or a folder without ``owner.json``.
-
-    Raises
-    ------
-    ForeignFileError
-    """
-    state = os.lstat(folder)
-    if not stat.S_ISDIR(state.st_mode):
-        raise ForeignFileError(folder, f"is not a folder, and a run needs this name to write {final.name}")
-    if hasattr(os, "geteuid") and state.st_uid != os.geteuid():
-        raise ForeignFileError(folder, f"belongs to another user, and a run needs this name to write {final.name}")
-    names = set(os.listdir(folder))
-    if _owner_of(folder) is None and not all(name == _LOCK or is_temporary(name) for name in names):
-        raise ForeignFileError(folder, f"is not the folder of a run, and a run needs this name to write {final.name}")
-    if os.path.lexists(lock := folder / _LOCK) and not stat.S_ISREG(os.lstat(lock).st_mode):
-        raise ForeignFileError(lock)
+    def _has_our_content(self, key: str, content: bytes) -> bool:
+        top, _, inside = key.partition("/")
+        tests = {LOCK: lambda head: not head, OWNER: is_owner, COMPLETE: is_complete, RECORDS: is_record}
+        if top in tests:
+            return tests[top](content)
+        return top == REPLACED or (top == self.place.name and has_content_of_zarr(inside, content))
 
 
 def check_unfinished(final: Path, overwrite: bool) -> None:
@@ -259,7 +265,7 @@ def _take_over(run: RunFolder, overwrite: bool, resume: bool) -> None:
     if resume:
         replaces = run.replaces()
         if not run.place.is_dir():
-            remove_file(run.place)  # a partly joined file is joined again from its parts
+            run.clear_file()  # a joined file is joined again from its parts
     else:
         run.begin_again()
         replaces = identity(run.final)
@@ -271,7 +277,7 @@ def _take_over(run: RunFolder, overwrite: bool, resume: bool) -> None:
 @contextmanager
 def _locked(final: Path, folder: Path) -> Iterator[None]:
     check_own_folder(final, folder)
-    lock = FileLock(folder / _LOCK, timeout=0)
+    lock = FileLock(folder / LOCK, timeout=0)
     try:
         lock.acquire()
     except Timeout:
@@ -287,4 +293,4 @@ def _locked(final: Path, folder: Path) -> Iterator[None]:
 
 
 def _described(folder: Path) -> str:
-    return describe_owner(_owner_of(folder))
+    return describe_owner(owner_of(folder))
