@@ -185,8 +185,7 @@ def _is_json(content: bytes) -> bool:
 
 def _write_summary(record: RunRecord, path: str | None) -> None:
     if path is not None:
-        content = (json.dumps(record.summary(), indent=1) + "\n").encode()
-        replace_file(Path(path), content, is_ours=_is_json)
+        replace_file(Path(path), f"{json.dumps(record.summary(), indent=1)}\n".encode(), is_ours=_is_json)
 
 
 def _check_model(som: BatchMap, model: str, image: da.Array, source: str) -> None:

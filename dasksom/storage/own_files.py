@@ -1,7 +1,7 @@
 """All file creations, renames and overwrites of the package: files of other programs are never modified or deleted.
 
 Our files are those that this run created under an unused name and, inside a run folder with our marker
-(``owner.json``), regular files with the names that a run uses and with our mark (`storage.file_marks`) or content.
+(``owner.json``), regular files with the names that a run uses and with our mark (`storage.own_folders`) or content.
 Everything else is foreign: symbolic links, which are neither followed nor removed; other names; other file types; files
 of other programs under our names; files that appear under an output's name during a run.
 
@@ -24,12 +24,16 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from dasksom.storage.damaged_copies import is_damaged_copy
+import numpy as np
+from numpy.typing import NDArray
+
 from dasksom.storage.own_folders import ForeignFileError, IsOurs, OpenFolder, open_folder, temporary_name
 
 _COMPARED_BYTES = 4 << 20
+_BLOCK = 512
+"""Bytes of a disk's block: a crash of the machine leaves blocks of zeros in files that were not flushed."""
 
 
 @contextmanager
@@ -168,3 +172,27 @@ def keeps_marks(path: Path) -> bool:
             return folder.mark(temporary)
         finally:
             _discard(folder, temporary)
+
+
+def is_damaged_copy(file: BinaryIO, intact: BinaryIO) -> bool:
+    """Return whether a file is a truncated or damaged copy of another.
+
+    Such a file is at most as long, and at least 7 of 8 of the bytes of its blocks that are not zero are the same. An
+    empty file is such a copy.
+    """
+    compared = differing = 0
+    while block := file.read(_COMPARED_BYTES):
+        expected = intact.read(_COMPARED_BYTES)
+        if len(expected) < len(block):
+            return False
+        ours, theirs = _blocks(block), _blocks(expected[: len(block)])
+        written = ours.any(axis=1)
+        lengths = np.full(len(ours), _BLOCK)
+        lengths[-1] -= ours.size - len(block)
+        compared += int(lengths[written].sum())
+        differing += int(np.count_nonzero(ours[written] != theirs[written]))
+    return differing * 8 <= compared
+
+
+def _blocks(data: bytes) -> NDArray[Any]:
+    return np.pad(np.frombuffer(data, np.uint8), (0, -len(data) % _BLOCK)).reshape(-1, _BLOCK)

@@ -1,4 +1,9 @@
-"""Folders that are opened without following links, and our files in them; see `storage.own_files`."""
+"""Folders that are opened without following links, and our files in them; see `storage.own_files`.
+
+Our files are marked: the last digits of their modification time are a checksum of the other digits and of the size. A
+file that another program creates or changes has such a time by chance once in 99,999 times. File systems that store
+only full seconds lose the marks; there, our files are recognized by their names.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +13,21 @@ import re
 import secrets
 import stat
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from dasksom.errors import InputError
-from dasksom.storage.file_marks import is_marked, marked_time
 
 UNFINISHED, PARTIAL = ".unfinished-", ".partial-"
 """Prefix of the working folders and files of a run."""
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _BY_HANDLE = os.open in os.supports_dir_fd
 _HEAD_BYTES = 1 << 20
+_HUNDREDTH, _UNIT = 10**7, 100
+"""Nanoseconds of the part of a modification time that is kept, and of the last digit of our checksum of it."""
 _TEMPORARY = re.compile(r"\..*\.[0-9a-f]{16}\.new", re.DOTALL)
 
 IsOurs = Callable[[bytes], bool]
@@ -32,6 +39,19 @@ class ForeignFileError(InputError):
 
     def __init__(self, path: Path | str, what: str = "is not a file that dasksom wrote") -> None:
         super().__init__(f"{path}: {what}; it is never changed or deleted: move it away, then run again")
+
+
+def marked_time(size: int, now: int) -> int:
+    """Return the modification time, in ns, of a file of ours that is written now."""
+    hundredths = now // _HUNDREDTH
+    checksum = zlib.crc32(f"dasksom {size} {hundredths}".encode()) % 99_999 + 1
+    return hundredths * _HUNDREDTH + checksum * _UNIT
+
+
+def is_marked(status: os.stat_result) -> bool:
+    """Return whether a file has the modification time that only our files have."""
+    time = status.st_mtime_ns
+    return time // _UNIT == marked_time(status.st_size, time) // _UNIT
 
 
 class OpenFolder:

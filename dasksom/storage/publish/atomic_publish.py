@@ -12,10 +12,9 @@ from pathlib import Path
 
 from dasksom.errors import InputError
 from dasksom.storage.checksum_manifests import has_content_of_zarr
-from dasksom.storage.file_marks import is_marked
 from dasksom.storage.local_paths import listed, local_path, parts_folder
 from dasksom.storage.locations import is_remote
-from dasksom.storage.own_folders import PARTIAL, is_temporary
+from dasksom.storage.own_folders import PARTIAL, is_marked, is_temporary
 from dasksom.storage.own_names import identity, take_name
 from dasksom.storage.own_removal import ContentTest, foreign_in, remove_file, remove_tree
 from dasksom.storage.zarr_nodes import ZARR_METADATA, is_zarr, is_zarr_key

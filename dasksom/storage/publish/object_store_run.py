@@ -22,8 +22,8 @@ from typing import Any
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import FsspecStore, WrapperStore
 
-from dasksom.storage.damaged_copies import is_damaged_copy
 from dasksom.storage.locations import Location, file_system
+from dasksom.storage.own_files import is_damaged_copy
 from dasksom.storage.own_folders import UNFINISHED
 from dasksom.storage.publish.own_objects import (
     CLAIM,
