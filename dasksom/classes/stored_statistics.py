@@ -7,8 +7,6 @@ import numpy as np
 from dasksom.som.statistics.unit_statistics import UnitStatistics
 from dasksom.storage.npz import read_npz
 
-MOST_STORED = 1 << 18
-"""Most values (units x bands) whose statistics are collected while an output is written."""
 _FIELDS = ("pixels", "counts", "sums", "squares", "minima", "maxima")
 _MOST_BYTES = 1 << 30
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from dasksom import cluster
 from dasksom.chunkwise import Keeper, keep_in_memory, workers
-from dasksom.classes.stored_statistics import MOST_STORED, encode_statistics
 from dasksom.cluster import connect, count_tasks
 from dasksom.config import MapSection, OutputSection, RunConfig
 from dasksom.config.feature_parameters import FEATURE_FIELDS, Features
@@ -37,10 +36,15 @@ if TYPE_CHECKING:
     from dasksom.quantization.thumbnail import Overview
     from dasksom.runs.watcher import Watcher
 
+_encode_statistics: "Callable[..., bytes]" = deferred("dasksom.classes.stored_statistics:encode_statistics")
 _encode_codebook: "Callable[..., bytes]" = deferred("dasksom.model_files:encode_codebook")
 _find_unread = deferred("dasksom.runs.bad_chunks:find_unread")
 _features_from_state = deferred("dasksom.som.features.pixel_features:features_from_state")
 _start_overview = deferred("dasksom.quantization.thumbnail:Overview")
+_HOLD_MODELS, _HOLD_SUMS = (".zarr", ".tif", ".tiff"), (".zarr",)
+"""Suffixes of outputs that hold the trained map, and the sums of its units."""
+_MOST_SUMS = 1 << 18
+"""Most values (units x bands) whose statistics are collected while an output is written."""
 SMALL_BYTES = 256 << 20
 """Maximum decoded bytes of images for which no worker processes are started."""
 
@@ -192,7 +196,8 @@ class ImageRun:
     ) -> Writer:
         """Label every pixel and write the image in the map's colors; add the checksums of the files to the manifest."""
         height, width, bands = self.image.shape
-        codebook = som.codebook_
+        codebook, name = som.codebook_, self.record.output.lower()
+        summed = name.endswith(_HOLD_SUMS) and codebook.units.size <= _MOST_SUMS
         output = Output(
             place,
             height=height,
@@ -204,7 +209,7 @@ class ImageRun:
             nodata=self.picture.has_gaps,
             options=settings.options(),
             resumed=resumed,
-            model=_encode_codebook(som.complete_codebook()),
+            model=_encode_codebook(som.complete_codebook()) if name.endswith(_HOLD_MODELS) else b"",
         )
         writer = create_writer(output.placed_as(self.picture))
         self.note(units=som.units, color_space=som.error_space)
@@ -220,7 +225,7 @@ class ImageRun:
                 writer,
                 weights=as_weights(self.image, self.mask),
                 measured=measured,
-                vectors=codebook.units if codebook.units.size <= MOST_STORED else None,
+                vectors=codebook.units if summed else None,
                 progress=self._progress,
                 observer=overview,
                 journal=journal,
@@ -234,7 +239,7 @@ class ImageRun:
         self.record = self.record.trained(som.history_, self.quality)
         self.note(cluster=cluster_of(client))
         if self._statistics is not None:
-            writer.write_sums(encode_statistics(self._statistics))
+            writer.write_sums(_encode_statistics(self._statistics))
         writer.annotate({"run": self.record.stored()})
         writer.write_manifest(manifest)
 
