@@ -9,6 +9,7 @@ import zarr
 
 import dasksom
 from dasksom.image import open_picture
+from dasksom.runs import image_run, run_state
 from tests.cli.test_commands import run
 from tests.image.test_band_names import NAMES, ome_tiff, ome_zarr
 
@@ -109,3 +110,17 @@ def test_labels_of_a_stack_are_those_of_one_file(folder):
     ):
         code, _, error = run(*arguments)
         assert (code, part in error) == (2, True), error
+
+
+def test_an_interrupted_run_on_a_stack_resumes(folder, monkeypatch):
+    random = np.random.default_rng(0)
+    for name, size in (("B02", (60, 80)), ("B8A", (30, 40))):
+        tifffile.imwrite(f"{name}.tif", random.integers(1, 9000, size, np.uint16))
+    command = ("quantize", "B02.tif", "B8A.tif")
+    assert run(*command, "a.zarr", "--stack", *MAP)[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(run_state, "SMALL_RECORD_SECONDS", 0)
+        patch.setattr(image_run.ImageRun, "write", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert run(*command, "b.zarr", "--stack", *MAP)[0] == 130
+    assert run("resume", "b.zarr")[0] == 0
+    np.testing.assert_array_equal(zarr.open("b.zarr")["labels"], zarr.open("a.zarr")["labels"])
