@@ -21,6 +21,9 @@ IDENTITY, HOW, FEATURES, STATE, TRAINED, UNREAD = "identity", "how", "features",
 """Names of records: what identifies a training or a run, how the run was requested, the measured features, the state
 of a map between two epochs, the trained map, and the regions of the images that cannot be read."""
 
+_WITHOUT_EFFECT = (None, False, "none", [])
+"""Values of a parameter that an older version, which did not have it yet, behaves like."""
+
 
 class Checkpoint:
     """Records of one training, or of one run.
@@ -73,7 +76,7 @@ class Checkpoint:
         return [
             f"{name}: {then.get(name)!r} then, {now.get(name)!r} now"
             for name in sorted({*now, *then})
-            if now.get(name) != then.get(name)
+            if now.get(name) != then.get(name) and not (name not in then and now[name] in _WITHOUT_EFFECT)
         ]
 
     def identity(self) -> dict[str, Any] | None:

@@ -299,7 +299,7 @@ def test_output_that_appears_during_a_run__is_not_replaced_by_resume_either(imag
 def test_old_output_with_files_of_others__is_not_replaced(image, tmp_path):
     quantize_image(image, str(tmp_path / "out.zarr"), _config(), _Watcher())
     (tmp_path / "out.zarr" / "labels" / "notes.txt").write_text("years of work")
-    with pytest.raises(InputError, match=r"contains 1 files that are not of this Zarr, such as labels/notes\.txt"):
+    with pytest.raises(InputError, match=r"contains files that are not of this Zarr: 1, such as labels/notes\.txt"):
         quantize_image(image, str(tmp_path / "out.zarr"), _config(overwrite=True), _Watcher())
 
 

@@ -70,11 +70,17 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     Checkpoint(tmp_path / "kept", {"epochs": "4", "image": ["x", 1]})
     with pytest.raises(InputError, match="epochs: '4' then, '5' now"):
         Checkpoint(tmp_path / "kept", {"epochs": "5", "image": ["x", 1]})
+    older = Checkpoint(
+        tmp_path / "kept", {"epochs": "4", "image": ["x", 1], "scale": "none", "stack": False, "new": []}
+    )
+    assert older.changes({"epochs": "4", "image": ["x", 1], "scale": "standard"}) == [
+        "scale: None then, 'standard' now"
+    ]
     (tmp_path / "mine.txt").write_text("precious")
     with pytest.raises(InputError, match=r"holds other files \(.*\); name a folder"):
         Checkpoint(tmp_path, {})
     assert (tmp_path / "mine.txt").read_text() == "precious"
-    with pytest.raises(InputError, match="no folder for checkpoints"):
+    with pytest.raises(InputError, match="the folder for checkpoints cannot be created: File exists"):
         Checkpoint(tmp_path / "mine.txt", {})
 
 

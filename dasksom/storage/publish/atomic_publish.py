@@ -115,7 +115,7 @@ def check_replaceable(final: Path, overwrite: bool) -> None:
             )
         if foreign := foreign_in(final, is_output_key, _content_test(final)):
             raise InputError(
-                f"{final}: contains {len(foreign)} files that are not of this Zarr, such as {foreign[0]}; they are "
+                f"{final}: contains files that are not of this Zarr: {len(foreign)}, such as {foreign[0]}; they are "
                 "never deleted: move them away, or choose another name"
             )
     elif wants_directory or not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
