@@ -14,7 +14,7 @@ from dasksom.som.features.named_choices import parse_choice
 from dasksom.som.features.pixel_features import PixelFeatures
 from dasksom.som.features.scalings import SCALINGS
 from dasksom.som.features.transforms import TRANSFORMS
-from dasksom.som.initialization import Moments
+from dasksom.som.statistics.moments import Moments
 
 
 def planned_features(given: Features, names: Sequence[str], bands: int) -> PixelFeatures:
@@ -86,4 +86,4 @@ def measured_features(
     if known is None or planned.cap is not None:
         return features, None
     weights = np.array(planned.weights or (1.0,) * features.count)
-    return features, Moments(known.count, known.mean * weights, known.scatter * np.outer(weights, weights))
+    return features, known.scaled(0.0, weights)

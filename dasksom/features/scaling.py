@@ -14,8 +14,8 @@ from dasksom.som.features.named_choices import parse_choice
 from dasksom.som.features.order_statistics import Digit, count_digits, digit_bytes, digit_passes, select_percentiles
 from dasksom.som.features.pixel_features import PixelFeatures, transformed
 from dasksom.som.features.scalings import SCALINGS, ScalingCost, Statistics
-from dasksom.som.initialization import Moments, merge_moments, moments
 from dasksom.som.samples import NO_SAMPLES
+from dasksom.som.statistics.moments import Moments, merge_moments, moments
 from dasksom.som.unit_sums import add_up
 
 
@@ -104,14 +104,13 @@ def fit_scaling(
     scaled = replace(features, center=tuple(center.tolist()), spread=tuple(spread.tolist()))
     if measured is None:
         return scaled, None
-    scatter = measured.scatter / np.outer(spread, spread)
-    return scaled, Moments(measured.count, (measured.mean - center) / spread, scatter)
+    return scaled, measured.scaled(center, 1 / spread)
 
 
 def _mean_and_deviation(groups: Sequence[Moments]) -> Statistics:
     if not any(group.count for group in groups):
         raise InputError(NO_SAMPLES)
-    variance = np.concatenate([np.diag(group.scatter) / max(group.count, 1e-300) for group in groups])
+    variance = np.concatenate([group.squares / max(group.count, 1e-300) for group in groups])
     mean = np.concatenate([group.mean for group in groups])
     # the variance of equal values is a rounding error, not a spread
     varies = variance > (1e-12 * mean) ** 2

@@ -21,7 +21,7 @@ IDENTITY, HOW, FEATURES, STATE, TRAINED, UNREAD = "identity", "how", "features",
 """Names of records: what identifies a training or a run, how the run was requested, the measured features, the state
 of a map between two epochs, the trained map, and the regions of the images that cannot be read."""
 
-_WITHOUT_EFFECT = (None, False, "none", [])
+_WITHOUT_EFFECT: tuple[Any, ...] = (None, False, "none", [])
 """Values of a parameter that an older version, which did not have it yet, behaves like."""
 
 

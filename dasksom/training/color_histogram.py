@@ -25,11 +25,12 @@ from dasksom.som.counted_colors.cells import Cells, are_colors, colors_from_numb
 from dasksom.som.counted_colors.counts import ColorCounts, count_colors, merge_counts
 from dasksom.som.counted_colors.palette_search import coarsen, search_palette
 from dasksom.som.counted_colors.unit_sums import ColorSums, gather_colors
-from dasksom.som.initialization import Moments, moments, sample_positions
+from dasksom.som.initialization import sample_positions
 from dasksom.som.lattice import Lattice
 from dasksom.som.neighborhood import Neighborhood
 from dasksom.som.quality import Quality, quality_of
 from dasksom.som.samples import NO_SAMPLES, take_samples
+from dasksom.som.statistics.moments import Moments, moments, scatter_products
 from dasksom.som.unit_sums import UnitSums
 
 COLORS = "colors"
@@ -65,6 +66,10 @@ class ColorTable:
     def moments(self) -> Moments:
         """Return the moments of all pixels."""
         return moments(colors_from_numbers(self.numbers, self.bands), self.counts)
+
+    def scatter_products(self, mean: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the scatter of all pixels about a mean times some vectors."""
+        return scatter_products(colors_from_numbers(self.numbers, self.bands), self.counts, mean, basis)
 
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
         """Draw pixels at random, without replacement if there are enough.

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.som.batch import BatchSums
-from dasksom.som.initialization import Moments
 from dasksom.som.quality import Epoch, Quality
+from dasksom.som.statistics.moments import Moments
 from dasksom.som.statistics.unit_statistics import UnitStatistics
 from dasksom.storage.npz import read_npz
 from dasksom.training.trained_map import MapState

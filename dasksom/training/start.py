@@ -25,7 +25,7 @@ from dasksom.training.trained_map import TrainedMap
 
 if TYPE_CHECKING:
     from dasksom.som.features.pixel_features import PixelFeatures
-    from dasksom.som.initialization import Moments
+    from dasksom.som.statistics.moments import Moments
     from dasksom.training.converted_colors import ComparedColors
     from dasksom.training.streaming import Stream, Streams
 
@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 _UNEVEN = 100.0
 """Ratio of the variances of two bands from which a warning is logged."""
+_DECIDING = 0.3
+"""Share of the variance of all bands from which on one band decides."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,9 @@ class _Start:
             self.known = self._samples.moments()
         return self.known
 
+    def scatter_products(self, mean: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self._samples.scatter_products(mean, basis)
+
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
         return self._samples.draw(units, seed)
 
@@ -159,7 +164,7 @@ def first_codebook(
     codebook = INITIALIZATIONS[str(given["init"])](lattice, start, seed)
     if search.features is None and search.color_space == "rgb":
         moments = start.known
-        _warn_of_uneven(codebook.var(axis=0) if moments is None else np.diag(moments.scatter), images)
+        _warn_of_uneven(codebook.var(axis=0) if moments is None else moments.squares, images)
     return codebook
 
 
@@ -183,6 +188,8 @@ def _warn_of_uneven(variances: NDArray[np.float64], images: TrainingImages) -> N
     if colors or not len(varying) or varying.max() <= _UNEVEN * varying.min():
         return
     largest = int(variances.argmax())
+    if variances[largest] < min(_DECIDING, 3 / images.bands**0.5) * variances.sum():
+        return  # of very many bands, none decides
     logger.warning(
         "band %s has %.3g%% of the variance of all %d bands, %.3g times that of another band, and so decides which "
         "unit a pixel gets; --scale standard (scale='standard') compares all bands alike",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any
 
 import dask
@@ -15,11 +16,11 @@ from dasksom.errors import InputError
 from dasksom.som.batch import BatchSums, weigh
 from dasksom.som.bmu.search import Search
 from dasksom.som.features.pixel_features import PixelFeatures
-from dasksom.som.initialization import Moments, merge_moments, moments
 from dasksom.som.lattice import Lattice
 from dasksom.som.neighborhood import Neighborhood
 from dasksom.som.quality import Quality, quality_of
 from dasksom.som.samples import NO_SAMPLES, place_numbers
+from dasksom.som.statistics.moments import Moments, merge_moments, moments, scatter_products
 from dasksom.som.unit_sums import add_up
 from dasksom.training.color_histogram import count_images
 
@@ -60,6 +61,23 @@ def _chunk_moments(
 ) -> Moments:
     samples = search.convert(search.take(block, corner, weights), block.dtype)
     return moments(samples.values, samples.weights)
+
+
+def _chunk_products(
+    block: NDArray[Any],
+    corner: Corner,
+    weights: NDArray[Any] | None = None,
+    *,
+    search: Search,
+    mean: NDArray[np.float64],
+    basis: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    samples = search.convert(search.take(block, corner, weights), block.dtype)
+    return scatter_products(samples.values, samples.weights, mean, basis)
+
+
+def _sum_arrays(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    return reduce(np.add, parts)
 
 
 _Drawn = tuple[NDArray[np.uint64], NDArray[np.float64]]
@@ -129,6 +147,11 @@ class Stream:
         found: Moments = self.reduce(_chunk_moments, merge_moments)
         return found
 
+    def scatter_products(self, mean: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the scatter of all samples about a mean times some vectors."""
+        total: NDArray[np.float64] = self.reduce(_chunk_products, _sum_arrays, mean=mean, basis=basis)
+        return total
+
     def lowest(self, units: int, seed: int) -> _Drawn:
         """Return up to `units` samples with the lowest random numbers, lowest first."""
 
@@ -185,6 +208,10 @@ class Streams:
     def moments(self) -> Moments:
         """Return the moments of all samples."""
         return merge_moments([part.moments() for part in self.parts])
+
+    def scatter_products(self, mean: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the scatter of all samples about a mean times some vectors."""
+        return _sum_arrays([part.scatter_products(mean, basis) for part in self.parts])
 
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
         """Draw samples at random from all images; see `Stream.draw`."""

@@ -1,11 +1,17 @@
+import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dasksom import BatchSOM
-from dasksom.som.initialization import merge_moments, moments, pca_codebook, sample_positions
+from dasksom.som.initialization import pca_codebook, sample_positions
 from dasksom.som.lattice import Lattice
+from dasksom.som.statistics.moments import merge_moments, moments
+from dasksom.som.statistics.principal_components import exact_spans
+from dasksom.training.parameter_checks import lattice_from, search_from
+from dasksom.training.start import TrainingImages, first_codebook
+from dasksom.training.streaming import Stream
 
 
 def test_moments__equal_numpy_whatever_the_groups():
@@ -34,12 +40,42 @@ def test_moments__weights_count_as_repetition():
 def test_pca_codebook__spans_the_plane_of_the_components(rows, columns):
     draw = np.random.default_rng(1)
     samples = draw.normal(0, 1, (5000, 3)) * [10, 3, 0.1] + [100, 50, 20]
-    codebook = pca_codebook(Lattice(rows, columns), moments(samples)).reshape(rows, columns, 3)
+    codebook = pca_codebook(Lattice(rows, columns), samples.mean(axis=0), exact_spans(moments(samples))).reshape(
+        rows, columns, 3
+    )
     assert np.allclose(codebook.mean(axis=(0, 1)), samples.mean(axis=0), atol=1e-9)
     longer = codebook[:, 0] if rows >= columns else codebook[0]
     if len(longer) > 1:
         assert np.ptp(longer[:, 0]) == pytest.approx(2 * samples[:, 0].std(), rel=0.01)
         assert longer[-1, 0] > longer[0, 0]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_wide__start_in_the_plane_of_numpys_svd(weighted):
+    """Two far components of 900 bands, with weights and missing bands; nothing of bands x bands is made."""
+    draw = np.random.default_rng(3)
+    scores, axes = draw.normal(0, [9, 4], (300, 2)), np.linalg.qr(draw.normal(size=(900, 2)))[0].T
+    samples = scores @ axes + draw.normal(0, 0.01, (300, 900)) + 5
+    weights = draw.integers(1, 4, 300) if weighted else np.ones(300, int)
+    repeated = np.repeat(samples, weights, axis=0)
+    center = repeated.mean(axis=0)
+    _, lengths, vectors = np.linalg.svd(repeated - center, full_matrices=False)
+    table = da.from_array(samples, chunks=(70, -1))
+    som = BatchSOM(6, 4, epochs=1, sigma=(1e-9, 0), random_state=0)
+    start = first_codebook_of(som, table, weights if weighted else None) - center
+    plane = start @ vectors[:2].T
+    assert np.abs(start - plane @ vectors[:2]).max() < 0.1  # but for the bend
+    deviations = lengths[:2] / np.sqrt(len(repeated))
+    assert np.ptp(plane, axis=0) == pytest.approx(2 * deviations, rel=0.01)
+    assert moments(samples).scatter.shape == (900,)
+
+
+def first_codebook_of(som, table, weights):
+    """Return the codebook before the first epoch."""
+    given = som.get_params()
+    stream = Stream(table, None if weights is None else da.from_array(weights[:, None], chunks=(70, 1)))
+    images = TrainingImages(table.dtype, table.shape[-1], ())
+    return first_codebook(stream, search_from(given), given, images, lattice_from(given), 0, None, None)
 
 
 def symmetric_sets():
@@ -65,7 +101,7 @@ def test_pca_codebook__leaves_the_plane_of_symmetric_data(name):
 
 
 def test_pca_codebook__of_one_band_has_different_units():
-    codebook = pca_codebook(Lattice(4, 4), moments(np.arange(100.0)[:, None]))
+    codebook = pca_codebook(Lattice(4, 4), np.array([49.5]), exact_spans(moments(np.arange(100.0)[:, None])))
     assert len(np.unique(codebook)) == 16
 
 

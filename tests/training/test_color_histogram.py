@@ -5,9 +5,9 @@ import pytest
 
 from dasksom.som.bmu.nearest import nearest_units, two_nearest_units
 from dasksom.som.counted_colors.cells import colors_from_numbers
-from dasksom.som.initialization import moments
 from dasksom.som.lattice import Lattice
 from dasksom.som.samples import Samples
+from dasksom.som.statistics.moments import moments
 from dasksom.som.unit_sums import gather
 from dasksom.training.color_histogram import count_image, has_color_table
 

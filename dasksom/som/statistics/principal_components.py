@@ -1,0 +1,64 @@
+"""Principal components of samples: from their scatter, or of wide tables from products with few vectors."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dasksom.som.statistics.moments import Moments
+
+COMPONENTS = 8
+"""Number of components that a start uses."""
+_VECTORS = 12
+"""Number of vectors that are iterated for them; more make them converge sooner."""
+_PASSES = 4
+"""Number of products with the scatter, each a pass over the samples."""
+
+Products = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+"""Returns the scatter about a mean times some vectors."""
+
+
+def exact_spans(of: Moments) -> NDArray[np.float64]:
+    """Return all principal components, the longest first, each as long as its standard deviation.
+
+    Signs are chosen so that the largest entry of each is positive.
+
+    Returns
+    -------
+    ndarray of shape (bands, bands), float64
+    """
+    return _spans(*np.linalg.eigh(of.scatter / of.count))
+
+
+def leading_spans(of: Moments, products: Products) -> NDArray[np.float64]:
+    """Return the first principal components, without a matrix of bands x bands.
+
+    Parameters
+    ----------
+    of : Moments
+        Count and mean of the samples.
+    products : callable (mean, basis of shape (bands, vectors))
+        Returns the scatter about the mean times the basis.
+
+    Returns
+    -------
+    ndarray of shape (COMPONENTS, bands), float64
+        As of `exact_spans`.
+
+    Source: Halko, Martinsson, Tropp, "Finding structure with randomness" (2011), algorithm 4.4.
+    """
+    start = np.random.default_rng(0).standard_normal((len(of.mean), _VECTORS))
+    basis = np.linalg.qr(start)[0]
+    for _ in range(_PASSES - 1):
+        basis = np.linalg.qr(products(of.mean, basis))[0]
+    within = basis.T @ products(of.mean, basis)
+    variances, vectors = np.linalg.eigh((within + within.T) / (2 * of.count))
+    return _spans(variances, basis @ vectors)[:COMPONENTS]
+
+
+def _spans(variances: NDArray[np.float64], vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    order = np.argsort(variances)[::-1]
+    spans: NDArray[np.float64] = np.sqrt(np.maximum(variances[order], 0))[:, None] * vectors[:, order].T
+    largest = np.abs(spans).argmax(axis=1)
+    spans *= np.where(spans[np.arange(len(spans)), largest] < 0, -1.0, 1.0)[:, None]
+    return spans
