@@ -32,13 +32,13 @@ class ComparedColors(Stream):
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
         """Draw pixels, not colors, at random; see `ColorTable.draw`."""
         assert self.table is not None  # noqa: S101 - fields after others with defaults need one
-        assert self.conversion is not None  # noqa: S101
+        assert self.conversion is not None  # noqa: S101 - as above
         return np.asarray(self.conversion.compared(self.table.draw(units, seed).astype(_DTYPE), _DTYPE), np.float64)
 
     def search_palette(self, codebook: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
         """Return the best of several palettes; see `palette_search`."""
         assert self.table is not None  # noqa: S101 - fields after others with defaults need one
-        assert self.conversion is not None  # noqa: S101
+        assert self.conversion is not None  # noqa: S101 - as above
         return self.table.search_palette(codebook, seed, self.conversion.color_space)
 
 

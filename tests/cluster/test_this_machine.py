@@ -150,6 +150,6 @@ def test_a_scheduler_without_workers():
     from distributed import LocalCluster
 
     with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster:
-        refused = pytest.raises(DasksomError, match="no workers after 1 s")
+        refused = pytest.raises(DasksomError, match="has no worker after 1 s")
         with refused, connect(ClusterOptions(cluster.scheduler_address, wait="1s"), small=True):
             pass

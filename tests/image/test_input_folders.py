@@ -26,7 +26,7 @@ def images(tmp_path):
 @pytest.mark.parametrize("name", ["photos", "photos/", "link", "photos/../photos"])
 def test_check_folder__that_is_read(images, name):
     place = f"{images.parent}/{name}"
-    outputs = {f"{place}/a.zarr": str(images / "a.png")}
+    outputs = {f"{place}/a.zarr": [str(images / "a.png")]}
     with pytest.raises(InputError, match="is the folder that is read"):
         check_folder(place, [str(images)], outputs)
 
@@ -35,13 +35,13 @@ def test_check_folder__that_is_read(images, name):
 def test_check_folder__no_output_has_the_place_of_an_image(images, name):
     given = [str(images / "a.png")]
     with pytest.raises(InputError, match=r"a\.png: is one of the images"):
-        check_folder(images.parent / name, given, {str(images.parent / name / "a.png"): given[0]})
+        check_folder(images.parent / name, given, {str(images.parent / name / "a.png"): given})
 
 
 def test_check_folder__beside_single_images_and_below_their_folder(images):
     given = str(images / "a.png")
-    check_folder(images, [given, "s3://bucket/b.png"], {str(images / "a.zarr"): given})
-    check_folder(images / "reduced", [str(images)], {str(images / "reduced" / "a.png"): given})
+    check_folder(images, [given, "s3://bucket/b.png"], {str(images / "a.zarr"): [given]})
+    check_folder(images / "reduced", [str(images)], {str(images / "reduced" / "a.png"): [given]})
 
 
 @pytest.mark.parametrize(("bands", "dtype"), [(1, "uint8"), (3, "uint16")])

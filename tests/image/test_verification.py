@@ -133,13 +133,13 @@ def test_command__tells_what_is_wrong(outputs, tmp_path):
     shutil.copytree(outputs / "a.zarr", tmp_path / "a.zarr")
     done = CliRunner().invoke(cli, ["verify", str(tmp_path / "a.zarr")])
     assert done.exit_code == 0
-    assert "7 files match their checksums" in done.output
+    assert "9 files match their checksums" in done.output
     for path in (tmp_path / "a.zarr").rglob("0"):
         if path.is_file():
             path.write_bytes(b"")
     done = CliRunner().invoke(cli, ["verify", str(tmp_path / "a.zarr")])
     assert isinstance(done.exception, DasksomError)
-    assert "3 of 7 files do not match their checksums" in str(done.exception)
+    assert "3 of 9 files do not match their checksums" in str(done.exception)
     assert "image/c/0/0/0: is not what was written" in done.output
 
 

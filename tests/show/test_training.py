@@ -74,7 +74,7 @@ def test_trajectory__by_default_shows_the_plane_of_most_spread(recorded):
 
 def test_trajectory__leaves_out_epochs_with_more_units(patch):
     recorder = Recorder()
-    BatchSOM(3, 3, epochs=4, refine=12).fit(patch, on_epoch=recorder)
+    BatchSOM(3, 3, epochs=4, refine=12).fit(patch.astype(np.uint16), on_epoch=recorder)  # 8-bit maps of 9 add none
     assert len({len(codebook) for codebook in recorder.codebooks}) > 1
     ax = plot_trajectory(recorder).axes[0]
     assert len(ax.lines) == 9

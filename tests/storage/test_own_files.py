@@ -35,6 +35,8 @@ CHANGES = {
 }
 """Names of functions and methods that change or delete files or objects."""
 ALLOWED = {
+    ("cli/help_pages.py", "write_text"): "click writes a help text",
+    ("estimator/labeled_arrays.py", "rename"): "the name of a DataArray",
     ("cli/run_results.py", "open"): "the null device",
     ("cluster/allocation.py", "unlink"): "the file that dask's scheduler wrote for this job",
     ("cluster/encryption.py", "touch"): "keys of a cluster, in a temporary folder of its own",

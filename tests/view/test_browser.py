@@ -9,7 +9,7 @@ from PIL import Image
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from dasksom.image import read_results as results
+from dasksom.image.zarr import stored_labels
 from dasksom.view import layers
 from dasksom.view.live_scene import LiveScene
 from dasksom.view.overview import ProgressiveOverview
@@ -391,7 +391,7 @@ def test_overview__is_shown_as_it_grows(browser, viewer, folder, monkeypatch):
         time.sleep(0.25)
         fill(survey, down, across)
 
-    monkeypatch.setattr(results, "_CHUNK_BYTES", 1 << 14)
+    monkeypatch.setattr(stored_labels, "_CHUNK_BYTES", 1 << 14)
     monkeypatch.setattr(layers, "TILE_BYTES", 1 << 15)
     monkeypatch.setattr(layers, "_CORNER", 1)
     monkeypatch.setattr(ProgressiveOverview, "_fill", slow)

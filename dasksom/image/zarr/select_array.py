@@ -65,8 +65,8 @@ def _scene(location: Location, group: zarr.Group, base: str, series: int | None)
         if series is not None:
             raise InputError(f"{location}: --series {series}: is no group of several images; name one with --component")
         return base, group
-    series = ome_attributes(attributes_of(group["OME"])).get("series") if "OME" in group else None
-    numbers = range(len(series)) if series else sorted(int(name) for name in group.group_keys() if name.isdigit())
+    listed = ome_attributes(attributes_of(group["OME"])).get("series") if "OME" in group else None
+    numbers = range(len(listed)) if listed else sorted(int(name) for name in group.group_keys() if name.isdigit())
     if series is None and len(numbers) > 1:
         raise InputError(f"{location}: holds {len(numbers)} images; say which: --series {numbers[0]} to {numbers[-1]}")
     chosen = series if series is not None else numbers[0] if numbers else 0

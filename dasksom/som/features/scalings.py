@@ -31,7 +31,7 @@ class Statistics:
 
 def _standard(of: Statistics) -> tuple[Numbers, Numbers]:
     assert of.mean is not None  # noqa: S101 - not percentiles
-    assert of.deviation is not None  # noqa: S101
+    assert of.deviation is not None  # noqa: S101 - not percentiles
     return of.mean, of.deviation
 
 

@@ -158,6 +158,8 @@ _no_image = [
     "labels/zarr.json",
     "palette/SHA256SUMS",
     "palette/c/0/0",
+    "palette/model.npz",
+    "palette/sums.npz",
     "palette/zarr.json",
     "zarr.json",
 ]
