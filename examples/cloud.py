@@ -22,7 +22,7 @@ from moto.server import ThreadedMotoServer
 from PIL import Image
 
 from dasksom.cli.main import cli
-from dasksom.image import mosaic_array
+from dasksom.demo import mosaic_array
 
 
 @contextmanager

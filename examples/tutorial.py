@@ -19,7 +19,7 @@ from skimage import data
 from sklearn.datasets import load_iris
 
 import dasksom
-from dasksom.image import write_mosaic
+from dasksom.demo import write_mosaic
 from dasksom.minisom import MiniSom
 
 folder = Path("tutorial-output")

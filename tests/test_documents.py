@@ -106,6 +106,8 @@ def test_help__examples_run(folder, photograph, monkeypatch):
     (folder / "slides").mkdir()
     for path in ("slide.tif", "slides/one.tif", "slides/two.tif"):
         tifffile.imwrite(path, photograph[:96, :128])
+    for number, band in enumerate(("B02", "B03", "B8A")):
+        tifffile.imwrite(f"{band}.tif", photograph[:96, :128, number])
     # in the order in which one makes what the next one needs
     cli.main(["quantize", "photo.png", "reduced.zarr", "--grid", "2x2"], standalone_mode=False)
     made = ["demo", "quantize", "train", "", "palette", "apply", "classes", "table", "plan", "config", "info"]

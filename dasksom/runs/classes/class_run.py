@@ -144,8 +144,10 @@ def resume_classes(path: str, watcher: Watcher) -> list[str] | None:
     -------
     list of str, or None if there is no such run
     """
+    if is_remote(path):
+        return None
     final = absolute_path(path)
-    if is_remote(path) or not final.name:  # the root
+    if not final.name:  # the root
         return None
     if final.is_dir() and (final / "labels").is_dir():
         final = classes_path(str(final))
