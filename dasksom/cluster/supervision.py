@@ -71,9 +71,11 @@ def check_usable(client: Any) -> None:
 
 
 def _closed(client: Any) -> str:
+    address = getattr(client.scheduler, "address", None) or client._start_arg  # of a closed client
+    where = f" at {address}" if isinstance(address, str) else ""
     return (
-        f"the dask client is closed ({client.id}), or its cluster was; keep both open until the run ends, and start it "
-        "again with a new client"
+        f"the dask client is closed ({client.id}), or its cluster was, or its scheduler{where} is gone; keep both open "
+        "until the run ends, and start it again with a new client"
     )
 
 

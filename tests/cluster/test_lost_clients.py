@@ -35,7 +35,7 @@ def test_a_client_that_is_closed_during_a_pass(cluster, image, closed):
 
     with (
         Client(cluster) as client,
-        pytest.raises(DasksomError, match=r"the dask client is closed .* or its cluster was; keep both open|is gone"),
+        pytest.raises(DasksomError, match=r"the dask client is closed .* or its cluster was|is gone"),
     ):
         BatchSOM(4, 4, epochs=5, cache="none").fit(image, progress=progress)
 

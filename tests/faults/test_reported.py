@@ -36,7 +36,8 @@ def check_told(command, seconds, *words):
     began = time.monotonic()
     assert command.finish(seconds + 30) == 1
     took = time.monotonic() - began
-    message = next(line for line in command.errors.splitlines() if line.startswith("dasksom: "))
+    logged = map(json.loads, command.errors.splitlines())
+    message = next(line["message"] for line in logged if (line["logger"], line["level"]) == ("dasksom", "ERROR"))
     print(f"{took:.1f} s: {message}")
     for word in words:
         assert word in message
