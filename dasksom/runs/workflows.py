@@ -158,7 +158,6 @@ def _write_report(
     """Write the report of a run if requested; return an error message instead of raising, to preserve the output."""
     if not run.record.config["output"]["report"] or not isinstance(place, Path):
         return None
-    # URLs, and names that are not UTF-8, are not
     recorded = not is_remote(paths[0]) and run.record.source == str(absolute_path(paths[0]))
     original = None if recorded else paths[0]
     target, just_made = _report_path(output), (run.record, run.overview)
