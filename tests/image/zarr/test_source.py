@@ -1,7 +1,6 @@
 import pickle
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -240,12 +239,19 @@ def test_metadata__that_makes_no_sense(tmp_path, pixels, old, new, message):
     text = "".join((path / "zarr.json").read_text().split())
     assert old in text
     (path / "zarr.json").write_text(text.replace(old, new))
-    if message is None:  # zarr reads it on some versions of Python
-        with suppress(InputError):
-            assert np.array_equal(open_image(path).compute(), pixels)
+    if message is None and _zarr_opens(path):  # newer versions refuse it
+        assert np.array_equal(open_image(path).compute(), pixels)
     else:
-        with pytest.raises(InputError, match=message):
+        with pytest.raises(InputError, match=message or "its Zarr metadata cannot be read"):
             open_image(path)
+
+
+def _zarr_opens(path):
+    try:
+        zarr.open_array(path, mode="r")
+    except TypeError:
+        return False
+    return True
 
 
 def test_read__damaged_chunk_is_named(tmp_path, pixels):
