@@ -37,6 +37,12 @@ def test_lock__satisfies_the_project():
         assert Version(locked[name]) in specifier, name
 
 
+def test_installation__explains_every_extra_of_users():
+    page = (ROOT / "docs" / "install.md").read_text()
+    for_developers = {"benchmark", "core", "test", "docs", "audit", "lint"}
+    assert all(f"`{name}`" in page for name in {*PROJECT["optional-dependencies"]} - for_developers)
+
+
 @pytest.mark.parametrize("name", ["Containerfile", "dasksom.def"])
 def test_containers__copy_and_install_what_exists(name):
     text = (ROOT / "packaging" / name).read_text()

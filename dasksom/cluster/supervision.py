@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 from weakref import WeakKeyDictionary
@@ -43,6 +43,8 @@ class SupervisionTerms:
     """Whether the cluster was started for the run, so that its workers may be restarted."""
     workers: int = 0
     """Number of workers asked for; 0 where the cluster maintains its size itself."""
+    address: str = ""
+    """Address of the scheduler, which a closed client no longer knows."""
 
 
 _terms: "WeakKeyDictionary[Any, SupervisionTerms]" = WeakKeyDictionary()
@@ -71,11 +73,11 @@ def check_usable(client: Any) -> None:
 
 
 def _closed(client: Any) -> str:
-    address = getattr(client.scheduler, "address", None) or client._start_arg  # of a closed client
-    where = f" at {address}" if isinstance(address, str) else ""
+    address = _terms.get(client, SupervisionTerms()).address
+    where = f" at {address}" if address else ""
     return (
-        f"the dask client is closed ({client.id}), or its cluster was, or its scheduler{where} is gone; keep both open "
-        "until the run ends, and start it again with a new client"
+        f"the dask client is closed ({client.id}): it or its cluster was closed, or its scheduler{where} is gone; keep "
+        "them until the run ends, and start it again with a new client"
     )
 
 
@@ -96,7 +98,7 @@ def supervised(client: Any, terms: SupervisionTerms, *, ttl: float = DASK_TTL_SE
     topic = f"dasksom-{uuid4().hex}"
     # what a user has configured here is meant for a scheduler elsewhere too
     configured = parse_timedelta(dask.config.get("distributed.scheduler.worker-ttl", None) or DASK_TTL_SECONDS)
-    _terms[client] = terms
+    _terms[client] = replace(terms, address=client.scheduler.address)
     ttl = ttl if configured == DASK_TTL_SECONDS else configured
     plugin = death_plugin(topic, owned=terms.owned, ttl=ttl, default_ttl=DASK_TTL_SECONDS)
     client.register_plugin(plugin, name=topic)

@@ -90,7 +90,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
         """Show a trained map in notebooks by its picture, below scikit-learn's table of its parameters."""
         bundle: dict[str, str] = super()._repr_mimebundle_(**options)
         if self.__sklearn_is_fitted__():
-            bundle["text/html"] = bundle.get("text/html", "") + map_html(self, self.n_features_in_)
+            bundle["text/html"] = bundle.get("text/html", "") + map_html(self)
         return bundle
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -16,17 +16,15 @@ _SIDE = 192
 """Longest side of the picture, in pixels of the page."""
 
 
-def map_html(som: "MapStructure", bands: int) -> str:
+def map_html(som: "MapStructure") -> str:
     """Return the HTML of a trained map: its colors, or its U-matrix where it has no three 8-bit bands.
 
     Parameters
     ----------
     som : MapStructure
         A trained map.
-    bands : int
-        Number of bands of its codebook.
     """
-    rows, columns = som.weights_.shape[:2]
+    rows, columns, bands = som.weights_.shape
     is_palette = bands == 3 and som.dtype_ == "uint8"
     picture = np.clip(np.rint(som.weights_), 0, 255).astype(np.uint8) if is_palette else _gray(som.u_matrix())
     described = {

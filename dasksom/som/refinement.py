@@ -148,7 +148,8 @@ def arrange(codebook: NDArray[np.float64], laid_out: NDArray[np.float64]) -> NDA
 def assigned(costs: Any) -> Any:
     """Assign a column to each row, so that the total cost is minimal: SciPy's ``linear_sum_assignment`` for a square.
 
-    SciPy's takes a second to import. Source: Crouse, "On implementing 2D rectangular assignment algorithms" (2016).
+    Importing SciPy's takes a fifth of a short run. Source: Crouse, "On implementing 2D rectangular assignment
+    algorithms" (2016).
 
     Parameters
     ----------

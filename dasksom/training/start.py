@@ -18,6 +18,7 @@ from dasksom.som.bmu.search import Search
 from dasksom.som.choices import INITIALIZATIONS
 from dasksom.som.codebook import Codebook
 from dasksom.som.lattice import Lattice
+from dasksom.som.statistics.moments import WIDEST_SCATTER
 from dasksom.training.checkpoint import FEATURES
 from dasksom.training.color_histogram import ColorTable
 from dasksom.training.sources import measured
@@ -41,8 +42,8 @@ logger = logging.getLogger(__name__)
 
 _UNEVEN = 100.0
 """Ratio of the variances of two bands from which a warning is logged."""
-_DECIDING = 0.3
-"""Share of the variance of all bands from which on one band decides."""
+_DECIDING = 0.01
+"""Share of the variance of all bands from which on one band of a wide table decides."""
 
 
 @dataclass(frozen=True)
@@ -188,8 +189,8 @@ def _warn_of_uneven(variances: NDArray[np.float64], images: TrainingImages) -> N
     if colors or not len(varying) or varying.max() <= _UNEVEN * varying.min():
         return
     largest = int(variances.argmax())
-    if variances[largest] < min(_DECIDING, 3 / images.bands**0.5) * variances.sum():
-        return  # of very many bands, none decides
+    if images.bands > WIDEST_SCATTER and variances[largest] < _DECIDING * variances.sum():
+        return
     logger.warning(
         "band %s has %.3g%% of the variance of all %d bands, %.3g times that of another band, and so decides which "
         "unit a pixel gets; --scale standard (scale='standard') compares all bands alike",

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from typing import Any
 
 import dask
@@ -76,10 +75,6 @@ def _chunk_products(
     return scatter_products(samples.values, samples.weights, mean, basis)
 
 
-def _sum_arrays(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    return reduce(np.add, parts)
-
-
 _Drawn = tuple[NDArray[np.uint64], NDArray[np.float64]]
 """Samples and their random numbers; those with the lowest numbers are drawn."""
 
@@ -149,7 +144,7 @@ class Stream:
 
     def scatter_products(self, mean: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the scatter of all samples about a mean times some vectors."""
-        total: NDArray[np.float64] = self.reduce(_chunk_products, _sum_arrays, mean=mean, basis=basis)
+        total: NDArray[np.float64] = self.reduce(_chunk_products, add_up, mean=mean, basis=basis)
         return total
 
     def lowest(self, units: int, seed: int) -> _Drawn:
@@ -211,7 +206,7 @@ class Streams:
 
     def scatter_products(self, mean: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the scatter of all samples about a mean times some vectors."""
-        return _sum_arrays([part.scatter_products(mean, basis) for part in self.parts])
+        return add_up([part.scatter_products(mean, basis) for part in self.parts])
 
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
         """Draw samples at random from all images; see `Stream.draw`."""
