@@ -3,8 +3,11 @@
 import logging
 from collections.abc import Sequence
 
+import dask.array as da
+
 from dasksom.config import RunConfig
 from dasksom.errors import InputError
+from dasksom.estimator import BatchMap
 from dasksom.image import Picture, shown
 from dasksom.image.sources.bands import listed_bands
 
@@ -17,7 +20,7 @@ def identify(names: Sequence[str]) -> bool:
 
 
 def in_order_of_map(
-    picture: Picture, names: Sequence[str], source: str, model: str, config: RunConfig
+    picture: Picture, som: BatchMap, source: str, model: str, config: RunConfig
 ) -> tuple[Picture, RunConfig]:
     """Return an image with its bands in the order of a map, and the configuration that opens it so.
 
@@ -26,7 +29,8 @@ def in_order_of_map(
     Parameters
     ----------
     picture : Picture
-    names : of the bands of the map; empty if it has none
+    som : BatchMap
+        The map; its bands may have no names.
     source : str
         Name of the image, for messages.
     model : str
@@ -38,6 +42,7 @@ def in_order_of_map(
     InputError
         The image lacks a band of the map.
     """
+    names = [str(name) for name in getattr(som, "feature_names_in_", ())]
     if config.input.bands is not None or not identify(names) or tuple(names) == picture.band_names:
         return picture, config
     if not identify(picture.band_names):
@@ -79,3 +84,28 @@ def in_one_order(paths: Sequence[str], pictures: Sequence[Picture]) -> list[Pict
 
 def _listed(names: Sequence[str]) -> str:
     return listed_bands(names, len(names))
+
+
+def check_bands_of_map(som: BatchMap, model: str, image: da.Array, source: str) -> None:
+    """Check that an image has the bands of a map; warn if its values have another meaning.
+
+    Raises
+    ------
+    InputError
+        It has another number of bands.
+    """
+    if image.shape[2] != som.n_features_in_:
+        raise InputError(
+            f"{source}: has {image.shape[2]} bands, and {shown(model)} was trained on {som.n_features_in_}; "
+            "select the bands that it was trained on (--bands), or use another map"
+        )
+    types = {som.dtype_ or str(image.dtype), str(image.dtype)}
+    if som.color_space == "rgb" and len(types) > 1 and not types <= {"float16", "float32", "float64"}:
+        logger.warning(
+            "%s is %s and %s was trained on %s; numbers are compared as they are: if the scales differ, convert the "
+            "image or train another map",
+            source,
+            image.dtype,
+            shown(model),
+            som.dtype_,
+        )

@@ -7,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import dask.array as da
-
 from dasksom import image as image_files
 from dasksom.config import RunConfig
 from dasksom.deferred import deferred
@@ -41,6 +39,7 @@ if TYPE_CHECKING:
 _codebook_at: "Callable[..., Codebook]" = deferred("dasksom.model_files:codebook_at")
 _in_one_order: "Callable[..., list[Picture]]" = deferred("dasksom.runs.band_order:in_one_order")
 _in_order_of_map: "Callable[..., tuple[Picture, RunConfig]]" = deferred("dasksom.runs.band_order:in_order_of_map")
+_check_bands_of_map = deferred("dasksom.runs.band_order:check_bands_of_map")
 _check_report = deferred("dasksom.report:check_report")
 _report_path: "Callable[[str], str]" = deferred("dasksom.report:report_path")
 _write_report_file = deferred("dasksom.report:write_report")
@@ -87,26 +86,19 @@ def quantize_image(
     """
     paths, named = paths_of(source), shown_image(source)
     _check_summary(summary, [*paths, *([] if model is None else [model])])
+    overwrite = config.output.overwrite or resume
     if config.output.report:
-        _check_report(output, _report_path(output), overwrite=config.output.overwrite or resume)
+        _check_report(output, _report_path(output), overwrite=overwrite)
     reserved = hold_output(paths, output, config, model, resume=resume)
     codebook = None if model is None else _codebook_at(model, config.input.storage)
     som = new_map(config) if codebook is None else _restore_map(BatchMap(), codebook)
     picture = open_input(paths, config)
     if model is not None:
-        names = [str(name) for name in getattr(som, "feature_names_in_", ())]
-        picture, config = _in_order_of_map(picture, names, named, model, config)
+        picture, config = _in_order_of_map(picture, som, named, model, config)
     picture = fit_to_output(picture, output, config)
-    image = picture.pixels
     if model is not None:
-        _check_model(som, model, image, named)
-    check_dither(config.output.dither, image)
-    check_output_format(output, picture, som.units, config)
-    if config.output.report or config.output.classes is not None:
-        gaps = picture.has_gaps or config.input.skips
-        image_files.check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + gaps)
-    if config.output.classes is not None:
-        _check_class_files(output, config.output.classes, som.units, overwrite=config.output.overwrite or resume)
+        _check_bands_of_map(som, model, picture.pixels, named)
+    _check_outputs(output, picture, som.units, config, overwrite=overwrite)
     request = request_of("quantize", paths, model, config, most_chunk_bytes(config), summary)
     with explained_system_errors(output), reserved as work, Manifest() as manifest:
         keeper = begin(work, request, [paths], [picture], codebook)
@@ -128,18 +120,30 @@ def quantize_image(
         # before the output is published: a run that is killed here can be resumed; with classes, after they are added
         problem = None
         if config.output.classes is None:
-            problem = _write_report(run, paths, output, work.place, overwrite=config.output.overwrite or resume)
+            problem = _write_report(run, paths, output, work.place, overwrite=overwrite)
         run.note(bytes_written=None if is_remote(output) else size_on_disk(str(work.place)))
         _write_summary(run.record, summary)
     if config.output.classes is not None:
-        run.note(classes=_write_classes(output, config, watcher, overwrite=config.output.overwrite or resume))
-        problem = _write_report(run, paths, output, Path(output), overwrite=config.output.overwrite or resume)
+        run.note(classes=_write_classes(output, config, watcher, overwrite=overwrite))
+        problem = _write_report(run, paths, output, Path(output), overwrite=overwrite)
         _write_summary(run.record, summary)
     if problem is not None:
         raise DasksomError(
             f"{shown(output)}: is complete, but its report cannot be written: {problem}; `dasksom report` tries again"
         ) from problem
     return run.record
+
+
+def _check_outputs(output: str, picture: Picture, units: int, config: RunConfig, *, overwrite: bool) -> None:
+    """Refuse, before any work, what could not be written of an image."""
+    image = picture.pixels
+    check_dither(config.output.dither, image)
+    check_output_format(output, picture, units, config)
+    if config.output.report or config.output.classes is not None:
+        gaps = picture.has_gaps or config.input.skips
+        image_files.check_result(output, dtype=image.dtype, bands=image.shape[2], units=units + gaps)
+    if config.output.classes is not None:
+        _check_class_files(output, config.output.classes, units, overwrite=overwrite)
 
 
 def _write_classes(output: str, config: RunConfig, watcher: "Watcher", *, overwrite: bool) -> tuple[str, ...]:
@@ -186,25 +190,6 @@ def _is_json(content: bytes) -> bool:
 def _write_summary(record: RunRecord, path: str | None) -> None:
     if path is not None:
         replace_file(Path(path), f"{json.dumps(record.summary(), indent=1)}\n".encode(), is_ours=_is_json)
-
-
-def _check_model(som: BatchMap, model: str, image: da.Array, source: str) -> None:
-    """Check that an image has the bands of the map; warn if its values have another meaning."""
-    if image.shape[2] != som.n_features_in_:
-        raise InputError(
-            f"{source}: has {image.shape[2]} bands, and {shown(model)} was trained on {som.n_features_in_}; "
-            "select the bands that it was trained on (--bands), or use another map"
-        )
-    types = {som.dtype_ or str(image.dtype), str(image.dtype)}
-    if som.color_space == "rgb" and len(types) > 1 and not types <= {"float16", "float32", "float64"}:
-        logger.warning(
-            "%s is %s and %s was trained on %s; numbers are compared as they are: if the scales differ, convert the "
-            "image or train another map",
-            source,
-            image.dtype,
-            shown(model),
-            som.dtype_,
-        )
 
 
 def train_model(
