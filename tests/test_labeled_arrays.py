@@ -81,3 +81,12 @@ def test_arrays_in_memory__give_arrays_in_memory(scene):
     labels = som.predict(scene.compute())
     assert isinstance(labels.data, np.ndarray)
     assert labels.dims == ("y", "x")
+
+
+def test_distances__to_as_many_units_as_bands_are_not_colors():
+    values = np.random.default_rng(0).random((4, 5, 3))
+    image = xarray.DataArray(values, dims=("y", "x", "band"), coords={"band": ["red", "green", "blue"]})
+    distances = BatchSOM(1, 3, epochs=2).fit(image).transform(image)
+    assert distances.dims == ("y", "x", "unit")
+    assert "band" not in distances.coords
+    assert distances.name == "distance"

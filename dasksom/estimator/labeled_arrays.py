@@ -3,11 +3,12 @@
 xarray itself is not imported.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from dasksom.image.sources.dtypes_and_axes import is_data_array
 from dasksom.image.sources.selection import COLUMNS, ROWS
 
+LastAxis = Literal["bands", "units"] | None
 BAND_DIMENSIONS = ("band", "bands", "c", "channel", "channels", "variable", "wavelength")
 """Names of the dimension of the bands, if there is another one besides rows and columns."""
 _OF_VALUES = (
@@ -38,7 +39,7 @@ def with_bands_last(X: Any) -> Any:
     return X.transpose(..., bands[0]) if len(bands) == 1 else X
 
 
-def beside(given: Any, X: Any) -> Any:
+def in_sample_order(given: Any, X: Any) -> Any:
     """Return the values of a mask or of weights in the order of the samples of a DataArray."""
     if not is_data_array(given):
         return given
@@ -46,27 +47,28 @@ def beside(given: Any, X: Any) -> Any:
     return given.transpose(*X.dims[:-1]).data if same else given.data
 
 
-def labeled_like(result: Any, X: Any, original: Any) -> Any:
+def labeled_like(result: Any, X: Any, original: Any, last: LastAxis) -> Any:
     """Return a result with the dimensions, coordinates and attributes of its samples.
 
     Parameters
     ----------
     result : array of shape (...), (..., bands) or (..., units)
-        Colors have the type of the samples.
     X : DataArray
         The samples, bands last; the result of `with_bands_last`.
     original : DataArray or Dataset
         As given: colors are returned in its form and order of dimensions.
+    last : {"bands", "units", None}
+        Last axis of the result: colors, distances, labels.
     """
     bands = X.dims[-1]
-    if result.shape == X.shape and result.dtype == X.dtype:
+    if last == "bands":
         colors = X.copy(data=result)
         if is_dataset(original):
             return colors.to_dataset(dim=bands).assign_attrs(original.attrs)
         return colors.transpose(*original.dims)
     template = X.isel({bands: 0}, drop=True)
-    if result.ndim > template.ndim:
+    if last == "units":
         template = template.expand_dims(unit=result.shape[-1]).transpose(..., "unit")
-    labeled = template.copy(data=result).rename("distance" if result.dtype.kind == "f" else "unit")
+    labeled = template.copy(data=result).rename("unit" if last is None else "distance")
     labeled.attrs = {name: value for name, value in X.attrs.items() if name not in _OF_VALUES}
     return labeled

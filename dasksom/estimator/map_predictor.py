@@ -14,7 +14,7 @@ from dasksom.config.feature_parameters import Features
 from dasksom.config.map_parameters import PARAMETERS
 from dasksom.deferred import deferred
 from dasksom.errors import InputError
-from dasksom.estimator.labeled_arrays import beside, labeled_like, with_bands_last
+from dasksom.estimator.labeled_arrays import LastAxis, in_sample_order, labeled_like, with_bands_last
 from dasksom.estimator.map_structure import MapStructure
 from dasksom.image.sources.dtypes_and_axes import is_data_array
 from dasksom.quantization.labels import Labeling, distances_to, labels_of, rebuild
@@ -118,11 +118,11 @@ class MapPredictor(MapStructure):
             labeling = self.labeling_for(image.dtype).dithering(dither, image)
             return rebuild(image, labeling, self.codebook_.palette(image.dtype), weights)
 
-        return self._map(X, mask, rebuilt)
+        return self._map(X, mask, rebuilt, "bands")
 
     def transform(self, X: Any) -> Any:
         """Return the distance of every sample to every unit; see `BatchSOM.transform`."""
-        return self._map(X, None, lambda image, _: distances_to(image, self.labeling_for(image.dtype)))
+        return self._map(X, None, lambda image, _: distances_to(image, self.labeling_for(image.dtype)), "units")
 
     def evaluate(self, X: Any, *, mask: Any = None, sample_weight: Any = None) -> Quality:
         """Measure how well the map fits samples, in one pass: hits, errors, explained variance, topographic error.
@@ -247,7 +247,7 @@ class MapPredictor(MapStructure):
     def _prepare(self, X: Any, mask: Any, sample_weight: Any, *, reset: bool) -> Weighted:
         X = with_bands_last(X)
         X = X if reset else self._in_band_order(X)
-        mask, sample_weight = beside(mask, X), beside(sample_weight, X)
+        mask, sample_weight = in_sample_order(mask, X), in_sample_order(sample_weight, X)
         image, own_mask = as_image(X)
         unnamed = isinstance(X, (da.Array, np.ndarray)) and (X.ndim > 2 or is_lazy(X))
         if reset or not unnamed:  # scikit-learn would warn of every image, because arrays have no names
@@ -267,14 +267,16 @@ class MapPredictor(MapStructure):
         check_types([image for image, _ in images])
         return images
 
-    def _map(self, X: Any, mask: Any, function: Callable[[da.Array, da.Array | None], da.Array]) -> Any:
+    def _map(
+        self, X: Any, mask: Any, function: Callable[[da.Array, da.Array | None], da.Array], last: LastAxis = None
+    ) -> Any:
         self._units()
         original, X = X, self._in_band_order(with_bands_last(X))
         result = function(*self._prepare(X, mask, None, reset=False))
         if not is_lazy(X):
             with computing(X):
                 result = result.compute()
-        return labeled_like(result, X, original) if is_data_array(X) else result
+        return labeled_like(result, X, original, last) if is_data_array(X) else result
 
     def _in_band_order(self, X: Any) -> Any:
         """Return a DataArray with the bands of the map in its order; other arrays as they are."""
