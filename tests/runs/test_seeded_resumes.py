@@ -94,7 +94,7 @@ def configured(method, workers, suffix, storage, **output):
     chunk = {"chunk": 64} if suffix in (".zarr", ".tif") else {}
     return RunConfig.model_validate(
         {
-            "map": {"grid": [2, 3], "epochs": 2, "method": method},
+            "map": {"grid": [2, 3], "epochs": 2, "refine": 0, "method": method},
             "input": {"chunk_size": "12KiB", "cache": "none"},
             "output": {**chunk, **output, **({"storage": storage} if storage else {})},
             "cluster": {"name": "threads", "workers": workers},

@@ -215,7 +215,7 @@ class _Watcher:
 def _config(**output):
     return RunConfig.model_validate(
         {
-            "map": {"grid": [2, 3], "epochs": 2},
+            "map": {"grid": [2, 3], "epochs": 2, "refine": 0},
             "input": {"chunk_size": "12KiB", "cache": "none"},
             "output": {"chunk": 64, **output},
         }

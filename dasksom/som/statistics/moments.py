@@ -108,7 +108,7 @@ def scatter_products(
 
 @kernel
 def _add_products(away: Any, times: Any, basis: Any, total: Any) -> None:
-    """Add away.T @ diag(times) @ away @ basis to a total; unlike BLAS, in an order independent of threads."""
+    """Add the weighted scatter of rows, times a basis, to a total; unlike BLAS, in an order independent of threads."""
     n, bands = away.shape
     vectors = basis.shape[1]
     along = np.empty(vectors)

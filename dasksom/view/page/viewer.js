@@ -305,6 +305,7 @@ function watch(views) {
     try {
       const shares = Object.values(await (await ask("progress")).json());
       const least = Math.min(1, ...shares);
+      if (root.dataset.state !== "partial") return;  // it was completed before the answer came
       at("status").textContent = `Reading the image once for its overview: ${Math.floor(100 * least)} %`;
     } catch (error) {
       failed(error);
