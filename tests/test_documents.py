@@ -121,7 +121,7 @@ def test_help__examples_run(folder, photograph, monkeypatch):
                 continue
             words = [name for word in line for name in (sorted(glob(word)) if "*" in word else [word])]
             overwriting = (
-                ["--overwrite"] if words[0] in ("quantize", "train", "apply", "classes", "table") else []
+                ["--overwrite"] if words[0] in ("quantize", "train", "apply", "classes", "table", "config") else []
             )  # some names return
             cli.main([*words, *overwriting], standalone_mode=False)
     cli.main(["quantize", "slide.tif", "slide-som.ome.zarr", "--grid", "2x2"], standalone_mode=False)

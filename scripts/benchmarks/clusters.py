@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from zarr.codecs import BloscCodec
 
-from benchmarks.measuring import peak_memory
+from benchmarks.measuring import peak_memory, pid_and_spilled
 from dasksom import BatchSOM, open_image
 from dasksom.chunkwise import reduce_chunks
 from dasksom.cluster import ClusterOptions, Workers, connect, count_tasks
@@ -318,10 +318,5 @@ def limit(folder: Path, times: int = 20, memory: str = "512MiB") -> list[BareRow
     ]
 
 
-def _identity(dask_worker) -> dict[str, int]:
-    slow = getattr(dask_worker.data, "slow", None)
-    return {"pid": os.getpid(), "spilled": 0 if slow is None else len(slow)}
-
-
 def _ids(client) -> list[dict[str, int]]:
-    return list(client.run(_identity).values())
+    return list(client.run(pid_and_spilled).values())

@@ -1,5 +1,6 @@
 """Sizes, clocks and clusters that all rows share."""
 
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -87,3 +88,12 @@ def peak_memory() -> int:
     """Return the peak memory of this process in bytes, as the kernel counts it."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) << 10
+
+
+def pid_and_spilled(dask_worker) -> dict[str, int]:
+    """Return the process of a worker and its number of spilled results.
+
+    Workers import the module of a function that they run: this one imports little, so their memory stays that of a run.
+    """
+    slow = getattr(dask_worker.data, "slow", None)
+    return {"pid": os.getpid(), "spilled": 0 if slow is None else len(slow)}

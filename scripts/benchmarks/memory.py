@@ -8,14 +8,9 @@ import dask.array as da
 import numpy as np
 import zarr
 
-from benchmarks.measuring import Row, Sizes, cluster, peak_memory
+from benchmarks.measuring import Row, Sizes, cluster, peak_memory, pid_and_spilled
 from dasksom import BatchSOM, open_image
 from dasksom.cluster import ClusterOptions, connect
-
-
-def _spilled(dask_worker) -> int:
-    slow = getattr(dask_worker.data, "slow", None)
-    return 0 if slow is None else len(slow)
 
 
 def _float_scene(block_id, rows, columns):
@@ -42,7 +37,7 @@ def memory(sizes: Sizes, folder: Path) -> list[Row]:
         BatchSOM(8, 8, epochs=3).fit(image)
         seconds = time.perf_counter() - start
         peak = max(client.run(peak_memory).values())
-        spilled = sum(client.run(_spilled).values())
+        spilled = sum(worker["spilled"] for worker in client.run(pid_and_spilled).values())
         restarted = client.run(os.getpid) != before
         limit = sum(worker["memory_limit"] for worker in client.scheduler_info(n_workers=-1)["workers"].values())
     detail = f"{image.nbytes / 2**30:.1f} GiB through 2 workers of {sizes.memory_limit}, 4 passes, {seconds:.0f} s"

@@ -38,6 +38,10 @@ class KilledError(BaseException):
     """Not an Exception, so that no code handles it."""
 
 
+class LostStoreError(Exception):
+    """A change of an object that a killed process does not make: fsspec drops what is not an Exception."""
+
+
 class Killer:
     """Counts the changes of files and objects; from one of them on, all fail."""
 
@@ -49,16 +53,16 @@ class Killer:
 
         async def call_s3(system, method, *given, **named):
             if method in S3_CHANGES:
-                self._count()
+                self._count(LostStoreError)
             return await call(system, method, *given, **named)
 
         monkeypatch.setattr(s3fs.S3FileSystem, "_call_s3", call_s3)
 
-    def _count(self):
+    def _count(self, error=KilledError):
         with self._lock:
             self.changes += 1
             if self.at is not None and self.changes >= self.at:
-                raise KilledError
+                raise error
 
     def _counted(self, function):
         def counted(*given, **named):
