@@ -153,7 +153,8 @@ def test_the_kernel_kills_for_want_of_memory(scheduler, tmp_path):
     with memory_cgroup(300) as folder:
         procs = str(folder / "cgroup.procs")
         confine.write_text(f"import os\ndef dask_setup(worker): open({procs!r}, 'w').write(str(os.getpid()))\n")
-        arguments = ["--log-json", "quantize", source, "out.zarr", "--grid", "4x4", "--epochs", "2", "--chunk-size", "128MiB"]
+        options = ["--grid", "4x4", "--epochs", "2", "--chunk-size", "128MiB"]
+        arguments = ["--log-json", "quantize", source, "out.zarr", *options]
         with (
             worker(tmp_path, scheduler, "--memory-limit", "4GiB", "--preload", str(confine)),
             Command(tmp_path, *arguments, "--cluster", scheduler.file) as command,

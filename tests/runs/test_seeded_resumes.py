@@ -21,12 +21,14 @@ from dasksom.errors import InputError
 from dasksom.image.opening import open_pixels
 from dasksom.runs.workflows import quantize_image, resume_run, train_model
 from dasksom.storage.locations import file_system, locate
-from dasksom.storage.publish import object_store_run
+from dasksom.storage.publish import object_store_publish, object_store_run
 from dasksom.storage.publish.run_folder import run_folder
 from tests.runs.test_resume import Stops, files
 
 SEEDS = int(os.environ.get("DASKSOM_SEEDS", "60"))
 """Number of random kills; DASKSOM_SEEDS=200 for more."""
+FIRST = (*range(8), 30, 63, 144)
+"""One seed for each output, and those that once failed; the others are slow tests."""
 OUTPUTS = ("out.zarr", "out.ome.zarr", "out.tif", "out.png", "out.jpg", "map.npz", "s3://out.zarr", "s3://out.ome.zarr")
 SPELLINGS = ("plain", "relative", "dots", "url", "url of this host", "link")
 CHANGES = ("link", "mkdir", "rename", "replace", "rmdir", "unlink", "utime")
@@ -143,10 +145,13 @@ def run(image, output, settings):
     return quantize_image(image, output, settings, Stops())
 
 
-@pytest.mark.parametrize("seed", [*range(10), *(pytest.param(n, marks=pytest.mark.slow) for n in range(10, SEEDS))])
+@pytest.mark.parametrize(
+    "seed", [*FIRST, *(pytest.param(n, marks=pytest.mark.slow) for n in range(8, SEEDS) if n not in FIRST)]
+)
 def test_resume__of_a_run_that_was_killed_anywhere(seed, tmp_path, monkeypatch, s3, source, undisturbed):
     monkeypatch.setattr(ThrottledKeeper, "is_due", True)  # save every record
     monkeypatch.setattr(os, "fsync", lambda _: None)
+    monkeypatch.setattr(object_store_publish, "BEAT_SECONDS", 1e6)
     monkeypatch.setattr(object_store_run, "CLAIM_SECONDS", 0.0)
     monkeypatch.setattr(object_store_run, "_REMOVAL_SECONDS", 0.0)
     draw = python_random.Random(seed)  # noqa: S311 - reproducible
@@ -172,11 +177,14 @@ def test_resume__of_a_run_that_was_killed_anywhere(seed, tmp_path, monkeypatch, 
     # files hold the path of their image, and a link makes it another one
     given = spelled(source, draw.choice(SPELLINGS if "zarr" in name else SPELLINGS[:-1]), elsewhere, monkeypatch)
     first, settings = written(output), configured(method, draw.choice([1, 2, 3]), suffix, storage)
-    at = draw.randrange(1, int(0.9 * changes))  # the number of changes on a store varies
+    at = draw.randrange(1, changes)
     killer.begin(at)
-    with pytest.raises(BaseException):  # noqa: B017, PT011 - the libraries of stores raise others of their own
+    try:
         run(given, first, settings)
-    assert killer.changes >= at
+    except BaseException:
+        assert killer.changes >= at
+    else:
+        assert killer.changes < at < changes  # the number of changes varies a little, and the run was over
     killer.begin()
     monkeypatch.chdir(tmp_path)
     records = folder / run_folder(folder / name).name / "records"

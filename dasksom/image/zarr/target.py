@@ -16,6 +16,7 @@ from dasksom.image.writers.protocol import JSON, Output, Target, Writer
 from dasksom.storage.checksum_manifests import MANIFEST, FileSums, Manifest, has_content_of_zarr, match_sums
 from dasksom.storage.locations import Location, file_system
 from dasksom.storage.own_files import replace_file
+from dasksom.storage.own_folders import is_temporary
 from dasksom.storage.publish.object_store_run import StoreRun
 from dasksom.storage.publish.own_objects import unwritable
 from dasksom.storage.zarr_nodes import ALL_METADATA, metadata_stamp
@@ -119,6 +120,7 @@ def _small_files(target: Target) -> dict[str, bytes]:
         found.pop(MANIFEST, None)
         return {**found, **target.metadata()}
     root = Path(target)
-    palette = (path for path in (root / PALETTE_ARRAY).rglob("*") if path.is_file() and path != root / MANIFEST)
+    stored = (path for path in (root / PALETTE_ARRAY).rglob("*") if path.is_file() and path != root / MANIFEST)
+    palette = (path for path in stored if not is_temporary(path.name))  # of a killed run; deleted when it is published
     metadata = (path for name in ALL_METADATA for path in root.rglob(name))
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in (*palette, *metadata)}

@@ -16,11 +16,19 @@ from urllib.parse import unquote, urlsplit
 
 from dasksom.errors import InputError
 from dasksom.storage.local_paths import listed, local_path
-from dasksom.storage.locations import Location, is_remote, locate, shown
+from dasksom.storage.locations import Location, file_system, is_remote, locate, shown
 from dasksom.storage.publish.object_store_run import BEAT_SECONDS, StoreRun, unfinished_at
-from dasksom.storage.publish.own_objects import check_free, check_writable, put_new
+from dasksom.storage.publish.own_objects import (
+    CLAIM,
+    check_free,
+    check_writable,
+    delete_keys,
+    put_new,
+    unwritable,
+)
 from dasksom.storage.publish.run_folder import RunFolder, run_folder
 from dasksom.storage.records import add_resume_hint, describe_owner, is_worth_keeping
+from dasksom.storage.zarr_nodes import ZARR_METADATA
 
 WRITABLE = ("s3", "gs", "abfs")
 """URL schemes of the stores that can be written to."""
@@ -92,7 +100,7 @@ def run_on_store(location: Location, *, overwrite: bool, resume: bool) -> Iterat
             f"another run is writing it ({describe_owner(earlier.owner())}); wait for it, stop it, or choose "
             "another name"
         )
-    if resume and earlier is None:
+    if resume and (earlier is None or _is_published(earlier)):
         raise location.refusal("there is no run to resume: none was started there, or its output is complete")
     if not resume:
         check_free(location, overwrite)
@@ -132,6 +140,22 @@ def unfinished_run(output: str, storage: Mapping[str, Any], suffixes: tuple[str,
         state = "is complete" if os.path.lexists(final) else "no run was started there, or it ended within seconds"
         raise InputError(f"{final}: {state}; there is no run to resume")
     return run
+
+
+def _is_published(run: StoreRun) -> bool:
+    """Return whether a run was killed after the metadata of the root was published; delete what it left."""
+    system, path = file_system(run.final)
+    try:
+        roots = {key: content for key, content in run.metadata().items() if key in ZARR_METADATA}
+        if not roots or any(system.cat_file(f"{path}/{key}") != content for key, content in roots.items()):
+            return False
+        run.delete_folder()
+        delete_keys(run.final, [CLAIM])
+    except FileNotFoundError:
+        return False
+    except Exception as error:
+        raise unwritable(run.final, error) from None
+    return True
 
 
 @contextmanager

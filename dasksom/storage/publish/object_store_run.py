@@ -16,12 +16,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import Any
 
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import FsspecStore, WrapperStore
 
+from dasksom.storage.checksum_manifests import is_earlier_manifest
 from dasksom.storage.locations import Location, file_system
 from dasksom.storage.own_files import is_damaged_copy
 from dasksom.storage.own_folders import UNFINISHED
@@ -152,7 +154,7 @@ class StoreRun:
         """Write small objects by their keys in the output; metadata goes to `folder`."""
         for key, content in contents.items():
             if self.placed(key) == key:
-                put_new(self.final, key, content)
+                put_new(self.final, key, content, partial(is_earlier_manifest, content=content))
             else:
                 self.folder.below(key).write(content)
 
@@ -177,7 +179,7 @@ class StoreRun:
                 raise FileNotFoundError("internal error: nothing was written")
             for key, content in contents.items():
                 put_new(self.final, key, content)
-            self._delete_folder()
+            self.delete_folder()
         except Exception as error:
             raise unwritable(self.final, error) from None
 
@@ -186,7 +188,7 @@ class StoreRun:
         deadline, seen_empty = time.monotonic() + _REMOVAL_SECONDS, 0
         while time.monotonic() < deadline:
             try:
-                deleted = self._delete_folder() if self._has_older() else delete_below(self.final)
+                deleted = self.delete_folder() if self._has_older() else delete_below(self.final)
                 seen_empty = 0 if deleted else seen_empty + 1
             except Exception as error:
                 logger.warning("%s", self.final.refusal(f"cannot be deleted: {error}"))
@@ -195,7 +197,8 @@ class StoreRun:
             time.sleep(0.5)
         logger.warning("%s: what an unfinished run wrote is left there; delete it", self.final)
 
-    def _delete_folder(self) -> int:
+    def delete_folder(self) -> int:
+        """Delete records and metadata of the unfinished run; return the number of objects."""
         return delete_below(self.final, keep=lambda key: not key.startswith(f"{UNFINISHED}{self.token}/"))
 
     def _has_older(self) -> bool:

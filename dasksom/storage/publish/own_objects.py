@@ -37,8 +37,8 @@ def foreign_object(location: Location, key: str) -> InputError:
     )
 
 
-def put_new(location: Location, key: str, content: bytes) -> None:
-    """Create an object; accept an identical existing one.
+def put_new(location: Location, key: str, content: bytes, is_ours: Callable[[bytes], bool] = lambda _: False) -> None:
+    """Create an object; accept an identical existing one, and replace one that `is_ours` recognizes by its content.
 
     Raises
     ------
@@ -48,8 +48,11 @@ def put_new(location: Location, key: str, content: bytes) -> None:
     system, root = file_system(location)
     path = f"{root}/{key}" if key else root
     try:
-        if not create_object(system, path, content) and system.cat_file(path) != content:
+        if create_object(system, path, content) or (existing := system.cat_file(path)) == content:
+            return
+        if not is_ours(existing):
             raise foreign_object(location, key)
+        system.pipe_file(path, content)
     except Exception as error:
         raise unwritable(location, error) from None
 
