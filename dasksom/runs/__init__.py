@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dasksom.deferred import names_on_use
 
 if TYPE_CHECKING:
+    from dasksom.classes.class_image import Tidying
     from dasksom.classes.table_files import check_table_file, write_table_file
     from dasksom.runs.apply_many import apply_to_many
     from dasksom.runs.classes.class_run import ClassOptions, classify_output, resume_classes
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ClassOptions",
+    "Tidying",
     "apply_to_many",
     "check_table_file",
     "classify_output",
@@ -36,6 +38,7 @@ __all__ = [
 __getattr__ = names_on_use(
     __name__,
     {
+        "dasksom.classes.class_image": "Tidying",
         "dasksom.classes.table_files": "check_table_file write_table_file",
         "dasksom.runs.apply_many": "apply_to_many",
         "dasksom.runs.classes.class_run": "ClassOptions classify_output resume_classes",

@@ -6,16 +6,18 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-import rasterio
+import rasterio.features
 import tifffile
 import xarray
 import zarr
 from ome_zarr_models.v05.image_label import ImageLabel
 from rasterio.transform import from_origin
+from scipy import ndimage
 
 from dasksom import BatchSOM, InputError
 from dasksom.chunkwise import ThrottledKeeper
 from dasksom.classes import class_pass
+from dasksom.classes.class_image import Tidying
 from dasksom.config import RunConfig
 from dasksom.image import open_result, verify
 from dasksom.image.tiff import writer as tiff_writer
@@ -168,26 +170,63 @@ def test_classify__takes_edited_tables_and_keeps_written_ones(output):
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-@pytest.mark.parametrize("again", ["resume", "same command"])
-def test_classify__resumes(output, name, again, monkeypatch):
+@pytest.mark.parametrize(("again", "tidying"), [("resume", Tidying()), ("same command", Tidying(3))])
+def test_classify__resumes(output, name, again, tidying, monkeypatch):
     monkeypatch.setattr(ThrottledKeeper, "is_due", True)
     monkeypatch.setattr(class_writer, "BLOCK_SIDE", 64)
     monkeypatch.setattr(class_pass, "TIFF_BLOCK", 64)
     monkeypatch.setattr(tiff_writer, "TIFF_TILE", 64)
     path = str(output / name)
     with pytest.raises(StoppedError):
-        classify_output(path, None, ClassOptions(5), Stops(3))  # in the second of two windows
+        classify_output(path, None, ClassOptions(5, tidying=tidying), Stops(3))  # in the second of two windows
     watcher = Stops()
     if again == "resume":
         target = f"{path}.classes.tif" if name == "out.tif" else path
         assert resume_classes(target, watcher)
     else:
-        classify_output(path, None, ClassOptions(5), watcher)
+        classify_output(path, None, ClassOptions(5, tidying=tidying), watcher)
     assert watcher.steps < 4
-    assert np.array_equal(classes_in(output, name), expected_classes(output, name, 5)[0])
+    expected = tidied_by_others(expected_classes(output, name, 5)[0], tidying.smooth, 0)
+    assert np.array_equal(classes_in(output, name), expected)
     assert not problems(path)
     assert not list(output.rglob(".*"))
     assert resume_classes(path, Stops()) is None
+
+
+def smoothed_by_scipy(classes, window):
+    """The most frequent class of a window: of equal ones its own, then the lowest; 0 stays and has no vote."""
+
+    def vote(values):
+        own, counts = int(values[len(values) // 2]), np.bincount(values[values > 0].astype(int), minlength=2)
+        return own if own == 0 or counts[own] == counts.max() else counts.argmax()
+
+    return ndimage.generic_filter(classes, vote, window, mode="constant")
+
+
+def tidied_by_others(classes, smooth, min_area):
+    classes = classes.astype(np.uint8)
+    tidied = smoothed_by_scipy(classes, smooth) if smooth else classes
+    return rasterio.features.sieve(tidied, min_area, mask=tidied > 0) if min_area else tidied
+
+
+@pytest.mark.parametrize("block", [64, 192, 4096])
+@pytest.mark.parametrize(("smooth", "min_area"), [(3, 0), (0, 40), (5, 25)])
+def test_classify__tidies_as_scipy_and_gdal_do(output, smooth, min_area, block, monkeypatch):
+    monkeypatch.setattr(class_writer, "BLOCK_SIDE", block)
+    monkeypatch.setattr(class_pass, "TIFF_BLOCK", block)
+    monkeypatch.setattr(tiff_writer, "TIFF_TILE", 64)
+    expected = tidied_by_others(expected_classes(output, "out.tif", 5)[0], smooth, min_area)
+    options = ClassOptions(5, tidying=Tidying(smooth, min_area))
+    for name in ("out.ome.zarr", "out.tif"):
+        lines = classify_output(str(output / name), None, options, Stops())
+        assert np.array_equal(classes_in(output, name), expected)
+        assert not problems(output / name)
+    pixels = np.bincount(expected.ravel(), minlength=6)[1:]
+    assert [line.rsplit(", ")[1] for line in lines[:5]] == [f"{share:.1%}" for share in pixels / pixels.sum()]
+    rows = xml_of(output / "out.tif.classes.tif.aux.xml").findall(".//Row")
+    assert [int(row[2].text) for row in rows] == pixels.tolist()
+    levels = zarr.open_group(output / "out.ome.zarr/labels/classes", mode="r")
+    assert np.array_equal(levels["1"][...], expected[::2, ::2])
 
 
 def test_quantize__writes_classes_too(outputs, tmp_path):

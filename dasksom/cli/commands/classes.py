@@ -32,6 +32,20 @@ from dasksom.cli.run_results import print_line
     metavar="FILE.csv",
     help="Table with columns class, name and color; with a column unit it also sets the class of each unit.",
 )
+@click.option(
+    "--smooth",
+    type=int,
+    default=0,
+    metavar="N",
+    help="Give each pixel the most frequent class of N x N pixels around it; N is odd.",
+)
+@click.option(
+    "--min-area",
+    type=int,
+    default=0,
+    metavar="N",
+    help="Merge connected regions of fewer than N pixels into their largest neighbor, after --smooth.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace classes that were written before.")
 @log_options
 def command(
@@ -41,6 +55,8 @@ def command(
     method: str,
     seed: int,
     names: str | None,
+    smooth: int,
+    min_area: int,
     overwrite: bool,
 ) -> None:
     """Group the units of OUTPUT into classes, and write the class of every pixel.
@@ -56,9 +72,9 @@ def command(
     Examples:
       dasksom classes reduced.zarr --count 3
       dasksom classes reduced.zarr --names reduced.classes.csv --overwrite
-      dasksom classes reduced.zarr classes.tif
+      dasksom classes reduced.zarr classes.tif --smooth 3 --min-area 20
     """  # noqa: D301 - click takes the character itself
-    options = runs.ClassOptions(count, method, seed, names)
+    options = runs.ClassOptions(count, method, seed, names, runs.Tidying(smooth, min_area))
     with ProgressDisplay() as display:
         lines = runs.classify_output(output_path, target_path, options, display, overwrite=overwrite)
     for line in lines:

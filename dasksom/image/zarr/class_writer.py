@@ -44,6 +44,8 @@ class ClassWriter(TargetWriter):
     """Number of levels; 0: an array without levels."""
     table: NDArray[Any] = field(repr=False)
     """Class of each label value, the last one of all values beyond."""
+    from_labels: bool = True
+    """Whether coarser levels are the classes of coarser labels; else they are made from level 0 of the classes."""
 
     @property
     def chunk_alignment(self) -> int:
@@ -60,7 +62,7 @@ class ClassWriter(TargetWriter):
         return self._write(0, labels, corner)
 
     def collect(self, encoded: Iterable[EncodedChunk], run: RunTasks = run_tasks_here) -> None:
-        """Wait for every chunk, then write the coarser levels from those of the labels."""
+        """Wait for every chunk, then write the coarser levels."""
         for _ in encoded:
             pass
         for level in range(1, self.levels):
@@ -69,10 +71,15 @@ class ClassWriter(TargetWriter):
             run(partial(self.write_block, level=level), list(product(range(0, height, down), range(0, width, across))))
 
     def write_block(self, corner: Origin, level: int) -> FileSums:
-        """Read labels of a coarser level and write their classes."""
-        labels = _opened(self.labels, str(level), False)
-        rows, columns = (slice(start, start + side) for start, side in zip(corner, self._block(level), strict=True))
-        return self._write(level, np.take(self.table, np.asarray(labels[rows, columns]), mode="clip"), corner)
+        """Write classes of a coarser level: every second row and column of the previous level."""
+        sides = zip(corner, self._block(level), strict=True)
+        if self.from_labels:
+            labels = _opened(self.labels, str(level), False)
+            rows, columns = (slice(start, start + side) for start, side in sides)
+            return self._write(level, np.take(self.table, np.asarray(labels[rows, columns]), mode="clip"), corner)
+        finer = _opened(str(self.target), str(level - 1), self.resumed)
+        rows, columns = (slice(2 * start, 2 * (start + side)) for start, side in sides)
+        return self._write(level, np.asarray(finer[rows, columns])[::2, ::2], corner)
 
     def _block(self, level: int) -> tuple[int, int]:
         array = _opened(str(self.target), str(level) if self.levels else "", self.resumed)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dasksom.chunkwise import SMALL_RECORD_SECONDS, ThrottledKeeper
 from dasksom.classes import AUTO, ClassTable
+from dasksom.classes.class_image import AS_LABELED, Tidying
 from dasksom.classes.class_pass import write_class_labels
 from dasksom.classes.class_table import describe_classes, lists_units, read_class_table, read_names
 from dasksom.errors import InputError
@@ -49,6 +50,7 @@ class ClassOptions:
     seed: int = 0
     names: str | None = None
     """Path of a table: with a column `unit` it sets the class of each unit, else names of classes."""
+    tidying: Tidying = AS_LABELED
 
 
 def classify_output(
@@ -90,7 +92,9 @@ def classify_output(
         hits = _hits_of(result)
         table = _table_of(result, options, hits)
         final, csv_path = _target_of(output, target), classes_csv(output, target)
-        job = _ClassJob(str(absolute_path(output)), str(final), str(csv_path), table.as_json())
+        job = _ClassJob(
+            str(absolute_path(output)), str(final), str(csv_path), table.as_json(), options.tidying.as_json()
+        )
         edited = options.names is not None and csv_path.exists() and absolute_path(options.names) == csv_path
         if not overwrite:
             _check_new([*([] if edited else [csv_path]), *(legend_paths(final) if _is_tiff(final) else ())])
@@ -168,6 +172,7 @@ class _ClassJob:
     csv: str
     classes: dict[str, Any]
     """The table as JSON."""
+    tidying: dict[str, int] = field(default_factory=dict)
     command: str = _COMMAND
 
 
@@ -190,28 +195,31 @@ def _write(
     overwrite: bool,
     resumed: bool,
 ) -> list[str]:
+    tidying = Tidying(**job.tidying)
     table, final, csv_path = ClassTable.from_json(job.classes), Path(job.final), Path(job.csv)
     pixels = np.bincount(table.numbers, hits, minlength=table.count + 1)[1:].astype(np.int64).tolist()
     legend = Legend(table.names, table.colors, pixels) if _is_tiff(final) else None
     with run_on_disk(final, overwrite=overwrite, resume=resumed) as work, Manifest() as manifest:
-        keeper = _begin(work, job, _identity(result, table))
+        keeper = _begin(work, job, _identity(result, table, tidying))
         watcher.stage("classes", result.shape[0] * result.shape[1])
-        write_class_labels(
+        tidied = write_class_labels(
             result,
             table,
             work.place,
             legend=legend,
+            tidying=tidying,
             resumed=resumed,
             progress=watcher.progress,
             journal=WriteJournal(keeper, manifest.add),
         )
+        pixels = pixels if tidied is None else tidied.tolist()
         content = table.to_csv().encode()
         first_column = content.partition(b",")[0]
         replace_file(csv_path, content, is_ours=lambda head: first_column in head[:200])  # people edit it
         if legend is None:
             add_to_output(result.path, work.place, read_manifest(manifest.content().splitlines(keepends=True)))
         else:
-            write_legends(final, legend)
+            write_legends(final, replace(legend, pixels=pixels))
     return [*describe_classes(table, pixels), f"{final}: written", f"{csv_path}: names and colors, to edit"]
 
 
@@ -226,13 +234,14 @@ def _begin(work: RunFolder, job: _ClassJob, identity: dict[str, Any]) -> Throttl
     return ThrottledKeeper(kept, delay=SMALL_RECORD_SECONDS)
 
 
-def _identity(result: QuantizedImage, table: ClassTable) -> dict[str, Any]:
+def _identity(result: QuantizedImage, table: ClassTable, tidying: Tidying) -> dict[str, Any]:
     """Identify labels and classes; the labels by the record of their run, as the output changes at the end."""
     about = json.dumps(dict(result.about), sort_keys=True, default=str).encode()
     return {
         "version of dasksom": version("dasksom"),
         "labels": hashlib.sha256(about + result.model).hexdigest(),
         "classes": hashlib.sha256(table.to_csv().encode()).hexdigest(),
+        "tidying": tidying.as_json() or None,
     }
 
 

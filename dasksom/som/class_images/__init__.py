@@ -1,0 +1,1 @@
+"""Filters of class images, for one chunk: majority filter, and regions of equal classes."""
