@@ -93,11 +93,11 @@ def killed(process, seconds, folder, output):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("output", FORMATS)
-def test_killed_ten_times__the_same_bytes(mosaic, output):
+def test_killed_five_times__the_same_bytes(mosaic, output):
     ends_well(dasksom(mosaic, "quantize", "mosaic.zarr", f"straight-{output}", *COMMON, *FORMATS[output]))
     straight = sums(mosaic / f"straight-{output}")
     draw, kills = np.random.default_rng(len(output)), 0
-    while kills < 10:
+    while kills < 5:
         command = ["quantize", "mosaic.zarr", output, *COMMON, *FORMATS[output]]
         for _ in range(5):  # the run that goes on is killed, too
             running = dasksom(mosaic, *command)

@@ -23,7 +23,7 @@ HEIGHT, WIDTH, SIDE = 300, 420, 64
 
 @pytest.fixture
 def pixels():
-    return np.random.default_rng(0).integers(1, 255, (HEIGHT, WIDTH, 3), np.uint8)
+    return np.random.default_rng(0).integers(1, 16, (HEIGHT, WIDTH, 3), np.uint8) * np.uint8(16)
 
 
 def _damage(path):

@@ -25,7 +25,7 @@ from dasksom.storage.publish import object_store_publish, object_store_run
 from dasksom.storage.publish.run_folder import run_folder
 from tests.runs.test_resume import Stops, files
 
-SEEDS = int(os.environ.get("DASKSOM_SEEDS", "60"))
+SEEDS = int(os.environ.get("DASKSOM_SEEDS", "40"))
 """Number of random kills; DASKSOM_SEEDS=200 for more."""
 FIRST = (*range(8), 30, 63, 144)
 """One seed for each output, and those that once failed; the others are slow tests."""

@@ -34,7 +34,7 @@ CHANGES = {
     *("pipe_file", "pipe", "put_file", "_pipe_file", "_rm", "delete_object", "delete_dir", "mkstemp", "save", "savez"),
 }
 """Names of functions and methods that change or delete files or objects."""
-SEEDS = int(os.environ.get("DASKSOM_SEEDS", "60"))
+SEEDS = int(os.environ.get("DASKSOM_SEEDS", "40"))
 """Number of random moments at which files of strangers appear; DASKSOM_SEEDS=200 for more."""
 ALLOWED = {
     ("cli/help_pages.py", "write_text"): "click writes a help text",
