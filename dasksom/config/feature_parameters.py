@@ -23,6 +23,10 @@ ROW_SUMS: dict[str, Choice] = {
 """What the bands are divided by before they are divided by their sum: nothing (raw), or a scaling."""
 
 
+MOST_BLUR = 50.0
+"""Largest standard deviation of the blur: its margins of 200 pixels are read with every chunk."""
+
+
 def _is_list_of_equations(value: Any) -> bool:
     if not isinstance(value, tuple | list):
         return False
@@ -41,7 +45,25 @@ def _is_amount(value: Any) -> bool:
     return is_number(value, Real) and 0 < value < math.inf
 
 
+def _is_blur(value: Any) -> bool:
+    return is_number(value, Real) and 0 < value <= MOST_BLUR
+
+
 FEATURE_PARAMETERS = (
+    Parameter(
+        "blur",
+        None,
+        "float, optional",
+        help="Blur each band with a Gaussian of this standard deviation, in pixels, before all else.",
+        details='As `scipy.ndimage.gaussian_filter` of the complete image (mode "reflect", truncate 4), for any '
+        "chunks; pixels without data have no share in the blur. For images of shape (rows, columns, bands).",
+        allowed=f"a number above 0, up to {MOST_BLUR:g}, or None",
+        accepts=lambda value: value is None or _is_blur(value),
+        option="blur",
+        value=float,
+        metavar="SIGMA",
+        default_in_words="no blur",
+    ),
     Parameter(
         "transform",
         "none",
@@ -123,6 +145,7 @@ class Features:
     'arcsinh:5'
     """
 
+    blur: float | None = None
     transform: str = "none"
     row_sum: str = "none"
     feature: tuple[str, ...] = ()
@@ -137,6 +160,11 @@ class Features:
             if parameter.multiple:
                 object.__setattr__(self, parameter.name, tuple(value))
 
+    def has_all_of(self, lowest: float) -> bool:
+        """Return whether every pixel of an image whose lowest possible value is `lowest` has all features."""
+        above = TRANSFORMS[self.transform.partition(":")[0].strip()].above
+        return self.row_sum == "none" and not self.feature and lowest > above
+
 
 Features.__doc__ = (Features.__doc__ or "").replace(
     "{parameters}",
@@ -147,5 +175,6 @@ FEATURE_FIELDS = tuple(field.name for field in fields(Features))
 
 PRESETS: dict[str, dict[str, Any]] = {
     "flowsom": {"transform": "arcsinh:5", "scale": "standard"},
+    "pixie": {"grid": (10, 10), "blur": 2.0, "row_sum": "positive:99", "scale": "positive:99.9"},
 }
 """Published recipes by name: values of the parameters of the map and of `Features`."""

@@ -187,7 +187,7 @@ PARAMETERS = (
         help="Features that are compared in place of the bands: see `Features`.",
         allowed="None or Features(...)",
         accepts=lambda value: value is None or isinstance(value, Features),
-        not_an_option="--transform, --row-sum, --feature, --cap, --weight",
+        not_an_option="--blur, --transform, --row-sum, --feature, --cap, --weight",
     ),
     choice_parameter(
         "empty_units",

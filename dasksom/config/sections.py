@@ -61,6 +61,7 @@ class MapSection(_Section):
     tol: float = _default("tol")
     method: str = _default("method")
     seed: int | None = _default("seed")
+    blur: float | None = _default("blur")
     transform: str = _default("transform")
     row_sum: str = _default("row_sum")
     feature: tuple[str, ...] = _default("feature")

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +22,7 @@ from dasksom.training.epochs import OnEpoch
 from dasksom.training.input_arrays import computing, is_lazy, several
 from dasksom.training.map_training import are_countable, identity_of, train_map
 from dasksom.training.parameter_checks import check_parameters, plan_epochs
-from dasksom.training.sources import Weighted
+from dasksom.training.sources import Weighted, blurred_images
 from dasksom.training.trained_map import TrainedMap
 
 _progress_of: "Callable[..., Progress | None]" = deferred("dasksom.estimator.progress_bars:progress_of")
@@ -135,7 +136,7 @@ class BatchMap(MapPredictor):
         before = self._before()
         images = self._prepare_all(X, mask, sample_weight, reset=before is None)
         keeper = Checkpoint(checkpoint, identity_of(images, self.get_params(), before))
-        self._train(X, images, before, progress, on_epoch, keeper)
+        self._train(X, images, self._to_train(images, before), before, progress, on_epoch, keeper)
         keeper.clear()
         return self
 
@@ -147,20 +148,23 @@ class BatchMap(MapPredictor):
         mask: Any = None,
         sample_weight: Any = None,
         band_names: Sequence[str] = (),
+        blurred: Sequence[da.Array] | None = None,
         progress: Progress | None = None,
         on_epoch: OnEpoch | None = None,
     ) -> Self:
         """Train the map as `fit` does, with the records of a keeper in place of a checkpoint.
 
         Records are neither checked nor deleted: the keeper must be that of the same training. `band_names` are the
-        names of the bands, if the arrays have none. Other parameters are those of `fit`.
+        names of the bands, if the arrays have none. `blurred` are the same images as `blur_image` returns them, if they
+        are known. Other parameters are those of `fit`.
         """
         self.check_parameters()
         before = self._before()
         images = self._prepare_all(X, mask, sample_weight, reset=before is None)
         if band_names:
             self.feature_names_in_ = np.array(band_names, object)
-        self._train(X, images, before, progress, on_epoch, keeper)
+        used = self._to_train(images, before, blurred)
+        self._train(X, images, used, before, progress, on_epoch, keeper)
         return self
 
     def partial_fit(self, X: Any, y: None = None, *, mask: Any = None, sample_weight: Any = None) -> Self:
@@ -171,13 +175,23 @@ class BatchMap(MapPredictor):
         self.check_parameters()
         before = self._before(always=True)
         images = self._prepare_all(X, mask, sample_weight, reset=before is None)
+        dtype, images = str(images[0][0].dtype), self._to_train(images, before)
         steps = self._steps(images)[: self.epochs]
         done = 0 if before is None else len(before.history)
         with computing(X):
             step = steps[min(done, len(steps) - 1)]
             parameters, names = self.get_params(deep=False), self._band_names()
             trained = train_map(images, parameters, [step] * (done + 1), before, names=names)
-        return self.restore(trained, 0 if before is None else self.refine_)
+        return self.restore(replace(trained, dtype=dtype), 0 if before is None else self.refine_)
+
+    def _to_train(
+        self, images: list[Weighted], before: TrainedMap | None, blurred: Sequence[da.Array] | None = None
+    ) -> list[Weighted]:
+        """Return the images that the map is trained on: blurred, if it blurs."""
+        if blurred is not None:
+            return [(image, weights) for image, (_, weights) in zip(blurred, images, strict=True)]
+        features = self.features if before is None else before.features
+        return blurred_images(images, 0.0 if features is None else features.blur or 0.0)
 
     def _before(self, *, always: bool = False) -> TrainedMap | None:
         """Return the map to continue with, if there is one."""
@@ -204,12 +218,13 @@ class BatchMap(MapPredictor):
         self,
         X: Any,
         images: list[Weighted],
+        used: list[Weighted],
         before: TrainedMap | None,
         progress: Progress | None,
         on_epoch: OnEpoch | None,
         keeper: Keeper | None,
     ) -> None:
-        steps = self._steps(images)
+        steps = self._steps(used)
         if before is not None and len(before.history) >= len(steps):
             warnings.warn(
                 f"warm_start: all of epochs={self.epochs} and refine={len(steps) - self.epochs} are done; raise one to "
@@ -219,7 +234,7 @@ class BatchMap(MapPredictor):
         given = self.get_params(deep=False)
         with computing(X):
             trained = train_map(
-                images,
+                used,
                 given,
                 steps,
                 before,
@@ -228,7 +243,7 @@ class BatchMap(MapPredictor):
                 on_epoch=on_epoch,
                 keeper=keeper,
             )
-        self.restore(trained, len(steps) - self.epochs)
+        self.restore(replace(trained, dtype=str(images[0][0].dtype)), len(steps) - self.epochs)
 
     def fit_predict(self, X: Any, y: None = None, *, mask: Any = None, sample_weight: Any = None) -> Any:
         """Train the map and label the samples that it was trained on."""

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import dask.array as da
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dasksom._version import __version__
-from dasksom.config.feature_parameters import Features
 from dasksom.config.map_parameters import PARAMETERS
 from dasksom.deferred import deferred
 from dasksom.errors import InputError
@@ -34,11 +33,8 @@ from dasksom.training.input_arrays import (
 )
 from dasksom.training.map_training import counts_colors
 from dasksom.training.parameter_checks import lattice_from, search_from
-from dasksom.training.sources import Weighted, samples_of, searched
+from dasksom.training.sources import Weighted, blurred_images, samples_of, searched
 from dasksom.training.trained_map import TrainedMap
-
-if TYPE_CHECKING:
-    from dasksom.som.features.pixel_features import PixelFeatures
 
 _SORTED = sorted(PARAMETERS, key=lambda parameter: parameter.name)
 _in_band_order = deferred("dasksom.image.xarray_input:in_band_order")
@@ -55,7 +51,6 @@ class MapPredictor(MapStructure):
     refine: int | None
     decay: str | Decay
     init: str | ArrayLike
-    color_space: str
     missing: str
     method: str
     random_state: int | np.random.RandomState | np.random.Generator | None
@@ -64,9 +59,6 @@ class MapPredictor(MapStructure):
     quality_: Quality | None
     dtype_: str | None
     refine_: int
-    scale: str
-    features: Features | None
-    features_: "PixelFeatures | None"
     feature_weights_: NDArray[np.float64] | None
     n_features_in_: int
     feature_names_in_: NDArray[Any]
@@ -91,7 +83,7 @@ class MapPredictor(MapStructure):
             Dataset of xarray, NumPy for anything else.
         """
 
-        def labeled(image: da.Array, weights: da.Array | None) -> da.Array:
+        def labeled(image: da.Array, weights: da.Array | None, _: np.dtype[Any]) -> da.Array:
             return labels_of(image, self.labeling_for(image.dtype).dithering(dither, image), weights)
 
         return self._map(X, mask, labeled)
@@ -114,15 +106,15 @@ class MapPredictor(MapStructure):
             are unchanged.
         """
 
-        def rebuilt(image: da.Array, weights: da.Array | None) -> da.Array:
+        def rebuilt(image: da.Array, weights: da.Array | None, dtype: np.dtype[Any]) -> da.Array:
             labeling = self.labeling_for(image.dtype).dithering(dither, image)
-            return rebuild(image, labeling, self.codebook_.palette(image.dtype), weights)
+            return rebuild(image, labeling, self.codebook_.palette(dtype), weights)
 
         return self._map(X, mask, rebuilt, "bands")
 
     def transform(self, X: Any) -> Any:
         """Return the distance of every sample to every unit; see `BatchSOM.transform`."""
-        return self._map(X, None, lambda image, _: distances_to(image, self.labeling_for(image.dtype)), "units")
+        return self._map(X, None, lambda image, *_: distances_to(image, self.labeling_for(image.dtype)), "units")
 
     def evaluate(self, X: Any, *, mask: Any = None, sample_weight: Any = None) -> Quality:
         """Measure how well the map fits samples, in one pass: hits, errors, explained variance, topographic error.
@@ -130,7 +122,7 @@ class MapPredictor(MapStructure):
         Parameters are those of `fit`.
         """
         self._units()
-        images = self._prepare_all(X, mask, sample_weight, reset=False)
+        images = blurred_images(self._prepare_all(X, mask, sample_weight, reset=False), self.blur)
         codebook = self.labeling_for(images[0][0].dtype).codebook
         with computing(X):
             count = all(self.counts_colors(*image) for image in images)
@@ -218,11 +210,6 @@ class MapPredictor(MapStructure):
         self.n_features_in_ = int(trained.weights.shape[-1])
         return self
 
-    @property
-    def error_space(self) -> str:
-        """Space of the errors: "features", or the color space."""
-        return self.color_space if self.scale == "none" and self.features is None else "features"
-
     def _trained(self) -> TrainedMap:
         self._units()
         trained = TrainedMap(self.weights_, self.history_, self.quality_, self.dtype_)
@@ -268,11 +255,16 @@ class MapPredictor(MapStructure):
         return images
 
     def _map(
-        self, X: Any, mask: Any, function: Callable[[da.Array, da.Array | None], da.Array], last: LastAxis = None
+        self,
+        X: Any,
+        mask: Any,
+        function: Callable[[da.Array, da.Array | None, np.dtype[Any]], da.Array],
+        last: LastAxis = None,
     ) -> Any:
         self._units()
         original, X = X, self._in_band_order(with_bands_last(X))
-        result = function(*self._prepare(X, mask, None, reset=False))
+        image, weights = self._prepare(X, mask, None, reset=False)
+        result = function(*blurred_images([(image, weights)], self.blur)[0], image.dtype)
         if not is_lazy(X):
             with computing(X):
                 result = result.compute()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dasksom.config.feature_parameters import Features
 from dasksom.deferred import deferred
 from dasksom.errors import InputError
 from dasksom.quantization.labels import Labeling
@@ -14,6 +15,7 @@ from dasksom.som.quality import Epoch, Quality
 
 if TYPE_CHECKING:
     from dasksom.classes import ClassTable
+    from dasksom.som.features.pixel_features import PixelFeatures
 
 _group_units = deferred("dasksom.classes.unit_grouping:group_units")
 _class_table_of: "Callable[..., ClassTable]" = deferred("dasksom.classes.class_table:ClassTable.of")
@@ -21,8 +23,12 @@ _u_matrix: "Callable[..., NDArray[np.float64]]" = deferred("dasksom.som.u_matrix
 
 
 class MapStructure:
-    """The base of `MapPredictor` with what depends on the codebook and its lattice only."""
+    """The base of `MapPredictor` with what depends on parameters, codebook and lattice only."""
 
+    color_space: str
+    scale: str
+    features: Features | None
+    features_: "PixelFeatures | None"
     weights_: NDArray[np.float64]
     history_: tuple[Epoch, ...]
     quality_: Quality | None
@@ -37,6 +43,22 @@ class MapStructure:
     def cluster_centers_(self) -> NDArray[np.float64]:
         """The codebook as scikit-learn's clusterers have it: shape (units, bands), in the units of the image."""
         return self._units()
+
+    @property
+    def error_space(self) -> str:
+        """Space of the errors: "features", or the color space."""
+        return self.color_space if self.scale == "none" and self.features is None else "features"
+
+    @property
+    def blur(self) -> float:
+        """Standard deviation of the blur of the trained map, or else of the next training; 0 without a blur."""
+        features = self.features_ if hasattr(self, "weights_") else self.features
+        return 0.0 if features is None else float(features.blur or 0)
+
+    def labels_all(self, dtype: np.dtype[Any]) -> bool:
+        """Return whether every pixel of an image of integers gets a label: all have the features that it compares."""
+        lowest = np.iinfo(dtype).min if dtype.kind in "ui" else -np.inf
+        return self.features is None or self.features.has_all_of(lowest)
 
     def positions(self) -> NDArray[np.float64]:
         """Return the position of each unit in the plane, (x, y) in lattice units: shape (units, 2)."""

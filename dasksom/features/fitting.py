@@ -55,6 +55,7 @@ def planned_features(given: Features, names: Sequence[str], bands: int) -> Pixel
         formulas=formulas,
         cap=given.cap,
         weights=tuple(weights.values()) if unequal else (),
+        blur=given.blur or 0.0,
     )
 
 

@@ -16,7 +16,7 @@ from dasksom.deferred import deferred
 from dasksom.errors import InputError
 from dasksom.image.sources.bands import BandPicks, complete_names, find_bands, of_bands
 from dasksom.image.sources.chunk_planning import plan_chunks
-from dasksom.image.sources.numpy_indexing import lazy_array
+from dasksom.image.sources.margins import lazy_with_margins
 from dasksom.image.sources.picture import Chunking, Header, Picture, Rectangle
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class PictureParts:
         InputError
             The image cannot be chunked this way, or the no-data value or mask does not fit it.
         """
-        header, unread = self.header, chunking.unread
+        header = self.header
         picture = Picture(
             self._lazy_pixels(chunking),
             None,
@@ -79,10 +79,11 @@ class PictureParts:
             pick=partial(self._pick, chunking),
         )
         if not isinstance(self.pixels, (da.Array, np.ndarray)):
-            sources = (_without(self.pixels, unread),)
-            picture = replace(picture, sources=sources, stored=self.pixels.storage_chunks)
+            sources = (_without(self.pixels, chunking.unread),)
+            widen = None if isinstance(self.given, da.Array) else partial(self._widened, chunking)
+            picture = replace(picture, sources=sources, stored=self.pixels.storage_chunks, widen=widen)
         for name, mask in self.masks.items():
-            picture = _mask_by_source(picture, mask, unread, name)
+            picture = _mask_by_source(picture, mask, chunking, name)
         picture = self._apply_alpha(picture)
         if header.nodata_problem is not None and self.nodata is None:
             raise InputError(f"{self.named}: {header.nodata_problem}; give one with --nodata VALUE, or --nodata none")
@@ -90,13 +91,14 @@ class PictureParts:
         if isinstance(self.given, da.Array):
             picture = _masked(picture, self.given.rechunk(picture.pixels.chunks[:2]), "mask given")
         elif self.given is not None:
-            picture = _mask_by_source(picture, self.given, unread, "mask given")
-        if unread:
-            readable = _readable_mask(picture.pixels.shape[:2], tuple(unread))
-            picture = _masked(
-                picture, lazy_array(readable, picture.pixels.chunks[:2], "read"), "parts that can be read"
-            )
+            picture = _mask_by_source(picture, self.given, chunking, "mask given")
+        if chunking.unread:
+            readable = _readable_mask(self.shape[:2], tuple(chunking.unread))
+            picture = _masked(picture, _lazy_mask(readable, picture, chunking, "read"), "parts that can be read")
         return picture
+
+    def _widened(self, chunking: Chunking, margin: int) -> Picture:
+        return self.cut(replace(chunking, margin=margin))
 
     def _lazy_pixels(self, chunking: Chunking) -> da.Array:
         pixels = self.pixels
@@ -115,7 +117,8 @@ class PictureParts:
             return pixels.rechunk(chunks)
         if isinstance(pixels, np.ndarray):
             return da.from_array(pixels, chunks=chunks)
-        return lazy_array(_without(pixels, chunking.unread), chunks, "image")
+        lengths = da.core.normalize_chunks(chunks, self.shape)
+        return lazy_with_margins(_without(pixels, chunking.unread), lengths, chunking.margin, "image")
 
     def of_bands(self, wanted: BandPicks) -> PictureParts:
         """Return the parts of an image of some bands, in this order.
@@ -209,10 +212,15 @@ def _masked(picture: Picture, mask: da.Array, origin: str) -> Picture:
     return replace(picture, mask=both, about={**picture.about, "mask": f"{before}, {origin}" if before else origin})
 
 
-def _mask_by_source(picture: Picture, mask: MaskSource, unread: Sequence[Rectangle], origin: str) -> Picture:
-    source: Readable = _without(mask, unread)
-    array = lazy_array(source, picture.pixels.chunks[:2], "mask")
+def _mask_by_source(picture: Picture, mask: MaskSource, chunking: Chunking, origin: str) -> Picture:
+    source: Readable = _without(mask, chunking.unread)
+    array = _lazy_mask(source, picture, chunking, "mask")
     return _masked(replace(picture, sources=(*picture.sources, source)), array, origin)
+
+
+def _lazy_mask(source: Readable, picture: Picture, chunking: Chunking, name: str) -> da.Array:
+    rows, columns = (tuple(size - 2 * chunking.margin for size in sizes) for sizes in picture.pixels.chunks[:2])
+    return lazy_with_margins(source, (rows, columns), chunking.margin, name)
 
 
 def _apply_nodata(picture: Picture, given: float | str | None) -> Picture:

@@ -68,6 +68,8 @@ class Labeling:
         check_dither(name, image)
         if name == "none":
             return self
+        if self.search.features is not None and self.search.features.blur:
+            raise InputError("dither: spreads pixels as they are, and this map compares blurred ones; leave it out")
         colors = self.codebook if self.colors is None else self.colors
         return replace(self, dither=_dither_offsets(colors, image.dtype))
 

@@ -80,7 +80,7 @@ def _write(array: da.Array, som: BatchMap, suffix: str, with_image: bool) -> Non
                 palette=som.codebook_.palette(array.dtype),
                 metadata={},
                 with_image=with_image,
-                nodata=array.dtype.kind == "f",
+                nodata=array.dtype.kind == "f" or not som.labels_all(array.dtype),
             )
         )
         quantize_into(array, som.labeling_for(array.dtype), writer, measured=False)

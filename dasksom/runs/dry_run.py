@@ -10,7 +10,7 @@ from dasksom.cluster import Workers, expected_workers
 from dasksom.config import RunConfig
 from dasksom.runs.benchmark_chunk import TASK_SECONDS, Probe, estimate, probe
 from dasksom.runs.image_run import SMALL_BYTES, new_map
-from dasksom.runs.input_image import open_for_output
+from dasksom.runs.input_image import compared_pixels, open_for_output
 from dasksom.runs.memory_plan import Plan, check_fits, plan_run
 from dasksom.runs.output_location import check_output_format
 
@@ -71,9 +71,11 @@ def forecast(source: str | Sequence[str], output: str, config: RunConfig, *, pro
     som = new_map(config)
     picture = open_for_output(output, source, config)
     image = picture.pixels
-    check_output_format(output, picture, som.units, config)
+    check_output_format(output, picture, som, config)
     workers = expected_workers(config.cluster.as_options(), small=image.nbytes <= SMALL_BYTES)
-    plan = plan_run(image, som, config, workers, trains=True, writes=True, stored=picture.stored)
+    plan = plan_run(
+        compared_pixels(picture, som.blur)[0], som, config, workers, trains=True, writes=True, stored=picture.stored
+    )
     check_fits(plan, workers.memory)
     suffix = "".join(Path(output).suffixes[-2:]) if output.endswith(".ome.zarr") else Path(output).suffix
     measured = probe(image, som, suffix, config.output.image) if probed else None

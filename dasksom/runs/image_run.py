@@ -24,6 +24,7 @@ from dasksom.quantization.write_journal import WriteJournal
 from dasksom.quantization.write_pass import quantize_into
 from dasksom.runs.error_translation import explained_deaths, explained_pixels
 from dasksom.runs.image_paths import ImagePaths
+from dasksom.runs.input_image import compared_pixels
 from dasksom.runs.memory_plan import check_fits, describe, plan_run
 from dasksom.som.quality import Quality
 from dasksom.som.statistics.unit_statistics import UnitStatistics
@@ -81,9 +82,10 @@ class ImageRun:
         config: RunConfig,
         watcher: "Watcher",
         keeper: Keeper | None = None,
+        blur: float = 0.0,
     ) -> None:
-        self.picture, self.watcher, self.keeper = picture, watcher, keeper
-        self.image, self.mask = picture.pixels, picture.mask
+        self.watcher, self.keeper, self._blur = watcher, keeper, blur
+        self._use(picture)
         self.quality: Quality | None = None
         """Quality of the palette, after it is measured."""
         self.overview: Overview | None = None
@@ -93,6 +95,11 @@ class ImageRun:
         self.record = RunRecord.begin(
             tuple(map(shown, paths)), self.image, config.model_dump(mode="json"), shown(output)
         )
+
+    def _use(self, picture: Picture) -> None:
+        """Take the pixels of a picture: as they are stored, as the map compares them, and the mask."""
+        self.picture, self.image = picture, picture.pixels
+        self.compared, self.mask = compared_pixels(picture, self._blur)
 
     def note(self, **fields: Any) -> None:
         """Record values of some fields."""
@@ -120,7 +127,7 @@ class ImageRun:
         ):
             available = workers()
             stored = self.picture.stored
-            plan = plan_run(self.image, som, config, available, trains=trains, writes=writes, stored=stored)
+            plan = plan_run(self.compared, som, config, available, trains=trains, writes=writes, stored=stored)
             self.note(plan=describe(plan))
             if self.image.nbytes > SMALL_BYTES:  # smaller images are finished before the line can be read
                 self.watcher.plan(self.record.plan)
@@ -148,8 +155,7 @@ class ImageRun:
 
     def leave_out_unread(self, without: Callable[[Sequence[Rectangle]], Picture]) -> None:
         """Exclude the unreadable chunks of the image."""
-        self.picture = self.readable(self.picture, without)
-        self.image, self.mask = self.picture.pixels, self.picture.mask
+        self._use(self.readable(self.picture, without))
 
     def train(self, som: BatchMap, config: RunConfig, more: Sequence[Picture] = ()) -> None:
         """Train a map on all pixels of the image and of `more` images, or load the one trained before an interrupt."""
@@ -162,7 +168,7 @@ class ImageRun:
                 trained["feature_weights"] = som.feature_weights_
                 self.keeper.save(TRAINED, trained)
         else:
-            refine = som.total_epochs(self.image) - som.epochs
+            refine = som.total_epochs(self.compared) - som.epochs
             if trained["features"] is not None:
                 trained["features"] = _features_from_state(trained["features"])
             som.restore(TrainedMap(**trained, dtype=str(self.image.dtype)), refine)
@@ -173,13 +179,15 @@ class ImageRun:
         self.record = self.record.trained(som.history_, som.quality_)
 
     def _fit(self, som: BatchMap, config: RunConfig, more: Sequence[Picture]) -> None:
-        if not more and _may_be_kept(self.image, som, config):
-            self.image, self.mask = keep_in_memory(self.image, self.mask, config.input.cache)
+        if not more and _may_be_kept(self.compared, som, config):
+            self.compared, self.mask = keep_in_memory(self.compared, self.mask, config.input.cache)
+        others = [compared_pixels(picture, self._blur) for picture in more]
         with self._stage("train"), explained_pixels(self.record.image, self.picture):
             som.fit_with_keeper(
                 [self.image, *(picture.pixels for picture in more)],
                 self.keeper,
-                mask=[self.mask, *(picture.mask for picture in more)],
+                blurred=[self.compared, *(pixels for pixels, _ in others)],
+                mask=[self.mask, *(mask for _, mask in others)],
                 band_names=self.picture.band_names,
                 progress=self._progress,
                 on_epoch=lambda epoch, _: self.watcher.epoch(epoch),
@@ -206,24 +214,24 @@ class ImageRun:
             palette=codebook.palette(self.image.dtype),
             metadata={**codebook.about, "run": self.record.repeatable()},
             with_image=settings.image,
-            nodata=self.picture.has_gaps,
+            nodata=self.picture.has_gaps or not som.labels_all(self.image.dtype),
             options=settings.options(),
             resumed=resumed,
             model=_encode_codebook(som.complete_codebook()) if name.endswith(_HOLD_MODELS) else b"",
         )
         writer = create_writer(output.placed_as(self.picture))
         self.note(units=som.units, color_space=som.error_space)
-        labeling = som.labeling_for(self.image.dtype).dithering(settings.dither, self.image)
+        labeling = som.labeling_for(self.compared.dtype).dithering(settings.dither, self.image)
         # dithering changes the errors that training measured
         measured = self.quality is None or labeling.dither is not None
         overview = _start_overview(height, width, bands, self.image.dtype) if settings.report else None
         journal = WriteJournal(self.keeper, manifest.add)
         with self._stage("write"):
             quality, self._statistics = quantize_into(
-                self.image,
+                self.compared,
                 labeling,
                 writer,
-                weights=as_weights(self.image, self.mask),
+                weights=as_weights(self.compared, self.mask),
                 measured=measured,
                 vectors=codebook.units if summed else None,
                 progress=self._progress,

@@ -1,12 +1,20 @@
 """Open the images of a run, in the chunks that it reads."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import dask.array as da
 from dask.utils import parse_bytes
 
 from dasksom.config import RunConfig
+from dasksom.deferred import deferred
 from dasksom.image import Picture, Rectangle, chunk_alignment, open_picture
 from dasksom.runs.image_paths import paths_of
+from dasksom.training.input_arrays import as_weights
+
+_blur_image: "Callable[..., da.Array]" = deferred("dasksom.features.blurring:blur_image")
+_blur_margin: "Callable[[float], int]" = deferred("dasksom.som.features.smoothing:blur_margin")
+_blur_parts: "Callable[..., da.Array]" = deferred("dasksom.features.blurring:blur_parts")
+_without_margins: "Callable[..., da.Array]" = deferred("dasksom.features.blurring:without_margins")
 
 _CHUNK_BYTES = 64 << 20
 """Largest decoded chunk, if memory allows."""
@@ -65,3 +73,28 @@ def fit_to_output(picture: Picture, output: str, config: RunConfig, unread: Sequ
 def without_regions(picture: Picture, config: RunConfig, unread: Sequence[Rectangle]) -> Picture:
     """Treat some regions of an open image as no data."""
     return picture.in_chunks(most_chunk_bytes(config), unread=unread)
+
+
+def compared_pixels(picture: Picture, blur: float) -> tuple[da.Array, da.Array | None]:
+    """Return the pixels of an image as a map compares them, before other features, and their mask.
+
+    Parameters
+    ----------
+    picture : Picture
+    blur : float
+        Standard deviation of the blur, in pixels; 0 for the pixels as they are stored.
+
+    Returns
+    -------
+    pixels : dask array of shape (rows, columns, bands)
+        Each chunk is blurred in the task that reads it, with its margins as one window.
+    mask : dask array of shape (rows, columns), bool, or None
+    """
+    pixels, mask = picture.pixels, picture.mask
+    if not blur:
+        return pixels, mask
+    if picture.widen is None:
+        return _blur_image(pixels, as_weights(pixels, mask), blur), mask
+    wide = picture.widen(_blur_margin(blur))
+    blurred = _blur_parts(wide.pixels, as_weights(wide.pixels, wide.mask), pixels.chunks, blur)
+    return blurred, None if wide.mask is None else _without_margins(wide.mask, pixels.chunks, blur)

@@ -10,6 +10,7 @@ The peak memory of a worker is bounded by
     + threads x pixels x (3.5 b + 4 c + 20) bytes       one chunk of `pixels`, each of b bytes in the image and c bands
                                                         that are streamed as float32 (0 for counted colors): the chunk
                                                         as stored, decoded and selected, labels, and encoded output
+                                                        (with a blur, pixels are those of the chunk and its margins)
     + threads x 3.5 x stored bytes                      if the file decodes more than a chunk at once (photographs,
                                                         large strips), for at most as many threads as it has such pieces
     + 20 x 8 x units x (bands + 2) bytes                the sums of 16 chunks, and their totals
@@ -46,6 +47,7 @@ from dasksom.som.features.scalings import ScalingCost
 from dasksom.training.color_histogram import has_color_table
 
 _scaling_cost: "Callable[..., ScalingCost]" = deferred("dasksom.features.scaling:scaling_cost")
+_blur_margin: "Callable[[float], int]" = deferred("dasksom.som.features.smoothing:blur_margin")
 RESERVED_BYTES = 400 << 20
 TABLE_BYTES = 288 << 20
 CHUNK_COLORS = 1_300_000
@@ -103,6 +105,8 @@ class Plan:
     """Maximum bytes of the output, before compression."""
     scaling: ScalingCost = field(default_factory=ScalingCost)
     """What the scaling of the bands adds."""
+    margin: int = 0
+    """Rows and columns that a blur reads on each side of a chunk."""
 
     @property
     def pixel_bytes(self) -> int:
@@ -135,13 +139,20 @@ class Plan:
     def memory_for(self, chunk_bytes: int) -> int:
         """Return an upper bound of the peak memory of a worker for chunks of `chunk_bytes` decoded bytes."""
         pixels = chunk_bytes / self.pixel_bytes
+        wide = self._with_margins(pixels)
         bands = 0 if self.counted else self.shape[2]
-        chunk = self.threads * pixels * (COPIES * self.pixel_bytes + 4 * bands + PIXEL_BYTES)
+        chunk = self.threads * wide * (COPIES * self.pixel_bytes + 4 * bands + PIXEL_BYTES)
         sums = (FAN_IN + 4) * max(8 * self.units * (self.shape[2] + 2), self.scaling.chunk_bytes)
         # counting ends before labeling begins
         colors = max(TABLE_BYTES if self.tabled else 0, self._counts_bytes(pixels))
         whole = COPIES * self.decoded_whole_bytes
         return RESERVED_BYTES + math.ceil(colors + chunk + whole) + sums + self.kept_bytes
+
+    def _with_margins(self, pixels: float) -> float:
+        """Return the pixels of a chunk and its margins, for chunks of `pixels` pixels in the shape of the plan's."""
+        rows, columns = self.chunk
+        side = math.sqrt(pixels / (rows * columns))
+        return (side * rows + 2 * self.margin) * (side * columns + 2 * self.margin)
 
     def chunk_bytes_that_fit(self, memory: int) -> int:
         """Return the largest decoded chunk, as a power of two, that fits a worker with `memory` bytes; 0 if none."""
@@ -215,6 +226,7 @@ def plan_run(
         decoded_whole_bytes=_decoded_whole_bytes(image, stored, workers.threads),
         written_bytes=height * width * pixel if writes else 0,
         scaling=scaling,
+        margin=_blur_margin(som.blur) if som.blur else 0,
     )
 
 

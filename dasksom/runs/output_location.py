@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from dasksom import image
 from dasksom.config import RunConfig
+from dasksom.estimator import BatchMap
 from dasksom.image import Picture, RunFolder, check_format, check_output, check_unfinished, is_remote, run_on_disk
 from dasksom.image.write_formats import WRITERS
 
@@ -15,8 +16,13 @@ if TYPE_CHECKING:
     from dasksom.image import StoreRun
 
 
-def check_output_format(output: str, picture: Picture, units: int, config: RunConfig) -> None:
-    """Check that an output's format can hold an image in the colors of `units` units.
+def may_have_gaps(picture: Picture, som: BatchMap, config: RunConfig) -> bool:
+    """Return whether some pixels may get no label: those without data, or without a feature."""
+    return picture.has_gaps or config.input.skips or not som.labels_all(picture.pixels.dtype)
+
+
+def check_output_format(output: str, picture: Picture, som: BatchMap, config: RunConfig) -> None:
+    """Check that an output's format can hold an image in the colors of a map.
 
     Raises
     ------
@@ -26,9 +32,9 @@ def check_output_format(output: str, picture: Picture, units: int, config: RunCo
         output,
         shape=picture.pixels.shape,
         dtype=picture.pixels.dtype,
-        units=units,
+        units=som.units,
         with_image=config.output.image,
-        nodata=picture.has_gaps or config.input.skips,
+        nodata=may_have_gaps(picture, som, config),
         options=config.output.options(),
     )
 

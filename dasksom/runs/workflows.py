@@ -20,7 +20,7 @@ from dasksom.runs.error_translation import explained_system_errors
 from dasksom.runs.image_paths import paths_of, shown_image
 from dasksom.runs.image_run import ImageRun, map_settings, new_map
 from dasksom.runs.input_image import fit_to_output, most_chunk_bytes, open_input, without_regions
-from dasksom.runs.output_location import check_output_format, hold_model, hold_output
+from dasksom.runs.output_location import check_output_format, hold_model, hold_output, may_have_gaps
 from dasksom.runs.run_state import (
     begin,
     check_inputs_unchanged,
@@ -98,11 +98,11 @@ def quantize_image(
     picture = fit_to_output(picture, output, config)
     if model is not None:
         _check_bands_of_map(som, model, picture.pixels, named)
-    _check_outputs(output, picture, som.units, config, overwrite=overwrite)
+    _check_outputs(output, picture, som, config, overwrite=overwrite)
     request = request_of("quantize", paths, model, config, most_chunk_bytes(config), summary)
     with explained_system_errors(output), reserved as work, Manifest() as manifest:
         keeper = begin(work, request, [paths], [picture], codebook)
-        run = ImageRun(paths, picture, output, config, watcher, keeper)
+        run = ImageRun(paths, picture, output, config, watcher, keeper, som.blur)
         if model is not None:
             run.note(config={**run.record.config, "map": map_settings(som)})
         # stop the cluster before the output is published or removed, so that no task is still writing
@@ -134,16 +134,16 @@ def quantize_image(
     return run.record
 
 
-def _check_outputs(output: str, picture: Picture, units: int, config: RunConfig, *, overwrite: bool) -> None:
+def _check_outputs(output: str, picture: Picture, som: BatchMap, config: RunConfig, *, overwrite: bool) -> None:
     """Refuse, before any work, what could not be written of an image."""
     image = picture.pixels
     check_dither(config.output.dither, image)
-    check_output_format(output, picture, units, config)
+    check_output_format(output, picture, som, config)
     if config.output.report or config.output.classes is not None:
-        gaps = picture.has_gaps or config.input.skips
-        image_files.check_result(output, dtype=image.dtype, bands=image.shape[2], units=units + gaps)
+        gaps = may_have_gaps(picture, som, config)
+        image_files.check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + gaps)
     if config.output.classes is not None:
-        _check_class_files(output, config.output.classes, units, overwrite=overwrite)
+        _check_class_files(output, config.output.classes, som.units, overwrite=overwrite)
 
 
 def _write_classes(output: str, config: RunConfig, watcher: "Watcher", *, overwrite: bool) -> tuple[str, ...]:
@@ -229,7 +229,7 @@ def train_model(
     request = request_of("train", paths, None, config, most_chunk_bytes(config), summary)
     with explained_system_errors(model), reserved as work:
         keeper = begin(work, request, images, pictures) if isinstance(work, RunFolder) else None
-        run = ImageRun(images[0], pictures[0], model, config, watcher, keeper)
+        run = ImageRun(images[0], pictures[0], model, config, watcher, keeper, som.blur)
         if len(images) > 1:
             run.note(
                 image=f"{run.record.image} and {len(images) - 1} more",

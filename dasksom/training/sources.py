@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dasksom.training.converted_colors import ComparedColors
     from dasksom.training.streaming import Stream, Streams
 
+_blur_image: "Callable[..., da.Array]" = deferred("dasksom.features.blurring:blur_image")
 _color_stream: "Callable[..., Stream]" = deferred("dasksom.training.converted_colors:color_stream")
 _compared_colors = deferred("dasksom.training.converted_colors:compared_colors")
 _sample_image = deferred("dasksom.training.subsampling:sample_image")
@@ -27,6 +28,11 @@ logger = logging.getLogger(__name__)
 
 Weighted = tuple[da.Array, da.Array | None]
 """An image of shape (..., bands), and the weights of its samples (..., 1), bool or real; None: all equal."""
+
+
+def blurred_images(images: Sequence[Weighted], sigma: float) -> list[Weighted]:
+    """Return images as a map that blurs by `sigma` compares them; see `blur_image`."""
+    return [(_blur_image(image, weights, sigma) if sigma else image, weights) for image, weights in images]
 
 
 def sampled(

@@ -59,6 +59,8 @@ class Chunking:
     """Rows and columns of chunks are multiples of this."""
     unread: Sequence[Rectangle] = ()
     """Regions that are never read and hold no data."""
+    margin: int = 0
+    """Rows and columns of neighboring pixels that each chunk is read with, on all sides."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -89,6 +91,9 @@ class Picture:
     """Returns the same image in other chunks."""
     pick: Callable[[BandPicks], Picture] | None = field(default=None, repr=False)
     """Returns some bands of the same image."""
+    widen: Callable[[int], Picture] | None = field(default=None, repr=False)
+    """Returns the same chunks, read with a margin of that many pixels around each, mirrored at the image's edges; None
+    for arrays."""
 
     def __repr__(self) -> str:
         height, width, bands = self.pixels.shape

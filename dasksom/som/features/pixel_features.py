@@ -23,9 +23,10 @@ _TABLE_BITS = 16
 class PixelFeatures:
     """The features of pixels, with the numbers that were measured on the training images.
 
-    In this order: the bands are transformed and, optionally, divided by their sum; formulas of the bands are added;
-    each feature is centered, divided by its spread, capped, and multiplied by its weight. Computed in float64, held in
-    float32 (in float64 for images of 64-bit numbers or 32-bit integers).
+    In this order: the image is blurred (not by `compute`, which gets blurred samples); the bands are transformed and,
+    optionally, divided by their sum; formulas of the bands are added; each feature is centered, divided by its spread,
+    capped, and multiplied by its weight. Computed in float64, held in float32 (in float64 for images of 64-bit numbers
+    or 32-bit integers).
     """
 
     bands: int
@@ -45,6 +46,8 @@ class PixelFeatures:
     """Features are limited to the range from -cap to cap."""
     weights: tuple[float, ...] = ()
     """Shape (features,); empty: 1 each."""
+    blur: float = 0.0
+    """Standard deviation of the Gaussian, in pixels, that the image is blurred with before all of this; 0: none."""
 
     @property
     def count(self) -> int:
@@ -155,7 +158,8 @@ def features_from_state(state: Any) -> PixelFeatures:
         If it is not one.
     """
     try:
-        given = {field.name: state[field.name] for field in fields(PixelFeatures)}
+        given = {field.name: state[field.name] for field in fields(PixelFeatures) if field.name != "blur"}
+        given["blur"] = float(state.get("blur", 0.0))  # files of older versions have none
         given["formulas"] = tuple(Formula(str(one["name"]), str(one["text"])) for one in given["formulas"])
         for name in ("numbers", "shares", "center", "spread", "weights"):
             given[name] = tuple(float(number) for number in given[name])
