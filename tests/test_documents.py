@@ -49,6 +49,10 @@ def pages(holding):
 def folder(tmp_path, photograph):
     Image.fromarray(photograph).save(tmp_path / "photo.png")
     zarr.create_array(tmp_path / "scene.zarr", data=photograph, chunks=(128, 128, 3))
+    zarr.create_array(tmp_path / "other.zarr", data=photograph[::-1], chunks=(128, 128, 3))
+    known = np.where(np.indices(photograph.shape[:2]).sum(axis=0) % 50 < 5, photograph[..., 0] // 64, 0)
+    tifffile.imwrite(tmp_path / "landcover-samples.tif", known.astype(np.uint8))
+    (tmp_path / "landcover-names.csv").write_text("class,name\n1,water\n2,forest\n3,town\n")
     (tmp_path / "slurm.yaml").write_text((PROJECT / "configs" / "slurm.yaml").read_text())
     return tmp_path
 

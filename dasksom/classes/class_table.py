@@ -171,8 +171,10 @@ def read_class_table(path: str | Path, units: int) -> ClassTable:
     return table.named(kept, {number: color for number, color in colors.items() if number in kept})
 
 
-def read_names(path: str | Path, table: ClassTable) -> ClassTable:
+def read_names(path: str | Path, table: ClassTable, without_units: Sequence[int] = ()) -> ClassTable:
     """Read names, and optionally colors, of classes from a table with a line for each class: class, name, color.
+
+    Lines of classes `without_units` may be there, and have no effect if these have no units.
 
     Raises
     ------
@@ -180,6 +182,9 @@ def read_names(path: str | Path, table: ClassTable) -> ClassTable:
         Naming the line.
     """
     names, colors = _described(path, _read_rows(path))
+    for number in {*without_units} - {*table.used}:
+        names.pop(number, None)
+        colors.pop(number, None)
     try:
         return table.named(names, colors)
     except InputError as error:

@@ -40,7 +40,7 @@ def statistics_of_output(
     vectors : ndarray of shape (units, bands), float64
     progress : callable, optional
     """
-    labels = _labels_like(result, image)
+    labels = labels_like(result, image)
     with dask.config.set(scheduler="threads"):
         return reduce_chunks(
             image,
@@ -53,7 +53,7 @@ def statistics_of_output(
         )
 
 
-def _labels_like(result: QuantizedImage, image: da.Array) -> da.Array:
+def labels_like(result: QuantizedImage, image: da.Array) -> da.Array:
     """Return the labels in the chunks of an image, shape (height, width, 1)."""
     if image.shape[:2] != result.shape:
         sizes = [f"{width} x {height}" for height, width in (image.shape[:2], result.shape)]
@@ -67,14 +67,17 @@ Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
 def _pairs_of_chunk(block: NDArray[Any], corner: Corner, labels: NDArray[Any], *, numbers: NDArray[Any]) -> Pairs:
     objects = block.reshape(-1).astype(np.int64)
-    return _counted(objects, np.take(numbers, labels.reshape(-1), mode="clip").astype(np.int64), np.ones_like(objects))
+    return counted_pairs(
+        objects, np.take(numbers, labels.reshape(-1), mode="clip").astype(np.int64), np.ones_like(objects)
+    )
 
 
-def _joined(parts: Sequence[Pairs]) -> Pairs:
-    return _counted(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+def combined_pairs(parts: Sequence[Pairs]) -> Pairs:
+    """Add up the pairs of several parts."""
+    return counted_pairs(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def _counted(objects: NDArray[np.int64], classes: NDArray[np.int64], counts: NDArray[np.int64]) -> Pairs:
+def counted_pairs(objects: NDArray[np.int64], classes: NDArray[np.int64], counts: NDArray[np.int64]) -> Pairs:
     """Return each pair once, with its total count."""
     order = np.lexsort((classes, objects))
     objects, classes, counts = objects[order], classes[order], counts[order]
@@ -106,8 +109,10 @@ def pixels_within(
         raise InputError(
             f"the objects are an image of {image.shape[2]} bands of {image.dtype}; one band of integers is needed"
         )
-    labels = _labels_like(result, image)
+    labels = labels_like(result, image)
     with dask.config.set(scheduler="threads"):
-        found = reduce_chunks(image, _pairs_of_chunk, _joined, beside=[labels], progress=progress, numbers=numbers)
+        found = reduce_chunks(
+            image, _pairs_of_chunk, combined_pairs, beside=[labels], progress=progress, numbers=numbers
+        )
     inside = found[0] != 0
     return found[0][inside], found[1][inside], found[2][inside]

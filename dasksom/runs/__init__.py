@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from dasksom.classes.class_image import Tidying
     from dasksom.classes.table_files import check_table_file, write_table_file
     from dasksom.runs.apply_many import apply_to_many
-    from dasksom.runs.classes.class_run import ClassOptions, classify_output, resume_classes
+    from dasksom.runs.classes.class_choice import ClassOptions
+    from dasksom.runs.classes.class_run import classify_output, resume_classes
     from dasksom.runs.classes.table_run import table_of_output
     from dasksom.runs.descriptions import describe_image, describe_model, export_palette
     from dasksom.runs.dry_run import forecast
@@ -41,7 +42,8 @@ __getattr__ = names_on_use(
         "dasksom.classes.class_image": "Tidying",
         "dasksom.classes.table_files": "check_table_file write_table_file",
         "dasksom.runs.apply_many": "apply_to_many",
-        "dasksom.runs.classes.class_run": "ClassOptions classify_output resume_classes",
+        "dasksom.runs.classes.class_choice": "ClassOptions",
+        "dasksom.runs.classes.class_run": "classify_output resume_classes",
         "dasksom.runs.descriptions": "describe_image describe_model export_palette",
         "dasksom.runs.dry_run": "forecast",
         "dasksom.runs.classes.table_run": "table_of_output",

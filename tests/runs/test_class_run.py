@@ -5,6 +5,7 @@ import shutil
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio.features
 import tifffile
@@ -13,10 +14,11 @@ import zarr
 from ome_zarr_models.v05.image_label import ImageLabel
 from rasterio.transform import from_origin
 from scipy import ndimage
+from sklearn.metrics import cohen_kappa_score, confusion_matrix
 
 from dasksom import BatchSOM, InputError
 from dasksom.chunkwise import ThrottledKeeper
-from dasksom.classes import class_pass
+from dasksom.classes import class_pass, reference_classes
 from dasksom.classes.class_image import Tidying
 from dasksom.config import RunConfig
 from dasksom.image import open_result, verify
@@ -24,7 +26,8 @@ from dasksom.image.tiff import writer as tiff_writer
 from dasksom.image.zarr import class_writer
 from dasksom.model_files import codebook_at
 from dasksom.models import restore_map
-from dasksom.runs.classes.class_run import ClassOptions, classify_output, resume_classes
+from dasksom.runs.classes.class_choice import ClassOptions
+from dasksom.runs.classes.class_run import classify_output, resume_classes
 from dasksom.runs.workflows import quantize_image
 from tests.runs.test_resume import StoppedError, Stops
 
@@ -227,6 +230,60 @@ def test_classify__tidies_as_scipy_and_gdal_do(output, smooth, min_area, block, 
     assert [int(row[2].text) for row in rows] == pixels.tolist()
     levels = zarr.open_group(output / "out.ome.zarr/labels/classes", mode="r")
     assert np.array_equal(levels["1"][...], expected[::2, ::2])
+
+
+@pytest.mark.parametrize("tile", [16, 112, 512])
+@pytest.mark.parametrize("held_out", [0.3, 0])
+def test_classify__takes_the_classes_of_a_reference(output, held_out, tile, monkeypatch):
+    """Next to scikit-learn's confusion matrix and kappa, and pandas' crosstab of the complete image."""
+    monkeypatch.setattr(reference_classes, "HELD_OUT_TILE", 48)
+    path = str(output / "out.zarr")
+    with open_result(path) as result:
+        units = result.units_of(np.asarray(result.labels[0]))
+    random = np.random.default_rng(0)
+    reference = np.where(random.random(units.shape) < 0.8, units % 4 * 5, random.integers(0, 4, units.shape) * 5)
+    reference[units == 3] = 0  # a unit without known pixels
+    tifffile.imwrite(output / "known.tif", reference.astype(np.uint16), tile=(tile, tile), compression="zlib")
+    options = ClassOptions(reference=str(output / "known.tif"), held_out=held_out, seed=4)
+    lines = classify_output(path, None, options, Stops())
+    tiles = np.random.default_rng(4).random((7, 8)) < held_out
+    tested = tiles.repeat(48, 0).repeat(48, 1)[:320, :384] & (reference > 0) & (units >= 0)
+    fitted = (reference > 0) & (units >= 0) & ~tested
+    counts = pd.crosstab(units[fitted], reference[fitted])
+    purity = pd.read_csv(output / "out.classes.purity.csv").set_index("unit")
+    assert 3 not in counts.index
+    assert (purity["class"][counts.index] == counts.idxmax(axis=1)).all()
+    assert (purity.reference_pixels[counts.index] == counts.sum(axis=1)).all()
+    assert (purity.purity[counts.index] == counts.max(axis=1) / counts.sum(axis=1)).all()
+    classes = classes_in(output, "out.zarr")
+    assert np.array_equal(classes, np.append(purity["class"], 0)[units])
+    assert any(line.startswith("1 units have no reference pixels") for line in lines)
+    accuracy = output / "out.classes.accuracy.json"
+    assert accuracy.exists() == bool(held_out)
+    if held_out:
+        about = json.loads(accuracy.read_text())
+        assert about["confusion"] == confusion_matrix(reference[tested], classes[tested]).tolist()
+        assert about["kappa"] == pytest.approx(cohen_kappa_score(reference[tested], classes[tested]), rel=1e-12)
+        table = pd.read_csv(output / "out.classes.confusion.csv")
+        assert table.drop(columns="reference").to_numpy().tolist() == about["confusion"]
+    assert not problems(path)
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        (np.zeros((320, 384), np.uint8), "no known pixels outside the tiles"),
+        (np.ones((320, 384, 3), np.uint8), "3 bands of uint8; one band of integers without a color table is needed"),
+        (np.full((320, 384), 70_000, np.uint32), "class 70000; numbers of classes are 1 to 65535"),
+        (np.ones((320, 380), np.uint8), "384 x 320 pixels, and the other image of 380 x 320"),
+    ],
+)
+def test_classify__refuses_other_references(output, reference, message):
+    tifffile.imwrite(output / "known.tif", reference)
+    before = sorted(output.rglob("*"))
+    with pytest.raises(InputError, match=message):
+        classify_output(str(output / "out.zarr"), None, ClassOptions(reference=str(output / "known.tif")), Stops())
+    assert sorted(output.rglob("*")) == before
 
 
 def test_quantize__writes_classes_too(outputs, tmp_path):

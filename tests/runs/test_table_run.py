@@ -12,7 +12,8 @@ from dasksom import InputError
 from dasksom.classes.table_files import check_table_file, write_table_file
 from dasksom.config import RunConfig
 from dasksom.image import open_result
-from dasksom.runs.classes.class_run import ClassOptions, classify_output
+from dasksom.runs.classes.class_choice import ClassOptions
+from dasksom.runs.classes.class_run import classify_output
 from dasksom.runs.classes.table_run import table_of_output
 from dasksom.runs.workflows import quantize_image
 from tests.runs.test_resume import Stops

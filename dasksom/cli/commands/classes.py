@@ -26,11 +26,25 @@ from dasksom.cli.run_results import print_line
     default="ward",
     help="Ward's linkage, consensus of random samples of the units, or the Leiden algorithm.  [default: ward]",
 )
-@click.option("--seed", type=int, default=0, metavar="N", help="Seed of consensus and leiden.  [default: 0]")
+@click.option(
+    "--seed", type=int, default=0, metavar="N", help="Seed of consensus, leiden and the held-out tiles.  [default: 0]"
+)
 @click.option(
     "--names",
     metavar="FILE.csv",
     help="Table with columns class, name and color; with a column unit it also sets the class of each unit.",
+)
+@click.option(
+    "--reference",
+    metavar="IMAGE",
+    help="Image of known classes, 0 where not known: each unit gets the class of most of its pixels.",
+)
+@click.option(
+    "--held-out",
+    type=float,
+    default=0.25,
+    metavar="SHARE",
+    help="Share of the tiles of --reference on which the classes are tested instead.  [default: 0.25]",
 )
 @click.option(
     "--smooth",
@@ -55,6 +69,8 @@ def command(
     method: str,
     seed: int,
     names: str | None,
+    reference: str | None,
+    held_out: float,
     smooth: int,
     min_area: int,
     overwrite: bool,
@@ -66,6 +82,8 @@ def command(
     written as a GeoTIFF with color table, attribute table (.tif.aux.xml) and QGIS style (.qml). A table of units,
     classes, names and colors is written as CSV; edit it and pass it with --names. Class 0 means no class.
 
+    With --reference, purity.csv, confusion.csv and accuracy.json are written next to that table.
+
     An interrupted run is resumed by the same command, or by `dasksom resume`.
 
     \b
@@ -74,7 +92,7 @@ def command(
       dasksom classes reduced.zarr --names reduced.classes.csv --overwrite
       dasksom classes reduced.zarr classes.tif --smooth 3 --min-area 20
     """  # noqa: D301 - click takes the character itself
-    options = runs.ClassOptions(count, method, seed, names, runs.Tidying(smooth, min_area))
+    options = runs.ClassOptions(count, method, seed, names, runs.Tidying(smooth, min_area), reference, held_out)
     with ProgressDisplay() as display:
         lines = runs.classify_output(output_path, target_path, options, display, overwrite=overwrite)
     for line in lines:

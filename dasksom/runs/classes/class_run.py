@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -15,20 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.chunkwise import SMALL_RECORD_SECONDS, ThrottledKeeper
-from dasksom.classes import AUTO, ClassTable
-from dasksom.classes.class_image import AS_LABELED, Tidying
+from dasksom.classes import ClassTable
+from dasksom.classes.class_image import Tidying
 from dasksom.classes.class_pass import write_class_labels
-from dasksom.classes.class_table import describe_classes, lists_units, read_class_table, read_names
+from dasksom.classes.class_table import describe_classes
 from dasksom.errors import InputError
-from dasksom.estimator import BatchMap
 from dasksom.image import Manifest, QuantizedImage, RunFolder, check_output, open_result, run_folder, run_on_disk
 from dasksom.image.tiff.class_legends import Legend, legend_paths, write_legends
 from dasksom.image.zarr.class_writer import add_to_output, classes_path
-from dasksom.model_files import codebook_of_output
-from dasksom.models import restore_map
-from dasksom.provenance.run_record import RunRecord
 from dasksom.quantization.write_journal import WriteJournal
-from dasksom.report.image_metrics import count_units
+from dasksom.runs.classes.class_choice import ClassOptions, choose_classes, hits_of
+from dasksom.runs.classes.class_files import accuracy_paths, check_new, classes_csv, is_tiff, target_of
 from dasksom.runs.watcher import Watcher
 from dasksom.storage.checksum_manifests import read_manifest
 from dasksom.storage.local_paths import absolute_path
@@ -37,20 +32,6 @@ from dasksom.storage.own_files import replace_file
 from dasksom.training.checkpoint import HOW, Checkpoint
 
 _COMMAND = "classes"
-_TIFF = (".tif", ".tiff")
-
-
-@dataclass(frozen=True)
-class ClassOptions:
-    """Choice of the classes."""
-
-    count: int | str | None = None
-    """Number of classes, or "auto"; None: those that the output already has, else "auto"."""
-    method: str = "ward"
-    seed: int = 0
-    names: str | None = None
-    """Path of a table: with a column `unit` it sets the class of each unit, else names of classes."""
-    tidying: Tidying = AS_LABELED
 
 
 def classify_output(
@@ -89,50 +70,20 @@ def classify_output(
     if is_remote(output):
         raise InputError(f"{shown(output)}: classes are added to outputs on a disk; copy it to one")
     with open_result(output) as result:
-        hits = _hits_of(result)
-        table = _table_of(result, options, hits)
-        final, csv_path = _target_of(output, target), classes_csv(output, target)
-        job = _ClassJob(
-            str(absolute_path(output)), str(final), str(csv_path), table.as_json(), options.tidying.as_json()
-        )
+        final, csv_path = target_of(output, target), classes_csv(output, target)
         edited = options.names is not None and csv_path.exists() and absolute_path(options.names) == csv_path
+        about = accuracy_paths(csv_path).values() if options.reference is not None else ()
         if not overwrite:
-            _check_new([*([] if edited else [csv_path]), *(legend_paths(final) if _is_tiff(final) else ())])
+            check_new([*([] if edited else [csv_path]), *about, *(legend_paths(final) if is_tiff(final) else ())])
         # classes in a Zarr belong into the output that they are made from
-        check_output(final, overwrite=overwrite, suffixes=(final.name,), inputs=(output,) if _is_tiff(final) else ())
+        check_output(final, overwrite=overwrite, suffixes=(final.name,), inputs=(output,) if is_tiff(final) else ())
+        hits = hits_of(result)
+        chosen = choose_classes(result, options, hits, watcher)
+        paths = str(absolute_path(output)), str(final), str(csv_path)
+        job = _ClassJob(*paths, chosen.table.as_json(), options.tidying.as_json(), dict(chosen.files))
         resumed = run_folder(final).is_dir() and not overwrite
-        return _write(job, result, hits, watcher, overwrite=overwrite, resumed=resumed)
-
-
-def check_class_files(output: str, count: int | str, units: int, *, overwrite: bool) -> None:
-    """Refuse, before any work, classes that could not be written with an output.
-
-    Parameters
-    ----------
-    output : str
-        Path of the output; not of an object store.
-    count : int or "auto"
-        Number of classes.
-    units : int
-        Number of units of the map.
-    overwrite : bool
-        Whether files that exist may be replaced.
-
-    Raises
-    ------
-    InputError
-    """
-    if count != AUTO and int(count) > units:
-        raise InputError(f"classes: {count}, and the map has {units} units; ask for at most that many")
-    final = _target_of(output, None) if _is_tiff(output) else None
-    if not overwrite:
-        _check_new([classes_csv(output), *([] if final is None else [final, *legend_paths(final)])])
-
-
-def _check_new(paths: Sequence[Path]) -> None:
-    for path in paths:
-        if os.path.lexists(path):
-            raise InputError(f"{path}: exists already; choose another name, or replace it with --overwrite")
+        lines = _write(job, result, hits, watcher, overwrite=overwrite, resumed=resumed)
+        return [*lines, *chosen.lines]
 
 
 def resume_classes(path: str, watcher: Watcher) -> list[str] | None:
@@ -159,7 +110,7 @@ def resume_classes(path: str, watcher: Watcher) -> list[str] | None:
     if job is None:
         return None
     with open_result(job.output) as result:
-        return _write(job, result, _hits_of(result), watcher, overwrite=False, resumed=True)
+        return _write(job, result, hits_of(result), watcher, overwrite=False, resumed=True)
 
 
 @dataclass(frozen=True)
@@ -173,6 +124,8 @@ class _ClassJob:
     classes: dict[str, Any]
     """The table as JSON."""
     tidying: dict[str, int] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    """Content of the files of `accuracy_paths`, by name."""
     command: str = _COMMAND
 
 
@@ -198,7 +151,7 @@ def _write(
     tidying = Tidying(**job.tidying)
     table, final, csv_path = ClassTable.from_json(job.classes), Path(job.final), Path(job.csv)
     pixels = np.bincount(table.numbers, hits, minlength=table.count + 1)[1:].astype(np.int64).tolist()
-    legend = Legend(table.names, table.colors, pixels) if _is_tiff(final) else None
+    legend = Legend(table.names, table.colors, pixels) if is_tiff(final) else None
     with run_on_disk(final, overwrite=overwrite, resume=resumed) as work, Manifest() as manifest:
         keeper = _begin(work, job, _identity(result, table, tidying))
         watcher.stage("classes", result.shape[0] * result.shape[1])
@@ -216,11 +169,19 @@ def _write(
         content = table.to_csv().encode()
         first_column = content.partition(b",")[0]
         replace_file(csv_path, content, is_ours=lambda head: first_column in head[:200])  # people edit it
+        about = {accuracy_paths(csv_path)[name]: text.encode() for name, text in job.files.items()}
+        for path, text in about.items():
+            replace_file(path, text, is_ours=_is_about_reference)
         if legend is None:
             add_to_output(result.path, work.place, read_manifest(manifest.content().splitlines(keepends=True)))
         else:
             write_legends(final, replace(legend, pixels=pixels))
-    return [*describe_classes(table, pixels), f"{final}: written", f"{csv_path}: names and colors, to edit"]
+    written = [f"{path}: written" for path in (final, *about)]
+    return [*describe_classes(table, pixels), *written, f"{csv_path}: names and colors, to edit"]
+
+
+def _is_about_reference(head: bytes) -> bool:
+    return head.startswith((b"unit,class,name,reference_pixels", b"reference,", b'{\n  "reference"'))
 
 
 def _begin(work: RunFolder, job: _ClassJob, identity: dict[str, Any]) -> ThrottledKeeper:
@@ -243,58 +204,3 @@ def _identity(result: QuantizedImage, table: ClassTable, tidying: Tidying) -> di
         "classes": hashlib.sha256(table.to_csv().encode()).hexdigest(),
         "tidying": tidying.as_json() or None,
     }
-
-
-def _target_of(output: str, target: str | None) -> Path:
-    if target is not None:
-        if not _is_tiff(target):
-            raise InputError(f"{target}: classes are written as .tif; without a name they are added to a Zarr output")
-        return absolute_path(target)
-    if _is_tiff(output):
-        path = absolute_path(output)
-        return path.with_name(f"{path.name}.classes.tif")
-    return classes_path(str(absolute_path(output)))
-
-
-def _is_tiff(path: str | Path) -> bool:
-    return str(path).lower().endswith(_TIFF)
-
-
-def classes_csv(output: str, target: str | None = None) -> Path:
-    """Return the path of the table: next to the target with its name, else next to the output.
-
-    Examples
-    --------
-    >>> [classes_csv(f"/a/photo{suffix}").name for suffix in (".zarr", ".ome.zarr", ".tif")]
-    ['photo.classes.csv', 'photo.ome.classes.csv', 'photo.tif.classes.csv']
-    >>> classes_csv("/a/photo.zarr", "/a/groups.tif").name
-    'groups.csv'
-    """
-    if target is not None:
-        return absolute_path(target).with_suffix(".csv")
-    path = absolute_path(output)
-    stem = path.name[:-5] if path.name.lower().endswith(".zarr") else path.name
-    return path.with_name(f"{stem}.classes.csv")
-
-
-def _hits_of(result: QuantizedImage) -> NDArray[np.int64]:
-    """Return the pixels of each unit, as recorded or else counted."""
-    record = RunRecord.read(result.about.get("run", {}))
-    if record is not None and record.quality is not None and len(record.quality.hits) == len(result.palette):
-        return np.rint(record.quality.hits).astype(np.int64)
-    return count_units(result.labels[0], result.units_of, len(result.palette))
-
-
-def _table_of(result: QuantizedImage, options: ClassOptions, hits: Sequence[int] | NDArray[Any]) -> ClassTable:
-    names = options.names
-    if names is not None and lists_units(names):
-        if options.count is not None:
-            raise InputError(f"--count {options.count}: {names} sets the class of each unit; remove one of the two")
-        return read_class_table(names, len(result.palette))
-    if options.count is None and result.classes is not None:
-        table = ClassTable.from_json(result.classes)
-    else:
-        som = restore_map(BatchMap(), codebook_of_output(result.path))
-        count = AUTO if options.count is None else options.count
-        table = som.group(count, method=options.method, hits=np.asarray(hits), random_state=options.seed)
-    return table if names is None else read_names(names, table)

@@ -20,7 +20,7 @@ from dasksom.image.metadata.pixel_area import pixel_area
 from dasksom.model_files import codebook_of_output
 from dasksom.provenance.original_image import Original
 from dasksom.provenance.run_record import RunRecord
-from dasksom.runs.classes.class_run import classes_csv
+from dasksom.runs.classes.class_files import classes_csv
 from dasksom.runs.watcher import Watcher
 from dasksom.som.statistics.unit_statistics import UnitStatistics
 

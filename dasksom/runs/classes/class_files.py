@@ -1,0 +1,89 @@
+"""Paths of classes and of the files that describe them."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from dasksom.classes import AUTO
+from dasksom.errors import InputError
+from dasksom.image.tiff.class_legends import legend_paths
+from dasksom.image.zarr.class_writer import classes_path
+from dasksom.storage.local_paths import absolute_path
+
+_TIFF = (".tif", ".tiff")
+
+
+def check_class_files(output: str, count: int | str, units: int, *, overwrite: bool) -> None:
+    """Refuse, before any work, classes that could not be written with an output.
+
+    Parameters
+    ----------
+    output : str
+        Path of the output; not of an object store.
+    count : int or "auto"
+        Number of classes.
+    units : int
+        Number of units of the map.
+    overwrite : bool
+        Whether files that exist may be replaced.
+
+    Raises
+    ------
+    InputError
+    """
+    if count != AUTO and int(count) > units:
+        raise InputError(f"classes: {count}, and the map has {units} units; ask for at most that many")
+    final = target_of(output, None) if is_tiff(output) else None
+    if not overwrite:
+        check_new([classes_csv(output), *([] if final is None else [final, *legend_paths(final)])])
+
+
+def check_new(paths: Iterable[Path]) -> None:
+    """Refuse paths that exist."""
+    for path in paths:
+        if os.path.lexists(path):
+            raise InputError(f"{path}: exists already; choose another name, or replace it with --overwrite")
+
+
+def target_of(output: str, target: str | None) -> Path:
+    """Return the final path of the classes: the given TIFF, or one next to a TIFF, or in the Zarr."""
+    if target is not None:
+        if not is_tiff(target):
+            raise InputError(f"{target}: classes are written as .tif; without a name they are added to a Zarr output")
+        return absolute_path(target)
+    if is_tiff(output):
+        path = absolute_path(output)
+        return path.with_name(f"{path.name}.classes.tif")
+    return classes_path(str(absolute_path(output)))
+
+
+def is_tiff(path: str | Path) -> bool:
+    """Return whether classes of this path are a TIFF."""
+    return str(path).lower().endswith(_TIFF)
+
+
+def classes_csv(output: str, target: str | None = None) -> Path:
+    """Return the path of the table: next to the target with its name, else next to the output.
+
+    Examples
+    --------
+    >>> [classes_csv(f"/a/photo{suffix}").name for suffix in (".zarr", ".ome.zarr", ".tif")]
+    ['photo.classes.csv', 'photo.ome.classes.csv', 'photo.tif.classes.csv']
+    >>> classes_csv("/a/photo.zarr", "/a/groups.tif").name
+    'groups.csv'
+    """
+    if target is not None:
+        return absolute_path(target).with_suffix(".csv")
+    path = absolute_path(output)
+    stem = path.name[:-5] if path.name.lower().endswith(".zarr") else path.name
+    return path.with_name(f"{stem}.classes.csv")
+
+
+def accuracy_paths(csv_path: Path) -> dict[str, Path]:
+    """Return the paths of the files about the agreement with a reference, by what they hold.
+
+    >>> [path.name for path in accuracy_paths(Path("/a/photo.classes.csv")).values()]
+    ['photo.classes.purity.csv', 'photo.classes.confusion.csv', 'photo.classes.accuracy.json']
+    """
+    endings = {"purity": ".purity.csv", "confusion": ".confusion.csv", "accuracy": ".accuracy.json"}
+    return {name: csv_path.with_suffix(ending) for name, ending in endings.items()}
