@@ -68,9 +68,7 @@ def _eager(monkeypatch):
 @pytest.fixture
 def image(tmp_path):
     path = tmp_path / "image.zarr"
-    data = np.random.default_rng(0).integers(0, 16, (512, 384, 3), np.uint8) * np.uint8(
-        17
-    )  # few colors are refined fast
+    data = 17 * np.random.default_rng(0).integers(0, 16, (512, 384, 3), np.uint8)  # few colors are refined fast
     zarr.create_array(path, data=data, chunks=(64, 64, 3))
     return str(path)
 

@@ -48,7 +48,7 @@ def run(s3, tmp_path):
 @pytest.fixture
 def photo(tmp_path):
     path = tmp_path / "photo.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 16, (300, 220, 3), np.uint8) * np.uint8(17)).save(path)
+    Image.fromarray(17 * np.random.default_rng(0).integers(0, 16, (300, 220, 3), np.uint8)).save(path)
     return path
 
 
@@ -356,7 +356,7 @@ def test_resume__goes_on_from_what_is_on_the_store(s3, run, keys, tmp_path, monk
     photo = tmp_path / "scene.zarr"
     zarr.create_array(
         photo,
-        data=np.random.default_rng(0).integers(0, 16, (640, 512, 3), np.uint8) * np.uint8(17),
+        data=17 * np.random.default_rng(0).integers(0, 16, (640, 512, 3), np.uint8),
         chunks=(128, 128, 3),
     )
     how = [*GRID, "--chunk", "128", "--chunk-size", "48KiB", "--workers", "2", "--cluster", "threads"]
