@@ -1,14 +1,17 @@
 """Settings of the documentation site, which scripts/docs builds."""
 
+import json
 import shutil
 from pathlib import Path
 
 from sphinx.application import Sphinx
 
 from dasksom import __version__
+from dasksom.provenance.run_record import summary_schema
 
 PROJECT = Path(__file__).parents[1]
 EXAMPLES = Path(__file__).parent / "examples"
+FILES = Path(__file__).parent / "files"
 
 project = "dasksom"
 author = "The dasksom developers"
@@ -23,7 +26,7 @@ extensions = [
     "sphinx_click",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "files"]
 smartquotes = False  # -- is the start of an option
 myst_heading_anchors = 4
 nb_execution_mode = "off"  # scripts/notebook.py executes them, and the tests compare
@@ -38,6 +41,7 @@ suppress_warnings = ["myst.header"]
 html_theme = "pydata_sphinx_theme"
 html_title = f"dasksom {version}"
 html_static_path = ["static"]
+html_extra_path = ["files"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_theme_options = {
@@ -62,6 +66,8 @@ def copy_examples() -> None:
 
 
 copy_examples()
+FILES.mkdir(exist_ok=True)
+(FILES / "summary.schema.json").write_text(json.dumps(summary_schema(), indent=1))
 
 
 def link_copies(_app: Sphinx, _page: str, source: list[str]) -> None:

@@ -37,7 +37,9 @@ _NOT_IN_SUMMARY = {
 
 class _Record(BaseModel):
     # JSON has no NaN; an older dasksom ignores fields of a newer one
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null", from_attributes=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", ser_json_inf_nan="null", from_attributes=True, use_attribute_docstrings=True
+    )
 
 
 class EpochRecord(_Record):
@@ -70,7 +72,7 @@ class RunRecord(_Record):
     stack: tuple[str, ...] = ()
     """Absolute paths, or URLs, of the files of the bands; empty if the image is in one file or folder."""
     size: tuple[int, int, int] | None = None
-    """Height, width, bands; not named `shape`, because tifffile interprets JSON with that key in a TIFF as its own."""
+    """Height, width, bands."""  # not named `shape`: tifffile interprets JSON with that key in a TIFF as its own
     dtype: str | None = None
     decoded_bytes: int | None = None
     not_read: tuple[tuple[int, int, int, int], ...] = ()
@@ -104,9 +106,9 @@ class RunRecord(_Record):
     bytes_read: int = 0
     """Decoded bytes of the chunks of all passes."""
     bytes_written: int | None = 0
-    """Stored size of the output; None on an object store."""
+    """Stored size of the output; null on an object store."""
     workers: int | None = None
-    """None if the run used the threads of its own process."""
+    """Number of workers; null if the run used the threads of its own process."""
     tasks: int | None = None
     retries: int | None = None
     lost_workers: int | None = None
@@ -206,6 +208,26 @@ class RunRecord(_Record):
     def total_seconds(self) -> float:
         """Seconds of all stages."""
         return sum(self.seconds.values())
+
+
+def summary_schema() -> dict[str, Any]:
+    """Return the JSON schema of the summary of a run, as `--summary` writes it."""
+    described: dict[str, Any] = RunRecord.model_json_schema(mode="serialization")["properties"]
+    properties = {name: field for name, field in described.items() if name not in _NOT_IN_SUMMARY}
+    properties["shape"] = described["size"]
+    for name, kind, text in (
+        ("mean_squared_error", "number", "Per pixel, over all pixels; null if the run did not measure it."),
+        ("empty_units", "integer", "Number of units that no pixel has; null if the run did not measure it."),
+    ):
+        properties[name] = {"description": text, "type": [kind, "null"]}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Summary of a run of dasksom",
+        "type": "object",
+        "properties": {name: {**field, "title": name} for name, field in properties.items()},
+        "required": sorted(properties),
+        "additionalProperties": False,
+    }
 
 
 def _absolute(path: str) -> str:

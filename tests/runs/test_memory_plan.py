@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 
 import dask.array as da
+import jsonschema
 import numpy as np
 import pytest
 import zarr
@@ -12,6 +13,7 @@ from dasksom import BatchSOM
 from dasksom.cluster import ClusterOptions, Workers, connect, count_tasks
 from dasksom.config import RunConfig, load_config
 from dasksom.errors import InputError
+from dasksom.provenance.run_record import summary_schema
 from dasksom.runs.benchmark_chunk import TASK_SECONDS, Probe, estimate, probe
 from dasksom.runs.dry_run import forecast
 from dasksom.runs.image_run import new_map
@@ -186,6 +188,7 @@ def test_summary__tells_what_was_done(tmp_path, photograph):
     config = load_config(None, given)
     record = quantize_image(str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), config, _Silent())
     told = json.loads(json.dumps(record.summary()))
+    jsonschema.validate(told, summary_schema())
     assert told["passes"] == 4
     assert told["bytes_read"] == 4 * photograph.size * 4
     stored = sum(path.stat().st_size for path in (tmp_path / "out.zarr").rglob("*") if path.is_file())
