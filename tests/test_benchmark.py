@@ -40,7 +40,9 @@ def test_gigapixel__toy(tmp_path):
 @pytest.mark.slow
 def test_exact_and_palettes__toy(tmp_path):
     rows = measured(tmp_path, "exact", "palettes", "--toy")
-    assert [value for name, value in rows.items() if name.startswith("labels that are not nearest")] == [0, 0, 0]
+    wrong = [value for name, value in rows.items() if name.startswith("labels that are not nearest")]
+    assert len(wrong) > 10
+    assert not any(wrong)
     assert rows["error / the best of ten quantizers, worst cell"] <= 1.005
 
 

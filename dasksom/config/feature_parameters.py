@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any
 
-from dasksom.config.parameter import Parameter, is_number
+from dasksom.config.parameter import Parameter, add_parameters, is_number
 from dasksom.errors import InputError
 from dasksom.som.features.named_choices import Choice, described, is_choice
 from dasksom.som.features.scalings import SCALINGS
@@ -166,11 +166,7 @@ class Features:
         return self.row_sum == "none" and not self.feature and lowest > above
 
 
-Features.__doc__ = (Features.__doc__ or "").replace(
-    "{parameters}",
-    "Parameters\n    ----------\n    "
-    + "\n".join(parameter.documentation for parameter in FEATURE_PARAMETERS).replace("\n", "\n    "),
-)
+Features.__doc__ = add_parameters(Features.__doc__, FEATURE_PARAMETERS)
 FEATURE_FIELDS = tuple(field.name for field in fields(Features))
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -7,7 +7,6 @@ configuration files, and the command-line options. To add a parameter: add its r
 
 import math
 import sys
-import textwrap
 from numbers import Integral, Real
 from typing import Any
 
@@ -294,9 +293,3 @@ PRESET = Parameter(
 
 OPTIONS = (GRID, *(parameter for parameter in PARAMETERS if parameter.option), *FEATURE_PARAMETERS, PRESET)
 """Parameters of configuration files and the command line."""
-
-
-def parameter_section() -> str:
-    """Return the section "Parameters" of a numpydoc docstring, indented by four spaces."""
-    entries = "\n".join(parameter.documentation for parameter in PARAMETERS)
-    return textwrap.indent(f"Parameters\n----------\n{entries}", "    ").lstrip()

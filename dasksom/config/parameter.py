@@ -1,7 +1,8 @@
 """A parameter of the map: its record, and constructors of common kinds."""
 
+import inspect
 import textwrap
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -56,6 +57,13 @@ class Parameter:
         """Entry of a numpydoc section."""
         text = textwrap.fill(f"{self.help} {self.details}".strip(), 112)
         return f"{self.name} : {self.kind}\n{textwrap.indent(text, '    ')}"
+
+
+def add_parameters(docstring: str | None, parameters: Iterable[Parameter]) -> str:
+    """Return a docstring with the section "Parameters" of numpydoc in place of ``{parameters}``."""
+    section = "\n".join(["Parameters", "----------", *(parameter.documentation for parameter in parameters)])
+    # without its indentation, which Python removes from 3.13 on
+    return inspect.cleandoc(docstring or "").replace("{parameters}", section)
 
 
 def is_number(value: Any, kind: type) -> bool:

@@ -6,7 +6,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import validate_data
 
-from dasksom.config.map_parameters import parameter_section
+from dasksom.config.map_parameters import PARAMETERS
+from dasksom.config.parameter import add_parameters
 from dasksom.errors import InputError
 from dasksom.estimator.batch_map import BatchMap
 from dasksom.estimator.notebook_display import map_html
@@ -103,4 +104,4 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
         return NotTrainedError(str(super()._not_trained()))
 
 
-BatchSOM.__doc__ = (BatchSOM.__doc__ or "").replace("{parameters}", parameter_section())
+BatchSOM.__doc__ = add_parameters(BatchSOM.__doc__, PARAMETERS)
