@@ -34,7 +34,7 @@ def plot_pies(
     names : sequence of str, optional
         One for each class, for a legend.
     colors : sequence of matplotlib colors, optional
-        One for each class, such as `ClassTable.hexadecimal`; by default those of the scale "tab20".
+        One for each class, such as `ClassTable.hexadecimal`; by default those of the scales "tab10" or "tab20".
 
     Returns
     -------
