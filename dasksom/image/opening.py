@@ -68,8 +68,8 @@ def open_picture(image: Any, options: ReadOptions | None = None, **changes: Any)
     Parameters
     ----------
     image : path, URL or xarray DataArray, or a list of paths
-        A Zarr or OME-Zarr directory, a TIFF, PNG, JPEG or WebP file, a GDAL .vrt, a folder of tiles, or a Sentinel-2
-        product (.SAFE); a list has the files of the bands of one image, as with `stack`. All workers
+        A Zarr or OME-Zarr directory, a TIFF, a photograph (PNG, JPEG ...), a GDAL .vrt, a folder of tiles, or a
+        Sentinel-2 product (.SAFE); a list has the files of the bands of one image, as with `stack`. All workers
         must see it under the same path.
     options : ReadOptions, optional
     **changes

@@ -25,6 +25,9 @@ _open_zarr: Opener = deferred("dasksom.image.zarr.source:open_zarr")
 # To add a format, add a line here and a module in a folder next to this one. Openers read headers, never pixels.
 FILE_OPENERS: dict[str, Opener] = {
     ".asc": _open_gdal,
+    ".avif": _open_photograph,
+    ".bmp": _open_photograph,
+    ".gif": _open_photograph,
     ".h5": _open_gdal,
     ".hdf5": _open_gdal,
     ".hdr": _open_gdal,
@@ -34,7 +37,11 @@ FILE_OPENERS: dict[str, Opener] = {
     ".jpg": _open_photograph,
     ".nc": _open_gdal,
     ".nc4": _open_gdal,
+    ".pbm": _open_photograph,
+    ".pgm": _open_photograph,
     ".png": _open_photograph,
+    ".pnm": _open_photograph,
+    ".ppm": _open_photograph,
     ".tif": _open_tiff,
     ".tiff": _open_tiff,
     ".webp": _open_photograph,
@@ -50,6 +57,7 @@ MAGIC: dict[bytes, Opener] = {
     b"\x89PNG\r\n\x1a\n": _open_photograph,
     b"\xff\xd8\xff": _open_photograph,
     b"RIFF": _open_photograph,
+    b"GIF8": _open_photograph,
 }
 
 

@@ -37,10 +37,10 @@ def command(
 ) -> None:
     """Train a map on every pixel of IMAGE and write IMAGE in its colors to OUTPUT.
 
-    IMAGE is a Zarr or OME-Zarr directory, a TIFF (OME-TIFF, GeoTIFF, SVS), a PNG, JPEG or WebP, a GDAL .vrt, a folder
-    of tiles named by row and column, or the URL of a Zarr or TIFF (s3://, https://). OUTPUT is .ome.zarr (a pyramid of
-    image and labels), .zarr (labels, image and palette), .tif, .png or .jpg; both kinds of Zarr can be written to an
-    object store (s3://). OUTPUT appears under its name when it is complete.
+    IMAGE is a Zarr or OME-Zarr directory, a TIFF (OME-TIFF, GeoTIFF, SVS), a photograph (PNG, JPEG ...), a GDAL .vrt, a
+    folder of tiles named by row and column, or the URL of a Zarr or TIFF (s3://, https://). OUTPUT is .ome.zarr (a
+    pyramid of image and labels), .zarr (labels, image and palette), .tif, .png or .jpg; both kinds of Zarr can be
+    written to an object store (s3://). OUTPUT appears under its name when it is complete.
 
     With --stack the images are bands of one image, in files of their own.
 

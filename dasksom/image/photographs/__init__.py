@@ -1,4 +1,4 @@
-"""Read and write PNG, JPEG and WebP."""
+"""Read photographs (PNG, JPEG, WebP, GIF, BMP, PNM, AVIF) and write PNG and JPEG."""
 
 MAX_PIXELS = 178_956_970
 """Largest photograph that is read or written: Pillow's own limit."""

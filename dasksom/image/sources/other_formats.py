@@ -15,7 +15,7 @@ _RAW = "develop it to a 16-bit TIFF first (rawpy, darktable, dcraw -T -4)"
 _NUMPY = "load it with NumPy and pass the array to BatchSOM, or write it with zarr.save"
 _ZIP = "unpack it to a directory first: unzip IN"
 _SUFFIXES = {
-    ".gif .bmp .dib .ppm .pgm .pbm .pnm .tga .ico .pcx .sgi .avif": _PILLOW,
+    ".dib .tga .ico .pcx .sgi": _PILLOW,
     ".heic .heif": _HEIF,
     ".bil .bip .bsq .raw": _HEADER,
     ".jp2 .jpx .ecw .sid .img .grd .ntf .nitf .hgt .dem .ers .safe .kea .gpkg": _GDAL,

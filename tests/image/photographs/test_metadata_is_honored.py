@@ -78,7 +78,7 @@ def test_orientation__as_pillow_turns_it(tmp_path, pixels, suffix, orientation):
     ("start", "message"),
     [
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n(/tmp/x) run\n", r"but \.ps; convert it to TIFF"),
-        (b"GIF89a", r"but \.gif; convert it to PNG first"),
+        (b"\x93NUMPY", r"but \.npy; load it with NumPy"),
         (b"II*\0", r"but \.tif; rename it to end in \.tif"),
         (b"8BPS\0\1", r"but \.psd; convert it to TIFF"),
     ],
@@ -93,9 +93,9 @@ def test_decoders__of_other_formats_never_run(tmp_path, monkeypatch, name, start
         open_image(tmp_path / name).compute()
 
 
-def test_decoders__of_a_real_gif_do_not_run(tmp_path, pixels):
-    Image.fromarray(pixels).save(tmp_path / "a.png", format="GIF")
-    with pytest.raises(InputError, match=r"is not a PNG, JPEG or WebP that can be read, but \.gif"):
+def test_decoders__of_a_real_tga_do_not_run(tmp_path, pixels):
+    Image.fromarray(pixels).save(tmp_path / "a.png", format="TGA")
+    with pytest.raises(InputError, match="is not a PNG, JPEG, WebP, GIF, BMP, PNM or AVIF"):
         open_image(tmp_path / "a.png")
 
 

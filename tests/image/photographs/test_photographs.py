@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 from dasksom.errors import InputError
 from dasksom.image import Options, Output, create_writer, open_image, open_pixels
+from dasksom.image.photographs import decoding
 from dasksom.image.photographs import source as photographs
 
 
@@ -118,21 +119,22 @@ def _deep_png(path):
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + part(b"IHDR", header) + part(b"IDAT", rows) + part(b"IEND", b""))
 
 
-def test_refused__kinds(tmp_path, pixels):
+def test_refused__kinds(tmp_path, pixels, monkeypatch):
     rgb = Image.fromarray(pixels)
     _saved(rgb.convert("CMYK"), tmp_path / "cmyk.jpg")
     with pytest.raises(InputError, match=r"cmyk\.jpg: its colors are CMYK; .*convert it to RGB"):
         open_image(tmp_path / "cmyk.jpg")
     _deep_png(tmp_path / "deep.png")
-    with pytest.raises(InputError, match=r"deep\.png: is a PNG of 16 bits and several bands"):
+    monkeypatch.setattr(decoding, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"deep\.png: is a PNG of 16 bits and several bands, .*dasksom\[tiff\]"):
         open_image(tmp_path / "deep.png")
     _saved(rgb, tmp_path / "moving.webp", save_all=True, append_images=[rgb.rotate(90)])
     with pytest.raises(InputError, match=r"moving\.webp: is an animation of 2 frames"):
         open_image(tmp_path / "moving.webp")
     (tmp_path / "text.png").write_text("no image at all")
-    with pytest.raises(InputError, match=r"text\.png: is not a PNG, JPEG or WebP"):
+    with pytest.raises(InputError, match=r"text\.png: is not a PNG, JPEG, WebP, GIF, BMP, PNM or AVIF"):
         open_image(tmp_path / "text.png")
-    with pytest.raises(InputError, match="does not apply to PNG, JPEG or WebP; leave it out"):
+    with pytest.raises(InputError, match="does not apply to PNG, JPEG, WebP, GIF, BMP, PNM or AVIF; leave it out"):
         open_image(_saved(rgb, tmp_path / "a.png"), component="x")
 
 
