@@ -112,6 +112,8 @@ def test_classes__of_a_pyramid_are_those_of_its_labels(output):
     assert root["labels"].attrs["ome"]["labels"] == ["som", "classes"]
     label = ImageLabel.from_zarr(root["labels/classes"]).attributes.ome.image_label
     assert [tuple(color.rgba) for color in label.colors] == [(*color, 255) for color in table.colors.tolist()]
+    properties = root["labels/classes"].attrs["ome"]["image-label"]["properties"]  # napari takes one value of each name
+    assert properties == [{"label-value": number + 1, "name": name} for number, name in enumerate(table.names)]
 
 
 def test_classes__of_a_zarr_have_names_for_xarray(output):
