@@ -1,12 +1,15 @@
 """Bands in separate files or arrays, read as one image; the reference is the same bands in one array."""
 
+import dask.array as da
 import numpy as np
 import pytest
 import rasterio
 import tifffile
+import xarray
 import zarr
 from rasterio.transform import from_origin
 
+from dasksom import BatchSOM
 from dasksom.errors import InputError
 from dasksom.image import fingerprint, open_image, open_picture
 from dasksom.image.stacks.band_files import names_of_files
@@ -22,7 +25,9 @@ def write(path, pixels, step=1, *, crs="EPSG:32633", left=500_000.0, nodata=None
     profile = {"width": width, "height": height, "count": 1, "dtype": pixels.dtype, "nodata": nodata, "crs": crs}
     transform = from_origin(left, 5_000_000, 10 * step, 10 * step)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with rasterio.open(path, "w", driver="GTiff", transform=transform, **profile) as file:
+    if path.suffix == ".jp2":
+        profile |= {"driver": "JP2OpenJPEG", "QUALITY": "100", "REVERSIBLE": "YES"}
+    with rasterio.open(path, "w", **{"driver": "GTiff", "transform": transform, **profile}) as file:
         file.write(pixels, 1)
     return path
 
@@ -47,12 +52,12 @@ def files(tmp_path, bands):
     return [write(tmp_path / f"T33_{name}.tif", bands[name], step) for name, step in STEPS.items()]
 
 
-def safe(tmp_path, bands):
+def safe(tmp_path, bands, suffix=".tif"):
     data = tmp_path / "S2A_MSIL2A_T33.SAFE" / "GRANULE" / "L2A_T33" / "IMG_DATA"
     for name, step in STEPS.items():
-        write(data / f"R{10 * step}m" / f"T33_2026_{name}_{10 * step}m.tif", bands[name], step)
-    write(data / "R60m" / "T33_2026_B02_60m.tif", bands["B09"], 6)  # a coarser copy, which is left out
-    write(data / "R20m" / "T33_2026_SCL_20m.tif", bands["B05"], 2)
+        write(data / f"R{10 * step}m" / f"T33_2026_{name}_{10 * step}m{suffix}", bands[name], step)
+    write(data / "R60m" / f"T33_2026_B02_60m{suffix}", bands["B09"], 6)  # a coarser copy, which is left out
+    write(data / "R20m" / f"T33_2026_SCL_20m{suffix}", bands["B05"], 2)
     (tmp_path / "S2A_MSIL2A_T33.SAFE" / "quicklook.png").write_bytes(b"no image")
     return tmp_path / "S2A_MSIL2A_T33.SAFE"
 
@@ -66,6 +71,21 @@ def test_a_stack_is_the_image_of_its_bands(tmp_path, files, bands, stacked):
         assert picture.about["place on earth"] == "EPSG:32633"
         assert dict(tag[::3][:2] for tag in picture.geo_tags)[33550][:2] == (10, 10)
     np.testing.assert_array_equal(open_image(files)[31:77, 5:9, 3], stacked[31:77, 5:9, 3])
+
+
+def test_labels_of_a_stack__are_those_of_the_bands_in_one_array(tmp_path, bands, stacked):
+    jp2 = [write(tmp_path / f"T33_{name}.jp2", bands[name], step) for name, step in STEPS.items()]
+    images = {
+        kind: open_picture(image).pixels for kind, image in {"jp2": jp2, "safe": safe(tmp_path, bands, ".jp2")}.items()
+    }
+    planes = {name: (("y", "x"), stacked[..., band]) for band, name in enumerate(STEPS)}
+    images["dataset"] = xarray.Dataset(planes).chunk({"y": 50, "x": 70})
+    for image in images.values():
+        chunks = image["B02"].chunks if isinstance(image, xarray.Dataset) else image.chunks[:2]
+        one = da.from_array(stacked, chunks=(*chunks, -1))
+        som, expected = (BatchSOM(3, 3, epochs=2, scale="standard").fit(given) for given in (image, one))
+        np.testing.assert_array_equal(som.weights_, expected.weights_)
+        np.testing.assert_array_equal(np.asarray(som.predict(image)), expected.predict(stacked))
 
 
 def test_selected_bands_alone_are_read_and_decide_the_resolution(files, bands):
