@@ -10,7 +10,8 @@ The peak memory of a worker is bounded by
     + threads x pixels x (3.5 b + 4 c + 20) bytes       one chunk of `pixels`, each of b bytes in the image and c bands
                                                         that are streamed as float32 (0 for counted colors): the chunk
                                                         as stored, decoded and selected, labels, and encoded output
-                                                        (with a blur, pixels are those of the chunk and its margins)
+                                                        (with a blur, pixels are those of the chunk and its margins);
+                                                        for at most as many threads as the image has chunks
     + threads x 3.5 x stored bytes                      if the file decodes more than a chunk at once (photographs,
                                                         large strips), for at most as many threads as it has such pieces
     + 20 x 8 x units x (bands + 2) bytes                the sums of 16 chunks, and their totals
@@ -141,7 +142,8 @@ class Plan:
         pixels = chunk_bytes / self.pixel_bytes
         wide = self._with_margins(pixels)
         bands = 0 if self.counted else self.shape[2]
-        chunk = self.threads * wide * (COPIES * self.pixel_bytes + 4 * bands + PIXEL_BYTES)
+        chunks = min(self.threads, math.ceil(self.shape[0] * self.shape[1] / pixels))
+        chunk = chunks * wide * (COPIES * self.pixel_bytes + 4 * bands + PIXEL_BYTES)
         sums = (FAN_IN + 4) * max(8 * self.units * (self.shape[2] + 2), self.scaling.chunk_bytes)
         # counting ends before labeling begins
         colors = max(TABLE_BYTES if self.tabled else 0, self._counts_bytes(pixels))

@@ -5,7 +5,6 @@ import os
 import resource
 import signal
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import dask.array as da
@@ -28,8 +27,7 @@ from tests.faults.harness import (
     worker,
     workers_of,
 )
-
-CGROUPS = Path("/sys/fs/cgroup/memory")
+from tests.faults.memory_cgroups import kills_in, memory_cgroup
 
 
 def check_told(command, seconds, *words):
@@ -116,32 +114,6 @@ def test_a_chunk_that_ends_every_worker(tmp_path):
     assert f"{ALLOWED_DEATHS} workers died" in str(told.value)
     assert "chunk (2, 1), pixels [40:60, 20:40]" in str(told.value)
     assert ALLOWED_DEATHS <= sum(deaths) <= 3 * ALLOWED_DEATHS
-
-
-@contextmanager
-def memory_cgroup(megabytes):
-    """Give a folder of the kernel's whose processes have so much memory together, or skip the test."""
-    folder = CGROUPS / f"dasksom-test-{os.getpid()}"
-    try:
-        folder.mkdir()
-        (folder / "memory.limit_in_bytes").write_text(str(megabytes << 20))
-    except OSError as error:
-        pytest.skip(f"NO MEMORY CGROUP HERE, so nothing is killed for want of memory: {error}")
-    try:
-        yield folder
-    finally:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            try:
-                folder.rmdir()
-                break
-            except OSError:  # its processes are still going
-                time.sleep(0.1)
-
-
-def kills_in(folder):
-    told = dict(line.split() for line in (folder / "memory.oom_control").read_text().splitlines())
-    return int(told["oom_kill"])
 
 
 @pytest.mark.slow

@@ -90,6 +90,7 @@ def test_plan__memory_is_the_documented_formula():
     found = plan((4096, 4096, 5), 512, np.uint16, (10, 10), there=(1, 3))
     pixels = 512 * 512
     assert found.worker_bytes == 400 * MIB + 20 * 8 * 100 * 7 + 3 * pixels * (3.5 * 10 + 4 * 5 + 20)
+    assert plan((512, 512, 3), 512, there=(1, 4)).worker_bytes == plan((512, 512, 3), 512).worker_bytes  # one chunk
     one, four = plan((512, 512, 3), 512), plan((1024, 1024, 3), 512)
     assert four.worker_bytes - one.worker_bytes == (8 + 12) * 1024 * 1024  # one chunk is not added up
     assert plan(chunk=512).worker_bytes - one.worker_bytes == TABLE_BYTES
