@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dasksom.deferred import deferred
 from dasksom.errors import InputError
-from dasksom.image.sources.bands import BandPicks, complete_names, find_bands, of_bands
+from dasksom.image.sources.bands import BandPicks, complete_names, decoded_pixel_bytes, find_bands, of_bands
 from dasksom.image.sources.chunk_planning import plan_chunks
 from dasksom.image.sources.margins import lazy_with_margins
 from dasksom.image.sources.picture import Chunking, Header, Picture, Rectangle
@@ -81,7 +81,8 @@ class PictureParts:
         if not isinstance(self.pixels, (da.Array, np.ndarray)):
             sources = (_without(self.pixels, chunking.unread),)
             widen = None if isinstance(self.given, da.Array) else partial(self._widened, chunking)
-            picture = replace(picture, sources=sources, stored=self.pixels.storage_chunks, widen=widen)
+            stored, decoded = self.pixels.storage_chunks, decoded_pixel_bytes(self.pixels)
+            picture = replace(picture, sources=sources, stored=stored, decoded_pixel_bytes=decoded, widen=widen)
         for name, mask in self.masks.items():
             picture = _mask_by_source(picture, mask, chunking, name)
         picture = self._apply_alpha(picture)

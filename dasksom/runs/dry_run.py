@@ -74,7 +74,14 @@ def forecast(source: str | Sequence[str], output: str, config: RunConfig, *, pro
     check_output_format(output, picture, som, config)
     workers = expected_workers(config.cluster.as_options(), small=image.nbytes <= SMALL_BYTES)
     plan = plan_run(
-        compared_pixels(picture, som.blur)[0], som, config, workers, trains=True, writes=True, stored=picture.stored
+        compared_pixels(picture, som.blur)[0],
+        som,
+        config,
+        workers,
+        trains=True,
+        writes=True,
+        stored=picture.stored,
+        decoded_pixel_bytes=picture.decoded_pixel_bytes,
     )
     check_fits(plan, workers.memory)
     suffix = "".join(Path(output).suffixes[-2:]) if output.endswith(".ome.zarr") else Path(output).suffix

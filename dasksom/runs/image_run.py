@@ -126,8 +126,16 @@ class ImageRun:
             count_tasks(client) as counts,
         ):
             available = workers()
-            stored = self.picture.stored
-            plan = plan_run(self.compared, som, config, available, trains=trains, writes=writes, stored=stored)
+            plan = plan_run(
+                self.compared,
+                som,
+                config,
+                available,
+                trains=trains,
+                writes=writes,
+                stored=self.picture.stored,
+                decoded_pixel_bytes=self.picture.decoded_pixel_bytes,
+            )
             self.note(plan=describe(plan))
             if self.image.nbytes > SMALL_BYTES:  # smaller images are finished before the line can be read
                 self.watcher.plan(self.record.plan)

@@ -180,6 +180,7 @@ def plan_run(
     trains: bool,
     writes: bool,
     stored: tuple[int, int] = (1, 1),
+    decoded_pixel_bytes: int = 0,
 ) -> Plan:
     """Plan the work and resources of a run without reading anything.
 
@@ -196,6 +197,8 @@ def plan_run(
         Whether the image is written in the colors of the map.
     stored : (int, int)
         Rows and columns of the pieces that the file decodes at once.
+    decoded_pixel_bytes : int
+        Bytes per pixel of these pieces, if more than those of the image.
     """
     height, width, bands = image.shape
     epochs = som.total_epochs(image) if trains else 0
@@ -225,20 +228,22 @@ def plan_run(
         units=som.units,
         threads=workers.threads,
         kept_bytes=math.ceil(image.nbytes / workers.count) if kept else 0,
-        decoded_whole_bytes=_decoded_whole_bytes(image, stored, workers.threads),
+        decoded_whole_bytes=_decoded_whole_bytes(image, stored, decoded_pixel_bytes, workers.threads),
         written_bytes=height * width * pixel if writes else 0,
         scaling=scaling,
         margin=_blur_margin(som.blur) if som.blur else 0,
     )
 
 
-def _decoded_whole_bytes(image: da.Array, stored: tuple[int, int], threads: int) -> int:
+def _decoded_whole_bytes(image: da.Array, stored: tuple[int, int], pixel_bytes: int, threads: int) -> int:
     height, width, bands = image.shape
     rows, columns = min(stored[0], height), min(stored[1], width)
-    if rows * columns <= image.chunksize[0] * image.chunksize[1]:
+    own_bytes = bands * image.dtype.itemsize
+    pixel_bytes = max(pixel_bytes, own_bytes)
+    if rows * columns * pixel_bytes <= image.chunksize[0] * image.chunksize[1] * own_bytes:
         return 0
     pieces = -(-height // rows) * -(-width // columns)
-    return int(min(threads, pieces) * rows * columns * bands * image.dtype.itemsize)
+    return int(min(threads, pieces) * rows * columns * pixel_bytes)
 
 
 def check_fits(plan: Plan, memory: int, where: str = "a worker") -> None:

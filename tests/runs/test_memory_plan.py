@@ -7,9 +7,11 @@ import dask.array as da
 import jsonschema
 import numpy as np
 import pytest
+import tifffile
 import zarr
+from PIL import Image
 
-from dasksom import BatchSOM
+from dasksom import BatchSOM, open_picture
 from dasksom.cluster import ClusterOptions, Workers, connect, count_tasks
 from dasksom.config import RunConfig, load_config
 from dasksom.errors import InputError
@@ -138,6 +140,19 @@ def test_plan__includes_what_a_file_decodes_at_once():
     assert strips.decoded_whole_bytes == 13_000 * 13_000 * 3
     with pytest.raises(InputError, match=r"decodes 483.51 MiB at once.*tiled TIFF.*give each worker \d+MiB or more"):
         check_fits(photograph, 1024 * MIB)
+
+
+def test_plan__includes_what_is_decoded_of_a_pixel_but_not_selected(tmp_path):
+    pixels = np.zeros((700, 900, 4), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    Image.fromarray(pixels[..., :3]).save(tmp_path / "a.webp", lossless=True)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", rowsperstrip=700, compression="zlib")
+    for name, per_pixel in (("a.png", 4), ("a.webp", 5), ("a.tif", 4)):
+        picture = open_picture(tmp_path / name, bands=[0], alpha="drop", chunk_bytes=1000)
+        run = BatchSOM(4, 4), load_config(None, {"map": {"grid": "4x4"}}), Workers(1, 1, 0)
+        decoded = {"stored": picture.stored, "decoded_pixel_bytes": picture.decoded_pixel_bytes}
+        plan = plan_run(picture.pixels, *run, trains=True, writes=True, **decoded)
+        assert plan.decoded_whole_bytes == 700 * 900 * per_pixel, name
 
 
 def test_estimate__adds_up():

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ImageOps
 from PIL.ImageFile import ImageFile
 
 from dasksom.deferred import deferred
@@ -17,6 +16,9 @@ from dasksom.errors import InputError
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "PPM", "AVIF")
 """Pillow's decoders that are used, whatever the suffix; others run external programs (EPS) or are little tested."""
 FORMAT_NAMES = "PNG, JPEG, WebP, GIF, BMP, PNM or AVIF"
+
+_ROWS = 256
+"""Rows that are converted from Pillow's pixels at a time."""
 
 # Pillow mode of the file -> (mode to decode to, bands, dtype)
 MODES: dict[str, tuple[str, int, str]] = {
@@ -42,8 +44,6 @@ class Decoding:
 
     mode: str
     """Pillow mode to convert to."""
-    upright: bool
-    """Whether the EXIF orientation is applied."""
     transparent: tuple[int, ...] | None = None
     """Transparent color, in the file's mode (tRNS of a PNG without a palette)."""
     frame: int = 0
@@ -54,13 +54,24 @@ class Decoding:
     def pixels_of(self, image: ImageFile) -> NDArray[Any]:
         """Decode an image whose header was read: shape (height, width, bands)."""
         if self.deep_bands:
-            pixels = _deep_pixels(image, self.deep_bands)
-        else:
-            if self.frame:
-                image.seek(self.frame)
-            upright = ImageOps.exif_transpose(image) if self.upright else image
-            pixels = np.asarray(upright if upright.mode == self.mode else upright.convert(self.mode))
-        pixels = pixels if pixels.ndim == 3 else pixels[:, :, np.newaxis]
+            return self._with_opacity(_deep_pixels(image, self.deep_bands))
+        if self.frame:
+            image.seek(self.frame)
+        image.load()
+        # some rows at a time, because Pillow's pixels are in memory too
+        first = self._rows_of(image, 0)
+        out = np.empty((image.height, *first.shape[1:]), first.dtype)
+        out[: len(first)] = first
+        for top in range(_ROWS, image.height, _ROWS):
+            out[top : top + _ROWS] = self._rows_of(image, top)
+        return out
+
+    def _rows_of(self, image: ImageFile, top: int) -> NDArray[Any]:
+        part = image.crop((0, top, image.width, min(top + _ROWS, image.height)))
+        rows = np.asarray(part if part.mode == self.mode else part.convert(self.mode))
+        return self._with_opacity(rows if rows.ndim == 3 else rows[:, :, np.newaxis])
+
+    def _with_opacity(self, pixels: NDArray[Any]) -> NDArray[Any]:
         if self.transparent is None:
             return pixels
         opacity = np.where((pixels == np.array(self.transparent)).all(axis=2, keepdims=True), 0, 255)

@@ -32,7 +32,7 @@ from dasksom.image.photographs.decoding import (
     transparent_color,
 )
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
-from dasksom.image.sources.orientation import UPRIGHT, is_turned, orientation_of, upright
+from dasksom.image.sources.orientation import UPRIGHT, orientation_of, upright
 from dasksom.image.sources.picture import OpenedImage
 from dasksom.image.sources.selection import Selection
 from dasksom.storage.file_checks import check_size_unchanged
@@ -41,7 +41,7 @@ from dasksom.storage.locations import Location, Member
 from dasksom.storage.retries import retry
 
 if TYPE_CHECKING:
-    from dasksom.image.sources.protocol import PixelWindow, Source
+    from dasksom.image.sources.protocol import PixelWindow
 
 _kind_by_content = deferred("dasksom.image.sources.other_formats:kind_by_content")
 _way_out_of = deferred("dasksom.image.sources.other_formats:way_out_of")
@@ -62,6 +62,9 @@ _waiting: list[tuple[Location, Stamp, ImageFile]] = []
 _DEEP_MODES = {1: ("L", 1, "u2"), 2: ("LA", 2, "u2"), 3: ("RGB", 3, "u2"), 4: ("RGBA", 4, "u2")}
 """As `MODES`, of images of 16 bits, by their number of bands."""
 
+_FRAME_BYTES = 5
+"""For WebP and AVIF: decoders hold about four images of 4 bytes a pixel, their own and Pillow's."""
+
 _OWN = (".png", ".jpg")
 
 
@@ -69,7 +72,7 @@ _OWN = (".png", ".jpg")
 class PhotographSource(NumpyIndexing):
     """A photograph; it cannot be decoded in part, so each process decodes all of it once and caches it.
 
-    Rows and columns are those of the upright photograph: the EXIF orientation is applied.
+    Rows and columns are those of the file, before the EXIF orientation is applied.
     """
 
     location: Location
@@ -77,6 +80,8 @@ class PhotographSource(NumpyIndexing):
     decoding: Decoding
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
+    decoded_pixel_bytes: int
+    """Bytes of a pixel for the plan of memory, which includes copies of it."""
 
     @property
     def storage_chunks(self) -> tuple[int, int]:
@@ -121,7 +126,7 @@ def open_photograph(location: Location, selection: Selection) -> OpenedImage:
         # an orientation declared after the pixels of a PNG is ignored: finding it would read the complete file
         declares = image.format != "PNG" or "exif" in image.info
         orientation = orientation_of(image.getexif().get(ExifTags.Base.Orientation, UPRIGHT) if declares else UPRIGHT)
-        size = (image.width, image.height) if is_turned(orientation) and not deep else (image.height, image.width)
+        size = image.height, image.width
         about = {"format": str(image.format), "colors": f"{mode}, 16 bits" if deep else image.mode}
         if frame is not None:
             about["frame"] = f"{frame} of {image.n_frames}"  # type: ignore[attr-defined]
@@ -129,11 +134,11 @@ def open_photograph(location: Location, selection: Selection) -> OpenedImage:
     if transparent is not None:
         about["transparent color"] = ", ".join(map(str, transparent))
     color = transparent if nodata is None else None
-    decoding = Decoding(mode, orientation != UPRIGHT, color, frame or 0, deep)
-    source: Source = PhotographSource(location, stamp, decoding, (*size, bands), np.dtype(dtype))
-    if deep:
-        source = upright(source, orientation)
-    return OpenedImage(source=source, nodata=nodata, alpha=alpha, orientation=orientation, about=about)
+    decoding = Decoding(mode, color, frame or 0, deep)
+    held = max(bands * np.dtype(dtype).itemsize, _FRAME_BYTES if about["format"] in ("WEBP", "AVIF") else 0)
+    source = PhotographSource(location, stamp, decoding, (*size, bands), np.dtype(dtype), held)
+    read = upright(source, orientation)
+    return OpenedImage(source=read, nodata=nodata, alpha=alpha, orientation=orientation, about=about)
 
 
 @lru_cache(maxsize=1)

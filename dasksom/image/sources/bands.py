@@ -146,3 +146,19 @@ def of_bands(source: Source, picks: Sequence[int]) -> Source:
     if chosen == tuple(range(source.shape[2])):
         return source
     return source.of_bands(chosen) if isinstance(source, PicksBands) else BandSource(source, chosen)
+
+
+@runtime_checkable
+class DecodesMore(Protocol):
+    """A source that decodes more bytes per pixel than it returns, such as bands that are not selected."""
+
+    @property
+    def decoded_pixel_bytes(self) -> int:
+        """Bytes per pixel."""
+
+
+def decoded_pixel_bytes(source: Source) -> int:
+    """Return the bytes per pixel that a source decodes, those of bands that are not selected included."""
+    own = source.decoded_pixel_bytes if isinstance(source, DecodesMore) else 0
+    inner = getattr(source, "source", None)
+    return max(own, source.shape[2] * source.dtype.itemsize, 0 if inner is None else decoded_pixel_bytes(inner))

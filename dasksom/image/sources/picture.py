@@ -85,6 +85,8 @@ class Picture:
     """Sources of the pixels and masks, that of the image first; empty for arrays."""
     stored: tuple[int, int] = (1, 1)
     """Rows and columns that the file decodes at once."""
+    decoded_pixel_bytes: int = 0
+    """Bytes per pixel that the file decodes, those of bands that are not selected included; 0 for arrays."""
     band_names: tuple[str, ...] = ()
     """One name per band of `pixels`; empty if the file declares none."""
     cut: Callable[[Chunking], Picture] | None = field(default=None, repr=False)

@@ -61,6 +61,12 @@ class TiffSource(NumpyIndexing):
             files |= set(tiff_layout(self.location, self.stamp, self.part).pages.files)
         return (file.member() for file in sorted(files, key=str))
 
+    @property
+    def decoded_pixel_bytes(self) -> int:
+        """Bytes per pixel of a page that are decoded together."""
+        pages = tiff_layout(self.location, self.stamp, self.part).pages
+        return self.dtype.itemsize * (1 if pages.planar else pages.samples)
+
     def of_bands(self, picks: tuple[int, ...]) -> TiffSource:
         """Return a source of some bands, in this order."""
         return replace(self, view=self.view.of_bands(picks))
