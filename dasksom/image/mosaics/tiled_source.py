@@ -143,8 +143,13 @@ class TiledSource(NumpyIndexing):
                 if band not in bands:
                     continue
                 plane, place = pixels[:, :, stored], target[:, :, band - bands.start]
-                place[...] = plane if tile.nodata is None else np.where(plane == tile.nodata, place, plane)
+                place[...] = plane if tile.nodata is None else np.where(_is_nodata(plane, tile.nodata), place, plane)
         return out
+
+
+def _is_nodata(plane: NDArray[Any], nodata: float) -> NDArray[np.bool_]:
+    is_nodata: NDArray[np.bool_] = np.isnan(plane) if nodata != nodata else plane == nodata
+    return is_nodata
 
 
 def tiling_of(parse: Parser, location: Location, stamp: tuple[Any, ...]) -> Tiling:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -137,6 +138,9 @@ def _whole(location: Location, text: str | None) -> int:
 
 def _number(location: Location, text: str) -> float:
     try:
-        return float(text)
+        if re.fullmatch(r"\s*[+-]?\d{1,20}\s*", text):
+            return int(text)  # floats cannot hold all 64-bit integers
+        number = float(text)
+        return np.nan if np.isnan(number) else number  # one object: bands of one tile have equal keys
     except ValueError:
         raise InputError(f"{location}: the no-data value {text[:40]!r} is no number; {_WAY_OUT}") from None
