@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from dasksom.errors import InputError
 from dasksom.image.mosaics.tile_folder import names_a_mosaic
+from dasksom.image.mosaics.vrt import parse_vrt
 from dasksom.image.read_formats import FILE_OPENERS
 from dasksom.image.sources.picture import Picture
 from dasksom.image.stacks.band_files import is_folder_of_files
 from dasksom.storage.local_paths import is_sentinel_product, local_path
-from dasksom.storage.locations import is_remote, shown
+from dasksom.storage.locations import Location, is_remote, shown
 from dasksom.storage.zarr_nodes import is_zarr
 
 
@@ -25,19 +27,22 @@ def images_in(path: str | os.PathLike[str]) -> list[str]:
     Returns
     -------
     list of str
-        The path itself, or the images in the folder, sorted by name.
+        The path itself, or the images in the folder, sorted by name. Files that are parts of a .vrt in the folder are
+        left out, because the .vrt is the image.
     """
     if is_remote(path):
         return [os.fspath(path)]
     folder = local_path(path)
     if not folder.is_dir() or is_zarr(folder) or is_sentinel_product(folder):
         return [os.fspath(path)]
-    found = sorted(
-        str(one)
-        for one in folder.iterdir()
-        if not one.name.startswith(".") and (is_zarr(one) if one.is_dir() else one.suffix.lower() in FILE_OPENERS)
-    )
-    return [os.fspath(path)] if names_a_mosaic(folder) else found or [os.fspath(path)]
+    if names_a_mosaic(folder):
+        return [os.fspath(path)]
+    paths = [one for one in folder.iterdir() if not one.name.startswith(".")]
+    mosaics = [one for one in paths if one.suffix.lower() == ".vrt" and one.is_file()]
+    images = [one for one in paths if (is_zarr(one) if one.is_dir() else one.suffix.lower() in FILE_OPENERS)]
+    parts = {part for mosaic in mosaics for part in _parts_of(mosaic)}
+    images_and_mosaics = {*mosaics, *(one for one in images if _real(one) not in parts)}
+    return sorted(map(str, images_and_mosaics)) or [os.fspath(path)]
 
 
 def image_groups(paths: Sequence[str], stack: bool) -> list[tuple[str, ...]]:
@@ -115,6 +120,14 @@ def check_alike(paths: Sequence[str], pictures: Sequence[Picture]) -> None:
                 f"{shown(path)}: has {bands} bands of {dtype}, and {first}; one map is trained on images of one "
                 "kind: leave one of them out, or convert it"
             )
+
+
+def _parts_of(mosaic: Path) -> set[str]:
+    """Return the real paths of the files of a .vrt; empty if it cannot be used, which opening it reports."""
+    try:
+        return {_real(tile.location.path) for tile in parse_vrt(Location(str(mosaic))).tiles}
+    except InputError:
+        return set()
 
 
 def _real(path: str | os.PathLike[str]) -> str:

@@ -222,6 +222,30 @@ def test_vrt__as_gdal_reads_it(tmp_path, pixels, nodata):
             assert (again.crs, again.transform) == (file.crs, file.transform)
 
 
+def test_vrt__tiles_without_data_in_nan_as_gdal_reads_them(tmp_path):
+    below, above = np.arange(20, dtype=np.float32).reshape(4, 5), np.full((4, 5), 50, np.float32)
+    below[0, 0] = above[1:3, 2:4] = np.nan
+    tifffile.imwrite(tmp_path / "a.tif", below)
+    tifffile.imwrite(tmp_path / "b.tif", above)
+    sources = [("a.tif", (0, 0), (0, 0), (4, 5)), ("b.tif", (0, 0), (0, 0), (4, 5))]
+    path = _vrt(
+        tmp_path / "a.vrt", sources, (4, 5), bands=1, nodata="nan", kind="ComplexSource", extra="<NODATA>nan</NODATA>"
+    )
+    path.write_text(path.read_text().replace('"Byte"', '"Float32"'))
+    with rasterio.open(path) as file:
+        np.testing.assert_array_equal(open_image(path).compute()[..., 0], file.read(1))
+
+
+def test_folder__a_vrt_is_the_image_of_its_parts(tmp_path, pixels):
+    for name in ("a.tif", "b.tif", "other.tif"):
+        _geotiff(tmp_path / name, pixels[:60])
+    sources = [("a.tif", (0, 0), (0, 0), (60, 97)), ("b.tif", (0, 0), (60, 0), (60, 97))]
+    path = _vrt(tmp_path / "scene.vrt", sources, (120, 97))
+    assert images_in(tmp_path) == [str(tmp_path / "other.tif"), str(path)]
+    path.write_text("<VRTDataset/>")
+    assert images_in(tmp_path) == [str(tmp_path / name) for name in ("a.tif", "b.tif", "other.tif", "scene.vrt")]
+
+
 def test_vrt__bands_of_different_files(tmp_path, pixels):
     for band in range(3):
         Image.fromarray(pixels[..., band]).save(tmp_path / f"band{band + 1}.png")
