@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.image.writers.palettes import check_paletted, may_be_paletted
-from dasksom.image.writers.planes import away_from, halve_mean, halve_nearest, look_up
+from dasksom.image.writers.planes import halve_mean, halve_nearest, look_up, neighbor_of
 from dasksom.image.writers.protocol import Output, clip_labels, label_table
 
 
@@ -90,17 +90,9 @@ def _colors(output: Output) -> Pixels:
         opaque = np.append(palette, np.full_like(palette[:, :1], highest), axis=1)
         return Pixels("colors", np.append(opaque, np.zeros_like(opaque[:1]), axis=0), True, True, None)
     # a color that equals the no-data value would be read as no data
-    kept = palette if np.isnan(fill) else np.where(palette == fill, _next_to(fill, dtype), palette)
+    kept = palette if np.isnan(fill) else np.where(palette == fill, neighbor_of(fill, dtype), palette)
     table = np.append(kept, np.full_like(kept[:1], fill), axis=0).astype(dtype)
     return Pixels("colors", table, True, False, fill)
-
-
-def _next_to(value: float, dtype: np.dtype[Any]) -> Any:
-    """Return the neighbor of a value within the range of its dtype."""
-    if dtype.kind == "f":
-        number = dtype.type(value)
-        return np.nextafter(number, dtype.type(np.inf if number < np.finfo(dtype).max else 0))
-    return dtype.type(int(value) + away_from(value, dtype))
 
 
 def _holds(dtype: np.dtype[Any], value: float) -> bool:

@@ -83,33 +83,49 @@ def halve_mean(
     fill : number
         Value if none of the four pixels is present.
     avoid : bool
-        Change an integer mean that equals `fill` by one, because readers would take it for no data.
+        Replace a mean that equals `fill` by its neighbor, because readers would take it for no data.
 
     Returns
     -------
     ndarray of shape (bands, ceil(height / 2), ceil(width / 2)), of the same dtype
     """
     if planes.dtype == np.float16:  # not supported by Numba
-        return halve_mean(planes.astype(np.float32), present, fill=fill).astype(np.float16)
+        means = halve_mean(planes.astype(np.float32), present, fill=np.nan).astype(np.float16)
+        absent = np.zeros(means.shape[1:], bool) if present is None else ~_any_of_four(present)
+        if avoid:
+            means[means == np.float16(fill)] = neighbor_of(fill, planes.dtype)
+        means[:, absent] = fill
+        return means
     bands, height, width = planes.shape
     out = np.empty((bands, (height + 1) // 2, (width + 1) // 2), planes.dtype)
     mask = np.empty((0, 0), np.bool_) if present is None else present
     # sums of four 64-bit integers may overflow; floats are exact enough for their mean
     wide = planes.dtype.kind == "f" or planes.dtype.itemsize == 8
-    step = away_from(fill, planes.dtype) if avoid else 0
-    (_mean_of_floats if wide else _mean_of_integers)(planes, mask, planes.dtype.type(fill), step, out)
+    instead = neighbor_of(fill, planes.dtype) if avoid else planes.dtype.type(fill)
+    (_mean_of_floats if wide else _mean_of_integers)(planes, mask, planes.dtype.type(fill), instead, out)
     return out
 
 
-def away_from(value: Any, dtype: np.dtype[Any]) -> int:
-    """Return the step, 1 or -1, from an integer to a neighbor within its dtype; 0 for floats."""
-    if dtype.kind == "f":
-        return 0
-    return -1 if int(value) == int(np.iinfo(dtype).max) else 1
+def neighbor_of(value: Any, dtype: np.dtype[Any]) -> Any:
+    """Return the neighbor of a value within the range of its dtype; of 0, the smallest normal float."""
+    if dtype.kind != "f":
+        return dtype.type(int(value) + (-1 if int(value) == int(np.iinfo(dtype).max) else 1))
+    number = dtype.type(value)
+    if number == 0:
+        return np.finfo(dtype).tiny  # processors may take smaller ones for 0
+    return np.nextafter(number, dtype.type(np.inf if number < np.finfo(dtype).max else 0))
+
+
+def _any_of_four(present: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    height, width = present.shape
+    padded = np.pad(present, ((0, height % 2), (0, width % 2)))
+    squares = padded.reshape((height + 1) // 2, 2, (width + 1) // 2, 2)
+    present_squares: NDArray[np.bool_] = np.logical_or.reduce(squares, axis=(1, 3))
+    return present_squares
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _mean_of_integers(planes: Any, present: Any, fill: Any, step: int, out: Any) -> None:
+def _mean_of_integers(planes: Any, present: Any, fill: Any, instead: Any, out: Any) -> None:
     bands, height, width = planes.shape
     for band in range(bands):
         plane, means = planes[band], out[band]
@@ -132,12 +148,12 @@ def _mean_of_integers(planes: Any, present: Any, fill: Any, step: int, out: Any)
                             total += np.int64(plane[row, column])
                             count += 1
                 means[y, x] = (2 * total + count) // (2 * count) if count else np.int64(fill)
-                if count and step and means[y, x] == fill:
-                    means[y, x] += step
+                if count and means[y, x] == fill:
+                    means[y, x] = instead
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def _mean_of_floats(planes: Any, present: Any, fill: Any, step: int, out: Any) -> None:
+def _mean_of_floats(planes: Any, present: Any, fill: Any, instead: Any, out: Any) -> None:
     bands, height, width = planes.shape
     whole = out.dtype.type(0.5) == 0  # 64-bit integers
     for band in range(bands):
@@ -154,5 +170,5 @@ def _mean_of_floats(planes: Any, present: Any, fill: Any, step: int, out: Any) -
                     means[y, x] = fill
                     continue
                 means[y, x] = np.floor(total / count + 0.5) if whole else total / count
-                if step and means[y, x] == fill:
-                    means[y, x] += step
+                if means[y, x] == fill:
+                    means[y, x] = instead

@@ -73,6 +73,15 @@ def test_mean__gives_way_to_the_value_for_no_data():
     planes = np.array([[[3, 5, 4, 4]]], np.uint8)
     present = np.array([[True, True, False, False]])
     assert halve_mean(planes, present, fill=4, avoid=True).tolist() == [[[5, 4]]]
+    for dtype in ("f2", "f4", "f8"):
+        found = halve_mean(planes.astype(dtype), present, fill=4, avoid=True)
+        assert found.dtype == dtype
+        assert found.tolist() == [[[np.nextafter(np.dtype(dtype).type(4), np.dtype(dtype).type(np.inf)), 4]]]
+        signed = np.array([[[-1, 1, 0, 0]]], dtype)
+        mean, absent = halve_mean(signed, present, fill=0, avoid=True)[0, 0]
+        assert 0 < mean < 1e-4
+        assert absent == 0
+        assert np.isnan(halve_mean(signed, present, fill=np.nan, avoid=True)[0, 0]).tolist() == [False, True]
     assert halve_mean(planes, present, fill=4).tolist() == [[[4, 4]]]
     top = np.full((1, 1, 2), 255, np.uint8)
     assert halve_mean(top, np.ones((1, 2), bool), fill=255, avoid=True).tolist() == [[[254]]]
