@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from dasksom.image.sources.picture import Picture
+from dasksom.storage.local_paths import Stamp, stamp_of
+from dasksom.storage.locations import is_remote
 
 if TYPE_CHECKING:
     from dasksom.image.sources.protocol import Readable
+
+_IMAGE_NAME = re.compile(r"\.(?!json$)[A-Za-z][A-Za-z0-9]*$")
+"""Names of images, unlike those of the chunks and metadata of a Zarr, which may be many."""
+
+
+def _metadata_next_to(name: str) -> Stamp | None:
+    """Return the version of the metadata that GDAL writes next to a local image; None if there is none."""
+    if is_remote(name) or not _IMAGE_NAME.search(name):
+        return None
+    try:
+        return stamp_of(f"{name}.aux.xml")
+    except OSError:
+        return None
 
 
 def fingerprint(image: Picture | Readable) -> str:
@@ -24,9 +40,10 @@ def fingerprint(image: Picture | Readable) -> str:
     -------
     str
         64 hexadecimal digits: SHA-256 of the selection and of size and modification time of each file: a TIFF or
-        photograph, all tiles of a mosaic, or the metadata and the chunks of a Zarr that are read. On object stores, the
-        listed version is used (ETag, else time). Of more than 200,000 chunks, a seeded sample of up to 200,000 is used;
-        on http(s), which has no listings, one of up to 64. For arrays, it is the SHA-256 of their dask names.
+        photograph and GDAL's metadata next to it (.aux.xml), all tiles of a mosaic, or the metadata and the chunks of a
+        Zarr that are read. On object stores, the listed version is used (ETag, else time). Of more than 200,000 chunks,
+        a seeded sample of up to 200,000 is used; on http(s), which has no listings, one of up to 64. For arrays, it is
+        the SHA-256 of their dask names.
     """
     sources = image.sources if isinstance(image, Picture) else (image,)
     names: list[str] = []
@@ -38,4 +55,6 @@ def fingerprint(image: Picture | Readable) -> str:
         digest.update(repr(own.identity).encode())
         for name, stamp in own.members():
             digest.update(f"{name}\0{stamp}\n".encode(errors="surrogateescape"))
+            if metadata := _metadata_next_to(name):
+                digest.update(f"{metadata}\n".encode())
     return digest.hexdigest()

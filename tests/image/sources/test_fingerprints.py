@@ -203,3 +203,18 @@ def test_fingerprint__on_a_store(tmp_path, pixels, s3, name):
     content = client.get_object(Bucket="images", Key=key)["Body"].read()
     client.put_object(Bucket="images", Key=key, Body=content[::-1] if name == "a.zarr" else content[:-1] + b"!")
     assert _of(url, storage=options) != found
+
+
+def test_metadata_next_to_an_image_counts(tmp_path, pixels):
+    for path in (tmp_path / "a.tif", tmp_path / "a.png"):
+        tifffile.imwrite(path, pixels) if path.suffix == ".tif" else Image.fromarray(pixels).save(path)
+        without = _of(path)
+        sidecar = path.with_name(f"{path.name}.aux.xml")
+        sidecar.write_text(
+            '<PAMDataset><PAMRasterBand band="1"><NoDataValue>1</NoDataValue></PAMRasterBand></PAMDataset>'
+        )
+        first = _of(path)
+        sidecar.write_text(sidecar.read_text().replace(">1<", ">12<"))
+        assert len({without, first, _of(path)}) == 3
+        sidecar.unlink()
+        assert _of(path) == without
