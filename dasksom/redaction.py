@@ -8,8 +8,11 @@ from typing import Any
 
 HIDDEN = "***"
 
-_USER_INFO = re.compile(r"(?<=://)([^/@\s]*|[^/@\s:]*:(?!\d{1,5}/)[^@\s]*)@")
-"""Of URLs; a password may contain slashes, and is not a port with a path."""
+_USER_INFO = re.compile(
+    r"(?<=://)(?:[^/@\s]*@|[^/@\s:]*:(?!\d{1,5}/)[^@\s]*@"
+    r"|(?!localhost:|\[|[^/@\s:]*\.)[^/@\s:]*:\d{1,5}/[^@\s]*@(?=[^/@\s]+/))"
+)
+"""Of URLs; a password may contain slashes, but `host.name:8080/a@b/` and `host:8080/a@b` are ports with paths."""
 _QUERY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^\s?#'\"<>]*)[?#][^\s'\"<>]*")
 _HIDDEN_NAMES = (
     r"pass(?:word|wd|phrase)?|pwd|secret|token|credential|auth|signature|sas|"

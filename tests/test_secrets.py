@@ -176,6 +176,10 @@ def test_models__from_a_url_are_not_named_by_it(folder, url):
         ("at s3://k:w@b/a.tif?x=1, and http://h/b#f", "at s3://b/a.tif and http://h/b"),
         ("plain text, 3 of 4? yes", "plain text, 3 of 4? yes"),
         ("tls://host:8786", "tls://host:8786"),
+        ("https://me:12/34@host/a", "https://host/a"),
+        ("https://me:word/1@host/a", "https://host/a"),
+        ("http://host:8080/a@b.tif", "http://host:8080/a@b.tif"),
+        ("http://host.org:8080/a@b/c.tif", "http://host.org:8080/a@b/c.tif"),
     ],
 )
 def test_redact(text, shown):
