@@ -13,12 +13,13 @@ import psutil
 from numpy.typing import NDArray
 
 from dasksom.chunkwise import Corner, Progress, map_chunks
+from dasksom.cluster import thread_pool_memory
 from dasksom.errors import InputError
 from dasksom.som.samples import NO_SAMPLES, place_numbers, take_samples
 
 ROWS_A_TASK = 1 << 16
 MOST_OF_MEMORY = 0.25
-"""Maximum fraction of this machine's free memory for the samples."""
+"""Maximum fraction of this process's free memory for the samples."""
 
 _Drawn = tuple[NDArray[np.uint64], NDArray[Any], NDArray[np.float64] | None]
 """Random numbers, values (n, bands) and optional weights of the chosen samples."""
@@ -77,13 +78,13 @@ def sample_image(
     Raises
     ------
     InputError
-        If the samples do not fit in this machine's memory, or there are none.
+        If the samples do not fit in this process's memory, or there are none.
     """
-    wanted, free = image.nbytes * share, psutil.virtual_memory().available
+    wanted, free = image.nbytes * share, min(psutil.virtual_memory().available, thread_pool_memory())
     if wanted > free * MOST_OF_MEMORY:
         raise InputError(
             f"sample={share}: about {wanted / 2**30:.3g} GiB of samples; {free * MOST_OF_MEMORY / 2**30:.3g} GiB, a "
-            "quarter of this machine's free memory, are possible: take a smaller share, or 1 to train on all of them"
+            "quarter of this process's free memory, are possible: take a smaller share, or 1 to train on all of them"
         )
     leading = image.shape[:-1]
     parts = map_chunks(
