@@ -13,7 +13,8 @@ The peak memory of a worker is bounded by
                                                         (with a blur, pixels are those of the chunk and its margins);
                                                         for at most as many threads as the image has chunks
     + threads x 3.5 x stored bytes                      if the file decodes more than a chunk at once (photographs,
-                                                        large strips), for at most as many threads as it has such pieces
+                                                        large strips), with the bands that are not selected, for at most
+                                                        as many threads as it has such pieces; 5 bytes a pixel of WebP
     + 20 x 8 x units x (bands + 2) bytes                the sums of 16 chunks, and their totals
     or 10 MiB x bands                                   if percentiles scale the bands: counts (x 4 for 32-bit types)
     + the worker's share of the image, if it is cached in memory
