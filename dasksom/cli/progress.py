@@ -107,6 +107,7 @@ class ProgressDisplay:
 
     def epoch(self, epoch: "Epoch") -> None:
         """Show the number and the error of the last epoch from here on."""
-        self._epoch = f", epoch {epoch.epoch} done, error {epoch.mean_squared_error:.4g}"
+        on = " on the sample" if epoch.sampled else ""
+        self._epoch = f", epoch {epoch.epoch} done{on}, error {epoch.mean_squared_error:.4g}"
         if self._bar is not None:
             self._bar.update(self._task, description=self._stage + self._epoch)

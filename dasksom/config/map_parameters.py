@@ -27,6 +27,7 @@ from dasksom.som.schedule import DECAYS
 
 EMPTY_UNITS = ("keep", "reseed")
 METHODS = ("auto", "colors", "stream")
+WARM_UPS = ("auto", "none")
 CACHES = ("auto", "memory", "none")
 
 MOST_EPOCHS = 1_000_000
@@ -41,6 +42,14 @@ def _is_radius_pair(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return math.isfinite(first) and first > 0 and first >= last >= 0
+
+
+def _is_warm_up(value: Any) -> bool:
+    return value in WARM_UPS if isinstance(value, str) else is_number(value, Integral) and value >= 1
+
+
+def _number_or_name(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
 
 
 def _is_random_state(value: Any) -> bool:
@@ -209,6 +218,22 @@ PARAMETERS = (
         value=float,
         metavar="SHARE",
         default_in_words="1, all of them",
+    ),
+    Parameter(
+        "warm_up",
+        "auto",
+        '{"auto", "none"} or int',
+        help="Run all epochs but the last two on a sample of the pixels, if colors cannot be counted: auto (if the "
+        "image is much larger than the sample), none, or a number of pixels.",
+        details='"auto" takes 2,000 pixels per unit, at least 524,288, at most 4,194,304 and 256 MiB, if the image has '
+        "four times as many and the sample at least 1,000 per unit; training then reads the image four times. Pixels "
+        "far from the mean are drawn more often, and weighted less. The sample is in the memory of this process, and "
+        "depends on the seed, not on the chunks. `partial_fit` has no warm-up.",
+        allowed='"auto", "none" or a number of pixels of at least 1',
+        accepts=_is_warm_up,
+        option="warm_up",
+        value=_number_or_name,
+        metavar="auto|none|N",
     ),
     choice_parameter(
         "precision",

@@ -31,8 +31,8 @@ class Parameter:
     """Key in configuration files and name of the command-line option; empty if there is none."""
     not_an_option: str = ""
     """Reason for not having an option, or the option to use instead."""
-    value: type = str
-    """Type of the option's value, or of each of its values."""
+    value: Callable[[str], Any] = str
+    """Type of the option's value, or of each of its values, or function that converts it."""
     metavar: str = ""
     """Placeholder of the value (or of each value) in help texts, if there are no choices."""
     option_default: Any = ...

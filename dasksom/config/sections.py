@@ -56,6 +56,7 @@ class MapSection(_Section):
     scale: str = _default("scale")
     empty_units: str = _default("empty_units")
     sample: float = _default("sample")
+    warm_up: int | str = _default("warm_up")
     precision: str = _default("precision")
     missing: str = _default("missing")
     tol: float = _default("tol")

@@ -24,6 +24,7 @@ from dasksom.training.map_training import are_countable, identity_of, train_map
 from dasksom.training.parameter_checks import check_parameters, plan_epochs
 from dasksom.training.sources import Weighted, blurred_images
 from dasksom.training.trained_map import TrainedMap
+from dasksom.training.warm_up_plan import WarmUp, plan_warm_up
 
 _progress_of: "Callable[..., Progress | None]" = deferred("dasksom.estimator.progress_bars:progress_of")
 
@@ -50,6 +51,7 @@ class BatchMap(MapPredictor):
         features: Features | None = None,
         empty_units: str = "keep",
         sample: float = 1.0,
+        warm_up: int | str = "auto",
         precision: str = "float32",
         missing: str = "exclude",
         tol: float = 0.0,
@@ -74,6 +76,7 @@ class BatchMap(MapPredictor):
         self.features = features
         self.empty_units = empty_units
         self.sample = sample
+        self.warm_up = warm_up
         self.precision = precision
         self.missing = missing
         self.tol = tol
@@ -214,6 +217,10 @@ class BatchMap(MapPredictor):
             countable=all(are_countable(*image) for image in images),
         )
 
+    def _warm_up(self, images: list[Weighted], epochs: int) -> WarmUp:
+        countable = all(are_countable(*image) for image in images)
+        return plan_warm_up(self.get_params(deep=False), [image for image, _ in images], epochs, countable=countable)
+
     def _train(
         self,
         X: Any,
@@ -238,6 +245,7 @@ class BatchMap(MapPredictor):
                 given,
                 steps,
                 before,
+                warm_up=self._warm_up(used, len(steps) - (0 if before is None else len(before.history))),
                 names=self._band_names(),
                 progress=progress,
                 on_epoch=on_epoch,
@@ -262,3 +270,7 @@ class BatchMap(MapPredictor):
     def total_epochs(self, image: da.Array) -> int:
         """Return the epochs of `fit` on this image, the refinement included."""
         return len(self._steps([(image, None)]))
+
+    def planned_warm_up(self, image: da.Array) -> WarmUp:
+        """Return the warm-up of `fit` on this image: the epochs that run on a sample of it."""
+        return self._warm_up([(image, None)], self.total_epochs(image))

@@ -52,6 +52,7 @@ class EpochRecord(_Record):
     distortion: float
     explained_variance: float | None
     empty_units: int
+    sampled: bool = False
 
 
 class QualityRecord(_Record):
@@ -195,6 +196,8 @@ class RunRecord(_Record):
             space = "" if self.color_space == "rgb" else f" in {self.color_space}"
             used = f"{self.units - self.empty_units} of {self.units} units used"
             yield f"mean squared error {self.mean_squared_error:.4g} per pixel{space}, {used}"
+        if sampled := sum(epoch.sampled for epoch in self.history):
+            yield f"warm-up: {sampled} of {len(self.history)} epochs on a sample of the pixels"
         if self.not_read:
             yield describe_unread(self.not_read)
         times, total = ", ".join(f"{name} {time:.1f} s" for name, time in self.seconds.items()), self.total_seconds

@@ -226,8 +226,10 @@ def _pair(
 
 def _training(som: StoredMap) -> Iterator[Figure]:
     if som.history_:
+        sampled = sum(record.sampled for record in som.history_)
+        pixels = f"a sample of the pixels ({sampled} epochs) or all pixels (the last)" if sampled else "all pixels"
         caption = (
-            f"Error of the codebook that each of {len(som.history_)} epochs began with, over all pixels, and the "
+            f"Error of the codebook that each of {len(som.history_)} epochs began with, over {pixels}, and the "
             "radius of the neighborhood; at radius 0 units move independently, as in k-means. In a refinement the error"
             " dips where units are added for a few epochs, and rises again where as many are removed."
         )

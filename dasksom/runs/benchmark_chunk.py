@@ -52,7 +52,9 @@ def probe(image: da.Array, som: BatchMap, suffix: str = ".zarr", with_image: boo
         block, read = _timed(middle.compute)
         part = block[: max(1, min(len(block), PROBE_WORK // (som.units * block.shape[1] * block.shape[2])))]
         array, share = da.from_array(part, chunks=part.shape), block.size / part.size
-        sample = BatchMap(**{**som.get_params(), "epochs": 3, "refine": 0, "cache": "none", "tol": 0.0})
+        sample = BatchMap(
+            **{**som.get_params(), "epochs": 3, "refine": 0, "cache": "none", "tol": 0.0, "warm_up": "none"}
+        )
         sample.fit(array)  # compiles
         ends: list[float] = []
         begun = time.perf_counter()
@@ -90,7 +92,10 @@ def estimate(plan: Plan, found: Probe, workers: int) -> float:
     """Return the approximate seconds of a run on a number of worker threads."""
     reads = plan.read_bytes / (plan.shape[0] * plan.shape[1] * plan.pixel_bytes)
     chunk = reads * found.read + min(plan.train_passes, 1) * found.count + plan.write_passes * found.write
-    epochs = plan.epochs * found.epoch
+    warm_up = plan.warm_up
+    epochs = (plan.epochs - warm_up.epochs) * found.epoch
     if not plan.counted:
-        chunk, epochs = chunk + epochs, 0.0
+        chunk += epochs
+        # on the threads of one machine
+        epochs = warm_up.epochs * found.epoch * warm_up.samples / (plan.chunk[0] * plan.chunk[1])
     return max(plan.chunks * chunk / workers, plan.tasks * TASK_SECONDS) + epochs

@@ -44,7 +44,18 @@ def describe_model(path: str, settings: Any) -> dict[str, str]:
         "range": f"{codebook.weights.min():.6g} to {codebook.weights.max():.6g}",
         "trained on": codebook.dtype or "unknown data type",
         "trained with": f"dasksom {codebook.about.get('dasksom', '?')}: {trained}",
+        **_described_epochs(codebook),
     }
+
+
+def _described_epochs(codebook: "Codebook") -> dict[str, str]:
+    """Describe the epochs of a map, if it keeps its history."""
+    state = codebook.about.get("state")
+    history = state.get("history") if isinstance(state, dict) else None
+    if not history:
+        return {}
+    sampled = sum(isinstance(epoch, dict) and bool(epoch.get("sampled")) for epoch in history)
+    return {"epochs": f"{len(history)}{f', {sampled} of them on a sample of the pixels' if sampled else ''}"}
 
 
 def describe_image(paths: Sequence[str], settings: Any) -> dict[str, str]:
@@ -75,7 +86,7 @@ def describe_image(paths: Sequence[str], settings: Any) -> dict[str, str]:
         "chunks": f"{image.npartitions} of {columns} x {rows} pixels, {format_bytes(chunk_bytes)} each",
         "training": "counts colors, two passes"
         if are_colors(image.dtype, image.shape[2])
-        else "streams, one pass per epoch and two more",
+        else "streams, five passes with a warm-up, else one per epoch and two more",
         "pixels used": _pixels_used(picture),
     }
     if picture.pixel_size:

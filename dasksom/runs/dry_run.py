@@ -29,12 +29,15 @@ class Forecast:
         plan, workers = self.plan, self.workers
         rows, columns = plan.chunk
         scaling = f", {plan.scaling.passes} to scale the bands" if plan.scaling.passes else ""
-        training = "counting the colors" if plan.counted else f"a first look{scaling} and {plan.epochs} epochs"
+        exact = plan.epochs - plan.warm_up.epochs
+        looks = "a first look" if not plan.warm_up.epochs else "a first look, 1 to draw the sample"
+        training = "counting the colors" if plan.counted else f"{looks}{scaling} and {exact} epochs"
         limit = f"; available: {format_bytes(workers.memory)}" if workers.memory else ""
         checks = ", 1 before to find chunks that cannot be read" if plan.check_passes else ""
         text = {
             "chunks": f"{plan.chunks} of {columns} x {rows} pixels, {format_bytes(plan.chunk_bytes)} decoded",
             "passes": f"{plan.train_passes} to train ({training}), {plan.write_passes} to write{checks}",
+            **({"warm-up": _describe_warm_up(plan)} if plan.warm_up.epochs else {}),
             "tasks": f"{plan.tasks} in total; about {plan.tasks * TASK_SECONDS:.3g} s of the scheduler",
             "read": f"{format_bytes(plan.read_bytes)} decoded",
             "written": f"at most {format_bytes(plan.written_bytes)}",
@@ -48,6 +51,14 @@ class Forecast:
             on = "one thread" if threads == 1 else f"{threads} threads"
             text["time"] = f"about {format_time(seconds)} on {on} of {of} like this machine"
         return text
+
+
+def _describe_warm_up(plan: Plan) -> str:
+    warm_up = plan.warm_up
+    return (
+        f"{warm_up.epochs} of {plan.epochs} epochs on a sample of about {warm_up.samples:,} pixels "
+        f"({format_bytes(warm_up.sample_bytes)}); --warm-up none reads the image in every epoch"
+    )
 
 
 def forecast(source: str | Sequence[str], output: str, config: RunConfig, *, probed: bool = True) -> Forecast:

@@ -17,12 +17,14 @@ The peak memory of a worker is bounded by
                                                         as many threads as it has such pieces; 5 bytes a pixel of WebP
     + 20 x 8 x units x (bands + 2) bytes                the sums of 16 chunks, and their totals
     or 10 MiB x bands                                   if percentiles scale the bands: counts (x 4 for 32-bit types)
+    + 2 x bytes of the sample                           if there is a warm-up: the drawn pixels, and their union
     + the worker's share of the image, if it is cached in memory
 
 and that of driver and scheduler, above their initial memory, by
 
     128 MiB                                             the tasks in flight, for images of any size
     + 4 x 8 x units x (bands + 2) bytes                 the running total, the sums of the next window, and their total
+    + 4 x bytes of the sample                           if there is a warm-up: the drawn pixels, joined and sorted
     + 96 x colors bytes                                 if 8-bit colors are counted: of at most two million colors
 
 The constants were measured over chunk sizes, units and dtypes (`scripts/benchmark plan`): the bound is between the peak
@@ -47,6 +49,7 @@ from dasksom.estimator import BatchMap
 from dasksom.quantization.labels import TABLE_PIXELS
 from dasksom.som.features.scalings import ScalingCost
 from dasksom.training.color_histogram import has_color_table
+from dasksom.training.warm_up_plan import WarmUp
 
 _scaling_cost: "Callable[..., ScalingCost]" = deferred("dasksom.features.scaling:scaling_cost")
 _blur_margin: "Callable[[float], int]" = deferred("dasksom.som.features.smoothing:blur_margin")
@@ -109,6 +112,8 @@ class Plan:
     """What the scaling of the bands adds."""
     margin: int = 0
     """Rows and columns that a blur reads on each side of a chunk."""
+    warm_up: WarmUp = field(default_factory=WarmUp)
+    """The epochs that run on a sample."""
 
     @property
     def pixel_bytes(self) -> int:
@@ -136,7 +141,7 @@ class Plan:
         """Upper bound of the additional memory of driver and scheduler, for images of up to 2,000,000 colors."""
         sums = 4 * 8 * self.units * (self.shape[2] + 2)  # the running total, the next window, and their total
         colors = min(_MOST_COLORS, self.shape[0] * self.shape[1]) if self.counted else 0
-        return DRIVER_BYTES + sums + COLOR_BYTES * colors
+        return DRIVER_BYTES + sums + COLOR_BYTES * colors + 4 * self.warm_up.sample_bytes
 
     def memory_for(self, chunk_bytes: int) -> int:
         """Return an upper bound of the peak memory of a worker for chunks of `chunk_bytes` decoded bytes."""
@@ -149,6 +154,7 @@ class Plan:
         # counting ends before labeling begins
         colors = max(TABLE_BYTES if self.tabled else 0, self._counts_bytes(pixels))
         whole = COPIES * self.decoded_whole_bytes
+        sums += 2 * self.warm_up.sample_bytes
         return RESERVED_BYTES + math.ceil(colors + chunk + whole) + sums + self.kept_bytes
 
     def _with_margins(self, pixels: float) -> float:
@@ -204,13 +210,14 @@ def plan_run(
     height, width, bands = image.shape
     epochs = som.total_epochs(image) if trains else 0
     counted = bool(epochs) and som.counts_colors(image)
-    scaling = ScalingCost()
+    scaling, warm_up = ScalingCost(), som.planned_warm_up(image) if trains else WarmUp()
     if epochs and not counted:
-        scaling = _scaling_cost(som.scale, image.dtype, bands, has_moments=som.init in ("pca", "random"))
-    train_passes = 0 if not epochs else 1 if counted else 1 + scaling.passes + epochs
+        measured = som.init in ("pca", "random") or bool(warm_up.epochs)  # draws from the sample
+        scaling = _scaling_cost(som.scale, image.dtype, bands, has_moments=measured)
+    saved = warm_up.epochs - bool(warm_up.epochs)
+    train_passes = 0 if not epochs else 1 if counted else 1 + scaling.passes + epochs - saved
     write_passes, check_passes = int(writes), int(config.input.skips)
-    # a cache that depends on free memory ("auto") leaves enough for the work
-    kept = trains and config.input.cache == "memory"
+    kept = trains and config.input.cache == "memory"  # "auto" leaves enough free memory for the work
     rows, columns = image.chunksize[:2]
     label_bytes = np.min_scalar_type(som.units).itemsize
     pixel = label_bytes + (bands * image.dtype.itemsize if config.output.image else 0)
@@ -233,6 +240,7 @@ def plan_run(
         written_bytes=height * width * pixel if writes else 0,
         scaling=scaling,
         margin=_blur_margin(som.blur) if som.blur else 0,
+        warm_up=warm_up,
     )
 
 

@@ -60,6 +60,10 @@ def plot_training(som: Any) -> Any:
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     marker = "o" if len(epochs) <= 30 else None
     above.plot(epochs, errors, marker=marker, markersize=3, color="#0072b2")
+    sampled = sum(getattr(record, "sampled", False) for record in history)
+    if sampled:
+        above.axvspan(epochs[0] - 0.5, epochs[sampled - 1] + 0.5, color="0.93", zorder=0, label="on a sample")
+        above.legend()
     if min(errors) > 0 and max(errors) > 20 * min(errors):
         above.set_yscale("log")
     above.set_ylabel("mean squared error")

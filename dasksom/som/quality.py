@@ -26,6 +26,8 @@ class Epoch:
     """1 - mean squared error / variance of the samples; NaN if all samples are equal."""
     empty_units: int
     """Number of units that were no sample's BMU."""
+    sampled: bool = False
+    """Whether the epoch ran on the sample of a warm-up; its measurements are then estimates."""
 
 
 @dataclass(frozen=True, eq=False)

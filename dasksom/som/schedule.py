@@ -22,6 +22,8 @@ class Step:
     """Whether as many units are removed as were added before."""
     searched: bool = False
     """Whether the epoch starts from the best of several palettes (`dasksom.som.counted_colors.palette_search`)."""
+    sampled: bool = False
+    """Whether the epoch runs on the sample of a warm-up instead of all samples."""
 
 
 Decay = Callable[[float, float, float], float]

@@ -60,6 +60,7 @@ def train_epochs(
     samples: TrainingSamples,
     training: Training,
     *,
+    warm_up: Callable[[], TrainingSamples] | None = None,
     on_epoch: OnEpoch | None = None,
     on_state: OnState | None = None,
 ) -> MapState:
@@ -72,6 +73,8 @@ def train_epochs(
         Steps of the complete training; those in the state's history are skipped.
     samples : TrainingSamples
     training : Training
+    warm_up : callable, optional
+        Returns the samples of the steps that run on a sample.
     on_epoch : callable, optional
     on_state : callable (MapState), optional
         Called after each epoch, before `on_epoch`.
@@ -83,18 +86,19 @@ def train_epochs(
     """
     stop = False
     for number, step in enumerate(steps[len(state.history) :], start=len(state.history) + 1):
+        shown = warm_up() if step.sampled and warm_up is not None else samples
         if step.searched:
-            state = replace(state, codebook=samples.search_palette(state.codebook, training.seed))
+            state = replace(state, codebook=shown.search_palette(state.codebook, training.seed))
         neighborhood = Neighborhood(training.lattice, training.neighborhood, step.sigma)
-        total = samples.batch_sums(state.codebook, neighborhood, step.removed)
+        total = shown.batch_sums(state.codebook, neighborhood, step.removed)
         if not total.quality.hits.any():
             raise InputError(NO_SAMPLES)
         updated = update(state.codebook, total)
         moving = any(later.added for later in steps[number:])
-        if step.sigma == steps[-1].sigma and not moving:
+        if step.sigma == steps[-1].sigma and not (moving or step.sampled):
             stop |= _settled(state.codebook, updated, total, training.tolerance)
         codebook = _change_units(updated, total, step, training, number)
-        record = _record(number, step.sigma, total)
+        record = _record(number, step, total)
         state = MapState(codebook, codebook if step.sigma > 0 else state.laid_out, (*state.history, record))
         _log(record, len(steps))
         if on_state is not None:
@@ -113,9 +117,10 @@ def train_epochs(
 
 def _log(record: Epoch, epochs: int) -> None:
     logger.info(
-        "epoch %d of %d: sigma %.4g, mean squared error %.6g",
+        "epoch %d of %d%s: sigma %.4g, mean squared error %.6g",
         record.epoch,
         epochs,
+        " on the sample" if record.sampled else "",
         record.sigma,
         record.mean_squared_error,
         extra={"fields": asdict(record)},
@@ -144,16 +149,17 @@ def _change_units(
     return codebook
 
 
-def _record(number: int, sigma: float, total: BatchSums) -> Epoch:
+def _record(number: int, step: Step, total: BatchSums) -> Epoch:
     quality = total.quality
     return Epoch(
         epoch=number,
-        sigma=sigma,
+        sigma=step.sigma,
         mean_squared_error=quality.mean_squared_error,
         quantization_error=quality.quantization_error,
         distortion=total.distortion / float(quality.hits.sum()),
         explained_variance=quality.explained_variance,
         empty_units=quality.empty_units,
+        sampled=step.sampled,
     )
 
 

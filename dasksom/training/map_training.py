@@ -19,6 +19,7 @@ from dasksom.training.parameter_checks import lattice_from, search_from, seed_fr
 from dasksom.training.sources import Weighted, samples_of, searched
 from dasksom.training.start import TrainingImages, bands_of, first_codebook, fit_features, plan_features
 from dasksom.training.trained_map import MapState, TrainedMap
+from dasksom.training.warm_up_plan import WarmUp
 
 
 def are_countable(image: da.Array, weights: da.Array | None) -> bool:
@@ -56,6 +57,7 @@ def train_map(
     steps: Sequence[Step],
     before: TrainedMap | None = None,
     *,
+    warm_up: WarmUp | None = None,
     names: Sequence[str] = (),
     progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
@@ -73,12 +75,16 @@ def train_map(
         All epochs; those in the history of `before` are skipped.
     before : TrainedMap, optional
         The map to continue with.
+    warm_up : WarmUp, optional
+        The epochs that run on a sample of streamed images, the next ones.
     names : sequence of str
         Names of the bands, if they have any.
     progress, on_epoch : callable, optional
     keeper : Keeper, optional
         Stores records of the training, and returns those of a killed one.
     """
+    warm_up = warm_up or WarmUp()
+    steps = warm_up.marked(steps, 0 if before is None else len(before.history))
     shared = TrainingImages(images[0][0].dtype, images[0][0].shape[-1], tuple(names))
     lattice, search, seed = lattice_from(given), search_from(given), seed_from(given)
     planned = plan_features(given, shared)
@@ -88,6 +94,7 @@ def train_map(
         search,
         count=count,
         share=given["sample"],
+        warm_up=warm_up.samples,
         seed=seed or 0,
         cache=given["cache"],
         progress=progress,
@@ -107,7 +114,13 @@ def train_map(
     throttled = ThrottledKeeper(keeper, delay=SMALL_RECORD_SECONDS, interval=SMALL_RECORD_SECONDS)
     training = Training(lattice, given["neighborhood"], given["tol"], given["empty_units"], seed or 0)
     state = train_epochs(
-        state, steps, samples, training, on_epoch=on_epoch, on_state=lambda state: throttled.save(STATE, state)
+        state,
+        steps,
+        samples,
+        training,
+        warm_up=getattr(samples, "warm_up", None),
+        on_epoch=on_epoch,
+        on_state=lambda state: throttled.save(STATE, state),
     )
     quality = samples.quality(state.codebook, lattice) if count and given["sample"] == 1 else None
     shape = lattice.rows, lattice.columns, -1

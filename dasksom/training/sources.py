@@ -23,6 +23,7 @@ _color_stream: "Callable[..., Stream]" = deferred("dasksom.training.converted_co
 _compared_colors = deferred("dasksom.training.converted_colors:compared_colors")
 _sample_image = deferred("dasksom.training.subsampling:sample_image")
 _stream = deferred("dasksom.training.streaming:Stream")
+_warm_up_streams: "Callable[..., Streams]" = deferred("dasksom.training.warm_up:WarmUpStreams")
 _streams: "Callable[..., Streams]" = deferred("dasksom.training.streaming:Streams")
 logger = logging.getLogger(__name__)
 
@@ -67,12 +68,16 @@ def streamed(
     keeper: Keeper | None,
     *,
     here: bool,
+    warm_up: int = 0,
+    seed: int = 0,
 ) -> "Stream | Streams":
-    """Return streams of all images, cached in the cluster's memory according to `cache`."""
+    """Return streams of all images, cached in the cluster's memory according to `cache`; see `samples_of`."""
     parts = tuple(
         _stream(*((image, weights) if here else keep_in_memory(image, weights, cache)), search, progress, here, keeper)
         for image, weights in images
     )
+    if warm_up:
+        return _warm_up_streams(parts, warm_up, seed)
     return parts[0] if len(parts) == 1 else _streams(parts)
 
 
@@ -82,6 +87,7 @@ def samples_of(
     *,
     count: bool,
     share: float = 1.0,
+    warm_up: int = 0,
     seed: int = 0,
     cache: str = "none",
     progress: Progress | None = None,
@@ -97,8 +103,10 @@ def samples_of(
         Whether to count colors (uint8, at most 3 bands, no real weights) instead of streaming chunks.
     share : float
         Fraction of the samples to use, chosen at random by position.
+    warm_up : int
+        Number of samples for the early epochs of streams; 0 for none.
     seed : int
-        Seed of the choice.
+        Seed of both choices.
     cache : str
         One of ``dasksom.config.map_parameters.CACHES``.
     progress : callable, optional
@@ -118,4 +126,4 @@ def samples_of(
             table = count_images(images, progress, keeper)
             logger.info("%d different colors in %d pixels", len(table), table.counts.sum())
             return table
-    return streamed(images, search, cache, progress, keeper, here=share < 1)
+    return streamed(images, search, cache, progress, keeper, here=share < 1, warm_up=warm_up, seed=seed)

@@ -55,9 +55,10 @@ def _chunk_quality(
     return quality_of(search.gather(samples, codebook, best), codebook, misplaced)
 
 
-def _chunk_moments(
+def chunk_moments(
     block: NDArray[Any], corner: Corner, weights: NDArray[Any] | None = None, *, search: Search
 ) -> Moments:
+    """Return the moments of the used samples of a chunk."""
     samples = search.convert(search.take(block, corner, weights), block.dtype)
     return moments(samples.values, samples.weights)
 
@@ -139,7 +140,7 @@ class Stream:
 
     def moments(self) -> Moments:
         """Return the moments of all samples; their count may be 0."""
-        found: Moments = self.reduce(_chunk_moments, merge_moments)
+        found: Moments = self.reduce(chunk_moments, merge_moments)
         return found
 
     def scatter_products(self, mean: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from dasksom.config import RunConfig, load_config
 from dasksom.errors import InputError
 from dasksom.provenance.run_record import summary_schema
 from dasksom.runs.benchmark_chunk import TASK_SECONDS, Probe, estimate, probe
-from dasksom.runs.dry_run import forecast
+from dasksom.runs.dry_run import Forecast, forecast
 from dasksom.runs.image_run import new_map
 from dasksom.runs.memory_plan import CHUNK_COLORS, TABLE_BYTES, check_fits, describe, plan_run
 from dasksom.runs.workflows import quantize_image
@@ -51,12 +51,24 @@ def test_plan__counted_colors_are_read_twice():
 
 
 def test_plan__a_stream_is_read_once_an_epoch_and_twice():
-    found = plan(dtype=np.float32, grid=(20, 20), output={"image": False})
+    found = plan(dtype=np.float32, grid=(20, 20), output={"image": False}, map={"warm_up": "none"})
     assert not found.counted
     assert found.train_passes == 21
     assert found.read_bytes == 22 * 4096 * 4096 * 12
     assert found.written_bytes == 4096 * 4096 * 2
     assert plan(dtype=np.float32, input=KEPT).read_bytes == 4096 * 4096 * 12
+
+
+def test_plan__a_warm_up_reads_a_stream_five_times():
+    found, exact = plan(dtype=np.float32), plan(dtype=np.float32, map={"warm_up": "none"})
+    assert (found.epochs, found.train_passes, found.read_bytes) == (20, 4, 5 * 4096 * 4096 * 12)
+    sample = (1 << 19) * (3 * 4 + 8 + 8)
+    assert found.worker_bytes - exact.worker_bytes == 2 * sample
+    assert found.driver_bytes - exact.driver_bytes == 4 * sample
+    rows = Forecast(found, Workers(1, 1, 0), None).as_text()
+    assert rows["passes"] == "4 to train (a first look, 1 to draw the sample and 2 epochs), 1 to write"
+    assert rows["warm-up"].startswith("18 of 20 epochs on a sample of about 524,288 pixels (14.00 MiB)")
+    assert "warm-up" not in Forecast(exact, Workers(1, 1, 0), None).as_text()
 
 
 def test_plan__what_is_counted_is_refined_unless_it_is_asked_not_to_be():
@@ -85,13 +97,14 @@ def test_plan__driver_does_not_grow_with_the_image():
     large, larger = (plan((side, side, 3), 1024).driver_bytes for side in (32_768, 131_072))
     assert large == larger < 400 * MIB
     assert plan((1024, 1024, 3), 1024).driver_bytes < large
-    assert plan((32_768, 32_768, 3), 1024, np.float32).driver_bytes < 150 * MIB
+    assert plan((32_768, 32_768, 3), 1024, np.float32, map={"warm_up": "none"}).driver_bytes < 150 * MIB
+    assert plan((32_768, 32_768, 3), 1024, np.float32).driver_bytes < 200 * MIB
 
 
 def test_plan__memory_is_the_documented_formula():
     found = plan((4096, 4096, 5), 512, np.uint16, (10, 10), there=(1, 3))
     pixels = 512 * 512
-    assert found.worker_bytes == 400 * MIB + 20 * 8 * 100 * 7 + 3 * pixels * (3.5 * 10 + 4 * 5 + 20)
+    assert found.worker_bytes == 400 * MIB + 20 * 8 * 100 * 7 + 3 * pixels * (3.5 * 10 + 4 * 5 + 20) + 2 * (26 << 19)
     assert plan((512, 512, 3), 512, there=(1, 4)).worker_bytes == plan((512, 512, 3), 512).worker_bytes  # one chunk
     one, four = plan((512, 512, 3), 512), plan((1024, 1024, 3), 512)
     assert four.worker_bytes - one.worker_bytes == (8 + 12) * 1024 * 1024  # one chunk is not added up
@@ -159,7 +172,9 @@ def test_estimate__adds_up():
     found = Probe(read=1.0, count=2.0, epoch=0.5, write=4.0)
     counted = plan()
     assert estimate(counted, found, 2) == 16 * (2 * 1 + 2 + 4) / 2 + 20 * 0.5
-    assert estimate(plan(dtype=np.float32), found, 1) == 16 * (22 * 1 + 2 + 20 * 0.5 + 4)
+    exact, warm_up = (plan(dtype=np.float32, map={"warm_up": choice}) for choice in ("none", "auto"))
+    assert estimate(exact, found, 1) == 16 * (22 * 1 + 2 + 20 * 0.5 + 4)
+    assert estimate(warm_up, found, 1) == 16 * (5 * 1 + 2 + 2 * 0.5 + 4) + 18 * 0.5 * 0.5
     assert estimate(counted, Probe(0, 0, 0, 0), 1) == counted.tasks * TASK_SECONDS
 
 

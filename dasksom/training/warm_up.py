@@ -1,0 +1,200 @@
+"""Streams with a warm-up: the early epochs of a training run on a weighted sample of their pixels, held in memory.
+
+Half of the sample is drawn uniformly and half in proportion to the squared distance from the mean, so that rare and
+distant classes are kept; each sample has the inverse of its probability as weight, so that sums over the sample
+estimate those over all pixels. A small uniform sample, drawn while the moments are computed, estimates the mean and the
+distances. Whether a pixel is drawn depends on its position, its features and the seed, not on the chunks.
+
+Source: Bachem, Lucic, Krause, "Scalable k-means clustering via lightweight coresets" (2018).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from dasksom.chunkwise import Corner
+from dasksom.cluster import thread_pool_memory
+from dasksom.errors import InputError
+from dasksom.som.bmu.search import Search
+from dasksom.som.features.pixel_features import PixelFeatures
+from dasksom.som.samples import place_numbers
+from dasksom.som.statistics.moments import Moments, merge_moments
+from dasksom.training.streaming import Stream, Streams, chunk_moments
+from dasksom.training.subsampling import MOST_OF_MEMORY, ROWS_A_TASK
+from dasksom.training.warm_up_plan import MOST_BYTES, sample_bytes
+
+_PILOT = 1 << 16
+"""Expected number of samples that estimate the mean and the mean squared distance from it."""
+_BLOCK_PIXELS = 1 << 16
+"""Most pixels of complete rows that are processed at once, to bound the memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Rule:
+    """The probability with which each pixel is drawn."""
+
+    least: float
+    """Probability of a pixel at the mean."""
+    slope: float = 0.0
+    """Increase of the probability with the squared distance from the mean."""
+    mean: NDArray[np.float64] | None = None
+    """Mean of the features, shape (features,); None: all pixels are drawn with the same probability."""
+
+    def probabilities(self, features: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the probability of each of some features of shape (n, features)."""
+        if self.mean is None:
+            return np.full(len(features), min(self.least, 1.0))
+        away = np.nan_to_num(features - self.mean, nan=0.0)
+        squares = np.einsum("nf,nf->n", away, away)
+        return np.asarray(np.minimum(self.least + self.slope * squares, 1.0), np.float64)
+
+
+_Drawn = tuple[NDArray[np.uint64], NDArray[Any], NDArray[np.float64]]
+"""Random numbers, values (n, bands) and weights of the drawn pixels."""
+
+
+def _row_blocks(
+    block: NDArray[Any], corner: Corner, weights: NDArray[Any] | None
+) -> Iterator[tuple[NDArray[Any], Corner, NDArray[Any] | None]]:
+    rows = max(1, _BLOCK_PIXELS // max(prod(block.shape[1:-1]), 1))
+    for start in range(0, len(block), rows):
+        here = slice(start, start + rows)
+        yield block[here], (corner[0] + start, *corner[1:]), None if weights is None else weights[here]
+
+
+def _chunk_draw(
+    block: NDArray[Any],
+    corner: Corner,
+    weights: NDArray[Any] | None = None,
+    *,
+    leading: tuple[int, ...],
+    rule: _Rule,
+    seed: int,
+    search: Search,
+) -> _Drawn:
+    return _join([_draw(*part, leading, rule, seed, search) for part in _row_blocks(block, corner, weights)])
+
+
+def _draw(
+    block: NDArray[Any],
+    corner: Corner,
+    weights: NDArray[Any] | None,
+    leading: tuple[int, ...],
+    rule: _Rule,
+    seed: int,
+    search: Search,
+) -> _Drawn:
+    samples = search.take(block, corner, weights)
+    numbers, values = place_numbers(block.shape[:-1], corner, leading, seed), block.reshape(-1, block.shape[-1])
+    converted = samples if rule.mean is None else search.convert(samples, block.dtype)
+    if converted.kept is not None:
+        numbers, values = numbers[converted.kept], values[converted.kept]
+    chances = rule.probabilities(converted.values)
+    drawn = (numbers >> np.uint64(11)) * 2.0**-53 < chances
+    times = 1.0 if converted.weights is None else converted.weights[drawn]
+    return numbers[drawn], values[drawn], times / chances[drawn]
+
+
+def _join(parts: Sequence[_Drawn]) -> _Drawn:
+    numbers, values, weights = zip(*parts, strict=True)
+    return np.concatenate(numbers), np.concatenate(values), np.concatenate(weights)
+
+
+def _chunk_moments_and_draw(
+    block: NDArray[Any], corner: Corner, weights: NDArray[Any] | None = None, *, search: Search, **draw: Any
+) -> tuple[Moments, _Drawn]:
+    found = chunk_moments(block, corner, weights, search=search)
+    return found, _chunk_draw(block, corner, weights, search=search, **draw)
+
+
+def _merge(parts: Sequence[tuple[Moments, _Drawn]]) -> tuple[Moments, _Drawn]:
+    found, drawn = zip(*parts, strict=True)
+    return merge_moments(found), _join(drawn)
+
+
+@dataclass(frozen=True, eq=False)
+class WarmUpStreams(Streams):
+    """Streams with a sample for the early epochs."""
+
+    samples: int = 1
+    """Expected number of samples."""
+    seed: int = 0
+    _drawn: dict[str, Any] = field(default_factory=dict)
+    """The pilot and the sample as soon as they are drawn; shared by conversions of these streams."""
+
+    def searching(self, features: PixelFeatures | None) -> "WarmUpStreams":
+        """Return the same samples, converted to other features."""
+        return replace(self, parts=super().searching(features).parts)
+
+    def moments(self) -> Moments:
+        """Return the moments of all samples; the first call draws the pilot too."""
+        if "pilot" in self._drawn:
+            return super().moments()
+        found, drawn = zip(*self._draw(_chunk_moments_and_draw, _merge, self._pilot_rule(), "pilot"), strict=True)
+        self._drawn["pilot"] = _join(drawn)
+        return merge_moments(found)
+
+    def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
+        """Draw samples at random from the sample; see `Stream.draw`."""
+        return self.warm_up().draw(units, seed)
+
+    def warm_up(self) -> Stream:
+        """Return the sample, in this process's memory; the first call takes a pass, or two if there is no pilot."""
+        if "sample" not in self._drawn:
+            self._check_memory()
+            if "pilot" not in self._drawn:
+                self._drawn["pilot"] = _join(list(self._draw(_chunk_draw, _join, self._pilot_rule(), "pilot")))
+            parts = list(self._draw(_chunk_draw, _join, self._rule(), "sample"))
+            # by image and random number, which is by no chunk
+            self._drawn["sample"] = _join([_sorted(part) for part in parts])
+        _, values, weights = self._drawn["sample"]
+        return Stream(
+            da.from_array(values, chunks=(ROWS_A_TASK, -1), name=False),
+            da.from_array(weights[:, None], chunks=(ROWS_A_TASK, 1), name=False),
+            self.parts[0].search,
+            here=True,
+        )
+
+    def _check_memory(self) -> None:
+        image = self.parts[0].image
+        wanted = self.samples * sample_bytes(image)
+        free = min(psutil.virtual_memory().available, thread_pool_memory()) * MOST_OF_MEMORY
+        if wanted > max(free, MOST_BYTES):
+            raise InputError(
+                f"warm_up={self.samples}: about {wanted / 2**30:.3g} GiB of samples; {free / 2**30:.3g} GiB, a quarter "
+                "of this process's free memory, are possible: use fewer, 'auto', or 'none' for all pixels"
+            )
+
+    def _draw(self, function: Any, combine: Any, rule: _Rule, name: str) -> Iterator[Any]:
+        first = int(np.random.default_rng([self.seed, name == "sample"]).integers(1 << 63))
+        for number, part in enumerate(self.parts):
+            leading = part.image.shape[:-1]
+            yield part.reduce(function, combine, leading=leading, rule=rule, seed=first + number)
+
+    def _pilot_rule(self) -> _Rule:
+        return _Rule(_PILOT / sum(prod(part.image.shape[:-1]) for part in self.parts))
+
+    def _rule(self) -> _Rule:
+        """Return the probabilities of the sample, from the pilot's features."""
+        numbers, values, _ = self._drawn["pilot"]
+        order = np.argsort(numbers, kind="stable")  # sums do not depend on the chunks
+        search, share = self.parts[0].search, min(self._pilot_rule().least, 1.0)
+        converted = search.convert(search.take(values[order], (0, 0)), values.dtype).values.astype(np.float64)
+        if not len(converted):  # so few pixels are used that all of them are drawn
+            return _Rule(1.0)
+        known = ~np.isnan(converted)
+        mean = np.where(known, converted, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        squares = float((np.where(known, converted - mean, 0.0) ** 2).sum())
+        half = 0.5 * self.samples * share
+        return _Rule(half / len(converted), half / squares if squares > 0 else 0.0, mean)
+
+
+def _sorted(drawn: _Drawn) -> _Drawn:
+    order = np.argsort(drawn[0], kind="stable")
+    return drawn[0][order], drawn[1][order], drawn[2][order]
