@@ -61,7 +61,8 @@ def set_screen(browser, width, height=900, scheme="light", density=1, motion="no
 
 
 def open_page(browser, address):
-    """Open a page anew; logs hold nothing older."""
+    """Open a page anew; logs hold nothing older, and no older page asks a server that is gone."""
+    browser.get("about:blank")
     for log in ("browser", "performance"):
         browser.get_log(log)
     browser.get(address)

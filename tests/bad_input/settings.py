@@ -73,7 +73,7 @@ PARAMETERS = [
     _option("layout", "layout (--layout)", "leave it out", "--layout", "cog"),
     _option("pixels", "'gold'", "'palette', 'colors', 'labels'", "--pixels", "gold"),
     _option("OME version", "'9'", "'0.5', '0.4'", "--ome-version", "9"),
-    _option("select", "--axes and --select", "leave them out", "--select", "z=1", "--select", "y=3"),
+    _option("select", "--select applies to animations", "leave it out", "--select", "z=1", "--select", "y=3"),
     _option("select", "--select z=2", "an axis is given once", "--select", "z=1", "--select", "z=2"),
     _option("mask", "none.png: cannot be opened", "check the path", "--mask", "none.png"),
     _option("model", "--grid", "remove one of the two", "--model", "map.npz", "--grid", "2x2"),
