@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 from PIL.ImageFile import ImageFile
 
 from dasksom.deferred import deferred
@@ -17,8 +18,8 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "PPM", "AVIF")
 """Pillow's decoders that are used, whatever the suffix; others run external programs (EPS) or are little tested."""
 FORMAT_NAMES = "PNG, JPEG, WebP, GIF, BMP, PNM or AVIF"
 
-_ROWS = 256
-"""Rows that are converted from Pillow's pixels at a time."""
+_PIXELS = 1 << 22
+"""Most pixels of complete rows that are converted at a time, because Pillow's pixels are in memory too."""
 
 # Pillow mode of the file -> (mode to decode to, bands, dtype)
 MODES: dict[str, tuple[str, int, str]] = {
@@ -58,18 +59,19 @@ class Decoding:
         if self.frame:
             image.seek(self.frame)
         image.load()
-        # some rows at a time, because Pillow's pixels are in memory too
-        first = self._rows_of(image, 0)
-        out = np.empty((image.height, *first.shape[1:]), first.dtype)
-        out[: len(first)] = first
-        for top in range(_ROWS, image.height, _ROWS):
-            out[top : top + _ROWS] = self._rows_of(image, top)
-        return out
+        rows = max(1, _PIXELS // image.width)
+        if rows >= image.height:
+            return self._converted(image)
+        out: NDArray[Any] | None = None
+        for top in range(0, image.height, rows):
+            part = self._converted(image.crop((0, top, image.width, min(top + rows, image.height))))
+            out = np.empty((image.height, *part.shape[1:]), part.dtype) if out is None else out
+            out[top : top + rows] = part
+        return cast("NDArray[Any]", out)
 
-    def _rows_of(self, image: ImageFile, top: int) -> NDArray[Any]:
-        part = image.crop((0, top, image.width, min(top + _ROWS, image.height)))
-        rows = np.asarray(part if part.mode == self.mode else part.convert(self.mode))
-        return self._with_opacity(rows if rows.ndim == 3 else rows[:, :, np.newaxis])
+    def _converted(self, image: Image) -> NDArray[Any]:
+        pixels = np.asarray(image if image.mode == self.mode else image.convert(self.mode))
+        return self._with_opacity(pixels if pixels.ndim == 3 else pixels[:, :, np.newaxis])
 
     def _with_opacity(self, pixels: NDArray[Any]) -> NDArray[Any]:
         if self.transparent is None:
