@@ -274,8 +274,8 @@ PARAMETERS = (
         "method",
         "auto",
         METHODS,
-        help="How the image is read: count its colors in one pass (colors; uint8, at most 3 bands), read it once per "
-        "epoch (stream), or colors where possible (auto).",
+        help="How the image is read: count its colors in one pass (colors; uint8, at most 3 bands), read it for each "
+        "epoch without a warm-up (stream), or colors where possible (auto).",
         details="Both give the same map; counted colors are exact, and fast. Streaming takes any real type and any "
         "number of bands.",
         option="method",

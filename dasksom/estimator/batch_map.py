@@ -15,7 +15,7 @@ from dasksom.config.feature_parameters import Features
 from dasksom.deferred import deferred
 from dasksom.errors import InputError
 from dasksom.estimator.map_predictor import MapPredictor
-from dasksom.som.schedule import Decay, Step
+from dasksom.som.schedule import Decay, Step, WarmUp
 from dasksom.training.checkpoint import Checkpoint
 from dasksom.training.color_histogram import has_color_table
 from dasksom.training.epochs import OnEpoch
@@ -24,8 +24,8 @@ from dasksom.training.map_training import are_countable, identity_of, train_map
 from dasksom.training.parameter_checks import check_parameters, plan_epochs
 from dasksom.training.sources import Weighted, blurred_images
 from dasksom.training.trained_map import TrainedMap
-from dasksom.training.warm_up_plan import WarmUp, plan_warm_up
 
+_plan_warm_up: "Callable[..., WarmUp]" = deferred("dasksom.training.warm_up_plan:plan_warm_up")
 _progress_of: "Callable[..., Progress | None]" = deferred("dasksom.estimator.progress_bars:progress_of")
 
 
@@ -218,8 +218,9 @@ class BatchMap(MapPredictor):
         )
 
     def _warm_up(self, images: list[Weighted], epochs: int) -> WarmUp:
-        countable = all(are_countable(*image) for image in images)
-        return plan_warm_up(self.get_params(deep=False), [image for image, _ in images], epochs, countable=countable)
+        if all(are_countable(*image) for image in images):
+            return WarmUp()
+        return _plan_warm_up(self.get_params(deep=False), [image for image, _ in images], epochs)
 
     def _train(
         self,

@@ -2,19 +2,16 @@
 
 The peak memory of a worker is bounded by
 
-    400 MiB                                             Python, the libraries, compiled kernels, and memory that the
-                                                        heap does not return
+    400 MiB                                             Python, libraries, kernels, memory that the heap retains
     + 288 MiB                                           if 8-bit colors are labeled with a table of all colors
-    or 8 x listed + 12 x colors bytes                   if that is more and 8-bit colors are counted: the lists of 16
-                                                        chunks, and the merged lists
-    + threads x pixels x (3.5 b + 4 c + 20) bytes       one chunk of `pixels`, each of b bytes in the image and c bands
-                                                        that are streamed as float32 (0 for counted colors): the chunk
-                                                        as stored, decoded and selected, labels, and encoded output
-                                                        (with a blur, pixels are those of the chunk and its margins);
-                                                        for at most as many threads as the image has chunks
+    or 8 x listed + 12 x colors bytes                   if more, and colors are counted: lists of 16 chunks, and merged
+    + threads x pixels x (3.5 b + 4 c + 20) bytes       one chunk of `pixels`, with the margins of a blur, each of b
+                                                        bytes in the image and c bands that are streamed as float32 (0
+                                                        for counted colors): the chunk as stored, decoded and selected,
+                                                        labels, and output; for at most as many threads as chunks
     + threads x 3.5 x stored bytes                      if the file decodes more than a chunk at once (photographs,
-                                                        large strips), with the bands that are not selected, for at most
-                                                        as many threads as it has such pieces; 5 bytes a pixel of WebP
+                                                        large strips), all bands, 5 bytes a pixel of WebP; for at most
+                                                        as many threads as pieces
     + 20 x 8 x units x (bands + 2) bytes                the sums of 16 chunks, and their totals
     or 10 MiB x bands                                   if percentiles scale the bands: counts (x 4 for 32-bit types)
     + 2 x bytes of the sample                           if there is a warm-up: the drawn pixels, and their union
@@ -48,8 +45,8 @@ from dasksom.errors import InputError
 from dasksom.estimator import BatchMap
 from dasksom.quantization.labels import TABLE_PIXELS
 from dasksom.som.features.scalings import ScalingCost
+from dasksom.som.schedule import WarmUp
 from dasksom.training.color_histogram import has_color_table
-from dasksom.training.warm_up_plan import WarmUp
 
 _scaling_cost: "Callable[..., ScalingCost]" = deferred("dasksom.features.scaling:scaling_cost")
 _blur_margin: "Callable[[float], int]" = deferred("dasksom.som.features.smoothing:blur_margin")
@@ -146,16 +143,14 @@ class Plan:
     def memory_for(self, chunk_bytes: int) -> int:
         """Return an upper bound of the peak memory of a worker for chunks of `chunk_bytes` decoded bytes."""
         pixels = chunk_bytes / self.pixel_bytes
-        wide = self._with_margins(pixels)
         bands = 0 if self.counted else self.shape[2]
         chunks = min(self.threads, math.ceil(self.shape[0] * self.shape[1] / pixels))
-        chunk = chunks * wide * (COPIES * self.pixel_bytes + 4 * bands + PIXEL_BYTES)
+        chunk = chunks * self._with_margins(pixels) * (COPIES * self.pixel_bytes + 4 * bands + PIXEL_BYTES)
         sums = (FAN_IN + 4) * max(8 * self.units * (self.shape[2] + 2), self.scaling.chunk_bytes)
+        sums += 2 * self.warm_up.sample_bytes
         # counting ends before labeling begins
         colors = max(TABLE_BYTES if self.tabled else 0, self._counts_bytes(pixels))
-        whole = COPIES * self.decoded_whole_bytes
-        sums += 2 * self.warm_up.sample_bytes
-        return RESERVED_BYTES + math.ceil(colors + chunk + whole) + sums + self.kept_bytes
+        return RESERVED_BYTES + math.ceil(colors + chunk + COPIES * self.decoded_whole_bytes) + sums + self.kept_bytes
 
     def _with_margins(self, pixels: float) -> float:
         """Return the pixels of a chunk and its margins, for chunks of `pixels` pixels in the shape of the plan's."""
@@ -214,17 +209,14 @@ def plan_run(
     if epochs and not counted:
         measured = som.init in ("pca", "random") or bool(warm_up.epochs)  # draws from the sample
         scaling = _scaling_cost(som.scale, image.dtype, bands, has_moments=measured)
-    saved = warm_up.epochs - bool(warm_up.epochs)
-    train_passes = 0 if not epochs else 1 if counted else 1 + scaling.passes + epochs - saved
+    train_passes = 0 if not epochs else 1 if counted else 1 + scaling.passes + epochs - warm_up.saved_passes
     write_passes, check_passes = int(writes), int(config.input.skips)
     kept = trains and config.input.cache == "memory"  # "auto" leaves enough free memory for the work
-    rows, columns = image.chunksize[:2]
-    label_bytes = np.min_scalar_type(som.units).itemsize
-    pixel = label_bytes + (bands * image.dtype.itemsize if config.output.image else 0)
+    pixel = np.min_scalar_type(som.units).itemsize + (bands * image.dtype.itemsize if config.output.image else 0)
     return Plan(
         shape=(height, width, bands),
         dtype=image.dtype,
-        chunk=(rows, columns),
+        chunk=(image.chunksize[0], image.chunksize[1]),
         chunks=chunk_count(image),
         counted=counted,
         tabled=writes and has_color_table(image) and height * width >= TABLE_PIXELS,

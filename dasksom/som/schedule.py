@@ -4,8 +4,8 @@ To add a decay: write its function of (first, last, progress) and add its line t
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from dasksom.errors import InputError
 
@@ -24,6 +24,28 @@ class Step:
     """Whether the epoch starts from the best of several palettes (`dasksom.som.counted_colors.palette_search`)."""
     sampled: bool = False
     """Whether the epoch runs on the sample of a warm-up instead of all samples."""
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """A planned warm-up."""
+
+    samples: int = 0
+    """Expected number of samples; 0 without a warm-up."""
+    epochs: int = 0
+    """Number of epochs that run on them."""
+    sample_bytes: int = 0
+    """Bytes of all samples."""
+
+    @property
+    def saved_passes(self) -> int:
+        """Passes over the images that are not needed: one for each of its epochs, less one that draws the sample."""
+        return max(self.epochs - 1, 0)
+
+    def marked(self, steps: Sequence[Step], first: int) -> tuple[Step, ...]:
+        """Return steps of which those of the warm-up, from number `first` on, run on the sample."""
+        last = first + self.epochs
+        return tuple(replace(step, sampled=first <= number < last) for number, step in enumerate(steps))
 
 
 Decay = Callable[[float, float, float], float]

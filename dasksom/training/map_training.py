@@ -11,7 +11,7 @@ from dask.base import tokenize
 from dasksom._version import __version__
 from dasksom.chunkwise import SMALL_RECORD_SECONDS, Keeper, Progress, ThrottledKeeper
 from dasksom.errors import InputError
-from dasksom.som.schedule import Step
+from dasksom.som.schedule import Step, WarmUp
 from dasksom.training.checkpoint import STATE
 from dasksom.training.color_histogram import has_color_table
 from dasksom.training.epochs import OnEpoch, Training, train_epochs
@@ -19,7 +19,6 @@ from dasksom.training.parameter_checks import lattice_from, search_from, seed_fr
 from dasksom.training.sources import Weighted, samples_of, searched
 from dasksom.training.start import TrainingImages, bands_of, first_codebook, fit_features, plan_features
 from dasksom.training.trained_map import MapState, TrainedMap
-from dasksom.training.warm_up_plan import WarmUp
 
 
 def are_countable(image: da.Array, weights: da.Array | None) -> bool:

@@ -4,13 +4,12 @@ It depends on the parameters and the shapes of the images only, not on the machi
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 import dask.array as da
 
-from dasksom.som.schedule import Step
+from dasksom.som.schedule import WarmUp
 
 EXACT_EPOCHS = 2
 """Number of final epochs that run on every pixel."""
@@ -29,30 +28,13 @@ _EXTRA_BYTES = 16
 """Bytes of a sample's weight and random number."""
 
 
-@dataclass(frozen=True)
-class WarmUp:
-    """A planned warm-up."""
-
-    samples: int = 0
-    """Expected number of samples; 0 without a warm-up."""
-    epochs: int = 0
-    """Number of epochs that run on them."""
-    sample_bytes: int = 0
-    """Bytes of all samples."""
-
-    def marked(self, steps: Sequence[Step], first: int) -> tuple[Step, ...]:
-        """Return steps of which those of the warm-up, from number `first` on, run on the sample."""
-        last = first + self.epochs
-        return tuple(replace(step, sampled=first <= number < last) for number, step in enumerate(steps))
-
-
 def sample_bytes(image: da.Array) -> int:
     """Return the bytes of one sample of an image in memory."""
     return int(image.shape[-1] * image.dtype.itemsize + _EXTRA_BYTES)
 
 
-def plan_warm_up(given: Mapping[str, Any], images: Sequence[da.Array], epochs: int, *, countable: bool) -> WarmUp:
-    """Plan the warm-up of a training.
+def plan_warm_up(given: Mapping[str, Any], images: Sequence[da.Array], epochs: int) -> WarmUp:
+    """Plan the warm-up of a training on images whose colors cannot be counted.
 
     Parameters
     ----------
@@ -61,11 +43,9 @@ def plan_warm_up(given: Mapping[str, Any], images: Sequence[da.Array], epochs: i
     images : sequence of dask arrays of shape (..., bands)
     epochs : int
         Number of epochs that the training has yet to run.
-    countable : bool
-        Whether the colors of all images can be counted; such a training has no warm-up.
     """
     requested, pixels = given["warm_up"], sum(prod(image.shape[:-1]) for image in images)
-    if requested == "none" or countable or given["sample"] < 1 or epochs < EXACT_EPOCHS + _LEAST_SAVED:
+    if requested == "none" or given["sample"] < 1 or epochs < EXACT_EPOCHS + _LEAST_SAVED:
         return WarmUp()
     one = sample_bytes(images[0])
     if requested == "auto":

@@ -8,10 +8,11 @@ from dasksom.chunkwise import ThrottledKeeper
 from dasksom.cluster import Workers
 from dasksom.config import RunConfig
 from dasksom.runs.memory_plan import plan_run
+from dasksom.som.schedule import WarmUp
 from dasksom.training import warm_up as drawing
 from dasksom.training.streaming import Stream
 from dasksom.training.warm_up import WarmUpStreams
-from dasksom.training.warm_up_plan import WarmUp, plan_warm_up
+from dasksom.training.warm_up_plan import plan_warm_up
 
 SHAPE = (160, 210, 3)
 CHUNKINGS = ((160, 210), (37, 50), (160, 11))
@@ -177,10 +178,15 @@ def test_fit__resumes_wherever_it_was_killed(tmp_path, monkeypatch, parameters):
 )
 def test_plan_warm_up__by_the_size_of_image_and_map(shape, dtype, parameters, samples):
     image, given = da.zeros(shape, dtype=dtype, chunks=-1), {**BatchSOM().get_params(), **parameters}
-    found = plan_warm_up(given, [image], 20, countable=False)
+    found = plan_warm_up(given, [image], 20)
     assert (found.samples, found.epochs) == (samples, 18 if samples else 0)
-    assert plan_warm_up(given, [image], 20, countable=True) == WarmUp()
-    assert plan_warm_up(given, [image], 4, countable=False) == WarmUp()
+    assert plan_warm_up(given, [image], 4) == WarmUp()
+
+
+def test_planned_warm_up__is_none_for_colors_that_can_be_counted():
+    image = da.zeros((8192, 8192, 4), dtype=np.uint8, chunks=2048)
+    assert BatchSOM(10, 10).planned_warm_up(image).samples == 1 << 19
+    assert BatchSOM(10, 10).planned_warm_up(image[..., :3]) == WarmUp()
 
 
 def test_fit__of_counted_colors_and_partial_fit_are_exact(photograph):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.image.sources.numpy_indexing import NumpyIndexing, lazy_array
-from dasksom.image.sources.protocol import PixelWindow, Readable
-from dasksom.storage.locations import Member
+
+if TYPE_CHECKING:
+    from dasksom.image.sources.protocol import PixelWindow, Readable
+    from dasksom.storage.locations import Member
 
 
 @dataclass(frozen=True)
