@@ -13,10 +13,10 @@ from dasksom.som.features.transforms import TRANSFORMS
 from dasksom.som.numba_kernel import kernel
 from dasksom.som.samples import LARGEST
 
-_BLOCK = 1 << 13
-"""Number of samples converted to float64 at once."""
+_BLOCK_VALUES = 1 << 15
+"""Number of values converted to float64 at once: intermediates stay in the second-level cache."""
 _TABLE_BITS = 16
-"""Integers of at most this number of bits are converted by a table of all values."""
+"""Integers of at most this number of bits are transformed by a table of all values."""
 
 
 @dataclass(frozen=True)
@@ -90,18 +90,24 @@ class PixelFeatures:
         ndarray of shape (n, features), float32 or float64
             NaN where a band is missing or a feature has no finite value.
         """
-        dtype = np.result_type(values.dtype, np.float32)
-        out = np.empty((len(values), self.count), dtype)
-        if self.by_band and values.dtype.kind in "ui" and 8 * values.dtype.itemsize <= _TABLE_BITS:
-            _look_up_values(values, *_value_table(self, values.dtype), out)
-        elif self.by_band and self.transform == "none":
-            cap, (center, spread, weights) = np.inf if self.cap is None else self.cap, self._vectors()
-            _scale_values(values, center, spread, cap, weights, out)
+        out = np.empty((len(values), self.count), np.result_type(values.dtype, np.float32))
+        scaling = self._linear()
+        if self.by_band and self.transform == "none":
+            _scale(values, *scaling, out)
+        elif self.by_band and values.dtype.kind in "ui" and 8 * values.dtype.itemsize <= _TABLE_BITS:
+            _scale_from_table(values, *_transform_table(self.transform, self.numbers, values.dtype), *scaling, out)
         else:
-            for start in range(0, len(values), _BLOCK):
-                part = slice(start, start + _BLOCK)
-                out[part] = self._in_float64(np.asarray(values[part], np.float64))
+            rows, largest = max(1, _BLOCK_VALUES // self.count), min(LARGEST, float(np.finfo(out.dtype).max))
+            for start in range(0, len(values), rows):
+                part = slice(start, start + rows)
+                _scale(self._unscaled_features(np.asarray(values[part], np.float64)), *scaling, out[part])
+                out[part][~(np.abs(out[part]) <= largest)] = np.nan
         return out
+
+    def _linear(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64] | None]:
+        """Return what is subtracted from each feature, its factor then, and the limit of its magnitude."""
+        center, spread, weights = self._vectors()
+        return center, weights / spread, None if self.cap is None else self.cap * weights
 
     def _vectors(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return center, spread and weights of the features."""
@@ -112,21 +118,17 @@ class PixelFeatures:
             np.array(self.weights) if self.weights else ones,
         )
 
-    def _in_float64(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        center, spread, weights = self._vectors()
+    def _unscaled_features(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the transformed bands, or their shares, and the formulas."""
         with np.errstate(all="ignore"):
             features = transformed(values, self.transform, self.numbers)
             if self.shares:
                 features = features / np.array(self.shares)
                 features = features / features.sum(axis=1, keepdims=True)
-            if self.formulas:
-                computed = [formula.compute(values)[:, None] for formula in self.formulas]
-                features = np.concatenate([features, *computed], axis=1)
-            features = (features - center) / spread
-            if self.cap is not None:
-                features = np.clip(features, -self.cap, self.cap)
-            features = features * weights
-            return np.where(np.abs(features) <= LARGEST, features, np.nan)
+        if self.formulas:
+            computed = [formula.compute(values)[:, None] for formula in self.formulas]
+            features = np.concatenate([features, *computed], axis=1)
+        return features
 
     def restore(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the bands of units, in the units of the image; the features must be invertible.
@@ -181,29 +183,33 @@ def transformed(values: NDArray[Any], transform: str, numbers: tuple[float, ...]
 
 
 @lru_cache(maxsize=8)
-def _value_table(features: PixelFeatures, dtype: np.dtype[Any]) -> tuple[int, NDArray[np.float32]]:
-    """Return the lowest value of an integer type, and the features of all its values, shape (bands, values)."""
+def _transform_table(
+    transform: str, numbers: tuple[float, ...], dtype: np.dtype[Any]
+) -> tuple[NDArray[np.float64], int]:
+    """Return the transformed values of an integer type, and its lowest value."""
     limits = np.iinfo(dtype)
     values = np.arange(int(limits.min), int(limits.max) + 1, dtype=np.float64)
-    table = np.empty((features.bands, len(values)), np.float32)
-    for start in range(0, len(values), _BLOCK):
-        part = values[start : start + _BLOCK]
-        computed = features._in_float64(np.repeat(part[:, None], features.bands, axis=1))
-        table[:, start : start + _BLOCK] = computed.T
-    return int(limits.min), table
+    with np.errstate(all="ignore"):
+        return transformed(values, transform, numbers), int(limits.min)
 
 
 @kernel
-def _look_up_values(values: Any, lowest: Any, table: Any, out: Any) -> None:
+def _scale(values: Any, shift: Any, factor: Any, limit: Any, out: Any) -> None:
+    """Write (value - shift) * factor, limited if there are limits."""
     for i in range(values.shape[0]):
-        for band in range(values.shape[1]):
-            out[i, band] = table[band, np.int64(values[i, band]) - lowest]
+        for j in range(values.shape[1]):
+            feature = (np.float64(values[i, j]) - shift[j]) * factor[j]
+            if limit is not None:
+                feature = min(max(feature, -limit[j]), limit[j])
+            out[i, j] = feature
 
 
 @kernel
-def _scale_values(values: Any, center: Any, spread: Any, cap: Any, weights: Any, out: Any) -> None:
+def _scale_from_table(values: Any, table: Any, lowest: Any, shift: Any, factor: Any, limit: Any, out: Any) -> None:
+    """Do the same with the values that a table has for integers."""
     for i in range(values.shape[0]):
-        for band in range(values.shape[1]):
-            feature = (np.float64(values[i, band]) - center[band]) / spread[band]
-            feature = cap if feature > cap else (-cap if feature < -cap else feature)
-            out[i, band] = feature * weights[band]
+        for j in range(values.shape[1]):
+            feature = (table[np.int64(values[i, j]) - lowest] - shift[j]) * factor[j]
+            if limit is not None:
+                feature = min(max(feature, -limit[j]), limit[j])
+            out[i, j] = feature
