@@ -116,9 +116,9 @@ class ClassTable:
         InputError
             If there is no such class, or a name is empty.
         """
-        new_names, new_colors = list(self.names), self.colors.copy()
+        new_names, new_colors, used = list(self.names), self.colors.copy(), {*self.used}
         for number, name in names.items():
-            if number not in self.used:
+            if number not in used:
                 raise InputError(f"class {number}: there are the classes 1 to {self.count}")
             if not name.strip():
                 raise InputError(f"class {number}: its name is empty")

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from dasksom.classes.class_table import ClassTable
 from dasksom.classes.unit_tables import Columns
 from dasksom.errors import InputError
-from dasksom.storage.local_paths import listed, match_suffix
-from dasksom.storage.own_files import write_file
+from dasksom.storage.local_paths import absolute_path, listed, match_suffix
+from dasksom.storage.own_files import replace_file, write_file
 from dasksom.storage.publish.atomic_publish import check_output, publish
 
 
@@ -74,3 +75,31 @@ def write_table_file(path: str, columns: Columns, *, overwrite: bool) -> None:
     content = form(columns)
     with publish(Path(path), overwrite=overwrite) as temporary:
         write_file(temporary, [content])
+
+
+def classes_csv(output: str, target: str | None = None) -> Path:
+    """Return the path of the table: next to the target with its name, else next to the output.
+
+    Examples
+    --------
+    >>> [classes_csv(f"/a/photo{suffix}").name for suffix in (".zarr", ".ome.zarr", ".tif")]
+    ['photo.classes.csv', 'photo.ome.classes.csv', 'photo.tif.classes.csv']
+    >>> classes_csv("/a/photo.zarr", "/a/groups.tif").name
+    'groups.csv'
+    """
+    if target is not None:
+        return absolute_path(target).with_suffix(".csv")
+    path = absolute_path(output)
+    stem = path.name[:-5] if path.name.lower().endswith(".zarr") else path.name
+    return path.with_name(f"{stem}.classes.csv")
+
+
+def save_class_table(path: Path, table: ClassTable) -> None:
+    """Write a table of classes as CSV, atomically; it replaces a table of units, which people may have edited.
+
+    Raises
+    ------
+    ForeignFileError
+        If the file that is there is not such a table.
+    """
+    replace_file(path, table.to_csv().encode(), is_ours=lambda head: b"unit" in head[:200].lower(), sync=True)

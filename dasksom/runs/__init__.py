@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dasksom.runs.apply_many import apply_to_many
     from dasksom.runs.classes.class_choice import ClassOptions
     from dasksom.runs.classes.class_run import classify_output, resume_classes
+    from dasksom.runs.classes.edited_classes import group_output, write_edited_classes
     from dasksom.runs.classes.table_run import table_of_output
     from dasksom.runs.descriptions import describe_image, describe_model, export_palette
     from dasksom.runs.dry_run import forecast
@@ -28,11 +29,13 @@ __all__ = [
     "describe_model",
     "export_palette",
     "forecast",
+    "group_output",
     "quantize_image",
     "resume_classes",
     "resume_run",
     "table_of_output",
     "train_model",
+    "write_edited_classes",
     "write_table_file",
 ]
 
@@ -44,6 +47,7 @@ __getattr__ = names_on_use(
         "dasksom.runs.apply_many": "apply_to_many",
         "dasksom.runs.classes.class_choice": "ClassOptions",
         "dasksom.runs.classes.class_run": "classify_output resume_classes",
+        "dasksom.runs.classes.edited_classes": "group_output write_edited_classes",
         "dasksom.runs.descriptions": "describe_image describe_model export_palette",
         "dasksom.runs.dry_run": "forecast",
         "dasksom.runs.classes.table_run": "table_of_output",

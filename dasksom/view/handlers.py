@@ -43,6 +43,7 @@ class BaseHandler(RequestHandler):
     """Answers requests to its own host name, in a form that no other page can use."""
 
     closed = False
+    accepts_body = False
 
     def set_default_headers(self) -> None:
         """Let the page load nothing but its own files."""
@@ -53,6 +54,8 @@ class BaseHandler(RequestHandler):
         """Refuse other host names, by which pages of others could read from here (DNS rebinding)."""
         if self.request.host_name not in HOSTS:
             raise HTTPError(403, reason="Forbidden: call this server 127.0.0.1 or localhost")
+        if self.request.body and not self.accepts_body:
+            raise HTTPError(413, reason="Requests have no body here")
 
     def on_connection_close(self) -> None:
         """Note that the client has gone."""
@@ -127,11 +130,14 @@ class AboutHandler(BaseHandler):
 
 
 class ProgressHandler(SceneHandler):
-    """Progress of the overviews, and whether the output is still the one that is shown."""
+    """Progress of the overviews and of writing, the version of the classes, and whether the output is the shown one."""
 
-    def get(self) -> None:
+    async def get(self) -> None:
         """Answer as JSON."""
-        self.finish(self.scene.progress())
+        session = self.live.classes
+        version = await self.in_thread(session.current_version)
+        writing = session.writing.as_json()
+        self.finish({"overviews": self.scene.progress(), "classes": version, "writing": writing})
 
 
 class UnitHandler(SceneHandler):

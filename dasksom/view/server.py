@@ -16,6 +16,8 @@ from tornado.web import Application
 
 from dasksom.errors import InputError
 from dasksom.redaction import printable
+from dasksom.view.class_handler import LARGEST_BODY, ClassHandler
+from dasksom.view.class_session import ClassActions
 from dasksom.view.handlers import (
     AboutHandler,
     AssetHandler,
@@ -45,6 +47,7 @@ def run_viewer(
     output: str,
     original: str | None = None,
     *,
+    actions: ClassActions | None = None,
     port: int = 0,
     browser: bool = True,
     say: Callable[[str], None] = print,
@@ -57,6 +60,8 @@ def run_viewer(
         Output of a run: .zarr, .ome.zarr, or a paletted .tif.
     original : str, optional
         The image that it was made of; by default the one that the output names, if it is still there.
+    actions : ClassActions, optional
+        Group units and write classes; by default classes can only be edited and saved.
     port : int
         Port on the loopback interface; 0 selects a free one.
     browser : bool
@@ -73,7 +78,7 @@ def run_viewer(
     import dask
 
     leaflet = find_leaflet()
-    with LiveScene(output, original) as live, dask.config.set(scheduler="synchronous"):
+    with LiveScene(output, original, actions) as live, dask.config.set(scheduler="synchronous"):
 
         def opened(address: str) -> None:
             say(f"{address}  shows {printable(output)}; Ctrl-C stops it")
@@ -95,7 +100,7 @@ async def serve(live: LiveScene, leaflet: Traversable, port: int, opened: Callab
     logging.getLogger("tornado").setLevel(logging.CRITICAL)  # answers contain their errors
     token = secrets.token_urlsafe(16)
     with ThreadPoolExecutor(_TILE_THREADS, thread_name_prefix="tiles") as pool:
-        server = HTTPServer(application(live, leaflet, token, pool), max_body_size=1, max_header_size=16384)
+        server = HTTPServer(application(live, leaflet, token, pool), max_body_size=LARGEST_BODY, max_header_size=16384)
         listening.setblocking(False)
         server.add_socket(listening)
         opened(f"http://{_ADDRESS}:{listening.getsockname()[1]}/{token}/")
@@ -118,6 +123,7 @@ def application(live: LiveScene, leaflet: Traversable, token: str, pool: ThreadP
             *((root + path, AssetHandler, {"file": file}) for path, file in assets.items()),
             (root + "about.json", AboutHandler, known),
             (root + "progress", ProgressHandler, known),
+            (root + "classes", ClassHandler, known),
             (root + r"unit/(\d{1,9})", UnitHandler, known),
             (root + r"pixel/(\d{1,9})/(\d{1,9})", PixelHandler, known),
             (root + r"(labels|original)/(\d{1,9})/(\d{1,2})/(\d{1,9})/(\d{1,9})", TileHandler, known),

@@ -65,13 +65,13 @@ class Client:
     def __init__(self, address):
         self.address = address
 
-    def ask(self, path="", headers=None, method="GET"):
+    def ask(self, path="", headers=None, method="GET", body=None):
         """Give status, headers and content of an answer."""
         address = path if path.startswith("http") else self.address + path
         place = urlsplit(address)
         connection = HTTPConnection(place.hostname, place.port, timeout=30)
         with closing(connection):
-            connection.request(method, place.path, headers=headers or {})
+            connection.request(method, place.path, body, headers or {})
             answer = connection.getresponse()
             return answer.status, answer.headers, answer.read()
 

@@ -113,7 +113,8 @@ def test_answers__about_pixels_and_units(client):
     assert client.json("about.json") == json.loads(json.dumps({**client.scene.about, "version": 0}))
     assert client.json("pixel/12/34") == client.scene.pixel(12, 34)
     assert client.json("unit/7") == client.scene.unit(7)
-    assert client.json("progress") == {}
+    progress = client.json("progress")
+    assert (progress["overviews"], progress["classes"], progress["writing"]["state"]) == ({}, 1, "idle")
 
 
 def test_damage_is_told(folder, tmp_path):

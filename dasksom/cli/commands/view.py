@@ -2,7 +2,7 @@
 
 import click
 
-from dasksom import view
+from dasksom import runs, view
 from dasksom.cli.help_pages import GroupedCommand
 from dasksom.cli.log import log_options
 
@@ -27,4 +27,5 @@ def command(output_path: str, original: str | None, port: int, no_browser: bool)
       dasksom view slide.ome.zarr
       dasksom view reduced.zarr --original photo.png --no-browser --port 8123
     """  # noqa: D301 - click takes the character itself
-    view.run_viewer(output_path, original, port=port, browser=not no_browser, say=click.echo)
+    actions = view.ClassActions(runs.group_output, runs.write_edited_classes)
+    view.run_viewer(output_path, original, actions=actions, port=port, browser=not no_browser, say=click.echo)

@@ -41,6 +41,8 @@ class ClassOptions:
     pixels."""
     held_out: float = 0.25
     """Share of the tiles of the reference that the classes are tested on, and not taken from."""
+    table: ClassTable | None = None
+    """Classes that were edited elsewhere, and saved there as CSV."""
 
     def __post_init__(self) -> None:
         if self.reference is not None and self.count is not None:
@@ -70,6 +72,8 @@ def choose_classes(
     InputError
         If a file cannot be used, or there are fewer units than classes.
     """
+    if options.table is not None:
+        return ChosenClasses(options.table)
     if options.reference is None:
         return ChosenClasses(_grouped_or_named(result, options, hits))
     reference, share, seed = options.reference, options.held_out, options.seed

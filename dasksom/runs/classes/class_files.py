@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dasksom.classes import AUTO
+from dasksom.classes.table_files import classes_csv
 from dasksom.errors import InputError
 from dasksom.image.tiff.class_legends import legend_paths
 from dasksom.image.zarr.class_writer import classes_path
@@ -60,23 +61,6 @@ def target_of(output: str, target: str | None) -> Path:
 def is_tiff(path: str | Path) -> bool:
     """Return whether classes of this path are a TIFF."""
     return str(path).lower().endswith(_TIFF)
-
-
-def classes_csv(output: str, target: str | None = None) -> Path:
-    """Return the path of the table: next to the target with its name, else next to the output.
-
-    Examples
-    --------
-    >>> [classes_csv(f"/a/photo{suffix}").name for suffix in (".zarr", ".ome.zarr", ".tif")]
-    ['photo.classes.csv', 'photo.ome.classes.csv', 'photo.tif.classes.csv']
-    >>> classes_csv("/a/photo.zarr", "/a/groups.tif").name
-    'groups.csv'
-    """
-    if target is not None:
-        return absolute_path(target).with_suffix(".csv")
-    path = absolute_path(output)
-    stem = path.name[:-5] if path.name.lower().endswith(".zarr") else path.name
-    return path.with_name(f"{stem}.classes.csv")
 
 
 def accuracy_paths(csv_path: Path) -> dict[str, Path]:

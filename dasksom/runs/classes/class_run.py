@@ -17,13 +17,14 @@ from dasksom.classes import ClassTable
 from dasksom.classes.class_image import Tidying
 from dasksom.classes.class_pass import write_class_labels
 from dasksom.classes.class_table import describe_classes
+from dasksom.classes.table_files import classes_csv, save_class_table
 from dasksom.errors import InputError
 from dasksom.image import Manifest, QuantizedImage, RunFolder, check_output, open_result, run_folder, run_on_disk
 from dasksom.image.tiff.class_legends import Legend, legend_paths, write_legends
 from dasksom.image.zarr.class_writer import add_to_output, classes_path
 from dasksom.quantization.write_journal import WriteJournal
 from dasksom.runs.classes.class_choice import ClassOptions, choose_classes, hits_of
-from dasksom.runs.classes.class_files import accuracy_paths, check_new, classes_csv, is_tiff, target_of
+from dasksom.runs.classes.class_files import accuracy_paths, check_new, is_tiff, target_of
 from dasksom.runs.watcher import Watcher
 from dasksom.storage.checksum_manifests import read_manifest
 from dasksom.storage.local_paths import absolute_path
@@ -79,7 +80,7 @@ def classify_output(
         check_output(final, overwrite=overwrite, suffixes=(final.name,), inputs=(output,) if is_tiff(final) else ())
         hits = hits_of(result)
         chosen = choose_classes(result, options, hits, watcher)
-        paths = str(absolute_path(output)), str(final), str(csv_path)
+        paths = str(absolute_path(output)), str(final), "" if options.table is not None else str(csv_path)
         job = _ClassJob(*paths, chosen.table.as_json(), options.tidying.as_json(), dict(chosen.files))
         resumed = run_folder(final).is_dir() and not overwrite
         lines = _write(job, result, hits, watcher, overwrite=overwrite, resumed=resumed)
@@ -121,6 +122,7 @@ class _ClassJob:
     final: str
     """Path of the TIFF, or of the array or group in the output."""
     csv: str
+    """Path of the table; empty if it is not written."""
     classes: dict[str, Any]
     """The table as JSON."""
     tidying: dict[str, int] = field(default_factory=dict)
@@ -166,9 +168,8 @@ def _write(
             journal=WriteJournal(keeper, manifest.add),
         )
         pixels = pixels if tidied is None else tidied.tolist()
-        content = table.to_csv().encode()
-        first_column = content.partition(b",")[0]
-        replace_file(csv_path, content, is_ours=lambda head: first_column in head[:200])  # people edit it
+        if job.csv:
+            save_class_table(csv_path, table)
         about = {accuracy_paths(csv_path)[name]: text.encode() for name, text in job.files.items()}
         for path, text in about.items():
             replace_file(path, text, is_ours=_is_about_reference)
@@ -177,7 +178,8 @@ def _write(
         else:
             write_legends(final, replace(legend, pixels=pixels))
     written = [f"{path}: written" for path in (final, *about)]
-    return [*describe_classes(table, pixels), *written, f"{csv_path}: names and colors, to edit"]
+    table_written = [f"{csv_path}: names and colors, to edit"] if job.csv else []
+    return [*describe_classes(table, pixels), *written, *table_written]
 
 
 def _is_about_reference(head: bytes) -> bool:

@@ -12,7 +12,7 @@ from dasksom.classes.class_pass import class_of_values
 from dasksom.classes.class_table import read_class_table
 from dasksom.classes.statistics_pass import pixels_within, statistics_of_output
 from dasksom.classes.stored_statistics import decode_statistics
-from dasksom.classes.table_files import check_table_file, write_table_file
+from dasksom.classes.table_files import check_table_file, classes_csv, write_table_file
 from dasksom.classes.unit_tables import GROUPS, Columns, UnitData, unit_table
 from dasksom.errors import InputError
 from dasksom.image import QuantizedImage, open_picture, open_result
@@ -20,7 +20,6 @@ from dasksom.image.metadata.pixel_area import pixel_area
 from dasksom.model_files import codebook_of_output
 from dasksom.provenance.original_image import Original
 from dasksom.provenance.run_record import RunRecord
-from dasksom.runs.classes.class_files import classes_csv
 from dasksom.runs.watcher import Watcher
 from dasksom.som.statistics.unit_statistics import UnitStatistics
 

@@ -303,7 +303,7 @@ function watch(views) {
     layers().forEach(layer => layer.refresh());
     if (root.dataset.state !== "partial") return;
     try {
-      const shares = Object.values(await (await ask("progress")).json());
+      const shares = Object.values((await (await ask("progress")).json()).overviews);
       const least = Math.min(1, ...shares);
       if (root.dataset.state !== "partial") return;  // it was completed before the answer came
       at("status").textContent = `Reading the image once for its overview: ${Math.floor(100 * least)} %`;
