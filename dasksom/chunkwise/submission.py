@@ -106,7 +106,9 @@ def memory_limit() -> int:
     return sum(int(worker["memory_limit"]) for worker in client.scheduler_info(n_workers=-1)["workers"].values())
 
 
-def keep_in_memory(image: da.Array, mask: da.Array | None, cache: str) -> tuple[da.Array, da.Array | None]:
+def keep_in_memory(
+    image: da.Array, mask: da.Array | None, cache: str, cached_bytes: int = 0
+) -> tuple[da.Array, da.Array | None]:
     """Cache an image and its mask in the memory of the cluster, so that later passes do not read them again.
 
     Parameters
@@ -116,9 +118,11 @@ def keep_in_memory(image: da.Array, mask: da.Array | None, cache: str) -> tuple[
         If it comes from the image's file, the file is read once.
     cache : {"auto", "memory", "none"}
         "auto" caches them if they fit below the spill threshold with a quarter of the workers' memory to spare.
+    cached_bytes : int
+        Bytes of the arrays that are cached already.
     """
     share = float(dask.config.get("distributed.worker.memory.target", 0.6) or 0.6) - _HEADROOM
-    if cache == "memory" or (cache == "auto" and image.nbytes <= memory_limit() * share):
+    if cache == "memory" or (cache == "auto" and cached_bytes + image.nbytes <= memory_limit() * share):
         with dask.annotate(**cluster.TASK_ANNOTATIONS):
             return (image.persist(), None) if mask is None else dask.persist(image, mask)
     return image, mask

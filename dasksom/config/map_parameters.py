@@ -285,7 +285,7 @@ PARAMETERS = (
         "auto",
         CACHES,
         help='Whether "stream" holds the image in the memory of the cluster between epochs.',
-        details='"auto" does where it fits with room to spare.',
+        details='"auto" does where it fits with room to spare, and then holds the scaled or transformed features too.',
         not_an_option="--cache (input.cache), which covers all passes of a run",
     ),
     integer_parameter(

@@ -189,6 +189,7 @@ class ImageRun:
     def _fit(self, som: BatchMap, config: RunConfig, more: Sequence[Picture]) -> None:
         if not more and _may_be_kept(self.compared, som, config):
             self.compared, self.mask = keep_in_memory(self.compared, self.mask, config.input.cache)
+            som.cache = config.input.cache
         others = [compared_pixels(picture, self._blur) for picture in more]
         with self._stage("train"), explained_pixels(self.record.image, self.picture):
             som.fit_with_keeper(

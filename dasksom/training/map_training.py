@@ -103,7 +103,7 @@ def train_map(
     if planned is not None and before is None:
         features, known = fit_features(planned, plain, search, given, shared, keeper)
     search = replace(search, features=features)
-    samples = searched(plain, search)
+    samples = searched(plain, search, given["cache"])
     state = None if keeper is None else keeper.load(STATE)
     if state is None:
         codebook = first_codebook(samples, search, given, shared, lattice, seed, before, known)

@@ -47,11 +47,12 @@ def sampled(
 
 
 def searched(
-    samples: "ColorTable | Stream | Streams", search: Search
+    samples: "ColorTable | Stream | Streams", search: Search, cache: str = "none"
 ) -> "ColorTable | ComparedColors | Stream | Streams":
-    """Return samples as a search compares them."""
+    """Return samples as a search compares them; see `samples_of` for `cache`."""
     if not isinstance(samples, ColorTable):
-        return samples.searching(search.features)
+        converted = samples.searching(search.features)
+        return converted.with_cached_features() if cache == "auto" else converted
     return samples if by_cells(search) else _compared_colors(samples, search)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dasksom.chunkwise import Corner, Keeper, Progress, reduce_chunks
 from dasksom.errors import InputError
+from dasksom.features.feature_cache import cached_features
 from dasksom.som.batch import BatchSums, weigh
 from dasksom.som.bmu.search import Search
 from dasksom.som.features.pixel_features import PixelFeatures
@@ -124,6 +125,14 @@ class Stream:
         """Return the same samples, converted to other features."""
         return replace(self, search=replace(self.search, features=features))
 
+    def with_cached_features(self) -> "Stream":
+        """Return the same samples with their features in memory, if the image is in memory and there is room."""
+        if self.here and self.image.dtype.itemsize == 1:
+            return self  # the driver's memory is planned for samples of bands
+        with dask.config.set(scheduler="threads") if self.here else nullcontext():
+            features = cached_features(self.image, self.weights, self.search)
+        return self if features is None else replace(self.searching(None), image=features)
+
     def reduce(self, function: Callable[..., Any], combine: Callable[[Sequence[Any]], Any], **arguments: Any) -> Any:
         """Run a function of (block, corner, weights, search=..., **arguments) on every chunk; combine the results."""
         with dask.config.set(scheduler="threads") if self.here else nullcontext():
@@ -196,6 +205,10 @@ class Streams:
     def searching(self, features: PixelFeatures | None) -> "Streams":
         """Return the same samples, converted to other features."""
         return Streams(tuple(part.searching(features) for part in self.parts))
+
+    def with_cached_features(self) -> "Streams":
+        """Return these samples: the features of several images are computed in each epoch."""
+        return self
 
     def reduce(self, function: Callable[..., Any], combine: Callable[[Sequence[Any]], Any], **arguments: Any) -> Any:
         """Run a function on every chunk of all images; see `Stream.reduce`."""

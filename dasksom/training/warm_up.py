@@ -125,8 +125,8 @@ class WarmUpStreams(Streams):
     samples: int = 1
     """Expected number of samples."""
     seed: int = 0
-    _drawn: dict[str, Any] = field(default_factory=dict)
-    """The pilot and the sample as soon as they are drawn; shared by conversions of these streams."""
+    _drawn: dict[Any, Any] = field(default_factory=dict)
+    """The pilot and the sample as soon as they are drawn, and its stream for a search; shared by conversions."""
 
     def searching(self, features: PixelFeatures | None) -> "WarmUpStreams":
         """Return the same samples, converted to other features."""
@@ -153,13 +153,17 @@ class WarmUpStreams(Streams):
             parts = list(self._draw(_chunk_draw, _join, self._rule(), "sample"))
             # by image and random number, which is by no chunk
             self._drawn["sample"] = _join([_sorted(part) for part in parts])
-        _, values, weights = self._drawn["sample"]
-        return Stream(
-            da.from_array(values, chunks=(ROWS_A_TASK, -1), name=False),
-            da.from_array(weights[:, None], chunks=(ROWS_A_TASK, 1), name=False),
-            self.parts[0].search,
-            here=True,
-        )
+        search = self.parts[0].search
+        if search not in self._drawn:
+            _, values, weights = self._drawn["sample"]
+            self._drawn[search] = Stream(
+                da.from_array(values, chunks=(ROWS_A_TASK, -1), name=False),
+                da.from_array(weights[:, None], chunks=(ROWS_A_TASK, 1), name=False),
+                search,
+                here=True,
+            ).with_cached_features()
+        stream: Stream = self._drawn[search]
+        return stream
 
     def _check_memory(self) -> None:
         image = self.parts[0].image

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from benchmarks.clusters import chunks, limit, plan, scaling
 from benchmarks.exact import exact
+from benchmarks.features import features
 from benchmarks.fits import fits
 from benchmarks.gigapixel import gigapixel
 from benchmarks.maps import maps
@@ -50,6 +51,7 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "tools": tools,
     "search": search,
     "fits": fits,
+    "features": features,
     "pictures": pictures,
     "memory": memory,
     "scaling": lambda sizes, _: rows_of(scaling(*((256, 4, 1) if sizes.toy else ()))),

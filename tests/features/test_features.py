@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from dasksom import BatchSOM, Features, InputError, load
+from dasksom.som.features.pixel_features import PixelFeatures
 
 ROWS, COLUMNS, BANDS = 40, 50, 4
 
@@ -160,3 +161,24 @@ def test_missing_features__are_errors_or_left_out():
         trained(image, features=features, missing="error")
     labels = trained(image, features=features, missing="bands").predict(image)
     assert (labels >= 0).all()
+
+
+@pytest.mark.parametrize("missing", ["exclude", "bands"])
+@pytest.mark.parametrize("warm_up", ["none", 4000])
+def test_features_in_memory__give_the_map_of_features_that_each_epoch_computes(missing, warm_up, monkeypatch):
+    image = np.random.default_rng(3).gamma(2, [1, 9, 30, 100], (90, 70, 4)).astype("f4")
+    image[:9, :30, 1] = np.nan
+    weights, computed = np.random.default_rng(4).integers(0, 3, image.shape[:2]).astype("f8"), []
+    compute = PixelFeatures.compute
+    monkeypatch.setattr(PixelFeatures, "compute", lambda self, values: computed.append(1) or compute(self, values))
+    options = {"epochs": 9, "random_state": 0, "missing": missing, "warm_up": warm_up, "scale": "percentile"}
+    options["features"] = Features(transform="arcsinh", feature=("r=(b0-b1)/(b0+b1)",), weight=("b1=2",), cap=3.0)
+    maps, counts = [], []
+    for cache in ("none", "auto"):
+        computed.clear()
+        lazy = da.from_array(image, chunks=(32, 40, -1))
+        maps.append(BatchSOM(3, 3, cache=cache, **options).fit(lazy, sample_weight=weights))
+        counts.append(len(computed))
+    np.testing.assert_array_equal(maps[0].weights_, maps[1].weights_)
+    assert maps[0].history_ == maps[1].history_
+    assert counts[1] < counts[0] if warm_up == "none" else counts[1] <= counts[0]
