@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from dasksom.som.neighborhood import Neighborhood
 from dasksom.som.quality import Quality, quality_of
-from dasksom.som.unit_sums import UnitSums
+from dasksom.som.unit_sums import UnitSums, band_blocks
 
 NEGLIGIBLE = 1e-12
 """A unit whose denominator is below this fraction of one sample (of the total weight, if that is less than 1) keeps its
@@ -38,20 +38,22 @@ def weigh(gathered: UnitSums, codebook: NDArray[np.float64], neighborhood: Neigh
     units' ||y||^2, it is the sum over k of (H E)_k - 2 (w_k - c) (H Y)_k + (w_k - c)^2 (H n)_k, where H Y is
     H S - c H n.
     """
-    counts = gathered.counts
-    center = codebook.mean(axis=0)
-    away = codebook - center
-    rest = gathered.sums - counts * codebook
-    lengths = gathered.squared_errors + (2 * away * rest + counts * away**2).sum(axis=1)
-    spread = neighborhood.spread(np.concatenate([gathered.sums, counts, lengths[:, None]], axis=1))
-    bands, weights = gathered.sums.shape[1], counts.shape[1]
-    numerator, denominator, squares = np.split(spread, [bands, bands + weights], axis=1)
-    offsets = numerator - denominator * center
-    distortion = squares.sum() - 2 * (away * offsets).sum() + (denominator * away**2).sum()
+    units, bands = codebook.shape
+    numerator, lengths, distortion = np.empty((units, bands)), gathered.squared_errors.copy(), 0.0
+    denominator = neighborhood.spread(gathered.counts)
+    for part in band_blocks(bands):
+        counts, weights = (x if x.shape[1] == 1 else x[:, part] for x in (gathered.counts, denominator))
+        center = codebook[:, part].mean(axis=0)
+        away = codebook[:, part] - center
+        rest = gathered.sums[:, part] - counts * codebook[:, part]
+        lengths += (2 * away * rest + counts * away**2).sum(axis=1)
+        spread = numerator[:, part] = neighborhood.spread(gathered.sums[:, part])
+        distortion += float((weights * away**2).sum() - 2 * (away * (spread - weights * center)).sum())
+    distortion += float(neighborhood.spread(lengths).sum())
     return BatchSums(
-        numerator=np.ascontiguousarray(numerator),
-        denominator=np.ascontiguousarray(denominator),
-        distortion=max(float(distortion), 0.0),
+        numerator=numerator,
+        denominator=denominator,
+        distortion=max(distortion, 0.0),
         quality=quality_of(gathered, codebook),
         utilities=gathered.utilities,
     )

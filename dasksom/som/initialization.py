@@ -11,8 +11,10 @@ from dasksom.som.samples import NO_SAMPLES
 from dasksom.som.statistics.moments import Moments
 from dasksom.som.statistics.principal_components import COMPONENTS, exact_spans, leading_spans
 
-_BEND = 0.1
-"""Amplitude of the bend, in standard deviations of each component."""
+_BEND, _LINE_BEND = 0.1, 0.3
+"""Amplitude of the bend of maps and of those with one row or column, in standard deviations of each component."""
+_EQUAL = 0.05
+"""Relative difference below which the standard deviations of two components are considered equal."""
 
 
 def pca_codebook(lattice: Lattice, mean: NDArray[np.float64], spans: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -22,7 +24,9 @@ def pca_codebook(lattice: Lattice, mean: NDArray[np.float64], spans: NDArray[np.
     shorter side then subdivides the steps of the longer one. A map with one row or column follows only the first.
 
     The plane is slightly bent along the next components: batch updates preserve symmetries, so units in a symmetry
-    plane of the data would never leave it.
+    plane of the data would never leave it. Where components within and outside of the plane have equal deviations,
+    their directions are arbitrary and are rotated: axes of the data, such as those of a cube, would hide its corners
+    behind each other.
 
     Parameters
     ----------
@@ -39,16 +43,35 @@ def pca_codebook(lattice: Lattice, mean: NDArray[np.float64], spans: NDArray[np.
     """
     rows, columns = np.meshgrid(*(_offsets(side) for side in (lattice.rows, lattice.columns)), indexing="ij")
     along, across = (rows, columns) if lattice.rows >= lattice.columns else (columns, rows)
+    plane, bend = (1, _LINE_BEND) if min(lattice.rows, lattice.columns) == 1 else (2, _BEND)
+    spans = _without_axes(spans, plane)
     second = spans[1] if len(spans) > 1 else spans[0] / max(lattice.rows, lattice.columns)
-    units = along[..., None] * spans[0] + across[..., None] * second
-    bends = spans[1 if min(lattice.rows, lattice.columns) == 1 else 2 :][: COMPONENTS - 2]
-    for number, span in enumerate(bends):
+    waves = [along, across]
+    bends = spans[plane:][: COMPONENTS - 2]
+    for number in range(len(bends)):
         # waves of different lengths and phases, so that the bent plane has no symmetry of the lattice
         cycles = (number % 3 + 1) * along + (number // 3 + 1) * across
         wave = np.cos(np.pi / 2 * cycles + 0.7 + 1.3 * number)
-        units += _BEND * (wave - wave.mean())[..., None] * span
-    codebook: NDArray[np.float64] = mean + units.reshape(lattice.units, -1)
+        waves.append(bend * (wave - wave.mean()))
+    # not by BLAS, whose order of sums depends on its threads
+    codebook: NDArray[np.float64] = np.einsum("cij,cb->ijb", np.stack(waves), np.stack([spans[0], second, *bends]))
+    codebook = codebook.reshape(lattice.units, -1)
+    codebook += mean
     return codebook
+
+
+def _without_axes(spans: NDArray[np.float64], plane: int) -> NDArray[np.float64]:
+    """Rotate the components of equal deviations, some of which are among the first `plane` and some not."""
+    lengths = np.linalg.norm(spans, axis=1)
+    equal = (lengths[1:] >= (1 - _EQUAL) * lengths[:-1]) & (lengths[1:] > 0)
+    if len(spans) <= plane or not equal[plane - 1]:
+        return spans
+    first = plane - 1 - int(np.argmin(np.append(equal[: plane - 1][::-1], False)))
+    last = plane + int(np.argmin(np.append(equal[plane:], False))) + 1
+    rotation = np.linalg.qr(np.random.default_rng(2).standard_normal((last - first, last - first)))[0]
+    rotated = spans.copy()
+    rotated[first:last] = lengths[first:last, None] * (rotation @ (spans[first:last] / lengths[first:last, None]))
+    return rotated
 
 
 def _offsets(side: int) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.som.unit_sums import UnitSums
+from dasksom.som.unit_sums import UnitSums, band_blocks
 
 
 @dataclass(frozen=True)
@@ -95,15 +95,21 @@ def quality_of(gathered: UnitSums, codebook: NDArray[np.float64], misplaced: flo
     Moments are taken about the codebook's mean, which is close to the samples, so that an offset loses no precision:
     sum ||x - c||^2 = sum over the units of e + 2 (w - c)(S - n w) + n (w - c)^2.
     """
-    center = codebook.mean(axis=0)
-    away, rest = codebook - center, gathered.sums - gathered.counts * codebook
-    squared = gathered.squared_errors.sum() + (2 * away * rest + gathered.counts * away**2).sum()
+    squared, counts, offsets = 0.0, [], []
+    for bands in band_blocks(codebook.shape[1]):
+        units = codebook[:, bands]
+        weights = gathered.counts if gathered.counts.shape[1] == 1 else gathered.counts[:, bands]
+        away = units - units.mean(axis=0)
+        rest = gathered.sums[:, bands] - weights * units
+        squared += float((2 * away * rest + weights * away**2).sum())
+        offsets.append((rest + weights * away).sum(axis=0))
+        counts.append(weights.sum(axis=0))
     return Quality(
         hits=gathered.hits,
         squared_errors=gathered.squared_errors,
         distance=gathered.distance,
-        counts=gathered.counts.sum(axis=0),
-        offsets=(rest + gathered.counts * away).sum(axis=0),
-        squared_offset=float(squared),
+        counts=counts[0] if gathered.counts.shape[1] == 1 else np.concatenate(counts),
+        offsets=np.concatenate(offsets),
+        squared_offset=float(gathered.squared_errors.sum() + squared),
         misplaced=misplaced,
     )

@@ -12,6 +12,8 @@ from dasksom.som.samples import Samples
 
 _BLOCK = 1 << 14
 """Number of samples converted to float64 at once; sums are computed per block, then added block by block."""
+_BANDS = 4096
+"""Number of bands of a codebook that are processed at once: temporary arrays of all bands of a wide table are slow."""
 
 T = TypeVar("T")
 
@@ -32,6 +34,11 @@ class UnitSums:
     """Weighted sum of the Euclidean distances to the best units."""
     utilities: NDArray[np.float64] | None = None
     """Increase of the squared error without the unit (error of the second-best unit minus its own); shape (units,)."""
+
+
+def band_blocks(bands: int) -> list[slice]:
+    """Return the blocks of bands in which sums of units are processed."""
+    return [slice(start, start + _BANDS) for start in range(0, bands, _BANDS)]
 
 
 def add_up(parts: Sequence[T]) -> T:

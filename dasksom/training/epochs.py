@@ -164,5 +164,7 @@ def _record(number: int, step: Step, total: BatchSums) -> Epoch:
 
 
 def _settled(before: NDArray[np.float64], after: NDArray[np.float64], total: BatchSums, tolerance: float) -> bool:
+    if tolerance == 0:
+        return False
     step = float(((after - before) ** 2).sum(axis=1).mean())
-    return tolerance > 0 and step <= tolerance**2 * total.quality.deviation / float(total.quality.hits.sum())
+    return step <= tolerance**2 * total.quality.deviation / float(total.quality.hits.sum())

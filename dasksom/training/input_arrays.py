@@ -21,6 +21,8 @@ LEAST_CHUNKS, LEAST_CHUNK_BYTES = 4, 1 << 20
 
 Chunks must not depend on the number of threads, or the map would.
 """
+LEAST_ROWS = 256
+"""Minimum rows of the chunks of arrays in memory: each chunk takes time and memory for sums of all units."""
 
 
 def as_image(X: Any) -> tuple[da.Array, da.Array | None]:
@@ -52,7 +54,8 @@ def as_image(X: Any) -> tuple[da.Array, da.Array | None]:
     _check_image(X)
     if isinstance(X, np.ndarray):
         count = max(ceil(X.nbytes / NUMPY_CHUNK_BYTES), min(LEAST_CHUNKS, X.nbytes // LEAST_CHUNK_BYTES), 1)
-        rows = ceil(len(X) / min(count, len(X)))  # equal sizes, so that no thread waits long for another
+        count = min(count, ceil(X.size / X.shape[-1] / LEAST_ROWS), len(X))
+        rows = ceil(len(X) / count)  # equal sizes, so that no thread waits long for another
         X = da.from_array(X, chunks=(rows, *X.shape[1:]), name=False, asarray=False)
     mask = None
     if isinstance(X._meta, np.ma.MaskedArray):

@@ -31,9 +31,11 @@ from benchmarks.photograph import photograph
 from benchmarks.pictures import pictures
 from benchmarks.reports import report
 from benchmarks.search import search
+from benchmarks.starts import starts
 from benchmarks.startup import startup
 from benchmarks.tools import tools
 from benchmarks.viewing import view
+from benchmarks.wide import wide
 
 
 def rows_of(bare: list[tuple[str, float, str, str]]) -> list[Row]:
@@ -48,6 +50,8 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "online": online,
     "palettes": palettes,
     "maps": maps,
+    "starts": starts,
+    "wide": wide,
     "tools": tools,
     "search": search,
     "fits": fits,

@@ -61,3 +61,22 @@ def test_a_unit_that_nobody_chose_keeps_its_vector():
     codebook = np.array([[0.0], [1e6]])
     near = Neighborhood(Lattice(1, 2), "gaussian", 0.05)
     assert update(codebook, sums(np.array([[3.0], [5.0]]), codebook, near)).tolist() == [[4.0], [1e6]]
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_wide_codebooks_are_weighed_in_blocks_of_bands(monkeypatch, missing):
+    draw = np.random.default_rng(0)
+    samples, codebook = draw.random((50, 7)), draw.random((6, 7))
+    if missing:
+        samples[draw.random((50, 7)) < 0.2] = np.nan
+    near, best = Neighborhood(Lattice(2, 3), "gaussian", 0.8), draw.integers(6, size=50).astype(np.uint8)
+    gathered = gather(Samples(samples, None, None), codebook, best, missing=missing)
+    whole = weigh(gathered, codebook, near)
+    monkeypatch.setattr("dasksom.som.unit_sums._BANDS", 3)
+    blocks = weigh(gathered, codebook, near)
+    assert np.array_equal(blocks.numerator, whole.numerator)
+    assert np.array_equal(blocks.denominator, whole.denominator)
+    assert np.array_equal(blocks.quality.counts, whole.quality.counts)
+    assert np.array_equal(blocks.quality.offsets, whole.quality.offsets)
+    assert blocks.quality.squared_offset == pytest.approx(whole.quality.squared_offset, rel=1e-13)
+    assert blocks.distortion == pytest.approx(whole.distortion, rel=1e-13)

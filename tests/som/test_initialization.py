@@ -1,3 +1,5 @@
+from itertools import product
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -87,6 +89,7 @@ def symmetric_sets():
         "cube of colors, a row": (cube, (1, 30)),
         "circle, a row": (np.stack([np.cos(angles), np.sin(angles)], axis=1), (1, 30)),
         "grid of four bands": (grid, (16, 16)),
+        "corners of a cube of eight bands": (np.array(list(product([-1.0, 1.0], repeat=8))), (8, 8)),
     }
 
 

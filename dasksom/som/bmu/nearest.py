@@ -70,6 +70,9 @@ def filter_units(
 
 def distinct_units(units: NDArray[np.float64], copies: int) -> NDArray[np.int64]:
     """Return the units with fewer than `copies` equal predecessors, ascending: the others win no sample."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if len(np.unique(units.sum(axis=1))) == len(units):  # much faster than sorting wide units
+            return np.arange(len(units))
     plain = np.ascontiguousarray(units + 0.0)  # -0.0 becomes 0.0
     rows = plain.view(np.dtype((np.void, plain.itemsize * plain.shape[1]))).reshape(-1)
     left = np.arange(len(rows))
@@ -118,13 +121,17 @@ class NearestSearch:
         return distinct_units(self.codebook, self.ranks)
 
     @cached_property
+    def _different(self) -> NDArray[np.float64]:
+        kept = self._kept
+        return np.ascontiguousarray(self.codebook if len(kept) == len(self.codebook) else self.codebook[kept])
+
+    @cached_property
     def _handicap(self) -> NDArray[np.float64]:
-        return zero_handicap(self.metric, self.codebook[self._kept])
+        return zero_handicap(self.metric, self._different)
 
     @cached_property
     def _units(self) -> NDArray[np.float64]:
-        units = np.ascontiguousarray(self.codebook[self._kept], np.float64)
-        return unit_length(units) if self._directions else units
+        return unit_length(self._different) if self._directions else self._different
 
     @cached_property
     def _step(self) -> str:
@@ -198,7 +205,7 @@ class NearestSearch:
         if count == 1 or not len(samples):
             return labels
         cells = self._cells(samples)
-        rows = max(1, (_BLOCK if cells is None else _CELLS_BLOCK) // bands)
+        rows = max(1, (_BLOCK if cells is None else _CELLS_BLOCK) // bands // LANES) * LANES  # full tiles
         left_open: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
         for begin in range(0, len(samples), rows):
             block, zero = self.converted(samples[begin : begin + rows])
@@ -210,7 +217,7 @@ class NearestSearch:
                 numbers, limits = numbers[~zero[numbers]], limits[~zero[numbers]]
             left_open.append((numbers + begin, limits))
         numbers, limits = (np.concatenate(parts) for parts in zip(*left_open, strict=True))
-        for begin in range(0, len(numbers), rows):  # in full tiles: a partial tile takes as long as a full one
+        for begin in range(0, len(numbers), rows):  # gathered: a partial tile takes as long as a full one
             part = slice(begin, begin + rows)
             labels[:, numbers[part]] = self._kept[self._exact(samples[numbers[part]], limits[part])]
         return labels

@@ -11,9 +11,11 @@ from dasksom.som.numba_kernel import kernel
 
 WIDEST_SCATTER = 512
 """Most bands of which products of two are summed; of more, only squares: 10^5 columns have 10^10 pairs."""
-_BLOCK_VALUES = 1 << 22
+_BLOCK_VALUES = 1 << 19
 _BLOCK_ROWS = 1 << 16
-"""Most values and rows that are converted to float64 at once: a complete chunk would be many times its size."""
+"""Most values and rows that are converted to float64 at once: they stay in the cache."""
+_TOGETHER = 16
+"""Number of rows that are multiplied together: products with wide rows wait for memory."""
 
 
 @dataclass(frozen=True)
@@ -111,17 +113,23 @@ def _add_products(away: Any, times: Any, basis: Any, total: Any) -> None:
     """Add the weighted scatter of rows, times a basis, to a total; unlike BLAS, in an order independent of threads."""
     n, bands = away.shape
     vectors = basis.shape[1]
-    along = np.empty(vectors)
-    for i in range(n):
+    along = np.empty((_TOGETHER, vectors))
+    for first in range(0, n, _TOGETHER):
+        rows = min(_TOGETHER, n - first)
         along[:] = 0.0
         for b in range(bands):
+            for i in range(rows):
+                value = away[first + i, b]
+                for v in range(vectors):
+                    along[i, v] += value * basis[b, v]
+        for i in range(rows):
             for v in range(vectors):
-                along[v] += away[i, b] * basis[b, v]
-        for v in range(vectors):
-            along[v] *= times[i]
+                along[i, v] *= times[first + i]
         for b in range(bands):
-            for v in range(vectors):
-                total[b, v] += away[i, b] * along[v]
+            for i in range(rows):
+                value = away[first + i, b]
+                for v in range(vectors):
+                    total[b, v] += value * along[i, v]
 
 
 def merge_moments(parts: Sequence[Moments]) -> Moments:

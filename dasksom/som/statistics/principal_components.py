@@ -47,13 +47,21 @@ def leading_spans(of: Moments, products: Products) -> NDArray[np.float64]:
 
     Source: Halko, Martinsson, Tropp, "Finding structure with randomness" (2011), algorithm 4.4.
     """
-    start = np.random.default_rng(0).standard_normal((len(of.mean), _VECTORS))
-    basis = np.linalg.qr(start)[0]
+    basis = _orthonormal(np.random.default_rng(0).standard_normal((len(of.mean), _VECTORS)))
     for _ in range(_PASSES - 1):
-        basis = np.linalg.qr(products(of.mean, basis))[0]
+        basis = _orthonormal(products(of.mean, basis))
     within = basis.T @ products(of.mean, basis)
     variances, vectors = np.linalg.eigh((within + within.T) / (2 * of.count))
     return _spans(variances, basis @ vectors)[:COMPONENTS]
+
+
+def _orthonormal(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return an orthonormal basis of the columns: three times the symmetric form of Cholesky's QR, faster than QR."""
+    vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=0), 1e-300)
+    for _ in range(3):
+        lengths, turned = np.linalg.eigh(vectors.T @ vectors)
+        vectors = vectors @ (turned / np.sqrt(np.maximum(lengths, 1e-14 * lengths[-1] + 1e-300)))
+    return vectors
 
 
 def _spans(variances: NDArray[np.float64], vectors: NDArray[np.float64]) -> NDArray[np.float64]:
