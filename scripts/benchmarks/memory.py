@@ -15,7 +15,7 @@ from dasksom.cluster import ClusterOptions, connect
 
 def _float_scene(block_id, rows, columns):
     draw = np.random.default_rng([7, *block_id])
-    return draw.normal(100, 25, (rows, columns, 4)).astype(np.float32).round(1)
+    return (draw.standard_normal((rows, columns, 4), np.float32) * 25 + 100).round(1)
 
 
 def memory(sizes: Sizes, folder: Path) -> list[Row]:

@@ -20,7 +20,7 @@ import psutil
 from benchmarks.measuring import GRID, Row, Sizes
 from dasksom.demo.synthetic_mosaic import write_mosaic
 
-TILES = 500
+TILES, TOY_TILES = 500, 40
 CONNECTIONS = 4
 WINDOW = (1400, 900)
 
@@ -106,12 +106,12 @@ def view(sizes: Sizes, folder: Path) -> list[Row]:
             f"{GRID[0]}x{GRID[1]}",
         ]
         subprocess.run(command, check=True, capture_output=True)
-        rows += list(measure(output, sizes.side, suffix))
+        rows += list(measure(output, sizes.side, suffix, TOY_TILES if sizes.toy else TILES))
     return rows
 
 
-def measure(output: Path, side: int, name: str) -> Iterator[Row]:
-    """Measure one output."""
+def measure(output: Path, side: int, name: str, tiles: int) -> Iterator[Row]:
+    """Measure one output, by so many tiles at a time."""
     if shutil.which("chromium") and shutil.which("chromedriver"):
         with viewer(output) as (address, _):
             marks = first_view(address)
@@ -121,8 +121,8 @@ def measure(output: Path, side: int, name: str) -> Iterator[Row]:
         yield Row(f"{name}: and of the original, s", marks["ready"] / 1000, "", "a Zarr array without coarser levels")
     with viewer(output) as (address, process):
         for steps in (0, 2):
-            pan(address, side, steps, TILES)
-            times = pan(address, side, steps, TILES)
+            pan(address, side, steps, tiles)
+            times = pan(address, side, steps, tiles)
             worst = (
                 f"{CONNECTIONS} at a time, {len(times)} tiles, the slowest {max(times):.0f} ms, {os.cpu_count()} cores"
             )
@@ -130,9 +130,9 @@ def measure(output: Path, side: int, name: str) -> Iterator[Row]:
         for again in range(3):
             if again == 1:  # the cache of decoded blocks is full by then
                 before = process.memory_info().rss
-            pan(address, side, 0, TILES)
-            pan(address, side, 1, TILES)
+            pan(address, side, 0, tiles)
+            pan(address, side, 1, tiles)
         grown = (process.memory_info().rss - before) / 2**20
         yield Row(
-            f"{name}: memory grown over {4 * TILES} tiles more, MiB", grown, "0", f"{before / 2**20:.0f} MiB before"
+            f"{name}: memory grown over {4 * tiles} tiles more, MiB", grown, "0", f"{before / 2**20:.0f} MiB before"
         )

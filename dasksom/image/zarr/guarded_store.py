@@ -10,7 +10,8 @@ import zarr
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from dasksom.errors import InputError
-from dasksom.image.zarr.metadata_limits import MOST_METADATA_BYTES, Declared, check_file, check_image, check_safe, parse
+from dasksom.image.zarr.chunk_limits import Declared, check_file
+from dasksom.image.zarr.metadata_limits import MOST_METADATA_BYTES, check_image, check_safe, parse
 from dasksom.storage.locations import Location
 from dasksom.storage.zarr_nodes import ALL_METADATA
 

@@ -11,12 +11,13 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from dasksom.errors import InputError
 from dasksom.image.sources.chunk_planning import MAX_CHUNKS, MAX_STORAGE_CHUNK_BYTES
+from dasksom.image.zarr.chunk_limits import Declared
 
 MOST_METADATA_BYTES = 64 << 20
 """Limit of one JSON document; that of a group may hold the metadata of thousands of arrays."""
@@ -61,19 +62,6 @@ _RUNS_CODE = frozenset({"pickle", "numcodecs.pickle"})
 _INDEX_CODECS = frozenset({"bytes", "endian", "crc32c"})
 _TYPES = re.compile(r"bool|float(16|32|64)|u?int(8|16|32|64)|[<>|=]?([iu][1248]|f[248]|b1)")
 _CODEC_TYPES = ("dtype", "astype", "encode_dtype", "decode_dtype")
-_SPARE_BYTES = 1 << 16
-"""Allowance for content of a file other than pixels: headers, and the index of a shard."""
-
-
-class Declared(NamedTuple):
-    """The declared content of each file of an image."""
-
-    decoded: int
-    """Decoded size of the file's pixels in bytes, whether chunk or shard."""
-    chunks: int
-    """Number of chunks in the file: 1, or those of a shard."""
-    codec: str | None
-    """The first codec in decoding order; None for shards."""
 
 
 def parse(named: str, content: bytes) -> Any:
@@ -140,46 +128,6 @@ def check_image(named: str, value: Any) -> Declared:
     if version == 3:
         return _check_3(named, value)
     raise InputError(f"{named}: its zarr_format is {version!r}; Zarr 2 and 3 are read: store it again as one of these")
-
-
-def check_file(named: str, declared: Declared, size: int, start: bytes = b"") -> None:
-    """Refuse a chunk's file that would need much more memory than the metadata declare.
-
-    Parameters
-    ----------
-    named : name of the file, for messages
-    declared : what the metadata declare about all files
-    size : of the file, in bytes
-    start : its first 18 bytes; empty before the file is read
-
-    Raises
-    ------
-    InputError
-    """
-    if size > 2 * declared.decoded + _SPARE_BYTES + 32 * declared.chunks:
-        raise InputError(
-            f"{named}: {size} bytes, but a chunk has {declared.decoded} decoded; the store is damaged: write it again"
-        )
-    claimed = _claimed(declared.codec, start)
-    if claimed is not None and claimed > 2 * declared.decoded + _SPARE_BYTES:
-        raise InputError(
-            f"{named}: says that it decodes to {claimed} bytes, but a chunk has {declared.decoded}; the store is "
-            "damaged: write it again"
-        )
-
-
-def _claimed(codec: str | None, start: bytes) -> int | None:
-    """Return the decoded size that a compressed chunk declares, which decoders allocate; None if it declares none."""
-    if codec in ("blosc", "numcodecs.blosc") and len(start) >= 16:
-        return int.from_bytes(start[4:8], "little")
-    if codec in ("zstd", "numcodecs.zstd") and len(start) >= 6 and start[:4] == b"\x28\xb5\x2f\xfd":
-        # RFC 8878, 3.1.1.1: the descriptor declares which other fields are present
-        size_flag, single, dictionary = start[4] >> 6, start[4] >> 5 & 1, (0, 1, 2, 4)[start[4] & 3]
-        length = (single, 2, 4, 8)[size_flag]
-        at = 5 + (1 - single) + dictionary
-        if length and len(start) >= at + length:
-            return int.from_bytes(start[at : at + length], "little") + (256 if length == 2 else 0)
-    return None
 
 
 def _check_2(named: str, value: Mapping[str, Any]) -> Declared:
