@@ -1,17 +1,26 @@
 """BatchSOM: the map with the conventions of scikit-learn and dask-ml."""
 
+import os
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import validate_data
 
+from dasksom.chunkwise import Progress
 from dasksom.config.map_parameters import PARAMETERS
 from dasksom.config.parameter import add_parameters
+from dasksom.deferred import deferred
 from dasksom.errors import InputError
 from dasksom.estimator.batch_map import BatchMap
 from dasksom.estimator.notebook_display import map_html
+from dasksom.estimator.progress_bars import progress_of
+from dasksom.image.writers.options import Options
 from dasksom.training.input_arrays import named_columns
+
+_write_image: "Callable[..., None]" = deferred("dasksom.runs.array_output:write_image")
+"""Runs use the map; this method uses a run, on its first call only."""
 
 
 class NotTrainedError(InputError, NotFittedError):  # type: ignore[misc]
@@ -76,6 +85,66 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
             Lazy for a dask array, NumPy for anything else; NaN for samples with NaN.
         """
         return super().transform(X)
+
+    def write(
+        self,
+        X: Any,
+        output: str | os.PathLike[str],
+        *,
+        mask: Any = None,
+        image: bool = True,
+        dither: str = "none",
+        overwrite: bool = False,
+        progress: Progress | bool | None = None,
+        storage: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        """Write labels, palette and rebuilt image of an image as a file, as `dasksom apply` does.
+
+        Parameters
+        ----------
+        X : array of shape (height, width, bands), DataArray, Picture, or path
+            Dask arrays and files are written chunk by chunk, on the current Client if there is one.
+        output : str or path
+            Path, or URL of an object store; the suffix determines the format (.zarr, .ome.zarr, .tif, .png ...).
+        mask : array of shape (height, width), bool, optional
+            True where a pixel holds data.
+        image : bool
+            Whether a .zarr has the rebuilt image, not only the labels.
+        dither : {"none", "bayer"}
+            As for `predict`.
+        overwrite : bool
+            Whether an existing output is replaced, once the new one is complete.
+        progress : bool or callable(done, total), optional
+            True: a bar in a notebook or terminal (tqdm).
+        storage : mapping, optional
+            Options of the output's object store (fsspec).
+        **options
+            Fields of `dasksom.image.Options`: pixels, layout, chunk, shard, codec, ome_version.
+
+        Raises
+        ------
+        InputError
+            If the map is not trained, the bands are not those of the map, or the output cannot be written; before any
+            pixel is read.
+
+        Examples
+        --------
+        >>> som.write("slide.svs.tif", "slide.ome.zarr", progress=True)        # doctest: +SKIP
+        """
+        self._units()
+        _write_image(
+            self,
+            X,
+            output,
+            mask=mask,
+            image=image,
+            dither=dither,
+            overwrite=overwrite,
+            progress=progress_of(progress),
+            storage=storage,
+            options=Options(**options),
+        )
 
     @property
     def _n_features_out(self) -> int:

@@ -16,7 +16,7 @@ from dasksom.image.read_formats import FILE_OPENERS, Opener, open_file
 from dasksom.image.read_options import ReadOptions
 from dasksom.image.sidecars import with_sidecars
 from dasksom.image.sources.dtypes_and_axes import is_data_array
-from dasksom.image.sources.picture import OpenedImage, Picture
+from dasksom.image.sources.picture import Chunking, Header, OpenedImage, Picture
 from dasksom.image.sources.selection import Selection
 from dasksom.storage.local_paths import check_readable, is_sentinel_product
 from dasksom.storage.locations import Location, locate
@@ -113,6 +113,29 @@ def open_picture(image: Any, options: ReadOptions | None = None, **changes: Any)
     alpha = "band" if parts.select is not None else options.alpha  # stacks apply it to each file
     parts = replace(parts, alpha=alpha, nodata=options.nodata, given=given)
     return (parts if options.bands is None else parts.of_bands(options.bands)).cut(options.chunking)
+
+
+def picture_of_array(pixels: da.Array, own_mask: da.Array | None = None, mask: Any = None) -> Picture:
+    """Return an array as an image without metadata.
+
+    Parameters
+    ----------
+    pixels : dask array of shape (height, width, bands)
+    own_mask : dask array of shape (height, width), bool, optional
+        True for pixels with data.
+    mask : array of shape (height, width), bool, optional
+        Another one.
+
+    Raises
+    ------
+    InputError
+        The shape or type of the mask does not fit.
+    """
+    size = (int(pixels.shape[0]), int(pixels.shape[1]))
+    given = None if mask is None else check_mask_array(mask, size)
+    if own_mask is not None:
+        given = own_mask if given is None else own_mask & given.rechunk(own_mask.chunks)
+    return PictureParts("the array", Header(), pixels, given=given).cut(Chunking())
 
 
 def is_stack(image: Any, options: ReadOptions) -> bool:

@@ -9,7 +9,7 @@ from dasksom.config import RunConfig
 from dasksom.errors import DasksomError, InputError
 from dasksom.image import check_folder, check_mask_of_several, image_groups, is_remote, output_suffix, run_folder, shown
 from dasksom.provenance.run_record import RunRecord
-from dasksom.runs.image_paths import ImagePaths, shown_image
+from dasksom.runs.input_image import ImagePaths, shown_image
 from dasksom.runs.watcher import Watcher
 from dasksom.runs.workflows import quantize_image
 

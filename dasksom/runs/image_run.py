@@ -23,8 +23,7 @@ from dasksom.provenance.run_record import RunRecord, cluster_of
 from dasksom.quantization.write_journal import WriteJournal
 from dasksom.quantization.write_pass import quantize_into
 from dasksom.runs.error_translation import explained_deaths, explained_pixels
-from dasksom.runs.image_paths import ImagePaths
-from dasksom.runs.input_image import compared_pixels
+from dasksom.runs.input_image import ImagePaths, compared_pixels
 from dasksom.runs.memory_plan import check_fits, describe, plan_run
 from dasksom.som.quality import Quality
 from dasksom.som.statistics.unit_statistics import UnitStatistics

@@ -1,4 +1,4 @@
-"""Open the images of a run, in the chunks that it reads."""
+"""The images of a run: their paths, and their pixels in the chunks that it reads."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,8 +7,7 @@ from dask.utils import parse_bytes
 
 from dasksom.config import RunConfig
 from dasksom.deferred import deferred
-from dasksom.image import Picture, Rectangle, chunk_alignment, open_picture
-from dasksom.runs.image_paths import paths_of
+from dasksom.image import Picture, Rectangle, chunk_alignment, open_picture, shown
 from dasksom.training.input_arrays import as_weights
 
 _blur_image: "Callable[..., da.Array]" = deferred("dasksom.features.blurring:blur_image")
@@ -16,10 +15,23 @@ _blur_margin: "Callable[[float], int]" = deferred("dasksom.som.features.smoothin
 _blur_parts: "Callable[..., da.Array]" = deferred("dasksom.features.blurring:blur_parts")
 _without_margins: "Callable[..., da.Array]" = deferred("dasksom.features.blurring:without_margins")
 
+ImagePaths = tuple[str, ...]
+"""Paths or URLs of the files of one image: one, or one a band (`input.stack`)."""
 _CHUNK_BYTES = 64 << 20
 """Largest decoded chunk, if memory allows."""
 _CHUNKS_PER_WORKER = 16
 """Number of chunks for which a worker needs memory: one in several forms, the next ones, and the libraries."""
+
+
+def paths_of(source: str | Sequence[str]) -> ImagePaths:
+    """Return the paths of an image."""
+    return (source,) if isinstance(source, str) else tuple(source)
+
+
+def shown_image(source: str | Sequence[str]) -> str:
+    """Return the name of an image for messages, without secrets: its path, or the first and the number of others."""
+    paths = paths_of(source)
+    return shown(paths[0]) if len(paths) == 1 else f"{shown(paths[0])} and {len(paths) - 1} more files"
 
 
 def most_chunk_bytes(config: RunConfig) -> int:

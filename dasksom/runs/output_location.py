@@ -50,7 +50,7 @@ def hold_output(
     """
     inputs, overwrite = _inputs(sources, config) + ([] if model is None else [model]), config.output.overwrite
     if is_remote(output):
-        location = image.locate_output(output, _storage(sources[0], output, config), inputs=inputs)
+        location = image.locate_output(output, _storage(sources, output, config), inputs=inputs)
         return image.run_on_store(location, overwrite=overwrite, resume=resume)
     return _hold_on_disk(output, inputs, overwrite=overwrite, resume=resume, suffixes=list(WRITERS))
 
@@ -67,7 +67,7 @@ def hold_model(
     inputs = _inputs(sources, config)
     if not is_remote(model):
         return _hold_on_disk(model, inputs, overwrite=config.output.overwrite, resume=resume, suffixes=[".npz"])
-    location = image.locate_output(model, _storage(sources[0], model, config), inputs=inputs, suffixes=(".npz",))
+    location = image.locate_output(model, _storage(sources, model, config), inputs=inputs, suffixes=(".npz",))
     return image.publish_object(location, overwrite=config.output.overwrite)
 
 
@@ -85,9 +85,9 @@ def _inputs(sources: Sequence[str], config: RunConfig) -> list[str]:
     return [path for path in (*sources, config.input.mask) if path is not None]
 
 
-def _storage(source: str, output: str, config: RunConfig) -> dict[str, Any]:
+def _storage(sources: Sequence[str], output: str, config: RunConfig) -> dict[str, Any]:
     """Return the options of the output's store; those of the input are only used for the same kind of store."""
     if config.output.storage is not None:
         return config.output.storage
-    same = urlsplit(source).scheme.lower() == urlsplit(output).scheme.lower()
+    same = bool(sources) and urlsplit(sources[0]).scheme.lower() == urlsplit(output).scheme.lower()
     return config.input.storage if same else {}

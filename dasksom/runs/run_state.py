@@ -13,7 +13,7 @@ from dasksom.errors import InputError
 from dasksom.image import Picture, RunFolder, fingerprint, is_remote, shown
 from dasksom.quantization.write_journal import JOURNAL_RECORD
 from dasksom.redaction import redact_settings
-from dasksom.runs.image_paths import ImagePaths, shown_image
+from dasksom.runs.input_image import ImagePaths, shown_image
 from dasksom.som.codebook import Codebook
 from dasksom.storage.local_paths import absolute_path
 from dasksom.training.checkpoint import HOW, Checkpoint

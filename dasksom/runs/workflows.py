@@ -17,9 +17,8 @@ from dasksom.image.write_formats import WRITERS
 from dasksom.provenance.run_record import RunRecord
 from dasksom.quantization.labels import check_dither
 from dasksom.runs.error_translation import explained_system_errors
-from dasksom.runs.image_paths import paths_of, shown_image
 from dasksom.runs.image_run import ImageRun, map_settings, new_map
-from dasksom.runs.input_image import fit_to_output, most_chunk_bytes, open_input, without_regions
+from dasksom.runs.input_image import fit_to_output, most_chunk_bytes, open_input, paths_of, shown_image, without_regions
 from dasksom.runs.output_location import check_output_format, hold_model, hold_output, may_have_gaps
 from dasksom.runs.run_state import (
     begin,

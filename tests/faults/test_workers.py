@@ -26,17 +26,6 @@ def check_killed(done, kills, undisturbed):
     assert done.same == undisturbed.same
 
 
-@pytest.mark.parametrize(
-    "moment",
-    [Moment(2, 0.4, 0.01), pytest.param(Moment(4, 0.3, 0.02), marks=pytest.mark.slow)],
-    ids=["training", "writing"],
-)
-def test_a_killed_worker(moment, source, undisturbed, two, tmp_path):
-    with Watchdog(250):
-        done = run(source, tmp_path / "out.zarr", two.scheduler_address, [(moment, kill_one(two, 1))])
-    check_killed(done, 1, undisturbed)
-
-
 @pytest.mark.slow
 def test_killed_workers__20_of_20(source, undisturbed, two, tmp_path):
     run(source, tmp_path / "first.zarr", two.scheduler_address)  # workers have loaded what they need

@@ -76,7 +76,7 @@ def image(tmp_path):
 def config(method="auto", **output):
     return RunConfig.model_validate(
         {
-            "map": {"grid": [3, 4], "epochs": 3, "method": method},
+            "map": {"grid": [3, 4], "epochs": 3, "method": method, "refine": 6 if method == "auto" else 0},
             "input": {"chunk_size": "12KiB", "cache": "none"},
             "output": {"chunk": 64, **output} if output.get("chunk", 64) else {},
         }
@@ -393,26 +393,26 @@ def test_control__without_checksums_damage_is_kept(image, tmp_path, monkeypatch)
     assert any(checked.problem for checked in verify(str(output)))
 
 
-@pytest.mark.parametrize("spelling", ["..", "file", "localhost", "percent", "link", "relative"])
-def test_resume__whatever_the_spelling_of_the_input(image, tmp_path, monkeypatch, spelling):
+def test_resume__whatever_the_spelling_of_the_input(image, tmp_path, monkeypatch):
     folder = tmp_path / "a folder"
     (folder / "inside").mkdir(parents=True)
     shutil.copytree(image, folder / "image.zarr")
     (tmp_path / "link").symlink_to(folder)
-    monkeypatch.chdir(folder / "inside")
-    source = {
-        "..": f"{folder}/inside/../image.zarr",
-        "file": f"file://{folder}/image.zarr",
-        "localhost": f"file://localhost{folder}/image.zarr",
-        "percent": f"file://{quote(str(folder))}/image.zarr",
-        "link": f"{tmp_path}/link/inside/../image.zarr",
-        "relative": "../image.zarr",
-    }[spelling]
-    quantize_image(source, str(tmp_path / "straight.zarr"), config(), Stops())
-    stopped(source, str(tmp_path / "out.zarr"), config(), 6)
-    monkeypatch.chdir(tmp_path)
-    assert resume_run("out.zarr", RunConfig(), Stops()) is not None
-    assert files(tmp_path / "out.zarr") == files(tmp_path / "straight.zarr")
+    quantize_image(f"{folder}/image.zarr", str(tmp_path / "straight.zarr"), config(), Stops())
+    for source in (
+        f"{folder}/inside/../image.zarr",
+        f"file://{folder}/image.zarr",
+        f"file://localhost{folder}/image.zarr",
+        f"file://{quote(str(folder))}/image.zarr",
+        f"{tmp_path}/link/inside/../image.zarr",
+        "../image.zarr",
+    ):
+        monkeypatch.chdir(folder / "inside")
+        stopped(source, str(tmp_path / "out.zarr"), config(), 6)
+        monkeypatch.chdir(tmp_path)
+        assert resume_run("out.zarr", RunConfig(), Stops()) is not None
+        assert files(tmp_path / "out.zarr") == files(tmp_path / "straight.zarr"), source
+        _delete(tmp_path / "out.zarr")
 
 
 def test_resume__writes_the_summary_and_the_report_of_a_run_that_was_stopped_before_publishing(
