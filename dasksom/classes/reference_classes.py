@@ -92,8 +92,8 @@ def count_reference(
     image, mask = reference.pixels, reference.mask
     if image.shape[2] != 1 or image.dtype.kind not in "ui":
         raise InputError(
-            f"the reference is an image of {image.shape[2]} bands of {image.dtype}; one band of integers without a "
-            "color table is needed"
+            f"the reference is an image of {image.shape[2]} bands of {image.dtype}; one band of integers, or of "
+            "indices into a palette, is needed"
         )
     labels = labels_like(result, image)
     beside = [labels, None if mask is None else mask[..., np.newaxis]]

@@ -48,6 +48,8 @@ class ReadOptions:
     """Options of a remote store's file system (fsspec): key, secret, endpoint_url, anon, ..."""
     chunk_bytes: int = 64 * 2**20
     """Target size of a decoded chunk, in bytes."""
+    indices: bool = False
+    """Read images with a palette (TIFF, PNG, BMP) as one band of indices: maps of classes. By default, as colors."""
     align: int = 1
     """Rows and columns of chunks are multiples of this; `dasksom.image.chunk_alignment` returns it for an output."""
     unread: Sequence[Rectangle] | None = None
@@ -71,6 +73,7 @@ class ReadOptions:
             self.fill_missing,
             self.allow_outside,
             lenient=self.unread is not None,
+            indices=self.indices,
         )
 
     @property

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import tifffile
 from PIL import Image
 
@@ -152,3 +153,31 @@ def test_options__in_one_record_or_by_name(tmp_path):
         open_image(tmp_path / "a.png", colour=1)
     with pytest.raises(InputError, match="one of mask, drop, band"):
         ReadOptions(alpha="x")
+
+
+def _write_indexed(path, indices, bits):
+    palette = np.random.default_rng(8).integers(0, 256, (256, 3), np.uint8)
+    if path.suffix == ".tif":
+        colors = {value: (*map(int, palette[value]), 255) for value in range(1 << bits)}
+        with rasterio.open(path, "w", "GTiff", *indices.shape[::-1], 1, dtype="uint8", nodata=0, nbits=bits) as file:
+            file.write_colormap(1, colors)
+            file.write(indices, 1)
+    else:
+        image = Image.fromarray(indices, "P")
+        image.putpalette(palette[: 1 << bits].tobytes())
+        image.save(path, **({"bits": bits, "transparency": 0} if path.suffix == ".png" else {}))
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("name", ["a.tif", "a.png", "a.bmp"])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_indices_of_a_palette__are_those_of_gdal_and_pillow(tmp_path, name, bits):
+    indices = np.random.default_rng(9).integers(0, 1 << bits, (40, 30), np.uint8)
+    _write_indexed(tmp_path / name, indices, bits)
+    picture = open_picture(tmp_path / name, indices=True)
+    np.testing.assert_array_equal(picture.pixels[..., 0].compute(), indices)
+    assert picture.pixels.shape == (40, 30, 1)
+    with rasterio.open(tmp_path / name) as file:
+        np.testing.assert_array_equal(file.read(1), indices)
+    assert name != "a.tif" or np.array_equal(picture.mask.compute(), indices != 0)
+    assert open_picture(tmp_path / name).pixels.shape[2] == 3  # colors by default

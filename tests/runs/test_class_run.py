@@ -245,7 +245,9 @@ def test_classify__takes_the_classes_of_a_reference(output, held_out, tile, monk
     random = np.random.default_rng(0)
     reference = np.where(random.random(units.shape) < 0.8, units % 4 * 5, random.integers(0, 4, units.shape) * 5)
     reference[units == 3] = 0  # a unit without known pixels
-    tifffile.imwrite(output / "known.tif", reference.astype(np.uint16), tile=(tile, tile), compression="zlib")
+    colors = {"photometric": "palette", "colormap": np.zeros((3, 1 << 16), np.uint16)} if tile == 16 else {}
+    stored = reference.astype(np.uint16)
+    tifffile.imwrite(output / "known.tif", stored, tile=(tile, tile), compression="zlib", **colors)
     options = ClassOptions(reference=str(output / "known.tif"), held_out=held_out, seed=4)
     lines = classify_output(path, None, options, Stops())
     tiles = np.random.default_rng(4).random((7, 8)) < held_out
@@ -275,7 +277,10 @@ def test_classify__takes_the_classes_of_a_reference(output, held_out, tile, monk
     ("reference", "message"),
     [
         (np.zeros((320, 384), np.uint8), "no known pixels outside the tiles"),
-        (np.ones((320, 384, 3), np.uint8), "3 bands of uint8; one band of integers without a color table is needed"),
+        (
+            np.ones((320, 384, 3), np.uint8),
+            "3 bands of uint8; one band of integers, or of indices into a palette, is needed",
+        ),
         (np.full((320, 384), 70_000, np.uint32), "class 70000; numbers of classes are 1 to 65535"),
         (np.ones((320, 380), np.uint8), "384 x 320 pixels, and the other image of 380 x 320"),
     ],

@@ -65,6 +65,9 @@ _DEEP_MODES = {1: ("L", 1, "u2"), 2: ("LA", 2, "u2"), 3: ("RGB", 3, "u2"), 4: ("
 _FRAME_BYTES = 5
 """For WebP and AVIF: decoders hold about four images of 4 bytes a pixel, their own and Pillow's."""
 
+_INDEXED = ("PNG", "BMP")
+"""Formats whose indices into a palette can be read; Pillow makes colors of those of later frames of a GIF."""
+
 _OWN = (".png", ".jpg")
 
 
@@ -92,7 +95,7 @@ class PhotographSource(NumpyIndexing):
     def identity(self) -> tuple[Any, ...]:
         """Path, size and modification time."""
         frame = (self.decoding.frame,) if self.decoding.frame else ()
-        return "photograph", self.location.name, self.stamp, *frame
+        return "photograph", self.location.name, self.stamp, self.shape[2], *frame
 
     def members(self) -> Iterator[Member]:
         """Yield the photograph."""
@@ -119,7 +122,9 @@ def open_photograph(location: Location, selection: Selection) -> OpenedImage:
         _check_photograph(location, image, deep)
         mode, bands, dtype = _DEEP_MODES[deep] if deep else MODES[image.mode]
         transparent = transparent_color(image)
-        if image.mode == "P" and "transparency" in image.info:
+        if selection.indices and image.mode == "P" and image.format in _INDEXED:
+            mode, bands = "P", 1
+        elif image.mode == "P" and "transparency" in image.info:
             mode, bands = "RGBA", 4
         alpha = bands if transparent is not None and mode != "I;16" else _ALPHA.get(mode)
         bands += transparent is not None and mode != "I;16"

@@ -58,7 +58,8 @@ def _as(dtype: np.dtype[Any], nodata: float) -> Any:
     if dtype.kind == "f":
         with np.errstate(over="ignore"):  # GDAL writes the lowest float32 with the digits of float64
             return dtype.type(nodata)
-    if not isfinite(nodata) or int(nodata) != nodata or not np.iinfo(dtype).min <= nodata <= np.iinfo(dtype).max:
+    limits = np.iinfo(np.uint8 if dtype.kind == "b" else dtype)
+    if not isfinite(nodata) or int(nodata) != nodata or not limits.min <= nodata <= limits.max:
         return None
     return dtype.type(int(nodata))
 

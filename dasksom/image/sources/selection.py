@@ -51,6 +51,8 @@ class Selection:
     """Accept arrays of bool too, for masks."""
     lenient: bool = False
     """Raise errors for missing or truncated data only when it is read."""
+    indices: bool = False
+    """Read the indices of pixels into a palette in place of its colors: maps of classes."""
 
 
 def parse_select(given: Mapping[str, Any] | Iterable[str] | None) -> tuple[tuple[str, Picks], ...]:

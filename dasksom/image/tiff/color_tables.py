@@ -37,7 +37,9 @@ class ValueColors:
         return int(self.colors.shape[1])
 
 
-def color_table(location: Location, page: Any, full: Any, nodata: float | None) -> ValueColors | None:
+def color_table(
+    location: Location, page: Any, full: Any, nodata: float | None, indices: bool = False
+) -> ValueColors | None:
     """Return the color table of a page; None if its values are colors or measurements themselves.
 
     Parameters
@@ -45,6 +47,7 @@ def color_table(location: Location, page: Any, full: Any, nodata: float | None) 
     location : of the file, for messages
     page, full : tifffile page, and the page of full resolution, whose palette coarser levels may omit
     nodata : no-data value
+    indices : whether values are read as they are stored, without opacity
 
     Returns
     -------
@@ -73,6 +76,9 @@ def color_table(location: Location, page: Any, full: Any, nodata: float | None) 
         described = f"{len(colors)} gray levels{', 0 is white' if kind == WHITE_IS_ZERO else ''}"
     else:
         return None
+    if indices:
+        values = np.arange(len(colors), dtype=np.min_scalar_type(len(colors) - 1))
+        return ValueColors(values[:, np.newaxis], False, f"{len(colors)} values, read as they are stored")
     if nodata is None or not 0 <= nodata < len(colors) or nodata != int(nodata):
         return ValueColors(colors, False, described)
     opacity = np.full_like(colors[:, :1], np.iinfo(colors.dtype).max)

@@ -147,7 +147,7 @@ def _parsed(location: Location, tiff: Any, part: TiffLevel) -> TiffLayout:
     about |= _about_facts(facts)
     fill = facts.nodata if facts.nodata is not None and holds(pages.dtype, facts.nodata) else 0
     masked = mask_page(tiff, level) is not None
-    table = None if part.mask else color_table(location, level.keyframe, full, facts.nodata)
+    table = None if part.mask else color_table(location, level.keyframe, full, facts.nodata, part.indices)
     if table is not None:
         about["palette" if table.bands >= len("RGB") else "gray levels"] = table.described
         if table.has_opacity:

@@ -29,6 +29,8 @@ class TiffLevel:
     level: int = 0
     mask: bool = False
     """Whether this is the mask of the level instead of the level itself."""
+    indices: bool = False
+    """Whether values that stand for colors or gray levels are read as they are stored."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -51,7 +51,7 @@ class TiffSource(NumpyIndexing):
     @property
     def identity(self) -> tuple[Any, ...]:
         """Path, size and modification time, and the selection within the file."""
-        part = self.part.series, self.part.level, self.part.mask
+        part = self.part.series, self.part.level, self.part.mask, self.part.indices
         return "tiff", self.location.name, self.stamp, part, self.view.roles, self.view.bands
 
     def members(self) -> Iterator[Member]:
@@ -144,7 +144,7 @@ def open_tiff(location: Location, selection: Selection) -> OpenedImage:
             f"{location}: component={selection.component!r} (--component) is for Zarr groups; leave it out for a TIFF"
         )
     stamp = location.stamp()
-    part = TiffLevel(selection.series, selection.level or 0)
+    part = TiffLevel(selection.series, selection.level or 0, indices=selection.indices)
     layout = tiff_layout(location, stamp, part)
     view = plan_axes(str(location), layout.axes, layout.shape, _with_colors(selection, layout))
     _check_axes(location, layout, view)
@@ -159,9 +159,9 @@ def open_tiff(location: Location, selection: Selection) -> OpenedImage:
     size = facts.pixel_size
     return OpenedImage(
         source=upright(source, facts.orientation),
-        nodata=facts.nodata if table is None else None,
+        nodata=facts.nodata if table is None or selection.indices else None,
         alpha=next((n for n, (_, sample) in enumerate(bands) if sample == alpha), None),
-        alpha_is_nodata=table is not None,
+        alpha_is_nodata=table is not None and not selection.indices,
         masks={name: upright(mask, facts.orientation) for name, mask in masks.items()},
         geo_tags=facts.geo_tags,
         pixel_size=(size[1], size[0]) if size is not None and is_turned(facts.orientation) else size,

@@ -78,7 +78,7 @@ def choose_classes(
         return ChosenClasses(_grouped_or_named(result, options, hits))
     reference, share, seed = options.reference, options.held_out, options.seed
     watcher.stage("reference", result.shape[0] * result.shape[1])
-    picture = open_picture(reference, alpha="band")
+    picture = open_picture(reference, alpha="band", indices=True)
     counts = count_reference(result, picture, share, seed, watcher.progress)
     som = restore_map(BatchMap(), codebook_of_output(result.path))
     classes = ReferenceClasses.of(counts, som.cluster_centers_, hits)

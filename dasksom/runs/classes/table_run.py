@@ -110,7 +110,7 @@ def _within(result: QuantizedImage, path: str, by: str, classes: ClassTable | No
         names = {unit + 1: f"unit {unit}" for unit in range(len(result.palette))}
     else:
         names = {number: classes.names[number - 1] for number in classes.used}
-    picture = open_picture(path, nodata="none", alpha="band")
+    picture = open_picture(path, nodata="none", alpha="band", indices=True)
     watcher.stage("objects", result.shape[0] * result.shape[1])
     objects, numbers, counts = pixels_within(result, picture, class_of_values(result, classes), watcher.progress)
     rows, row = np.unique(objects, return_inverse=True)
