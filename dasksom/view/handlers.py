@@ -1,9 +1,9 @@
-"""Request handlers of the viewer's server: the page, tiles, pixels and units."""
+"""Request handlers of the viewer's server: the page, tiles, pixels, units and bands."""
 
 import asyncio
 import io
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -15,6 +15,8 @@ from tornado.web import HTTPError, RequestHandler
 
 from dasksom.errors import DasksomError
 from dasksom.redaction import printable
+from dasksom.view.band_views import BandView
+from dasksom.view.layers import Layer
 from dasksom.view.live_scene import LiveScene
 
 HOSTS = ("127.0.0.1", "localhost")
@@ -115,6 +117,16 @@ class SceneHandler(BaseHandler):
         self.check_current()
         return result
 
+    async def view_of(self, bands: Sequence[str] | None) -> BandView:
+        """Return the view of three bands."""
+        if bands is None:
+            return self.scene.views.view()
+        red, green, blue = map(int, bands)
+        if max(red, green, blue) >= self.scene.about["bands"]:
+            raise HTTPError(404, reason=f"No such band: there are {self.scene.about['bands']}")
+        view: BandView = await self.in_thread(lambda: self.scene.views.view((red, green, blue)))
+        return view
+
 
 class AboutHandler(BaseHandler):
     """What the page needs before it asks for tiles; opens a replaced output again."""
@@ -138,6 +150,27 @@ class ProgressHandler(SceneHandler):
         version = await self.in_thread(session.current_version)
         writing = session.writing.as_json()
         self.finish({"overviews": self.scene.progress(), "classes": version, "writing": writing})
+
+
+class BandHandler(SceneHandler):
+    """Three bands as red, green and blue: /band/band/band."""
+
+    async def get(self, *bands: str) -> None:
+        """Answer with their ranges and the colors of the units, as JSON."""
+        view = await self.view_of(bands)
+        if not self.closed:
+            self.finish(view.about(self.scene.result.palette))
+
+
+class ValueHandler(SceneHandler):
+    """The values of all units."""
+
+    def get(self) -> None:
+        """Answer with numbers of 32 bits, deflated, unit by unit."""
+        values = np.asarray(self.scene.result.palette, "<f4")
+        self.set_header("Content-Type", "application/octet-stream")
+        self.set_header("Content-Encoding", "deflate")
+        self.finish(zlib.compress(values.tobytes(), _FAST))
 
 
 class UnitHandler(SceneHandler):
@@ -164,13 +197,16 @@ class PixelHandler(SceneHandler):
 
 
 class TileHandler(SceneHandler):
-    """A tile: /layer/version/steps/row/column, where each of the steps halves the image."""
+    """A tile: /layer/version/steps/row/column/bands, where each of the steps halves the image."""
 
-    async def get(self, name: str, version: str, steps: str, row: str, column: str) -> None:
-        """Answer with labels, deflated, row by row; or with a PNG of the original."""
+    async def get(self, name: str, version: str, steps: str, row: str, column: str, bands: str | None) -> None:
+        """Answer with labels, deflated, row by row; or with a PNG of the original, by default of its first bands."""
         if int(version) != self.live.version:
             raise HTTPError(410, reason="The output has been replaced")
-        layer = self.scene.labels if name == "labels" else self.scene.original
+        layer: Layer | None = self.scene.labels
+        if name != "labels":
+            view = await self.view_of(None if bands is None else bands.split("-"))
+            layer = view.original
         if layer is None:
             raise HTTPError(404, reason="There is no original")
         number, down, across = int(steps), int(row), int(column)

@@ -16,6 +16,7 @@ from dasksom.redaction import printable
 from dasksom.show.colors import Palette, hexadecimal
 from dasksom.som.lattice import Lattice
 from dasksom.som.u_matrix import u_matrix
+from dasksom.view.band_views import BandViews, opaque
 from dasksom.view.cache import Block, BlockCache
 from dasksom.view.layers import VIEW_TILE, Layer
 from dasksom.view.levels import ImageLevel, levels_of
@@ -27,10 +28,6 @@ _CACHE_BYTES = 128 << 20
 """Capacity for decoded blocks of all layers together."""
 _MOST_LEVELS = 32
 _OVERVIEW_THREADS = 2
-_SAMPLED_BLOCKS = 16
-"""Blocks of an original that is not of 8 bits, from which its range is taken."""
-_PERCENTILES = (0.5, 99.5)
-"""Of such an original; values beyond them are black, or full."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +36,10 @@ class Scene:
 
     result: QuantizedImage
     lattice: Lattice
-    shades: Palette
-    """View of vectors, of the palette and of the original, as colors."""
+    views: BandViews
+    """Views of vectors, of the palette and of the original, as colors."""
     labels: Layer
     """Its tiles hold unit + 1, and 0 where there is no data."""
-    original: Layer | None
-    """Its tiles are red, green, blue and opacity, uint8."""
     shares: NDArray[np.float64] | None
     """Share of the pixels of each unit, 0 to 1; None where the output does not record it."""
     about: dict[str, Any]
@@ -77,18 +72,18 @@ class Scene:
         if lattice is None:
             lattice = Lattice(1, len(result.palette))
             notes.append(UNKNOWN_LATTICE)
-        shades = _shades(result, levels)
         cache = BlockCache(_CACHE_BYTES)
+        views = BandViews(result, levels, cache)
         numbers = np.min_scalar_type(len(result.palette)).newbyteorder("<")
 
         def units(block: Block) -> NDArray[Any]:
             return np.asarray((result.units_of(block[0]) + 1).astype(numbers))
 
         labels = Layer("labels", levels_of([(level,) for level in result.labels]), cache, units)
-        shown = Layer("original", levels, cache, lambda block: opaque(shades, *block)) if levels else None
         shares = _shares(record, len(result.palette))
         about = {
-            **_about(result, lattice, shades, shares),
+            **_about(result, lattice, shares),
+            **views.view().about(result.palette),
             "notes": [printable(note) for note in notes],
             "bytes": numbers.itemsize,
         }
@@ -96,7 +91,17 @@ class Scene:
         names = result.band_names or (original.picture.band_names if original.picture else ())
         about["names"] = [printable(name) for name in names]
         pool = ThreadPoolExecutor(_OVERVIEW_THREADS, thread_name_prefix="overview")
-        return cls(result, lattice, shades, labels, shown, shares, about, pool)
+        return cls(result, lattice, views, labels, shares, about, pool)
+
+    @property
+    def shades(self) -> Palette:
+        """The view of vectors that is shown first."""
+        return self.views.view().shades
+
+    @property
+    def original(self) -> Layer | None:
+        """The original in that view."""
+        return self.views.view().original
 
     def unit(self, number: int) -> dict[str, Any]:
         """Return a unit's position, share, values and color as JSON; the number must exist."""
@@ -128,16 +133,6 @@ class Scene:
     def close(self) -> None:
         """Stop reading overviews."""
         self.background.shutdown(wait=True, cancel_futures=True)
-
-
-def opaque(shades: Palette, pixels: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
-    """Turn pixels of shape (..., bands) into (..., 4): red, green, blue, opacity; all 0 where there is no data."""
-    colors = shades.colors(pixels)
-    has_data = np.asarray(np.isfinite(colors).all(axis=-1))
-    if mask is not None:
-        has_data = has_data & mask
-    colors = np.where(has_data[..., None], colors, 0.0)
-    return np.concatenate([colors * 255 + 0.5, has_data[..., None] * 255.0], axis=-1).astype(np.uint8)
 
 
 def _plain(values: NDArray[Any]) -> list[float | None]:
@@ -181,28 +176,6 @@ def _arrays(picture: Picture) -> "tuple[da.Array, ...]":
     return (picture.pixels,) if picture.mask is None else (picture.pixels, picture.mask)
 
 
-def _shades(result: QuantizedImage, levels: list[ImageLevel]) -> Palette:
-    """Choose a view of vectors: that of the report, but stretched by percentiles of the original."""
-    shades = Palette.of(result.palette)
-    as_they_are = set(shades.low) == {0.0} and set(shades.high) <= {1.0, 255.0}
-    if not levels or as_they_are:
-        return shades
-    level = levels[-1]
-    blocks = [(down, across) for down in range(len(level.chunks[0])) for across in range(len(level.chunks[1]))]
-    samples = []
-    for number in np.linspace(0, len(blocks) - 1, min(_SAMPLED_BLOCKS, len(blocks))).astype(int):
-        pixels, *mask = level.read(*blocks[number])
-        every = max(1, max(pixels.shape[:2]) // 256)
-        values = pixels[::every, ::every][..., list(shades.bands)].astype(np.float64)
-        has_data = np.isfinite(values).all(axis=-1)
-        samples.append(values[has_data & mask[0][::every, ::every] if mask else has_data])
-    values = np.concatenate(samples)
-    if not len(values):
-        return shades
-    low, high = np.percentile(values, _PERCENTILES, axis=0)
-    return Palette(shades.bands, low, high)
-
-
 def _shares(record: RunRecord, units: int) -> NDArray[np.float64] | None:
     quality = record.quality
     if quality is None or len(quality.hits) != units or sum(quality.hits) <= 0:
@@ -210,9 +183,7 @@ def _shares(record: RunRecord, units: int) -> NDArray[np.float64] | None:
     return np.array(quality.hits) / sum(quality.hits)
 
 
-def _about(
-    result: QuantizedImage, lattice: Lattice, shades: Palette, shares: NDArray[np.float64] | None
-) -> dict[str, Any]:
+def _about(result: QuantizedImage, lattice: Lattice, shares: NDArray[np.float64] | None) -> dict[str, Any]:
     height, width = result.shape
     steps = 0
     while max(height, width) > VIEW_TILE << steps:
@@ -227,13 +198,10 @@ def _about(
         "steps": steps,
         "bands": result.palette.shape[1],
         "dtype": str(result.palette.dtype),
-        "shown": [int(band) for band in shades.bands],
-        "range": [float(shades.low.min()), float(shades.high.max())],
         "rows": lattice.rows,
         "columns": lattice.columns,
         "hexagonal": lattice.topology == "hexagonal",
         "places": lattice.positions().round(6).tolist(),
-        "colors": [hexadecimal(color) for color in shades.colors(result.palette)],
         "distances": distances.tolist(),
         "shares": None if shares is None else shares.tolist(),
     }

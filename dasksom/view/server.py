@@ -21,25 +21,27 @@ from dasksom.view.class_session import ClassActions
 from dasksom.view.handlers import (
     AboutHandler,
     AssetHandler,
+    BandHandler,
     MissingHandler,
     PixelHandler,
     ProgressHandler,
     TileHandler,
     UnitHandler,
+    ValueHandler,
 )
 from dasksom.view.live_scene import LiveScene
 
 _ADDRESS = "127.0.0.1"
 _TILE_THREADS = 4
+_MODULES = "bands", "card", "classes", "elements", "heatmap", "lasso", "lattice", "linked", "tiles"
 ASSETS = {
     "": "index.html",
     "viewer.css": "viewer.css",
     "viewer.js": "viewer.js",
-    "tiles.js": "tiles.js",
-    "linked.js": "linked.js",
-    "lattice.js": "lattice.js",
+    **{f"{name}.js": f"{name}.js" for name in _MODULES},
 }
 """Path of each file of the page that belongs to this package."""
+_TILE_PATH = r"(labels|original)/(\d{1,9})/(\d{1,2})/(\d{1,9})/(\d{1,9})(?:/(\d{1,6}-\d{1,6}-\d{1,6}))?"
 LEAFLET = ("leaflet.js", "leaflet.css")
 
 
@@ -124,9 +126,11 @@ def application(live: LiveScene, leaflet: Traversable, token: str, pool: ThreadP
             (root + "about.json", AboutHandler, known),
             (root + "progress", ProgressHandler, known),
             (root + "classes", ClassHandler, known),
+            (root + r"bands/(\d{1,6})/(\d{1,6})/(\d{1,6})", BandHandler, known),
+            (root + "values", ValueHandler, known),
             (root + r"unit/(\d{1,9})", UnitHandler, known),
             (root + r"pixel/(\d{1,9})/(\d{1,9})", PixelHandler, known),
-            (root + r"(labels|original)/(\d{1,9})/(\d{1,2})/(\d{1,9})/(\d{1,9})", TileHandler, known),
+            (root + _TILE_PATH, TileHandler, known),
         ],
         default_handler_class=MissingHandler,
     )

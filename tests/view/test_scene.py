@@ -7,8 +7,8 @@ from dasksom.errors import InputError
 from dasksom.image import open_result
 from dasksom.show.colors import Palette
 from dasksom.som.lattice import Lattice
+from dasksom.view.band_views import opaque
 from dasksom.view.layers import VIEW_TILE as TILE
-from dasksom.view.scene import opaque
 from tests.view.conftest import quantize, scene_of
 
 

@@ -20,7 +20,8 @@ def command(output_path: str, original: str | None, port: int, no_browser: bool)
 
     Tiles are read as they are shown, so the size does not matter: pan and zoom, compare original and result side by
     side or with a swipe, click a color to highlight its pixels, click a pixel to see its unit on the map and the
-    U-matrix. The page is served to this machine only, until Ctrl-C. Requires dasksom[view].
+    U-matrix. Units are grouped, merged, named and colored as classes: every change is saved in the table of classes
+    next to OUTPUT. The page is served to this machine only, until Ctrl-C. Requires dasksom[view].
 
     \b
     Examples:

@@ -1,4 +1,6 @@
-// The map's units, drawn at their positions: squares or hexagons, one of which can be selected.
+// The map's units, drawn at their positions: squares or hexagons, of which any can be chosen.
+
+import { makeLasso } from "./lasso.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -25,14 +27,16 @@ const add = (parent, name, attributes) => {
   return element;
 };
 
-// Draws the units in the given colors. With `choose`, they can be selected by mouse and keyboard.
-export function drawLattice(parent, about, colors, { name, describe, choose = null, over = () => {} }) {
+// Draws the units in the given colors. With `choose(units, event)`, they can be chosen by mouse, finger and keyboard;
+// `several()` says whether a finger draws a line around units.
+export function drawLattice(parent, about, colors, { name, describe, choose = null, several = () => false, over = () => {} }) {
   const shape = about.hexagonal ? SHAPES.hexagon : SHAPES.square;
   const xs = about.places.map(([x]) => x), ys = about.places.map(([, y]) => y);
   const box = [Math.min(...xs) - 0.7, Math.min(...ys) - 0.7, Math.max(...xs) - Math.min(...xs) + 1.4,
     Math.max(...ys) - Math.min(...ys) + 1.4];
   const svg = add(parent, "svg", { viewBox: box.join(" "), "aria-labelledby": name });
   svg.setAttribute("role", choose ? "listbox" : "img");
+  if (choose) svg.setAttribute("aria-multiselectable", "true");
   const units = about.places.map(([x, y], unit) => {
     const points = shape.map(([right, down]) => `${(x + right).toFixed(3)},${(y + down).toFixed(3)}`).join(" ");
     const element = add(svg, "polygon", { points, fill: colors[unit], stroke: colors[unit], "data-unit": unit });
@@ -45,19 +49,31 @@ export function drawLattice(parent, about, colors, { name, describe, choose = nu
     }
     return element;
   });
+  const [outline, inline] = ["chosen-edge", "chosen"].map(name => add(svg, "path", { class: name, "aria-hidden": "true" }));
   const [edge, mark, cursor] = ["edge", "mark", "cursor"].map(name => add(svg, "polygon", { class: name, "aria-hidden": "true" }));
   const surround = (elements, unit) => {
     for (const element of elements) element.setAttribute("points", unit === null ? "" : units[unit].getAttribute("points"));
   };
   svg.addEventListener("pointerover", event => over(unitOf(event.target)));
   svg.addEventListener("pointerleave", () => over(null));
-  if (choose) makeChoosable(svg, units, about, choose, unit => surround([cursor], unit));
+  if (choose) {
+    makeChoosable(svg, units, about, choose, unit => surround([cursor], unit));
+    makeLasso(svg, add(svg, "polyline", { class: "lasso", "aria-hidden": "true" }), about.places, choose, several);
+  }
   return {
     point: unit => surround([cursor], unit),
-    mark(unit, lit) {
+    paint: colors => units.forEach((element, unit) => {
+      if (element.getAttribute("fill") === colors[unit]) return;
+      element.setAttribute("fill", colors[unit]);
+      element.setAttribute("stroke", colors[unit]);
+    }),
+    // the unit that is shown, and all that are chosen
+    mark(unit, chosen) {
       surround([edge, mark], unit);
+      const line = [...chosen].map(one => `M${units[one].getAttribute("points")}Z`).join(" ");
+      for (const path of [outline, inline]) path.setAttribute("d", line);
       if (!choose) return;
-      units.forEach((element, n) => element.setAttribute("aria-selected", String(n === lit)));
+      units.forEach((element, n) => element.setAttribute("aria-selected", String(chosen.has(n))));
       if (unit !== null) focusable(units, unit);
     },
   };
@@ -70,7 +86,7 @@ const focusable = (units, unit) => units.forEach((one, n) => one.setAttribute("t
 function makeChoosable(svg, units, about, choose, point) {
   svg.addEventListener("click", event => {
     const unit = unitOf(event.target);
-    if (unit !== null) choose(unit);
+    if (unit !== null) choose([unit], event);
   });
   svg.addEventListener("focusin", event => point(unitOf(event.target)));
   svg.addEventListener("focusout", () => point(null));
@@ -89,7 +105,7 @@ function makeChoosable(svg, units, about, choose, point) {
     if (next !== undefined) {
       focusable(units, next);
       units[next].focus();
-    } else if (event.key === "Enter" || event.key === " ") choose(unit);
+    } else if (event.key === "Enter" || event.key === " ") choose([unit], event);
     else return;
     event.preventDefault();
     event.stopPropagation();

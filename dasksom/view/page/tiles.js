@@ -1,4 +1,4 @@
-// Layers of tiles: fetched from the server, painted on canvases, repainted when a color is highlighted.
+// Layers of tiles: fetched from the server, painted on canvases, repainted when units are chosen or change color.
 
 const LITTLE = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
@@ -10,22 +10,24 @@ export const parts = color => [1, 3, 5].map(at => parseInt(color.slice(at, at + 
 
 const brightness = ([red, green, blue]) => 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 
-// Other pixels fade away from the highlighted color: to white behind dark colors, to black behind light ones.
-export const fader = color => {
-  const ground = brightness(parts(color)) < 110 ? 240 : 18;
+// Other pixels fade away from the highlighted colors: to white behind dark colors, to black behind light ones.
+export const fader = colors => {
+  const lightness = colors.reduce((sum, color) => sum + brightness(parts(color)), 0) / colors.length;
+  const ground = lightness < 110 ? 240 : 18;
   return (red, green, blue) => {
     const gray = 0.18 * brightness([red, green, blue]) + 0.82 * ground;
     return [gray, gray, gray];
   };
 };
 
-// The color of each number that a label tile holds; 0 is no data.
-export function colorTable(colors, lit) {
-  const fade = lit === null ? null : fader(colors[lit]);
+// The color of each number that a label tile holds; 0 is no data. Hidden units have none; `lit` is a set, or null.
+export function colorTable(colors, lit, isHidden = () => false) {
+  const fade = lit && fader([...lit].map(unit => colors[unit]));
   const table = new Uint32Array(colors.length + 1);
   colors.forEach((color, unit) => {
+    if (isHidden(unit)) return;
     const own = parts(color);
-    table[unit + 1] = rgba(...(fade && unit !== lit ? fade(...own) : own));
+    table[unit + 1] = rgba(...(fade && !lit.has(unit) ? fade(...own) : own));
   });
   return table;
 }
@@ -61,19 +63,19 @@ const KINDS = {
   original: {
     async fetch(about, place, lit, signal) {
       const [answer, labeled] = await Promise.all(
-        [ask(`original/${about.version}/${place}`, signal), lit === null ? null : labelsOf(about, place, signal)]);
+        [ask(`original/${about.version}/${place}/${about.shown.join("-")}`, signal), lit === null ? null : labelsOf(about, place, signal)]);
       const blob = await answer.blob();
       const image = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
       const complete = answer.headers.get("X-Complete") === "1" && (labeled === null || labeled.complete);
       return { complete, image, labels: labeled && labeled.labels };
     },
-    paint(context, { image, labels }, { tile, colors }, { lit }) {
+    paint(context, { image, labels }, { tile }, { lit, colors }) {
       context.clearRect(0, 0, tile, tile);
       context.drawImage(image, 0, 0);
       if (lit === null || !labels) return;
-      const fade = fader(colors[lit]), painted = context.getImageData(0, 0, tile, tile), bytes = painted.data;
+      const fade = fader([...lit].map(unit => colors[unit])), painted = context.getImageData(0, 0, tile, tile), bytes = painted.data;
       for (let at = 0; at < labels.length; at++) {
-        if (labels[at] === lit + 1) continue;
+        if (lit.has(labels[at] - 1)) continue;
         const gray = fade(bytes[4 * at], bytes[4 * at + 1], bytes[4 * at + 2]);
         bytes.set(gray, 4 * at);
       }
@@ -82,7 +84,7 @@ const KINDS = {
   },
 };
 
-// A layer of one kind. `look` is shared by all layers: {lit, table}; `events` receives "state" and "failed".
+// A layer of one kind. `look` is shared by all layers: {lit, table}, where lit is the set of highlighted units, or null; `events` receives "state" and "failed".
 export function tileLayer(kind, about, look, events, density) {
   const shift = Math.round(Math.log2(density));
   const own = KINDS[kind];
@@ -95,6 +97,7 @@ export function tileLayer(kind, about, look, events, density) {
     try {
       const data = await own.fetch(about, `${-z - shift}/${y}/${x}`, lit, entry.stop.signal);
       if (alive.get(entry.canvas) !== entry) return;
+      entry.data?.image?.close();
       entry.data = data;
       own.paint(entry.canvas.getContext("2d", { willReadFrequently: kind === "original" }), data, about, look);
       entry.canvas.classList.remove("failed");
@@ -109,7 +112,7 @@ export function tileLayer(kind, about, look, events, density) {
     }
     entry.loading = false;
     events.dispatchEvent(new CustomEvent("state"));
-    if (kind === "original" && look.lit !== lit && look.lit !== null) load(entry);
+    if (kind === "original" && look.lit && !lit) load(entry);
   }
 
   const Layer = L.GridLayer.extend({
@@ -125,8 +128,16 @@ export function tileLayer(kind, about, look, events, density) {
     repaint() {
       for (const entry of alive.values()) {
         if (!entry.data || entry.loading) continue;
-        if (kind === "original" && look.lit !== null && !entry.data.labels) load(entry);
+        if (kind === "original" && look.lit && !entry.data.labels) load(entry);
         else own.paint(entry.canvas.getContext("2d"), entry.data, about, look);
+      }
+    },
+    // request all tiles again
+    reload() {
+      for (const entry of alive.values()) {
+        entry.stop.abort();
+        entry.stop = new AbortController();
+        load(entry);
       }
     },
     // request tiles again that were not complete, or failed

@@ -1,29 +1,18 @@
 // The page, assembled from the other modules.
 
+import { makeBands } from "./bands.js";
+import { card } from "./card.js";
+import { makeEditor } from "./classes.js";
+import { at, make, number, percent, say } from "./elements.js";
+import { drawHeatmap, unitValues } from "./heatmap.js";
 import { drawLattice, ramp } from "./lattice.js";
 import { link, makeDivider, makeMap, makeZoom } from "./linked.js";
 import { ask, colorTable, tileLayer } from "./tiles.js";
 
-const at = id => document.getElementById(id);
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-const number = value => value.toLocaleString("en");
 const events = new EventTarget();
 const root = document.documentElement;
-
-const make = (name, attributes = {}, ...inside) => {
-  const element = Object.assign(document.createElement(name), attributes);
-  element.append(...inside);
-  return element;
-};
-
-function say(text, lasting = false) {
-  const message = at("message");
-  message.hidden = !text;
-  message.replaceChildren(text ?? "");
-  if (text && !lasting) {
-    message.append(make("button", { type: "button", textContent: "Dismiss", onclick: () => say(null) }));
-  }
-}
+const NO_CLASS = "#8a8f94";
 
 function setState(name) {
   if (root.dataset.state === name) return;
@@ -38,14 +27,12 @@ async function start() {
   at("title").textContent = about.title;
   at("subtitle").textContent = `${number(about.width)} × ${number(about.height)} pixels, ${number(about.colors.length)} `
     + `color${about.colors.length === 1 ? "" : "s"}`;
-  at("notes").replaceChildren(...notes(about).map(text => make("p", { className: "hint", textContent: text })));
-
-  const look = { lit: null, table: colorTable(about.colors, null) };
+  const look = { lit: null, colors: about.colors, table: colorTable(about.colors, null) };
   const views = showImages(about, look);
-  const map = showMap(about, look, views);
+  const map = await showMap(about, look, views);
   views.onPixel = map.find;
   useKeys(views, map);
-  watch(views);
+  watch(views, map.editor);
 }
 
 function notes(about) {
@@ -101,18 +88,18 @@ function showImages(about, look) {
   views.move = (right, down) => main.map.panBy([right, down], { animate: !calm });
 
   for (const { map, element } of panes) {
-    map.on("click", event => pick(event.latlng));
+    map.on("click", event => pick(event.latlng, event.originalEvent));
     map.on("zoomend", () => tellZoom(main.map, density));
     map.on("mousemove", event => tellPlace(event.latlng));
     map.on("mouseout", () => tellPlace(null));
     element.addEventListener("keydown", event => {
-      if (event.key === "Enter") pick(map.getCenter());
+      if (event.key === "Enter") pick(map.getCenter(), event);
     });
     map.setView([about.height / 2, about.width / 2], -about.steps, { animate: false });
   }
-  const pick = ({ lat, lng }) => {
+  const pick = ({ lat, lng }, event) => {
     const x = Math.floor(lng), y = Math.floor(lat);
-    if (x >= 0 && y >= 0 && x < about.width && y < about.height) views.onPixel(x, y);
+    if (x >= 0 && y >= 0 && x < about.width && y < about.height) views.onPixel(x, y, event);
   };
   if (other) {
     views.resize = link(main.map, other.map).resize;
@@ -151,109 +138,118 @@ function tellPlace(latlng) {
 
 // ---------------------------------------------------------------------------------------------------------- the map
 
-function showMap(about, look, views) {
+async function showMap(about, look, views) {
   const share = unit => about.shares ? `, ${percent(about.shares[unit])} of the pixels` : "";
   const where = unit => `row ${Math.floor(unit / about.columns)}, column ${unit % about.columns}`;
   const describe = unit => `Unit ${unit}, ${where(unit)}: ${about.colors[unit]}${share(unit)}`;
   const farthest = Math.max(...about.distances), nearest = Math.min(...about.distances);
   const span = farthest - nearest || 1;
   const far = unit => `Unit ${unit}, ${where(unit)}: ${+about.distances[unit].toPrecision(4)} from its neighbors`;
-  const state = { picked: null };
+  const chosen = new Set();  // units, whose pixels are highlighted
+  const state = { picked: null, pixel: null };
+  const several = () => at("several").checked;
   const both = unit => [palette, distances].forEach(drawn => drawn.point(unit));
-  const palette = drawLattice(at("palette"), about, about.colors,
-    { name: "palette-name", describe, choose: unit => map.light(unit === look.lit ? null : unit), over: unit => both(unit) });
+  const choose = (units, event) => map.choose(units, several() || event.shiftKey || event.ctrlKey || event.metaKey);
+  const palette = drawLattice(at("palette"), about, about.colors, { name: "palette-name", describe, choose, several, over: unit => both(unit) });
   const distances = drawLattice(at("u-matrix"), about, about.distances.map(value => ramp((value - nearest) / span)),
     { name: "u-matrix-name", describe: far, over: unit => both(unit) });
 
+  const byClass = () => at("by-class").checked;
+  const repaint = () => {
+    const before = performance.now(), { editor } = map;
+    look.lit = chosen.size ? new Set(chosen) : null;
+    look.colors = !editor || !byClass() ? about.colors
+      : editor.state.numbers.map(own => own ? editor.state.colors[own - 1] : NO_CLASS);
+    const isHidden = unit => editor.hidden.has(editor.state.numbers[unit]);
+    look.table = colorTable(look.colors, look.lit, editor?.hidden.size ? isHidden : undefined);
+    views.panes.forEach(({ layer }) => layer.repaint());
+    palette.paint(look.colors);
+    performance.measure("repaint", { start: before });
+  };
+
   const map = {
-    light(unit) {
-      look.lit = unit;
-      look.table = colorTable(about.colors, unit);
-      views.panes.forEach(({ layer }) => layer.repaint());
-      state.picked = unit;
+    chosen,
+    // Chooses units in place of others, or with `more` in addition to them; the same again: none of them.
+    choose(units, more) {
+      const again = units.every(unit => chosen.has(unit)) && (more || units.length === chosen.size);
+      if (!more) chosen.clear();
+      for (const unit of units) chosen[again ? "delete" : "add"](unit);
+      state.picked = chosen.size === 1 ? [...chosen][0] : null;
+      state.pixel = null;
       views.mark(null);
+      repaint();
       show();
-      if (unit === null) return at("card").replaceChildren();
+      const [unit] = chosen;
+      if (state.picked === null) return at("card").replaceChildren();
       return ask(`unit/${unit}`).then(answer => answer.json()).then(properties => {
-        if (look.lit === unit) fill({ unit: properties });
+        if (state.picked === unit && !state.pixel) fill({ unit: properties });
       }).catch(failed);
     },
-    async find(x, y) {
+    async find(x, y, event) {
       try {
         const pixel = await (await ask(`pixel/${y}/${x}`)).json();
+        if (pixel.unit && (several() || event?.shiftKey || event?.ctrlKey || event?.metaKey)) {
+          return map.choose([pixel.unit.unit], true);
+        }
         views.mark(pixel);
         state.picked = pixel.unit && pixel.unit.unit;
-        if (look.lit !== null && look.lit !== state.picked) {
-          look.lit = null;
-          look.table = colorTable(about.colors, null);
-          views.panes.forEach(({ layer }) => layer.repaint());
+        state.pixel = pixel;
+        if (chosen.size && !(chosen.size === 1 && chosen.has(state.picked))) {
+          chosen.clear();
+          repaint();
         }
         show();
-        fill(pixel);
+        return fill(pixel);
       } catch (error) {
-        failed(error);
+        return failed(error);
       }
     },
     clear() {
-      map.light(null);
+      chosen.clear();
+      map.choose([]);
       say(null);
     },
   };
   const show = () => {
-    palette.mark(state.picked, look.lit);
-    distances.mark(state.picked, null);
+    palette.mark(state.picked, chosen);
+    distances.mark(state.picked, chosen);
     at("card").hidden = state.picked === null;
     at("hint").hidden = state.picked !== null;
-    root.dataset.lit = look.lit ?? "";
+    root.dataset.lit = [...chosen].join();
+    map.editor?.showChosen();
   };
   const fill = content => {
     at("hint").hidden = true;
     at("card").hidden = false;
-    at("card").replaceChildren(...card(content, about, look, map));
-  };
-  show();
-  return map;
-}
-
-const percent = share => `${(100 * share).toPrecision(3)} %`;
-
-function swatch(color) {
-  const element = make("span", { className: color ? "swatch" : "swatch none" });
-  if (color) element.style.backgroundColor = color;
-  return element;
-}
-
-function card({ x, y, unit, original }, about, look, map) {
-  const list = values => make("span", {
-    className: "values",
-    textContent: values.slice(0, 12).map(value => value === null ? "–" : +value.toPrecision(6)).join(", ")
-      + (values.length > 12 ? ", …" : ""),
-  });
-  const row = (name, ...inside) => make("div", {}, make("dt", { textContent: name }), make("dd", {}, ...inside));
-  const rows = [];
-  if (x !== undefined) rows.push(row("Pixel", `x ${number(x)}, y ${number(y)}`));
-  if (unit) {
-    rows.push(row("Unit", `${unit.unit} (row ${unit.row}, column ${unit.column})`));
-    rows.push(row("Color", swatch(unit.color), make("code", { textContent: unit.color }), list(unit.values)));
-    if (unit.share !== null) rows.push(row("Share", `${percent(unit.share)} of the pixels`));
-  } else rows.push(row("Unit", "none: no data here"));
-  if (original) {
-    rows.push(row("Original", swatch(original.color), ...(original.color
-      ? [make("code", { textContent: original.color }), list(original.values)] : ["no data"])));
-  }
-  const inside = [make("dl", {}, ...rows)];
-  const buttons = make("p", { className: "buttons" });
-  if (unit) {
-    const lit = look.lit === unit.unit;
-    buttons.append(make("button", {
-      type: "button", id: "light", textContent: lit ? "Show all colors" : "Highlight this color",
-      onclick: () => map.light(lit ? null : unit.unit),
+    const own = content.unit && map.editor?.state.numbers[content.unit.unit];
+    at("card").replaceChildren(...card(content, about, own ? map.editor.name(own) : "", {
+      lit: Boolean(content.unit) && chosen.has(content.unit.unit),
+      light: unit => map.choose([unit]),
+      clear: map.clear,
     }));
-  }
-  if (!unit || look.lit !== unit.unit) {
-    buttons.append(make("button", { type: "button", id: "clear", textContent: "Clear", onclick: () => map.clear() }));
-  }
-  return [...inside, buttons];
+  };
+  const groups = editor => editor.used.length
+    ? editor.used.map(wanted => ({ name: editor.name(wanted), units: editor.unitsOf(wanted) }))
+    : about.colors.map((_, unit) => ({ name: `unit ${unit}`, units: [unit] }));
+  const values = unitValues(about, ask);
+  const changed = async () => {
+    await null;  // the editor is there
+    repaint();
+    show();
+    drawHeatmap(about, await values, groups(map.editor), choose);
+  };
+  const tellNotes = () => at("notes").replaceChildren(
+    ...notes(about).map(text => make("p", { className: "hint", textContent: text })));
+  at("coloring").onchange = repaint;
+  makeBands(about, () => {
+    repaint();
+    views.panes.forEach(({ name, layer }) => name === "original" && layer.reload());
+    tellNotes();
+  }, failed);
+  tellNotes();
+  show();
+  map.editor = await makeEditor(about, chosen, { changed, choose, failed });
+  return map;
 }
 
 // ------------------------------------------------------------------------------------------------------------ keys
@@ -270,12 +266,18 @@ function useKeys(views, map) {
     m: () => views.about.original
       && views.setMode(modes[(modes.indexOf(at("views").dataset.mode) + 1) % modes.length]),
     "?": () => help.showModal(),
+    c: map.editor.make,
+    j: map.editor.merge,
+    s: () => at("several").click(),
+    u: map.editor.undo,
     Escape: () => map.clear(),
   };
   const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   document.addEventListener("keydown", event => {
     if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
-    if (event.target instanceof HTMLInputElement && event.key in arrows) return;
+    const { target } = event;
+    if (target instanceof HTMLSelectElement || (target instanceof HTMLInputElement
+      && (event.key in arrows || !["radio", "checkbox"].includes(target.type)))) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (key in arrows) {
       const far = event.shiftKey ? 400 : 100;
@@ -295,7 +297,7 @@ function failed(error) {
     + "new address; if it still runs, this page continues by itself." : `Cannot be shown: ${error.message}`, lost);
 }
 
-function watch(views) {
+function watch(views, editor) {
   let timer = null;
   const layers = () => views.panes.filter(({ map, layer }) => map.hasLayer(layer)).map(({ layer }) => layer);
   const look = async () => {
@@ -335,8 +337,20 @@ function watch(views) {
   events.addEventListener("state", settle);
   events.addEventListener("failed", ({ detail }) => failed(detail));
   settle();
-  // An output that is replaced while the page is idle is noticed too; `ask` reloads.
-  setInterval(() => document.hidden || root.dataset.state !== "ready" || ask("progress").catch(() => {}), 3000);
+  // An output that is replaced, and classes that others change, while the page is idle are noticed too; `ask` reloads.
+  const poll = async () => {
+    let writes = false;
+    try {
+      if (document.hidden || root.dataset.state !== "ready") return;
+      const { classes, writing } = await (await ask("progress")).json();
+      writes = editor.showWriting(writing);
+      await editor.refresh(classes);
+    } catch {  // the next one may be answered
+    } finally {
+      setTimeout(poll, writes ? 500 : 2000);
+    }
+  };
+  poll();
 }
 
 start().catch(error => {

@@ -1,0 +1,150 @@
+// The classes of the units: shown as a table, edited, and saved by the server at each change.
+
+import { at, make, number, percent, plural, say } from "./elements.js";
+import { ask } from "./tiles.js";
+
+// Sends a change; returns the new classes, and in `error` why it was refused.
+async function send(change) {
+  const answer = await fetch("classes", {
+    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(change),
+  });
+  const content = await answer.json();
+  if (!content.numbers) throw new Error(content.error || `the server answered ${answer.status}`);
+  return content;
+}
+
+// `chosen` is the set of chosen units; `changed()` is called when colors may differ; `choose(units, event)` chooses.
+export async function makeEditor(about, chosen, { changed, choose, failed }) {
+  const editor = {
+    state: await (await ask("classes")).json(),
+    hidden: new Set(),
+    get used() { return [...new Set(this.state.numbers)].filter(Boolean).sort((one, other) => one - other); },
+    unitsOf(wanted) { return this.state.numbers.flatMap((own, unit) => own === wanted ? [unit] : []); },
+    name(wanted) { return wanted ? this.state.names[wanted - 1] : "no class"; },
+    refresh: async version => {
+      if (version !== editor.state.version) show(await (await ask("classes")).json());
+    },
+    showChosen,
+    showWriting,
+    undo: () => change({ edit: "undo" }),
+    make: () => chosen.size && change({ edit: "units", units: [...chosen], class: null }),
+    // the chosen units, and all others of their classes
+    merge: () => {
+      if (!chosen.size || target() === null) return;
+      const own = new Set([...chosen].map(unit => editor.state.numbers[unit]));
+      own.delete(0);
+      const units = editor.state.numbers.flatMap((one, unit) => chosen.has(unit) || own.has(one) ? [unit] : []);
+      change({ edit: "units", units, class: target() });
+    },
+  };
+  let queue = Promise.resolve(), seenWriting = "idle";
+
+  // changes are sent one after the other, each with the version that the one before has made
+  function change(edit) {
+    queue = queue.then(async () => {
+      try {
+        at("saved").textContent = "Saving …";
+        const state = await send({ ...edit, version: editor.state.version });
+        show(state);
+        say(state.error ?? null);
+        at("saved").textContent = state.error ? "" : edit.edit === "write" ? "" : `Saved in ${state.file}`;
+      } catch (error) {
+        at("saved").textContent = "";
+        failed(error);
+      }
+    });
+    return queue;
+  }
+
+  // the class that a merge makes: of the classes of the chosen units, the one with the most pixels
+  function target() {
+    const own = [...new Set([...chosen].map(unit => editor.state.numbers[unit]))].filter(Boolean);
+    return own.length ? own.reduce((best, other) => weight(other) > weight(best) ? other : best) : null;
+  }
+
+  const share = wanted => about.shares && editor.unitsOf(wanted).reduce((sum, unit) => sum + about.shares[unit], 0);
+  const weight = wanted => share(wanted) ?? editor.unitsOf(wanted).length;
+
+  function show(state) {
+    const focused = document.activeElement?.dataset?.edits;
+    editor.state = state;
+    for (const gone of editor.hidden) if (!editor.used.includes(gone)) editor.hidden.delete(gone);
+    at("class-rows").replaceChildren(...editor.used.map(row));
+    at("class-table").hidden = !editor.used.length;
+    at("no-classes").hidden = editor.used.length > 0;
+    at("undo").disabled = !state.undo;
+    at("group").hidden = at("write").hidden = at("count-label").hidden = !state.actions;
+    at("write").disabled = !editor.used.length;
+    at("problem").textContent = state.problem ?? "";
+    if (focused) document.querySelector(`[data-edits="${CSS.escape(focused)}"]`)?.focus();
+    showChosen();
+    changed();
+  }
+
+  function row(wanted) {
+    const name = editor.name(wanted), units = editor.unitsOf(wanted), color = editor.state.colors[wanted - 1];
+    const part = share(wanted), data = kind => ({ data: { edits: `${kind}-${wanted}` } });
+    const shown = make("input", {
+      type: "checkbox", checked: !editor.hidden.has(wanted), label: `Show ${name}`, ...data("shown"),
+      onchange: event => {
+        editor.hidden[event.target.checked ? "delete" : "add"](wanted);
+        changed();
+      },
+    });
+    const paint = make("input", {
+      type: "color", value: color, label: `Color of ${name}`, ...data("color"),
+      onchange: event => change({ edit: "color", class: wanted, color: event.target.value }),
+    });
+    const title = make("input", {
+      type: "text", value: name, maxLength: 200, autocomplete: "off", label: `Name of class ${wanted}`, ...data("name"),
+      onchange: ({ target: field }) => {
+        if (field.value.trim()) change({ edit: "name", class: wanted, name: field.value });
+        else field.value = name;
+      },
+    });
+    const pick = make("button", {
+      type: "button", textContent: plural(units.length, "unit"), label: `Choose the ${plural(units.length, "unit")} of ${name}`,
+      onclick: event => choose(units, event), ...data("choose"),
+    });
+    return make("tr", { data: { class: wanted } }, make("td", {}, shown), make("td", {}, paint),
+      make("th", { scope: "row" }, title), make("td", {}, pick),
+      make("td", { textContent: part === null ? "" : percent(part) }));
+  }
+
+  function showChosen() {
+    const classes = new Set([...chosen].map(unit => editor.state.numbers[unit]));
+    at("chosen").textContent = chosen.size ? `${plural(chosen.size, "unit")} of ${plural(classes.size, "class")} chosen`
+      : "No unit is chosen";
+    at("make").disabled = !chosen.size;
+    at("merge").disabled = classes.size < 2 || target() === null;
+    at("move").disabled = at("target").disabled = !chosen.size;
+    const kept = at("target").value;
+    at("target").replaceChildren(...editor.used.map(wanted => make("option", { value: wanted, textContent: editor.name(wanted) })),
+      make("option", { value: 0, textContent: "No class" }));
+    if (editor.used.includes(Number(kept))) at("target").value = kept;
+  }
+
+  function showWriting({ state, share: done, lines }) {
+    at("written").hidden = state !== "running";
+    at("written").value = done;
+    if (state !== seenWriting && state !== "running") {
+      at("saved").textContent = state === "done" ? `Written: ${lines.join("; ")}` : "";
+      if (state === "failed") say(`Classes were not written: ${lines.join(" ")}`);
+    }
+    seenWriting = state;
+    return state === "running";
+  }
+
+  at("undo").onclick = editor.undo;
+  at("make").onclick = editor.make;
+  at("merge").onclick = editor.merge;
+  at("move").onclick = () => change({ edit: "units", units: [...chosen], class: Number(at("target").value) });
+  at("group").onclick = () => change({ edit: "group", count: at("count").value ? Number(at("count").value) : "auto" });
+  at("write").onclick = () => {
+    seenWriting = "idle";
+    at("saved").textContent = `Writing ${number(about.width * about.height)} pixels …`;
+    return change({ edit: "write" });
+  };
+  show(editor.state);
+  return editor;
+}

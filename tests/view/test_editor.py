@@ -1,0 +1,177 @@
+"""The page on which classes are edited, in a real browser."""
+
+import shutil
+
+import numpy as np
+import pytest
+import zarr
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
+
+from dasksom import runs
+from dasksom.classes import read_class_table
+from dasksom.classes.table_files import classes_csv
+from dasksom.view.class_session import ClassActions
+from dasksom.view.live_scene import LiveScene
+from tests.browsing import picture, wait
+from tests.view.conftest import served
+from tests.view.test_browser import find, middle, press, settled, show, text
+
+ACTIONS = ClassActions(runs.group_output, runs.write_edited_classes)
+
+
+@pytest.fixture
+def editor(folder, tmp_path):
+    """The server of an output of 12 units without classes."""
+    shutil.copytree(folder / "hexagons.zarr", tmp_path / "out.zarr")
+    with LiveScene(str(tmp_path / "out.zarr"), str(folder / "photo.png"), ACTIONS) as live, served(live) as client:
+        client.output, client.classes = tmp_path / "out.zarr", live.classes
+        yield client
+
+
+def state(browser, client):
+    """Wait until the page shows the saved classes; give the class of each unit."""
+
+    def saved():
+        rows = browser.execute_script(
+            "return [...document.querySelectorAll('#class-rows tr')].map(row => [Number(row.dataset.class), "
+            "row.querySelector('[type=text]').value])"
+        )
+        table = client.classes.table
+        return text(browser, "#saved").startswith("Saved in") and dict(rows) == {
+            number: table.names[number - 1] for number in table.used
+        }
+
+    wait(saved)
+    numbers = client.classes.table.numbers.tolist()
+    assert read_class_table(classes_csv(str(client.output)), 12).numbers.tolist() == numbers
+    return numbers
+
+
+def choose(browser, *units):
+    """Choose units on the palette: the first one in place of others."""
+    for position, unit in enumerate(units):
+        actions = ActionChains(browser)
+        if position:
+            actions.key_down(Keys.SHIFT)
+        actions.click(find(browser, f"#palette [data-unit='{unit}']")).key_up(Keys.SHIFT).perform()
+    assert browser.execute_script("return document.documentElement.dataset.lit") == ",".join(map(str, units))
+
+
+def test_editor__merges_names_undoes_reloads_and_writes(browser, editor):
+    show(browser, editor)
+    choose(browser, 0, 1, 4)
+    press(browser, "c")
+    assert state(browser, editor) == [1, 1, 0, 0, 1, *7 * [0]]
+    choose(browser, 11, 10)
+    find(browser, "#make").click()
+    assert state(browser, editor)[10:] == [2, 2]
+    name = find(browser, "#class-rows tr:nth-child(2) [type='text']")
+    name.send_keys(Keys.CONTROL + "a")
+    name.send_keys("dark water", Keys.ENTER)
+    wait(lambda: editor.classes.table.names == ("class 1", "dark water"))
+
+    choose(browser, 0, 10)
+    find(browser, "#merge").click()
+    wait(lambda: len(editor.classes.table.used) == 1)
+    merged = state(browser, editor)
+    assert [unit for unit in range(12) if merged[unit]] == [0, 1, 4, 10, 11]
+    find(browser, "#undo").click()
+    wait(lambda: editor.classes.table.numbers[0] == 1 and editor.classes.table.numbers[10] == 2)
+
+    Select(find(browser, "#target")).select_by_visible_text("No class")
+    find(browser, "#move").click()
+    wait(lambda: editor.classes.table.numbers[0] == 0)
+    press(browser, "u")
+    numbers = state(browser, editor)
+    assert (numbers[0], numbers[10]) == (1, 2)
+
+    show(browser, editor)  # reloaded
+    rows = browser.find_elements("css selector", "#class-rows [type='text']")
+    assert [row.get_attribute("value") for row in rows] == ["class 1", "dark water"]
+    find(browser, "#write").click()
+    wait(lambda: text(browser, "#saved").startswith("Written: "))
+    labels = zarr.open_array(editor.output / "labels")[...]
+    assert np.array_equal(zarr.open_array(editor.output / "classes")[...], np.array([0, *numbers])[labels])
+    settled(browser)
+    assert browser.get_log("browser") == []
+
+
+def test_editor__shows_the_colors_of_classes_and_hides_them(browser, editor):
+    show(browser, editor)
+    find(browser, "#count").send_keys("3")
+    find(browser, "#group").click()
+    numbers = state(browser, editor)
+    assert max(numbers) == 3
+    press(browser, "1")
+    find(browser, "#coloring label:nth-of-type(2)").click()
+    settled(browser)
+    x, y = middle(browser, "#rebuilt .map")
+
+    def seen():
+        return picture(browser)[y - 24 : y + 24, x - 24 : x + 24].reshape(-1, 3)
+
+    colors = {tuple(color) for color in seen().tolist()}
+    assert colors <= {tuple(color) for color in editor.classes.table.colors.tolist()}
+    duration = "return Math.max(...performance.getEntriesByName('repaint').map(one => one.duration))"
+    assert browser.execute_script(duration) < 100
+    for box in browser.find_elements("css selector", "#class-rows [type='checkbox']"):
+        box.click()
+    settled(browser)
+    assert not {tuple(color) for color in seen().tolist()} & colors
+
+    find(browser, "#heatmap tbody tr:nth-child(2) button").click()
+    lit = browser.execute_script("return document.documentElement.dataset.lit")
+    assert lit == ",".join(str(unit) for unit, number in enumerate(numbers) if number == 2)
+
+
+def test_lasso__chooses_the_units_inside(browser, editor):
+    show(browser, editor)
+    boxes = [find(browser, f"#palette [data-unit='{unit}']").rect for unit in (0, 5)]
+    (left, top), (right, bottom) = ((box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in boxes)
+    actions = ActionChains(browser, duration=20)
+    pointer = actions.w3c_actions.pointer_action
+    pointer.move_to_location(int(left - 12), int(top - 12)).pointer_down()
+    for corner in ((right + 12, top - 12), (right + 12, bottom + 12), (left - 12, bottom + 12)):
+        pointer.move_to_location(*map(int, corner))
+    pointer.pointer_up()
+    actions.perform()
+    lit = browser.execute_script("return document.documentElement.dataset.lit").split(",")
+    assert {"0", "5"} <= {*lit}
+    assert "11" not in lit
+    assert "units" in text(browser, "#chosen")
+
+
+def test_two_pages__lose_nothing(browser, editor):
+    show(browser, editor)
+    first = browser.current_window_handle
+    browser.switch_to.new_window("window")
+    try:
+        show(browser, editor)
+        choose(browser, 3)
+        press(browser, "c")
+        assert state(browser, editor)[3] == 1
+        browser.switch_to.window(first)
+        choose(browser, 7)
+        press(browser, "c")  # of a page that shows older classes, or has looked since
+        wait(lambda: editor.classes.table.numbers[7])
+        assert editor.classes.table.numbers[[3, 7]].tolist() == [1, 2]
+        wait(lambda: len(browser.find_elements("css selector", "#class-rows tr")) == 2)
+    finally:
+        for handle in browser.window_handles:
+            if handle != first:
+                browser.switch_to.window(handle)
+                browser.close()
+        browser.switch_to.window(first)
+
+
+def test_bands__are_chosen(browser, many_bands):
+    with LiveScene(many_bands, None) as live, served(live) as client:
+        show(browser, client)
+        Select(find(browser, "#red")).select_by_value("4")
+        expected = live.scene.views.view((4, 1, 2)).about(live.scene.result.palette)
+        wait(lambda: find(browser, "#palette [data-unit='0']").get_attribute("fill") == expected["colors"][0])
+        settled(browser)
+        assert "bands 4, 1 and 2 as red, green and blue" in text(browser, "#notes")
+        assert browser.get_log("browser") == []
