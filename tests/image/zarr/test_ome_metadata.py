@@ -112,3 +112,27 @@ def test_refused__level_and_series_where_there_are_none(tmp_path, stack):
     with pytest.raises(InputError, match="holds one image; leave --series 0 out"):
         open_image(tmp_path / "a.zarr", series=0)
     assert open_image(tmp_path / "a.zarr", level=0).shape == (200, 160, 1)
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_reads__an_image_of_spatialdata(tmp_path, random, version):
+    """As spatialdata 0.2 to 0.5 writes it: versions of its own, transformations to named coordinate systems."""
+    pixels, names = random.integers(0, 999, (3, 64, 50), np.uint16), ["CD3", "CD45", "DNA"]
+    path = tmp_path / "sample.zarr"
+    root = zarr.open_group(path, mode="w", zarr_format=FORMATS[version]().zarr_format)
+    image = root.create_group("images/tissue")
+    axes = [{"name": name, "type": kind} for name, kind in (("c", "channel"), ("y", "space"), ("x", "space"))]
+    levels = []
+    for level in range(2):
+        image.create_array(str(level), data=pixels[:, :: 2**level, :: 2**level])
+        scale = {"type": "scale", "scale": [1.0, 2.0**level, 2.0**level]}
+        levels.append({"path": str(level), "coordinateTransformations": [scale]})
+    systems = {"input": {"name": "cyx", "axes": axes}, "output": {"name": "global", "axes": axes}}
+    form = f"{version}-dev-spatialdata"
+    about = {"name": "/images/tissue", "version": form, "axes": axes, "datasets": levels}
+    about["coordinateTransformations"] = [{"type": "identity", **systems}]
+    metadata = {"multiscales": [about], "omero": {"channels": [{"label": name} for name in names]}}
+    image.attrs.update(metadata if version == "0.4" else {"ome": {"version": form, **metadata}})
+    for opened in (open_picture(path / "images/tissue"), open_picture(path, component="images/tissue")):
+        np.testing.assert_array_equal(opened.pixels.compute(), np.moveaxis(pixels, 0, -1))
+        assert list(opened.band_names) == names
