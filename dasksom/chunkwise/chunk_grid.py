@@ -1,15 +1,12 @@
 """The chunk grid: windows, starts of chunks, and descriptions of chunk positions."""
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import accumulate, product
+from collections.abc import Sequence
+from itertools import accumulate
 
 import dask.array as da
-import numpy as np
 
 Corner = tuple[int, ...]
-Box = tuple[slice, ...]
-"""Neighboring chunks: a slice of the grid along each axis."""
 Steps = int | tuple[int, ...]
 """Starts of the chunks along one axis: their common length, or the first index of each."""
 
@@ -19,33 +16,22 @@ def chunk_count(image: da.Array) -> int:
     return math.prod(image.numblocks)
 
 
-def windows(numblocks: Sequence[int], most: int) -> Iterator[Box]:
-    """Cut a grid of chunks into boxes of at most `most` chunks, in row-major order.
+def windows(chunks: int, size: int) -> list[range]:
+    """Cut the chunk numbers of an image, in row-major order, into windows of at most `size` chunks.
 
-    >>> list(windows((3, 4), 8))
-    [(slice(0, 2, None), slice(0, 4, None)), (slice(2, 3, None), slice(0, 4, None))]
-    >>> len(list(windows((3, 40), 8)))
-    15
+    >>> windows(40, 16)
+    [range(0, 16), range(16, 32), range(32, 40)]
     """
-    cut = 0  # boxes have a length along this axis, all chunks along later ones, and one chunk along earlier ones
-    while cut < len(numblocks) - 1 and math.prod(numblocks[cut + 1 :]) > most:
-        cut += 1
-    step = max(1, most // math.prod(numblocks[cut + 1 :]))
-    later = tuple(slice(0, n) for n in numblocks[cut + 1 :])
-    for before in np.ndindex(*numblocks[:cut]):
-        earlier = tuple(slice(at, at + 1) for at in before)
-        for start in range(0, numblocks[cut], step):
-            yield (*earlier, slice(start, min(start + step, numblocks[cut])), *later)
+    return [range(start, min(start + size, chunks)) for start in range(0, chunks, size)]
 
 
-def chunks_in(box: Box) -> int:
-    """Return the number of chunks in a box."""
-    return math.prod(cut.stop - cut.start for cut in box)
-
-
-def indices_in(box: Box) -> Iterator[tuple[int, ...]]:
-    """Yield the grid indices of the chunks in a box, in row-major order."""
-    return product(*(range(cut.start, cut.stop) for cut in box))
+def grid_index(number: int, numblocks: Sequence[int]) -> tuple[int, ...]:
+    """Return the grid index of a chunk number."""
+    index = []
+    for count in reversed(numblocks):
+        number, at = divmod(number, count)
+        index.append(at)
+    return tuple(reversed(index))
 
 
 def chunk_steps(chunks: tuple[tuple[int, ...], ...]) -> tuple[Steps, ...]:

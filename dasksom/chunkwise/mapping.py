@@ -8,9 +8,9 @@ import dask
 import dask.array as da
 import numpy as np
 
-from dasksom.chunkwise.chunk_grid import Steps, chunk_count, chunk_steps, chunks_in, corner_of, windows
-from dasksom.chunkwise.reduction_tree import are_grouped, window_of, window_size
-from dasksom.chunkwise.submission import Window, run_windows
+from dasksom.chunkwise.chunk_grid import Steps, chunk_count, chunk_steps, corner_of, windows
+from dasksom.chunkwise.reduction_tree import window_of, window_size
+from dasksom.chunkwise.submission import PlannedWindow, Window, run_windows
 from dasksom.cluster import report_retries
 
 ChunkResult = TypeVar("ChunkResult")
@@ -34,6 +34,8 @@ def map_chunks(
 ) -> Iterator[ChunkResult]:
     """Run a function on every chunk and yield the combined results window by window, in row-major order.
 
+    A task processes a run of chunks where there are many for each thread (`dasksom.chunkwise.reduction_tree`).
+
     Parameters
     ----------
     image : dask array of shape (..., bands)
@@ -52,7 +54,7 @@ def map_chunks(
         Passed to every call; large arrays are sent to each worker once.
     """
     total = chunk_count(image)
-    boxes = list(windows(image.numblocks, window_size(total)))
+    parts = windows(total, window_size(total))[first:]
     results = da.map_blocks(
         _run_on_chunk,
         image,
@@ -64,12 +66,10 @@ def map_chunks(
         # results are not arrays: with a meta, dask neither inspects them nor calls the function to guess
         meta=np.empty((0,) * image.ndim, object),
     )
-    grouped = are_grouped(image)
-    done = sum(map(chunks_in, boxes[:first]))
-    for result, chunks in run_windows(window_of(results, box, combine, grouped) for box in boxes[first:]):
-        done += chunks
+    planned = [PlannedWindow(len(part), partial(window_of, results, part, combine)) for part in parts]
+    for part, result in zip(parts, run_windows(planned), strict=True):
         if progress is not None:
-            progress(done, total)
+            progress(part.stop, total)
         yield result
 
 
@@ -104,15 +104,14 @@ def run_tasks(function: Callable[[Any], ChunkResult], items: Sequence[Any]) -> I
     """
     call = dask.delayed(function, pure=False, traverse=False)
     gather = dask.delayed(list, pure=False)
-    size = window_size(len(items))
 
-    def windows_of_calls() -> Iterator[Window]:
-        for start in range(0, len(items), size):
-            calls = {call(item): item for item in items[start : start + size]}
-            names = {task.key: f"the block {item} of the output" for task, item in calls.items()}
-            yield Window(gather(list(calls)), len(calls), len(calls), partial(_name_of, names))
+    def window_of_calls(part: range, run_length: int) -> Window:
+        calls = {call(items[number]): items[number] for number in part}
+        names = {task.key: f"the block {item} of the output" for task, item in calls.items()}
+        return Window(gather(list(calls)), len(calls), partial(_name_of, names))
 
-    for results, _ in run_windows(windows_of_calls()):
+    parts = windows(len(items), window_size(len(items)))
+    for results in run_windows([PlannedWindow(len(part), partial(window_of_calls, part)) for part in parts]):
         yield from results
 
 

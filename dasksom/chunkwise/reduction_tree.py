@@ -1,9 +1,13 @@
-"""The dask graph of a window: a task for each chunk, and the tree that combines their results."""
+"""The dask graph of a window: tasks for its chunks, and the tree that combines their results.
+
+The tree has the fan-in of `STEP`, and depends only on the number of chunks. A task processes a chunk, or a *run* of
+neighboring chunks, one after another, and combines their results along the same tree: the length of the runs changes
+neither the order of the sums nor their bits.
+"""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 from uuid import uuid4
 
@@ -11,86 +15,118 @@ import dask.array as da
 from dask._task_spec import Alias, DataNode, List, Task, TaskRef  # private API, used on purpose: see dasksom.chunkwise
 from dask.delayed import Delayed
 
-from dasksom.chunkwise.chunk_grid import Box, chunk_count, chunks_in, describe_chunk, indices_in, windows
-from dasksom.chunkwise.submission import Window
+from dasksom.chunkwise.chunk_grid import chunk_count, describe_chunk, grid_index, windows
+from dasksom.chunkwise.submission import Window, run_length
 
 FAN_IN = 16
-"""Number of results that one task combines."""
-_GROUPED_CHUNKS = 4096
-"""Images with fewer chunks have one task per chunk, so that every thread gets one."""
-_GROUPED_BYTES = 1 << 20
-"""Largest chunk that shares a task with its neighbors: it takes a few milliseconds, and each task costs one."""
+"""Maximum number of results that one task combines."""
+STEP = 4
+"""Number of results that are combined at once; a task of the tree does it twice."""
+_LARGEST_WINDOW = 512
 
 
 def window_size(chunks: int) -> int:
     """Return the chunks per window: a sixty-fourth of the image, within limits; depends only on the chunk count."""
-    return min(max(FAN_IN, math.ceil(chunks / 64)), 512)
+    return min(max(1, math.ceil(chunks / 64 / FAN_IN)) * FAN_IN, _LARGEST_WINDOW)
 
 
-def are_grouped(image: da.Array) -> bool:
-    """Return whether one task processes `FAN_IN` chunks in sequence: for small chunks, if there are many."""
-    size = math.prod(image.chunksize) * image.dtype.itemsize
-    return chunk_count(image) >= _GROUPED_CHUNKS and size <= _GROUPED_BYTES
-
-
-def window_of(results: da.Array, box: Box, combine: Callable[[Sequence[Any]], Any], grouped: bool) -> Window:
-    """Return the window of a box of chunks of an array of results per chunk."""
-    keys = [(results.name, *at) for at in indices_in(box)]
+def window_of(results: da.Array, part: range, combine: Callable[[Sequence[Any]], Any], length: int) -> Window:
+    """Return the window of some chunk numbers of an array of results per chunk, in runs of a length."""
+    keys = [(results.name, *grid_index(number, results.numblocks)) for number in part]
     # materializes only the tasks of this window, with read and function fused into one task
     graph = dict(results.__dask_optimize__(results.__dask_graph__(), keys))
     # if dask has fused more, it leaves aliases, which would be separate tasks
     leaves = [getattr(graph[key], "target", key) for key in keys]
     fuse_private(graph, leaves)
     # chunks that depend on a chunk in the memory of a worker run on that worker
-    fused = grouped and len({graph[key].dependencies for key in leaves}) == 1
-    root = _grow(graph, leaves, combine, fused)
-    tasks = math.ceil(len(leaves) / FAN_IN) if fused else len(leaves)
-    return Window(Delayed(root, graph), len(keys), tasks, partial(_describe_task, results.chunks, box, fused))
+    if len({graph[key].dependencies for key in leaves}) > 1:
+        length = 1
+    name = uuid4().hex
+    runs = [
+        _fuse_run(graph, (f"run-{name}", at), leaves[at : at + length], combine, length)
+        for at in range(0, len(leaves), length)
+    ]
+    root = _grow(graph, f"combine-{name}", runs, combine, length)
+    return Window(Delayed(root, graph), len(runs), partial(_describe_task, results.chunks, part, length))
 
 
-def _grow(graph: dict[Any, Any], leaves: Sequence[Any], combine: Callable[[Sequence[Any]], Any], fused: bool) -> Any:
-    """Add a tree over some tasks to their graph and return the key of its root.
+def _fuse_run(graph: dict[Any, Any], key: Any, leaves: Sequence[Any], combine: Any, length: int) -> Any:
+    """Replace a run of tasks with one that calls them in turn and combines their results; return its key."""
+    if length == 1:
+        return leaves[0]
+    level, steps = [graph.pop(leaf) for leaf in leaves], round(math.log(length, STEP))
+    for step in range(steps):
+        # a data producer waits on the scheduler until a thread is free: runs differ in length
+        level = [
+            Task.fuse(
+                *level[start : start + STEP],
+                Task(
+                    (*key, step, start),
+                    combine,
+                    List(*(TaskRef(part.key) for part in level[start : start + STEP])),
+                    _data_producer=True,
+                ),
+            )
+            for start in range(0, len(level), STEP)
+        ]
+    graph[level[0].key] = level[0]
+    return level[0].key
 
-    If fused, a task of the first level includes the tasks that it combines.
-    """
-    name, depth, level = f"combine-{uuid4().hex}", 0, leaves
-    while depth == 0 or len(level) > 1:
-        gathered = []
-        for start in range(0, len(level), FAN_IN):
-            parts = level[start : start + FAN_IN]
-            task = Task((name, depth, start), combine, List(*map(TaskRef, parts)))
-            if fused and depth == 0:
-                task = Task.fuse(*map(graph.pop, parts), task)
-            graph[task.key] = task
-            gathered.append(task.key)
-        level, depth = gathered, depth + 1
+
+def _combine_twice(combine: Callable[[Sequence[Any]], Any], results: Sequence[Any]) -> Any:
+    return combine([combine(results[start : start + STEP]) for start in range(0, len(results), STEP)])
+
+
+def _fan_ins(runs: int, length: int) -> Iterator[int]:
+    """Yield the number of results that a task combines, for each level of the tree over runs of a length."""
+    if length < FAN_IN:
+        yield FAN_IN // length
+        runs = math.ceil(runs * length / FAN_IN)
+    while runs > 1:
+        yield FAN_IN
+        runs = math.ceil(runs / FAN_IN)
+
+
+def _grow(graph: dict[Any, Any], name: str, runs: Sequence[Any], combine: Any, length: int) -> Any:
+    """Add the tree over runs of a length to their graph and return the key of its root."""
+    level = list(runs)
+    for depth, fan_in in enumerate(_fan_ins(len(runs), length)):
+        function = partial(_combine_twice, combine) if fan_in == FAN_IN else combine
+        tasks = [
+            Task((name, depth, start), function, List(*map(TaskRef, level[start : start + fan_in])))
+            for start in range(0, len(level), fan_in)
+        ]
+        graph.update({task.key: task for task in tasks})
+        level = [task.key for task in tasks]
     return level[0]
 
 
-def _describe_task(chunks: tuple[tuple[int, ...], ...], box: Box, fused: bool, key: Any) -> str:
+def _describe_task(chunks: tuple[tuple[int, ...], ...], part: range, length: int, key: Any) -> str:
     """Describe the chunks that the task of a key processes."""
     name, *at = key if isinstance(key, tuple) else (key,)
+    numblocks = [len(sizes) for sizes in chunks]
     if str(name).startswith("combine-"):
-        if not fused or at[0]:
-            return "the sum of results"
-        combined = [describe_chunk(chunks, chunk) for chunk in islice(indices_in(box), at[1], at[1] + FAN_IN)]
+        return "the sum of results"
+    if str(name).startswith("run-"):
+        combined = [describe_chunk(chunks, grid_index(number, numblocks)) for number in part[at[0] : at[0] + length]]
         return f"one of the chunks from {combined[0]} to {combined[-1]}"
     if len(at) != len(chunks):
         return f"the task {name}"
     return f"chunk {describe_chunk(chunks, at)}"
 
 
-def pass_tasks(image: da.Array) -> int:
-    """Return the number of tasks of one pass, including those that only combine."""
-    total, grouped = 0, are_grouped(image)
-    for box in windows(image.numblocks, window_size(chunk_count(image))):
-        level = chunks_in(box)
-        total += 0 if grouped else level
-        while True:
-            level = math.ceil(level / FAN_IN)
+def pass_tasks(image: da.Array, threads: int) -> int:
+    """Return the number of tasks of one pass on a cluster, including those that only combine."""
+    total, chunks = 0, chunk_count(image)
+    left = chunks
+    for part in windows(chunks, window_size(chunks)):
+        length = run_length(left, chunks, threads)
+        left -= len(part)
+        level = runs = math.ceil(len(part) / length)
+        total += runs
+        for fan_in in _fan_ins(runs, length):
+            level = math.ceil(level / fan_in)
             total += level
-            if level == 1:
-                break
     return total
 
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,16 @@ from dasksom.errors import DeadlyTaskError
 
 _IN_FLIGHT = 64
 """Minimum number of submitted tasks, so that workers do not idle while the next window is submitted."""
+RUN_LENGTHS = (1, 4, 16)
+"""Numbers of neighboring chunks that one task may process; each is a complete subtree of the tree of a window."""
+_RUNS_A_THREAD = 1.5
+"""Least number of runs of a length that each thread would get. Runs become shorter toward the end of a pass, so that
+all threads end at about the same time."""
+_RUNS_HERE = 4
+"""Least number of runs of a window for each thread of this process."""
+_THREADS_A_CHUNK = 128
+"""Number of threads that a scheduler keeps busy with tasks of one chunk, of about half a second; more get longer runs,
+also at the end of a pass."""
 _HEADROOM = 0.25
 """Fraction of a worker's memory that remains free for tasks when an image is cached."""
 
@@ -26,11 +36,40 @@ class Window:
     """Tasks of a pass that are submitted together."""
 
     root: Delayed
-    chunks: int
     tasks: int
     """Number of tasks, excluding those that only combine."""
     describe_task: Callable[[Any], str]
     """Describes the chunks that the task of a key processes."""
+
+
+@dataclass(frozen=True)
+class PlannedWindow:
+    """A window whose tasks are made when it is submitted, for the threads that there are then."""
+
+    chunks: int
+    make: Callable[[int], Window]
+    """Makes the window from the number of chunks that one task processes."""
+
+
+def run_length(left: int, chunks: int, threads: int) -> int:
+    """Return the number of chunks that the next task processes.
+
+    Parameters
+    ----------
+    left : int
+        Number of chunks that are not submitted yet.
+    chunks : int
+        Number of chunks of the pass.
+    threads : int
+
+    >>> [run_length(left, 1000, threads=2) for left in (1000, 48, 47, 12, 11)]
+    [16, 16, 4, 4, 1]
+    >>> [run_length(left, 8192, threads=256) for left in (8192, 1000, 1)]
+    [16, 4, 4]
+    """
+    needed = [length for length in RUN_LENGTHS if length * _THREADS_A_CHUNK >= threads] or [RUN_LENGTHS[-1]]
+    least = max((length for length in RUN_LENGTHS if length <= min(needed[0], chunks / threads)), default=1)
+    return max([least, *(length for length in RUN_LENGTHS if left >= length * threads * _RUNS_A_THREAD)])
 
 
 def current_client() -> Any:
@@ -47,8 +86,8 @@ def current_client() -> Any:
     return client
 
 
-def run_windows(parts: Iterator[Window]) -> Iterator[tuple[Any, int]]:
-    """Compute windows on the current client or the local scheduler; yield each result and its number of chunks.
+def run_windows(planned: Sequence[PlannedWindow]) -> Iterator[Any]:
+    """Compute windows on the current client or the local scheduler; yield the result of each, in order.
 
     Raises
     ------
@@ -57,16 +96,23 @@ def run_windows(parts: Iterator[Window]) -> Iterator[tuple[Any, int]]:
     """
     client = current_client()
     if client is None:
-        for window in parts:
-            yield window.root.compute(), window.chunks
+        threads = workers().threads
+        for plan in planned:
+            # all threads wait at the end of a window, and a task costs them next to nothing
+            length = RUN_LENGTHS[-1] if plan.chunks >= _RUNS_HERE * RUN_LENGTHS[-1] * threads else 1
+            yield plan.make(length).root.compute()
         return
     supervisor = cluster.Supervisor(client)
     waiting: deque[tuple[Any, Window]] = deque()
+    chunks = left = sum(plan.chunks for plan in planned)
     try:
-        for window in parts:
+        for plan in planned:
+            threads = supervisor.threads()
+            window = plan.make(run_length(left, chunks, threads))
+            left -= plan.chunks
             waiting.append((supervisor.submit(window.root), window))
             # two tasks per thread while the oldest window finishes
-            enough = max(_IN_FLIGHT, 2 * supervisor.threads())
+            enough = max(_IN_FLIGHT, 2 * threads)
             while len(waiting) > 1 and sum(later.tasks for _, later in list(waiting)[1:]) >= enough:
                 yield _take(waiting, supervisor)
         while waiting:
@@ -77,10 +123,10 @@ def run_windows(parts: Iterator[Window]) -> Iterator[tuple[Any, int]]:
                 future.cancel()
 
 
-def _take(waiting: deque[tuple[Any, Window]], supervisor: "cluster.Supervisor") -> tuple[Any, int]:
+def _take(waiting: deque[tuple[Any, Window]], supervisor: "cluster.Supervisor") -> Any:
     future, window = waiting.popleft()
     try:
-        return supervisor.result(future), window.chunks
+        return supervisor.result(future)
     except sys.modules["distributed"].KilledWorker as error:
         deaths, where = supervisor.deaths(error.allowed_failures), window.describe_task(error.task)
         died = f"{deaths} workers died one after another, each" if deaths > 1 else "a worker died"

@@ -224,7 +224,7 @@ def plan_run(
         train_passes=train_passes,
         write_passes=write_passes,
         check_passes=check_passes,
-        tasks=pass_tasks(image) * (train_passes + write_passes + check_passes),
+        tasks=pass_tasks(image, workers.count * workers.threads) * (train_passes + write_passes + check_passes),
         units=som.units,
         threads=workers.threads,
         kept_bytes=math.ceil(image.nbytes / workers.count) if kept else 0,
