@@ -19,6 +19,8 @@ _IN_FLIGHT = 64
 """Minimum number of submitted tasks, so that workers do not idle while the next window is submitted."""
 RUN_LENGTHS = (1, 4, 16)
 """Numbers of neighboring chunks that one task may process; each is a complete subtree of the tree of a window."""
+_MANY = 24
+"""Number of chunks for each thread from which on tasks process runs; fewer tasks cost no scheduler much time."""
 _RUNS_A_THREAD = 1.5
 """Least number of runs of a length that each thread would get. Runs become shorter toward the end of a pass, so that
 all threads end at about the same time."""
@@ -69,6 +71,8 @@ def run_length(left: int, chunks: int, threads: int) -> int:
     """
     needed = [length for length in RUN_LENGTHS if length * _THREADS_A_CHUNK >= threads] or [RUN_LENGTHS[-1]]
     least = max((length for length in RUN_LENGTHS if length <= min(needed[0], chunks / threads)), default=1)
+    if chunks < _MANY * threads:
+        return least
     return max([least, *(length for length in RUN_LENGTHS if left >= length * threads * _RUNS_A_THREAD)])
 
 

@@ -173,7 +173,7 @@ class InputSection(_Section):
     storage: dict[str, Any] = Field(default_factory=dict, repr=False, exclude=True)
     """Options of a remote store's file system; may contain keys, so it is never shown or written."""
     chunk_size: str | None = None
-    """Largest decoded chunk, such as 64MiB; by default 64 MiB, or less where `memory_limit` is small."""
+    """Largest decoded chunk, such as 64MiB; by default the largest up to 64 MiB that fits the workers."""
     cache: str = "auto"
     """Whether chunks are cached in the cluster's memory between passes: "memory", "none", or "auto" (images that are
     streamed and fit)."""

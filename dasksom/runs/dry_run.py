@@ -8,10 +8,12 @@ from dask.utils import format_bytes, format_time
 
 from dasksom.cluster import Workers, expected_workers
 from dasksom.config import RunConfig
+from dasksom.image import Picture
 from dasksom.runs.benchmark_chunk import TASK_SECONDS, Probe, estimate, probe
+from dasksom.runs.fitting_chunks import fit_to_workers, plan_on_expected
 from dasksom.runs.image_run import SMALL_BYTES, new_map
-from dasksom.runs.input_image import compared_pixels, open_for_output
-from dasksom.runs.memory_plan import Plan, check_fits, plan_run
+from dasksom.runs.input_image import fit_to_output, open_for_output
+from dasksom.runs.memory_plan import Plan, check_fits
 from dasksom.runs.output_location import check_output_format
 
 
@@ -80,20 +82,15 @@ def forecast(source: str | Sequence[str], output: str, config: RunConfig, *, pro
         If an argument cannot be used, or a chunk does not fit a worker; the message then names a size that fits.
     """
     som = new_map(config)
-    picture = open_for_output(output, source, config)
+
+    def rechunk(picture: Picture, config: RunConfig) -> Picture:
+        return fit_to_output(picture, output, config)
+
+    picture, config = fit_to_workers(open_for_output(output, source, config), rechunk, som, config)
     image = picture.pixels
     check_output_format(output, picture, som, config)
     workers = expected_workers(config.cluster.as_options(), small=image.nbytes <= SMALL_BYTES)
-    plan = plan_run(
-        compared_pixels(picture, som.blur)[0],
-        som,
-        config,
-        workers,
-        trains=True,
-        writes=True,
-        stored=picture.stored,
-        decoded_pixel_bytes=picture.decoded_pixel_bytes,
-    )
+    plan = plan_on_expected(picture, som, config, trains=True, writes=True)
     check_fits(plan, workers.memory)
     suffix = "".join(Path(output).suffixes[-2:]) if output.endswith(".ome.zarr") else Path(output).suffix
     measured = probe(image, som, suffix, config.output.image) if probed else None

@@ -82,6 +82,11 @@ def fit_to_output(picture: Picture, output: str, config: RunConfig, unread: Sequ
     return picture.in_chunks(most_chunk_bytes(config), alignment, unread)
 
 
+def in_chunks_of(picture: Picture, config: RunConfig) -> Picture:
+    """Rechunk an open image to the chunk size of a configuration."""
+    return picture.in_chunks(most_chunk_bytes(config))
+
+
 def without_regions(picture: Picture, config: RunConfig, unread: Sequence[Rectangle]) -> Picture:
     """Treat some regions of an open image as no data."""
     return picture.in_chunks(most_chunk_bytes(config), unread=unread)

@@ -17,8 +17,17 @@ from dasksom.image.write_formats import WRITERS
 from dasksom.provenance.run_record import RunRecord
 from dasksom.quantization.labels import check_dither
 from dasksom.runs.error_translation import explained_system_errors
+from dasksom.runs.fitting_chunks import fit_to_workers
 from dasksom.runs.image_run import ImageRun, map_settings, new_map
-from dasksom.runs.input_image import fit_to_output, most_chunk_bytes, open_input, paths_of, shown_image, without_regions
+from dasksom.runs.input_image import (
+    fit_to_output,
+    in_chunks_of,
+    most_chunk_bytes,
+    open_input,
+    paths_of,
+    shown_image,
+    without_regions,
+)
 from dasksom.runs.output_location import check_output_format, hold_model, hold_output, may_have_gaps
 from dasksom.runs.run_state import (
     begin,
@@ -94,10 +103,15 @@ def quantize_image(
     picture = open_input(paths, config)
     if model is not None:
         picture, config = _in_order_of_map(picture, som, named, model, config)
-    picture = fit_to_output(picture, output, config)
+
+    def rechunk(picture: Picture, config: RunConfig) -> Picture:
+        return fit_to_output(picture, output, config)
+
+    picture = rechunk(picture, config)
     if model is not None:
         _check_bands_of_map(som, model, picture.pixels, named)
     _check_outputs(output, picture, som, config, overwrite=overwrite)
+    picture, config = fit_to_workers(picture, rechunk, som, config, trains=model is None)
     request = request_of("quantize", paths, model, config, most_chunk_bytes(config), summary)
     with explained_system_errors(output), reserved as work, Manifest() as manifest:
         keeper = begin(work, request, [paths], [picture], codebook)
@@ -225,6 +239,9 @@ def train_model(
     pictures = [open_input(group, config) for group in images]
     pictures = _in_one_order(named, pictures)
     image_files.check_alike(named, pictures)
+    for picture in pictures:
+        _, config = fit_to_workers(picture, in_chunks_of, som, config, writes=False)
+    pictures = [in_chunks_of(picture, config) for picture in pictures]
     request = request_of("train", paths, None, config, most_chunk_bytes(config), summary)
     with explained_system_errors(model), reserved as work:
         keeper = begin(work, request, images, pictures) if isinstance(work, RunFolder) else None

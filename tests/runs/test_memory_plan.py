@@ -206,6 +206,19 @@ def test_run__what_cannot_fit_is_refused_before_a_pixel_is_read(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["in.zarr"]
 
 
+@pytest.mark.parametrize("kind", ["local", "threads"])
+def test_forecast__default_chunks_are_the_largest_that_fit(tmp_path, kind):
+    zarr.create_array(tmp_path / "in.zarr", shape=(4096, 4096, 40), chunks=(128, 128, 40), dtype="u1")
+    cluster = {"name": kind, "workers": 2, "memory_limit": "768MiB"}
+    given = {"map": {"epochs": 2}, "cluster": cluster}
+    config = load_config(None, {**given, "input": {"fill_missing": True}})
+    found = forecast(str(tmp_path / "in.zarr"), "out.zarr", config, probed=False).plan
+    assert found.worker_bytes <= 0.9 * 768 * MIB < found.memory_for(2 * found.chunk_bytes)
+    config = load_config(None, {**given, "input": {"fill_missing": True, "chunk_size": "64MiB"}})
+    with pytest.raises(InputError, match="--chunk-size"):  # a size that was given is not changed
+        forecast(str(tmp_path / "in.zarr"), "out.zarr", config)
+
+
 class _Silent:
     def plan(self, line):
         pass
