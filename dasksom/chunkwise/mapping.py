@@ -108,7 +108,7 @@ def run_tasks(function: Callable[[Any], ChunkResult], items: Sequence[Any]) -> I
     def window_of_calls(part: range, run_length: int) -> Window:
         calls = {call(items[number]): items[number] for number in part}
         names = {task.key: f"the block {item} of the output" for task, item in calls.items()}
-        return Window(gather(list(calls)), len(calls), partial(_name_of, names))
+        return Window(gather(list(calls)), len(calls), len(calls), partial(_name_of, names))
 
     parts = windows(len(items), window_size(len(items)))
     for results in run_windows([PlannedWindow(len(part), partial(window_of_calls, part)) for part in parts]):

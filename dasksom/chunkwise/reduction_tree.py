@@ -47,7 +47,7 @@ def window_of(results: da.Array, part: range, combine: Callable[[Sequence[Any]],
         for at in range(0, len(leaves), length)
     ]
     root = _grow(graph, f"combine-{name}", runs, combine, length)
-    return Window(Delayed(root, graph), len(runs), partial(_describe_task, results.chunks, part, length))
+    return Window(Delayed(root, graph), len(part), len(runs), partial(_describe_task, results.chunks, part, length))
 
 
 def _fuse_run(graph: dict[Any, Any], key: Any, leaves: Sequence[Any], combine: Any, length: int) -> Any:

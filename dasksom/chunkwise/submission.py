@@ -16,7 +16,7 @@ from dasksom.cluster import Workers, thread_pool_memory
 from dasksom.errors import DeadlyTaskError
 
 _IN_FLIGHT = 64
-"""Minimum number of submitted tasks, so that workers do not idle while the next window is submitted."""
+"""Minimum number of submitted chunks, so that workers do not idle while the next window is submitted."""
 RUN_LENGTHS = (1, 4, 16)
 """Numbers of neighboring chunks that one task may process; each is a complete subtree of the tree of a window."""
 _MANY = 24
@@ -38,6 +38,7 @@ class Window:
     """Tasks of a pass that are submitted together."""
 
     root: Delayed
+    chunks: int
     tasks: int
     """Number of tasks, excluding those that only combine."""
     describe_task: Callable[[Any], str]
@@ -115,9 +116,7 @@ def run_windows(planned: Sequence[PlannedWindow]) -> Iterator[Any]:
             window = plan.make(run_length(left, chunks, threads))
             left -= plan.chunks
             waiting.append((supervisor.submit(window.root), window))
-            # two tasks per thread while the oldest window finishes
-            enough = max(_IN_FLIGHT, 2 * threads)
-            while len(waiting) > 1 and sum(later.tasks for _, later in list(waiting)[1:]) >= enough:
+            while _is_enough([later for _, later in waiting][1:], threads):
                 yield _take(waiting, supervisor)
         while waiting:
             yield _take(waiting, supervisor)
@@ -125,6 +124,11 @@ def run_windows(planned: Sequence[PlannedWindow]) -> Iterator[Any]:
         for future, _ in waiting:
             if cluster.is_connected(client):
                 future.cancel()
+
+
+def _is_enough(later: Sequence[Window], threads: int) -> bool:
+    """Return whether two tasks per thread are submitted while the oldest window finishes."""
+    return sum(one.chunks for one in later) >= _IN_FLIGHT and sum(one.tasks for one in later) >= 2 * threads
 
 
 def _take(waiting: deque[tuple[Any, Window]], supervisor: "cluster.Supervisor") -> Any:
