@@ -18,8 +18,6 @@ _FILES = 64
 _FILES_PER_WORKER = 10
 """Files and connections opened by this process: a base number, plus a number per worker. Workers open fewer than
 `_FILES`."""
-_LARGEST_MMAP_THRESHOLD = 32 << 20
-"""Maximum that glibc accepts, in bytes."""
 
 
 def _worker_settings(worker_memory: int) -> dict[str, Any]:
@@ -36,7 +34,10 @@ def _worker_settings(worker_memory: int) -> dict[str, Any]:
     environment = "distributed.nanny.pre-spawn-environ"
     ours: dict[str, tuple[Any, Any]] = {  # dask's default, and the value for such workers
         f"{environment}.MALLOC_TRIM_THRESHOLD_": (65536, kept),
-        f"{environment}.MALLOC_MMAP_THRESHOLD_": (None, min(_LARGEST_MMAP_THRESHOLD, kept)),
+        # a buffer of its own mapping is returned when it is freed; glibc accepts no threshold above 32 MiB, and only
+        # the main arena grows by more than 64 MiB
+        f"{environment}.MALLOC_MMAP_MAX_": (None, 0),
+        f"{environment}.MALLOC_ARENA_MAX": (None, 1),
         # how long dask tries to reach a worker that has died, for each try that `comm.retry.count` allows (dask: 0)
         "distributed.comm.timeouts.connect": ("30s", "6s"),
         "distributed.worker.memory.target": (0.6, 0.8),
