@@ -1,19 +1,20 @@
-"""Forecast the passes, tasks, memory and time of a run without starting it."""
+"""Forecast the passes, tasks, memory and time of a run without starting it, and choose chunks that fit its workers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from dask.utils import format_bytes, format_time
 
 from dasksom.cluster import Workers, expected_workers
 from dasksom.config import RunConfig
+from dasksom.estimator import BatchMap
 from dasksom.image import Picture
 from dasksom.runs.benchmark_chunk import TASK_SECONDS, Probe, estimate, probe
-from dasksom.runs.fitting_chunks import fit_to_workers, plan_on_expected
 from dasksom.runs.image_run import SMALL_BYTES, new_map
-from dasksom.runs.input_image import fit_to_output, open_for_output
-from dasksom.runs.memory_plan import Plan, check_fits
+from dasksom.runs.input_image import compared_pixels, fit_to_output, open_for_output
+from dasksom.runs.memory_plan import USABLE, Plan, check_fits, plan_run
 from dasksom.runs.output_location import check_output_format
 
 
@@ -63,6 +64,66 @@ def _describe_warm_up(plan: Plan) -> str:
     )
 
 
+def _plan_on_expected(picture: Picture, som: BatchMap, config: RunConfig, *, trains: bool, writes: bool) -> Plan:
+    """Plan a run on the workers that its configuration lets expect."""
+    return plan_run(
+        compared_pixels(picture, som.blur)[0],
+        som,
+        config,
+        expected_workers(config.cluster.as_options(), small=picture.pixels.nbytes <= SMALL_BYTES),
+        trains=trains,
+        writes=writes,
+        stored=picture.stored,
+        decoded_pixel_bytes=picture.decoded_pixel_bytes,
+    )
+
+
+def fit_to_workers(
+    picture: Picture,
+    rechunk: Callable[..., Picture],
+    som: BatchMap,
+    config: RunConfig,
+    *,
+    trains: bool = True,
+    writes: bool = True,
+) -> tuple[Picture, RunConfig]:
+    """Reduce the chunks of an open image until they fit the memory of the workers.
+
+    Parameters
+    ----------
+    picture : Picture
+    rechunk : callable (picture, config=config) -> picture
+        Rechunks the picture to the chunk size of a configuration.
+    som : BatchMap
+    config : RunConfig
+    trains, writes : bool
+        As for `plan_run`.
+
+    Returns
+    -------
+    picture : Picture
+        In the largest chunks that fit; unchanged if they fit, if a size was given, or if none fits.
+    config : RunConfig
+        With the chunk size, from which the same run is resumed on any cluster.
+    """
+    workers = expected_workers(config.cluster.as_options(), small=picture.pixels.nbytes <= SMALL_BYTES)
+    given, usable = (picture, config), int(workers.memory * USABLE)
+    if config.input.chunk_size is not None or not usable:
+        return given
+    while True:
+        plan = _plan_on_expected(picture, som, config, trains=trains, writes=writes)
+        if plan.worker_bytes <= usable:
+            return picture, config
+        size = plan.chunk_bytes_that_fit(usable)
+        if not size:
+            return given
+        config = config.model_copy(update={"input": config.input.model_copy(update={"chunk_size": f"{size}B"})})
+        before = plan.chunk_bytes
+        picture = rechunk(picture, config=config)
+        if picture.pixels.chunksize[0] * picture.pixels.chunksize[1] * plan.pixel_bytes >= before:
+            return given
+
+
 def forecast(source: str | Sequence[str], output: str, config: RunConfig, *, probed: bool = True) -> Forecast:
     """Forecast a run of `quantize` on the configured cluster.
 
@@ -82,15 +143,12 @@ def forecast(source: str | Sequence[str], output: str, config: RunConfig, *, pro
         If an argument cannot be used, or a chunk does not fit a worker; the message then names a size that fits.
     """
     som = new_map(config)
-
-    def rechunk(picture: Picture, config: RunConfig) -> Picture:
-        return fit_to_output(picture, output, config)
-
-    picture, config = fit_to_workers(open_for_output(output, source, config), rechunk, som, config)
+    picture = open_for_output(output, source, config)
+    picture, config = fit_to_workers(picture, partial(fit_to_output, output=output), som, config)
     image = picture.pixels
     check_output_format(output, picture, som, config)
     workers = expected_workers(config.cluster.as_options(), small=image.nbytes <= SMALL_BYTES)
-    plan = plan_on_expected(picture, som, config, trains=True, writes=True)
+    plan = _plan_on_expected(picture, som, config, trains=True, writes=True)
     check_fits(plan, workers.memory)
     suffix = "".join(Path(output).suffixes[-2:]) if output.endswith(".ome.zarr") else Path(output).suffix
     measured = probe(image, som, suffix, config.output.image) if probed else None

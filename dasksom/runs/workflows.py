@@ -16,8 +16,8 @@ from dasksom.image import Manifest, Picture, RunFolder, check_output, is_remote,
 from dasksom.image.write_formats import WRITERS
 from dasksom.provenance.run_record import RunRecord
 from dasksom.quantization.labels import check_dither
+from dasksom.runs.dry_run import fit_to_workers
 from dasksom.runs.error_translation import explained_system_errors
-from dasksom.runs.fitting_chunks import fit_to_workers
 from dasksom.runs.image_run import ImageRun, map_settings, new_map
 from dasksom.runs.input_image import (
     fit_to_output,
@@ -103,11 +103,8 @@ def quantize_image(
     picture = open_input(paths, config)
     if model is not None:
         picture, config = _in_order_of_map(picture, som, named, model, config)
-
-    def rechunk(picture: Picture, config: RunConfig) -> Picture:
-        return fit_to_output(picture, output, config)
-
-    picture = rechunk(picture, config)
+    rechunk = partial(fit_to_output, output=output)
+    picture = rechunk(picture, config=config)
     if model is not None:
         _check_bands_of_map(som, model, picture.pixels, named)
     _check_outputs(output, picture, som, config, overwrite=overwrite)
