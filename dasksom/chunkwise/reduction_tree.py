@@ -1,6 +1,6 @@
 """The dask graph of a window: tasks for its chunks, and the tree that combines their results.
 
-The tree has the fan-in of `STEP`, and depends only on the number of chunks. A task processes a chunk, or a *run* of
+The tree has the fan-in of `_STEP`, and depends only on the number of chunks. A task processes a chunk, or a *run* of
 neighboring chunks, one after another, and combines their results along the same tree: the length of the runs changes
 neither the order of the sums nor their bits.
 """
@@ -20,7 +20,7 @@ from dasksom.chunkwise.submission import Window, run_length
 
 FAN_IN = 16
 """Maximum number of results that one task combines."""
-STEP = 4
+_STEP = 4
 """Number of results that are combined at once; a task of the tree does it twice."""
 _LARGEST_WINDOW = 512
 
@@ -54,27 +54,27 @@ def _fuse_run(graph: dict[Any, Any], key: Any, leaves: Sequence[Any], combine: A
     """Replace a run of tasks with one that calls them in turn and combines their results; return its key."""
     if length == 1:
         return leaves[0]
-    level, steps = [graph.pop(leaf) for leaf in leaves], round(math.log(length, STEP))
+    level, steps = [graph.pop(leaf) for leaf in leaves], round(math.log(length, _STEP))
     for step in range(steps):
         # a data producer waits on the scheduler until a thread is free: runs differ in length
         level = [
             Task.fuse(
-                *level[start : start + STEP],
+                *level[start : start + _STEP],
                 Task(
                     (*key, step, start),
                     combine,
-                    List(*(TaskRef(part.key) for part in level[start : start + STEP])),
+                    List(*(TaskRef(part.key) for part in level[start : start + _STEP])),
                     _data_producer=True,
                 ),
             )
-            for start in range(0, len(level), STEP)
+            for start in range(0, len(level), _STEP)
         ]
     graph[level[0].key] = level[0]
     return level[0].key
 
 
 def _combine_twice(combine: Callable[[Sequence[Any]], Any], results: Sequence[Any]) -> Any:
-    return combine([combine(results[start : start + STEP]) for start in range(0, len(results), STEP)])
+    return combine([combine(results[start : start + _STEP]) for start in range(0, len(results), _STEP)])
 
 
 def _fan_ins(runs: int, length: int) -> Iterator[int]:
