@@ -58,7 +58,7 @@ class MiniSom(EvaluatedMap):
     activation_distance : {"euclidean", "cosine", "manhattan", "chebyshev"} or callable
         A callable takes a sample, shape (input_len,), and weights, shape (x, y, input_len), and returns distances,
         shape (x, y); training then runs in Python, at the speed of the callable.
-    random_seed : int, optional
+    random_seed : int, numpy.random.RandomState or numpy.random.Generator, optional
     sigma_decay_function : {"asymptotic_decay", "inverse_decay_to_one", "linear_decay_to_one"}
 
     Attributes

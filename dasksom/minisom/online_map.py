@@ -29,7 +29,7 @@ from dasksom.minisom.decays import (
 )
 from dasksom.minisom.lattice import ROW_HEIGHT, places
 from dasksom.minisom.neighborhood import ONLINE_NEIGHBORHOODS, OnlineNeighborhood
-from dasksom.minisom.parameter_checks import at_least_one, check_choice, doubts, finite, warn
+from dasksom.minisom.parameter_checks import at_least_one, check_choice, doubts, finite, random_state, warn
 from dasksom.minisom.tables import Rows, as_sample
 
 Position = tuple[int, int]
@@ -53,7 +53,7 @@ class OnlineMap:
         neighborhood_function: str = "gaussian",
         topology: str = "rectangular",
         activation_distance: str | Distance = "euclidean",
-        random_seed: int | None = None,
+        random_seed: int | np.random.RandomState | np.random.Generator | None = None,
         sigma_decay_function: str = "asymptotic_decay",
     ) -> None:
         x, y = at_least_one("x", x), at_least_one("y", y)
@@ -78,7 +78,7 @@ class OnlineMap:
         for message in doubts(x, y, sigma, neighborhood_function, topology):
             warn(message)
 
-        self._random_generator = np.random.RandomState(random_seed)
+        self._random_generator = random_state(random_seed)
         self._weights: Weights = self._random_generator.rand(x, y, self._input_len) * 2 - 1
         self._weights /= np.linalg.norm(self._weights, axis=-1, keepdims=True)
         self._activation_map: NDArray[Any] = np.zeros((x, y))

@@ -32,6 +32,13 @@ def finite(name: str, value: Any) -> Any:
     return value
 
 
+def random_state(seed: Any) -> np.random.RandomState:
+    """Return the generator of a seed; a generator is used itself, and its state advances."""
+    if isinstance(seed, np.random.RandomState):
+        return seed
+    return np.random.RandomState(seed.bit_generator if isinstance(seed, np.random.Generator) else seed)
+
+
 def doubts(x: int, y: int, sigma: float, neighborhood: str, topology: str) -> Iterator[str]:
     """Yield MiniSom's warnings about the parameters of a map."""
     if sigma > np.hypot(x, y):

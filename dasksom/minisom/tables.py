@@ -11,6 +11,8 @@ from dasksom.som.samples import LARGEST
 
 TILE_NUMBERS = 1 << 18
 """Number of values of a tile: 2 MiB as float64."""
+LEAST_TILE_ROWS = 32
+"""Minimum number of rows of a tile: searches process 16 at a time, after preparing the codebook."""
 
 
 def as_sample(x: ArrayLike) -> NDArray[np.float64]:
@@ -52,7 +54,7 @@ class Rows:
             raise InputError(f"samples have {len(data[0])} features; this map takes {bands}")
         self._data = _as_float(data) if isinstance(data, (list, tuple)) else data
         self._bands = bands
-        self._tile = max(1, TILE_NUMBERS // bands)
+        self._tile = max(LEAST_TILE_ROWS, TILE_NUMBERS // bands)
 
     def __len__(self) -> int:
         return len(self._data)
@@ -101,6 +103,11 @@ def _as_float(values: Any) -> NDArray[np.float64]:
         array = np.asarray(values)
         if array.dtype.kind not in "biufO":
             raise InputError(f"samples are {array.dtype}; real numbers are accepted")
+        if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+            raise InputError(
+                f"samples are {array.dtype}; numbers of at most 64 bits are accepted: convert them with "
+                "x.astype('float64')"
+            )
         return array.astype(np.float64, copy=False)
     except InputError:
         raise

@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -28,6 +28,7 @@ from benchmarks.online import online
 from benchmarks.palettes import palettes
 from benchmarks.peers import peers
 from benchmarks.photograph import photograph
+from benchmarks.photographs import photographs
 from benchmarks.pictures import pictures
 from benchmarks.reports import report
 from benchmarks.search import search
@@ -49,6 +50,7 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "peers": peers,
     "online": online,
     "palettes": palettes,
+    "photographs": photographs,
     "maps": maps,
     "starts": starts,
     "wide": wide,
@@ -89,13 +91,14 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, help="where images are written (up to 9 GB at a time); a temporary folder by default"
     )
+    parser.add_argument("--photographs", type=Path, metavar="FOLDER", help="images of the row photographs")
     parser.add_argument("--json", type=Path, help="write the rows here")
     arguments = parser.parse_args()
     if wrong := set(arguments.rows) - set(names):
         parser.error(f"unknown rows {', '.join(wrong)}; known are {', '.join(names)}")
-    sizes = TOY if arguments.toy else Sizes()
+    sizes = replace(TOY if arguments.toy else Sizes(), photographs=arguments.photographs)
     if arguments.repeats:
-        sizes = Sizes(**{**asdict(sizes), "repeats": arguments.repeats})
+        sizes = replace(sizes, repeats=arguments.repeats)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(dir=arguments.folder) as made:
         folder = Path(made)

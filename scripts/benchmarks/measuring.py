@@ -45,6 +45,8 @@ class Sizes:
     """Samples of 34 bands for maps of 30 x 30 and 100 x 100 units."""
     memory_samples: int = 40_000
     picture_memory: str = "2GiB"
+    photographs: Path | None = None
+    """Folder of the photographs that palettes are made of."""
     toy: bool = False
     """Only check that it runs; the figures mean nothing."""
 

@@ -606,3 +606,11 @@ def test_the_tutorial__step_by_step(patch):
     assert len(np.unique(clustered.reshape(-1, 3), axis=0)) <= 9
     nearest = np.linalg.norm(pixels[:, None].astype(float) - som.get_weights().reshape(9, 3), axis=2).argmin(axis=1)
     assert np.array_equal(clustered.reshape(-1, 3), som.get_weights().reshape(9, 3)[nearest])
+
+
+def test_random_seed__may_be_a_generator():
+    seeded = MiniSom(3, 3, 2, random_seed=4).get_weights()
+    assert np.array_equal(MiniSom(3, 3, 2, random_seed=np.random.RandomState(4)).get_weights(), seeded)
+    generators = [np.random.default_rng(4), np.random.default_rng(4)]
+    first, second = (MiniSom(3, 3, 2, random_seed=generator).get_weights() for generator in generators)
+    assert np.array_equal(first, second)

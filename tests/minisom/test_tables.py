@@ -35,6 +35,7 @@ def test_rows__come_in_tiles():
     rows = Rows(data, 2)
     tiles = list(rows.tiles())
     assert [len(tile) for tile in tiles] == [TILE_NUMBERS // 2, TILE_NUMBERS // 4]
+    assert [len(tile) for tile in Rows(np.zeros((40, 10_000)), 10_000).tiles()] == [32, 8]
     mean, covariance = rows.moments()
     assert np.allclose(mean, data.mean(axis=0, dtype=float))
     assert np.allclose(covariance, np.cov(data, rowvar=False))
@@ -49,6 +50,7 @@ def test_rows__come_in_tiles():
         ([[1.0, "a"]], "samples are <U"),
         ([[1.0, None]], "sample 0 holds nan"),
         ([[1.0, 1j]], "complex128"),
+        (np.zeros((3, 2), np.longdouble), "at most 64 bits"),
         (np.zeros((3, 2, 2)), r"shape \(2, 2\)"),
         ([[0.0, 0], [1.0, np.nan]], r"sample 1 holds nan \(feature 1\)"),
         ([[0.0, 0], [-np.inf, 0]], r"sample 1 holds -inf \(feature 0\)"),

@@ -123,7 +123,8 @@ class NearestSearch:
     @cached_property
     def _different(self) -> NDArray[np.float64]:
         kept = self._kept
-        return np.ascontiguousarray(self.codebook if len(kept) == len(self.codebook) else self.codebook[kept])
+        units = self.codebook if len(kept) == len(self.codebook) else self.codebook[kept]
+        return np.ascontiguousarray(units, np.float64)
 
     @cached_property
     def _handicap(self) -> NDArray[np.float64]:
