@@ -57,8 +57,9 @@ def test_online__toy(tmp_path):
 
 
 @pytest.mark.slow
-def test_report__toy(tmp_path):
-    assert "what a report adds to a run" in measured(tmp_path, "report", "--toy")
+def test_report_and_classes__toy(tmp_path):
+    rows = measured(tmp_path, "report", "classes", "--toy")
+    assert {"what a report adds to a run", "classes over a copy of the labels"} <= {*rows}
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.classes import classes
 from benchmarks.clusters import chunks, limit, plan, scaling
 from benchmarks.exact import exact
 from benchmarks.features import features
@@ -68,6 +69,7 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "report": report,
     "view": view,
     "exact": exact,
+    "classes": classes,
     "startup": startup,
 }
 
