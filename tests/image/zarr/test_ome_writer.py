@@ -246,6 +246,32 @@ def test_labels__as_napari_takes_them(tmp_path, random, bands, version):
         assert pdist(np.asarray(oklab, np.float64)).min() > 2, "just noticeable differences are about 2"
 
 
+@pytest.mark.filterwarnings("default")  # of napari's own dependencies
+def test_labels__open_in_the_layer_of_napari(tmp_path, random):
+    """Make the layer from what napari-ome-zarr passes to it: the levels, properties by name, and colors."""
+    layers = pytest.importorskip("napari.layers")
+    from napari.utils.colormaps import DirectLabelColormap
+
+    labels, palette = random.integers(0, 41, (700, 520)).astype(np.uint8), random.normal(0, 100, (40, 5))
+    write(tmp_path / "a.ome.zarr", labels, palette, (700, 520), nodata=True, options=Options(chunk=128))
+    group = zarr.open_group(tmp_path / "a.ome.zarr/labels/som", mode="r")
+    image_label = group.attrs["ome"]["image-label"]
+    levels = [group[row["path"]] for row in group.attrs["ome"]["multiscales"][0]["datasets"]]
+    rows = [{"label-value": 0, "unit": -1}, *image_label["properties"]]
+    properties = {"index": [row["label-value"] for row in rows], "unit": [row["unit"] for row in rows]}
+    colors = {row["label-value"]: np.array(row["rgba"]) / 255 for row in image_label["colors"]}
+    layer = layers.Labels(
+        [np.asarray(level) for level in levels],
+        properties=properties,
+        colormap=DirectLabelColormap(color_dict={None: "transparent", 0: "transparent", **colors}),
+    )
+    units = np.where(labels < 40, labels.astype(int) + 1, 0)
+    assert np.array_equal(np.asarray(layer.data[0]), units)
+    assert layer.features["unit"].tolist() == [-1, *range(40)]
+    for unit in (0, 39):
+        assert np.allclose(layer.get_color(unit + 1), colors[unit + 1], atol=1 / 255)
+
+
 def test_labels__of_many_bands_have_the_same_colors_everywhere():
     few, many = label_colors(np.zeros((16, 5))), label_colors(np.ones((1000, 40), np.uint16))
     assert np.array_equal(few, many[:16])
