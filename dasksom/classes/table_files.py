@@ -11,12 +11,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dasksom.classes.class_table import ClassTable
 from dasksom.classes.unit_tables import Columns
 from dasksom.errors import InputError
 from dasksom.storage.local_paths import absolute_path, listed, match_suffix
 from dasksom.storage.own_files import replace_file, write_file
 from dasksom.storage.publish.atomic_publish import check_output, publish
+
+_KINDS = "mean", "sd", "min", "max"
+_OBJECT = "object"
+"""First column of a table of classes within objects."""
+_TEXTS = "name", "image"
+"""Columns of text."""
+_OF_BANDS = tuple(f"{kind}_" for kind in _KINDS)
+"""Prefixes of the columns of bands."""
 
 
 def as_csv(columns: Columns) -> str:
@@ -49,9 +60,47 @@ def _type_of(values: list[Any], pyarrow: Any) -> Any:
     return pyarrow.uint64() if any(isinstance(value, int) and value >= 1 << 63 for value in values) else None
 
 
+def _h5ad(columns: Columns) -> bytes:
+    """Return a table for scanpy: rows are observations, bands (or classes within objects) are variables.
+
+    The means of the bands are `X`; `sd`, `min` and `max` are layers; all other columns describe the rows.
+    """
+    try:
+        import anndata
+        import h5py
+        import pandas
+    except ImportError:
+        raise InputError(".h5ad: needs anndata; install it with pip install 'dasksom[anndata]'") from None
+    if _OBJECT in columns:  # pixels of each class
+        described, bands = [_OBJECT, "pixels"], [name for name in columns if name not in (_OBJECT, "pixels")]
+        layers = {"mean": _matrix(columns, bands)}
+    else:
+        described = [name for name in columns if not name.startswith(_OF_BANDS)]
+        bands = [name.removeprefix("mean_") for name in columns if name.startswith("mean_")]
+        layers = {kind: _matrix(columns, [f"{kind}_{band}" for band in bands]) for kind in _KINDS}
+    # texts as objects: older readers do not know the strings of pandas 3
+    rows = pandas.DataFrame(
+        {name: pandas.Series(columns[name], dtype=object if name in _TEXTS else None) for name in described}
+    )
+    rows.index = pandas.Index([str(value) for value in columns[described[0]]], dtype=object)
+    variables = pandas.DataFrame(index=pandas.Index(bands, dtype=object))
+    table = anndata.AnnData(layers.pop("mean"), obs=rows, var=variables, layers=layers)
+    file = io.BytesIO()
+    with h5py.File(file, "w") as target:
+        anndata.io.write_elem(target, "/", table)
+    return file.getvalue()
+
+
+def _matrix(columns: Columns, names: list[str]) -> NDArray[np.float64]:
+    """Return some columns side by side; NaN where there is no value."""
+    values = [[np.nan if value is None else value for value in columns[name]] for name in names]
+    return np.array(values, np.float64).reshape(len(names), -1).T
+
+
 TABLE_FILES: dict[str, Callable[[Columns], bytes]] = {
     ".csv": lambda columns: as_csv(columns).encode(),
     ".parquet": _parquet,
+    ".h5ad": _h5ad,
 }
 """Formats by suffix."""
 

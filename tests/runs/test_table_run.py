@@ -154,5 +154,25 @@ def test_table_files__hold_the_same_numbers(tmp_path):
     csv, parquet = pd.read_csv(tmp_path / "table.csv"), pd.read_parquet(tmp_path / "table.parquet")
     assert csv.name.tolist() == parquet.name.tolist() == ["a, b", "c"]
     assert csv.mean_band0[0] == parquet.mean_band0[0] == 0.1
-    with pytest.raises(InputError, match=r"table.xlsx: a table is written as .csv, .parquet"):
+    with pytest.raises(InputError, match=r"table.xlsx: a table is written as "):
         check_table_file(str(tmp_path / "table.xlsx"), overwrite=False)
+
+
+@pytest.mark.filterwarnings("default")  # anndata sets a deprecated option of pandas
+def test_h5ad__holds_rows_as_observations_and_bands_as_variables(tmp_path):
+    anndata = pytest.importorskip("anndata")
+    columns = {"class": [1, 2], "name": ["a", "b"], "pixels": [5, 0]}
+    columns |= {"mean_red": [0.1, None], "sd_red": [2.0, None], "min_red": [0, None], "max_red": [3, None]}
+    columns |= {f"{kind}_nir": [number, -number] for number, kind in enumerate(("mean", "sd", "min", "max"))}
+    write_table_file(str(tmp_path / "table.h5ad"), columns, overwrite=False)
+    table = anndata.read_h5ad(tmp_path / "table.h5ad")
+    assert (table.obs_names.tolist(), table.var_names.tolist()) == (["1", "2"], ["red", "nir"])
+    assert table.obs.columns.tolist() == ["class", "name", "pixels"]
+    np.testing.assert_array_equal(table.X, [[0.1, 0], [np.nan, 0]])
+    assert sorted(table.layers) == ["max", "min", "sd"]
+    np.testing.assert_array_equal(table.layers["max"], [[3, 3], [np.nan, -3]])
+    within = {"object": [7, 9], "pixels": [5, 4], "mean_class": [2, 4], "b": [3, 0]}
+    write_table_file(str(tmp_path / "cells.h5ad"), within, overwrite=False)
+    cells = anndata.read_h5ad(tmp_path / "cells.h5ad")
+    assert (cells.obs_names.tolist(), cells.var_names.tolist()) == (["7", "9"], ["mean_class", "b"])
+    assert cells.X.tolist() == [[2, 3], [4, 0]]

@@ -23,7 +23,7 @@ from dasksom.cli.run_results import print_columns, print_line
     metavar="CELLS",
     help="Label image of the same size, such as cells: pixels of each class in each of its objects.",
 )
-@click.option("--output", "table_path", metavar="FILE", help="Write the table as .csv or .parquet.")
+@click.option("--output", "table_path", metavar="FILE", help="Write the table as .csv, .parquet or .h5ad.")
 @click.option("--original", metavar="IMAGE", help="Image that OUTPUT was made from, if OUTPUT does not hold the sums.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing table.")
 @log_options
