@@ -5,13 +5,10 @@ To add a format, write an opener and add it to ``RESULTS``.
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +17,14 @@ import numpy as np
 import tifffile
 import zarr
 from numpy.typing import NDArray
+from zarr.storage import MemoryStore
 
 from dasksom.errors import InputError
+from dasksom.image.photographs.stored_indices import read_png_indices
 from dasksom.image.sources.protocol import Tag
 from dasksom.image.tiff.page_checks import check_chain, check_decoder, check_ome_xml
 from dasksom.image.tiff.tags import read_facts
+from dasksom.image.writers.own_descriptions import MOST_COLORS, palette_in_file, read_description
 from dasksom.image.writers.protocol import JSON, with_nodata_row
 from dasksom.image.zarr.guarded_store import store_of
 from dasksom.image.zarr.stored_labels import StoredLabels
@@ -32,8 +32,10 @@ from dasksom.image.zarr.target import CLASSES, MODEL, OME_CLASSES, SUMS
 from dasksom.storage.local_paths import check_readable, listed, local_path, match_suffix
 from dasksom.storage.locations import Location
 
-_MOST_COLORS, _MOST_PALETTE_BYTES = 1 << 16, 1 << 30
-"""Limits of a palette that is read: the largest number of units of a map, and the largest size of a map in bytes."""
+_MOST_PALETTE_BYTES = 1 << 30
+"""Limit of the bytes of a palette that is read."""
+_PNG_CHUNK = 512
+"""Rows and columns of a PNG that are cut out at once."""
 _MOST_MODEL_BYTES = 1 << 30
 """Limit of the bytes of a trained map, and of the sums of its units."""
 
@@ -101,7 +103,9 @@ class QuantizedImage:
 
 
 def open_result(path: str | os.PathLike[str]) -> AbstractContextManager[QuantizedImage]:
-    """Open an output of `quantize` or `apply`: .zarr, .ome.zarr, or a paletted .tif; no pixel is read.
+    """Open an output of `quantize` or `apply`: .zarr, .ome.zarr, or a .tif or .png of a palette or of labels.
+
+    No pixel is read, except of a PNG, which is decoded as one piece.
 
     Parameters
     ----------
@@ -120,7 +124,9 @@ def open_result(path: str | os.PathLike[str]) -> AbstractContextManager[Quantize
     return opener(local)
 
 
-def check_result(path: str | os.PathLike[str], *, dtype: np.dtype[Any], bands: int, units: int) -> None:
+def check_result(
+    path: str | os.PathLike[str], *, dtype: np.dtype[Any], bands: int, units: int, pixels: str = "auto"
+) -> None:
     """Refuse, before anything is written, an output that `open_result` could not read.
 
     Parameters
@@ -128,6 +134,7 @@ def check_result(path: str | os.PathLike[str], *, dtype: np.dtype[Any], bands: i
     path : of the output
     dtype, bands : of the image
     units : number of colors in the palette
+    pixels : what the pixels of a TIFF or PNG are: "auto", "palette", "colors" or "labels"
 
     Raises
     ------
@@ -135,11 +142,11 @@ def check_result(path: str | os.PathLike[str], *, dtype: np.dtype[Any], bands: i
     """
     local = local_path(path)
     opener = match_suffix(local, RESULTS)
-    paletted = dtype == np.uint8 and bands == 3 and units <= 256
-    if opener is None or (opener is _open_tiff and not paletted):
+    holds_labels = pixels == "labels" or (pixels != "colors" and dtype == np.uint8 and bands == 3 and units <= 256)
+    if opener is None or (opener is not _open_zarr and not holds_labels):
         raise InputError(
             f"{local}: labels and palette cannot be read again from it, as a report must: of {listed(RESULTS)} can, "
-            "TIFFs where they are of 8-bit RGB with at most 256 colors"
+            "TIFF and PNG of 8-bit RGB with at most 256 colors, or of labels (--pixels labels)"
         )
 
 
@@ -195,9 +202,9 @@ def _place(plain: Any) -> Place:
 
 
 def _palette(array: zarr.Array[Any]) -> NDArray[Any]:
-    if array.ndim != 2 or array.shape[0] > _MOST_COLORS or array.nbytes > _MOST_PALETTE_BYTES:
+    if array.ndim != 2 or array.shape[0] > MOST_COLORS or array.nbytes > _MOST_PALETTE_BYTES:
         raise InputError(
-            f"{array.path}: a palette is of shape (units, bands), of at most {_MOST_COLORS} units; found "
+            f"{array.path}: a palette is of shape (units, bands), of at most {MOST_COLORS} units; found "
             f"{array.shape} of {array.dtype}"
         )
     return np.asarray(array[...])
@@ -233,17 +240,10 @@ def _in_tiff(file: tifffile.TiffFile, path: Path) -> QuantizedImage:
     check_ome_xml(location, file)
     page = file.pages[0]
     check_decoder(location, page)
-    description = _described(page.description)
+    description = read_description(page.description)
     about = description.get("dasksom", {})
-    parameters = about.get("parameters", {})
-    sides = [parameters.get(name) for name in ("rows", "columns")]
-    units = prod(side if isinstance(side, int) else 0 for side in sides)
-    if page.colormap is None or not 0 < units <= page.colormap.shape[1]:
-        raise InputError(
-            f"{path}: holds no palette of dasksom: a TIFF does where it was written from 8-bit RGB with at most "
-            "256 colors; write .zarr"
-        )
-    palette = np.ascontiguousarray((page.colormap[:, :units] >> 8).astype(np.uint8).T)
+    indexed = None if page.colormap is None else np.ascontiguousarray((page.colormap >> 8).astype(np.uint8).T)
+    palette, offset = palette_in_file(path, description, indexed)
     series = file.series[0]
     levels = [zarr.open_array(series.aszarr(level=number), mode="r") for number in range(len(series.levels))]
     stored = tuple(StoredLabels(level, path) for level in levels)
@@ -251,7 +251,7 @@ def _in_tiff(file: tifffile.TiffFile, path: Path) -> QuantizedImage:
     return QuantizedImage(
         str(path),
         tuple(array.lazy() for array in stored),
-        0,
+        offset,
         palette,
         about,
         stored,
@@ -260,18 +260,18 @@ def _in_tiff(file: tifffile.TiffFile, path: Path) -> QuantizedImage:
     )
 
 
-def _described(text: str) -> dict[str, Any]:
-    """Return the metadata and the trained map in a TIFF's description; what is not as written is left out."""
-    try:
-        description = json.loads(text)
-        about, model = description["dasksom"], description.get("model", "")
-        valid = isinstance(about, dict) and isinstance(about.get("parameters", {}), dict)
-        return {"dasksom": about if valid else {}, "model": base64.b64decode(model, validate=True)}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}
+@contextmanager
+def _open_png(path: Path) -> Iterator[QuantizedImage]:
+    numbers, colors, text = read_png_indices(path)
+    description = read_description(text)
+    palette, offset = palette_in_file(path, description, colors)
+    array = zarr.create_array(MemoryStore(), data=numbers, chunks=(_PNG_CHUNK, _PNG_CHUNK), compressors=None)
+    stored = StoredLabels(array, path)
+    yield QuantizedImage(str(path), (stored.lazy(),), offset, palette, description.get("dasksom", {}), (stored,))
 
 
 RESULTS: dict[str, Callable[[Path], AbstractContextManager[QuantizedImage]]] = {
+    ".png": _open_png,
     ".tif": _open_tiff,
     ".tiff": _open_tiff,
     ".zarr": _open_zarr,

@@ -90,7 +90,7 @@ def write_report(
     Parameters
     ----------
     output : str
-        Output of the run: .zarr, or a paletted .tif.
+        Output of the run: .zarr, .ome.zarr, or a .tif or .png with a palette or labels.
     target : str
         Path of the report.
     original : str, optional

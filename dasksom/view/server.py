@@ -59,7 +59,7 @@ def run_viewer(
     Parameters
     ----------
     output : str
-        Output of a run: .zarr, .ome.zarr, or a paletted .tif.
+        Output of a run: .zarr, .ome.zarr, or a .tif or .png with a palette or labels.
     original : str, optional
         The image that it was made of; by default the one that the output names, if it is still there.
     actions : ClassActions, optional

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from PIL import Image, PngImagePlugin
 
 from dasksom.errors import InputError
 from dasksom.image import Options, Output, check_result, create_writer, open_result, size_on_disk
@@ -33,7 +34,7 @@ def labels(random):
     return random.integers(0, 13, (600, 530), np.uint8)
 
 
-@pytest.mark.parametrize("name", ["a.zarr", "a.tif"])
+@pytest.mark.parametrize("name", ["a.zarr", "a.tif", "a.png"])
 def test_opens__what_was_written(tmp_path, labels, palette, name):
     write(tmp_path / name, labels, palette, nodata=True)
     with open_result(tmp_path / name) as result:
@@ -49,6 +50,34 @@ def test_opens__what_was_written(tmp_path, labels, palette, name):
         assert np.array_equal(pixels[there], palette[labels[there]])
         assert not pixels[~there].any()
         assert result.about["parameters"] == ABOUT["parameters"]
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.png"])
+@pytest.mark.parametrize(("dtype", "bands", "units"), [(np.uint8, 3, 12), (np.float32, 7, 12), (np.uint16, 2, 300)])
+def test_opens__labels_with_their_palette(tmp_path, random, name, dtype, bands, units):
+    palette = (random.random((units, bands)) * 200).astype(dtype)
+    labels = random.integers(0, units + 1, (530, 600), np.uint16)
+    write(tmp_path / name, labels, palette, nodata=True, options=Options(pixels="labels"))
+    with open_result(tmp_path / name) as result:
+        assert np.array_equal(result.palette, palette)
+        assert result.palette.dtype == dtype
+        units_there = result.units_of(result.labels[0].compute(scheduler="threads"))
+        assert np.array_equal(units_there, np.where(labels < units, labels.astype(int), -1))
+        assert result.about["parameters"] == ABOUT["parameters"]
+
+
+@pytest.mark.parametrize("text", [None, "", "{", '{"dasksom": {"parameters": {"rows": 300}}}', "[" * 9000])
+@pytest.mark.parametrize("mode", ["P", "L", "RGB", "1"])
+def test_refuses__pngs_of_others(tmp_path, text, mode):
+    notes = PngImagePlugin.PngInfo()
+    if text is not None:
+        notes.add_text("dasksom", text)
+    Image.new(mode, (9, 7)).save(tmp_path / "a.png", pnginfo=notes)
+    with pytest.raises(InputError, match="holds no"), open_result(tmp_path / "a.png"):
+        pass
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:40])
+    with pytest.raises(InputError, match=r"a\.png: "), open_result(tmp_path / "a.png"):
+        pass
 
 
 def test_opens__floating_point_with_nan_where_there_is_no_data(tmp_path, labels, palette):
@@ -134,7 +163,9 @@ def test_refuses__what_is_no_tiff(tmp_path):
         ("a.tif", np.uint8, 3, 257, False),
         ("a.tif", np.uint16, 3, 9, False),
         ("a.tif", np.uint8, 1, 9, False),
-        ("a.png", np.uint8, 3, 9, False),
+        ("a.png", np.uint8, 3, 256, True),
+        ("a.png", np.uint8, 3, 257, False),
+        ("a.jpg", np.uint8, 3, 9, False),
     ],
 )
 def test_check__tells_before_writing(name, dtype, bands, units, fits):
@@ -144,6 +175,16 @@ def test_check__tells_before_writing(name, dtype, bands, units, fits):
     else:
         with pytest.raises(InputError, match="cannot be read again"):
             check_result(name, **how)
+
+
+@pytest.mark.parametrize(("pixels", "fits"), [("labels", True), ("colors", False)])
+def test_check__knows_what_the_pixels_are(pixels, fits):
+    how = {"dtype": np.dtype(np.uint8), "bands": 3, "units": 9, "pixels": pixels}
+    if fits:
+        check_result("a.tif", **{**how, "dtype": np.dtype(np.float32)})
+    else:
+        with pytest.raises(InputError, match="cannot be read again"):
+            check_result("a.tif", **how)
 
 
 def test_annotate__adds_to_what_is_said(tmp_path, labels, palette):

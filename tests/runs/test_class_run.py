@@ -304,7 +304,7 @@ def test_quantize__writes_classes_too(outputs, tmp_path):
 @pytest.mark.parametrize(
     ("name", "count", "message"),
     [
-        ("out.png", 3, "labels and palette cannot be read again"),
+        ("out.jpg", 3, "labels and palette cannot be read again"),
         ("out.zarr", 17, "classes: 17, and the map has 16 units"),
     ],
 )

@@ -77,10 +77,11 @@ def command(
 ) -> None:
     """Group the units of OUTPUT into classes, and write the class of every pixel.
 
-    The image is not read, only the labels of OUTPUT: a .zarr, .ome.zarr or paletted .tif. In a Zarr the classes are
-    added to OUTPUT, as label image labels/classes or as array classes. With CLASSES.tif, or for a .tif, they are
-    written as a GeoTIFF with color table, attribute table (.tif.aux.xml) and QGIS style (.qml). A table of units,
-    classes, names and colors is written as CSV; edit it and pass it with --names. Class 0 means no class.
+    The image is not read, only the labels of OUTPUT: a .zarr, .ome.zarr, or a .tif or .png with a palette or
+    labels. In a Zarr the classes are added to OUTPUT, as label image labels/classes or as array classes. With
+    CLASSES.tif, or for a .tif or .png, they are written as a GeoTIFF with color table, attribute table (.tif.aux.xml)
+    and QGIS style (.qml). A table of units, classes, names and colors is written as CSV; edit it and pass it with
+    --names. Class 0 means no class.
 
     With --reference, purity.csv, confusion.csv and accuracy.json are written next to that table.
 

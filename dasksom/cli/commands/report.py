@@ -20,7 +20,9 @@ from dasksom.cli.run_results import print_line
 def command(
     output_path: str, report_html: str | None, original: str | None, all_pixels: bool | None, overwrite: bool
 ) -> None:
-    """Write a report of the run that made OUTPUT, a .zarr or a paletted .tif, as one self-contained HTML file.
+    """Write a report of the run that made OUTPUT as one self-contained HTML file.
+
+    OUTPUT is a .zarr or .ome.zarr, or a .tif or .png with a palette or with labels.
 
     It has the settings, the error by epoch, the image before and after with PSNR, SSIM and CIEDE2000, the palette with
     the share of each color, U-matrix and component planes, and sizes on disk; of an

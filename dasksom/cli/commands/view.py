@@ -16,7 +16,9 @@ from dasksom.cli.log import log_options
 @click.option("--no-browser", is_flag=True, help="Print the address of the page and open no browser.")
 @log_options
 def command(output_path: str, original: str | None, port: int, no_browser: bool) -> None:
-    """Show OUTPUT, a .zarr, .ome.zarr or paletted .tif, in a browser next to the image that it was made from.
+    """Show OUTPUT in a browser next to the image that it was made from.
+
+    OUTPUT is a .zarr or .ome.zarr, or a .tif or .png with a palette or with labels.
 
     Tiles are read as they are shown, so the size does not matter: pan and zoom, compare original and result side by
     side or with a swipe, click a color to highlight its pixels, click a pixel to see its unit on the map and the

@@ -14,6 +14,8 @@ from PIL import Image, PngImagePlugin
 
 from dasksom.errors import InputError
 from dasksom.image.photographs import MAX_PIXELS
+from dasksom.image.photographs.stored_indices import TEXT
+from dasksom.image.writers.own_descriptions import palette_as_json
 from dasksom.image.writers.palettes import check_paletted, may_be_paletted
 from dasksom.image.writers.protocol import (
     EncodedChunk,
@@ -67,7 +69,10 @@ class PhotographWriter(Writer):
         labels = np.zeros((output.height, output.width), self._labels_dtype)
         for (y, x), (height, width), chunk in encoded:
             labels[y : y + height, x : x + width] = chunk
-        text = json.dumps({"dasksom": dict(output.metadata)})
+        content: dict[str, Any] = {"dasksom": dict(output.metadata)}
+        if not self.jpeg and _kind(output) == "labels":
+            content["palette"] = palette_as_json(output.palette)
+        text = json.dumps(content)
         image, how = self._image(labels)
         with create(Path(output.path)) as file:
             if self.jpeg:
@@ -77,7 +82,7 @@ class PhotographWriter(Writer):
                 seal(file)
             else:
                 notes = PngImagePlugin.PngInfo()
-                notes.add_text("dasksom", text)
+                notes.add_text(TEXT, text)
                 image.save(file, format="PNG", pnginfo=notes, **how)
 
     def _image(self, labels: NDArray[Any]) -> tuple[Image.Image, dict[str, Any]]:

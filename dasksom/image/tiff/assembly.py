@@ -23,6 +23,7 @@ import tifffile
 
 from dasksom.image.tiff.pixel_kinds import Pixels
 from dasksom.image.writers.codecs import TIFF, codec_named
+from dasksom.image.writers.own_descriptions import palette_as_json
 from dasksom.image.writers.protocol import Output
 from dasksom.image.writers.pyramid import PyramidPlan, Size
 from dasksom.redaction import printable
@@ -33,7 +34,7 @@ _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
 _OFFSETS, _BYTE_COUNTS = 324, 325
 _COPY_BYTES = 16 << 20
 _MOST_MODEL_BYTES = 1 << 20
-"""Larger maps are not written into a TIFF's description."""
+"""Larger maps and palettes are not written into a TIFF's description."""
 
 _CENTIMETERS = {"nanometer": 1e-7, "micrometer": 1e-4, "millimeter": 0.1, "centimeter": 1.0, "meter": 100.0}
 
@@ -120,6 +121,8 @@ def _write_directories(file: Any, output: Output, pixels: Pixels, pyramid: Pyram
             if number == 0:
                 # the checksum is looked for at the beginning of the file, so it precedes the model
                 described = {"dasksom": dict(output.metadata), "checksum": UNSEALED, **_model(output)}
+                if pixels.kind == "labels" and output.palette.nbytes <= _MOST_MODEL_BYTES:
+                    described["palette"] = palette_as_json(output.palette)
                 how: dict[str, Any] = {
                     "description": json.dumps(described),
                     "software": "dasksom",

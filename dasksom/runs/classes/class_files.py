@@ -34,7 +34,7 @@ def check_class_files(output: str, count: int | str, units: int, *, overwrite: b
     """
     if count != AUTO and int(count) > units:
         raise InputError(f"classes: {count}, and the map has {units} units; ask for at most that many")
-    final = target_of(output, None) if is_tiff(output) else None
+    final = target_of(output, None) if _is_file(output) else None
     if not overwrite:
         check_new([classes_csv(output), *([] if final is None else [final, *legend_paths(final)])])
 
@@ -47,15 +47,17 @@ def check_new(paths: Iterable[Path]) -> None:
 
 
 def target_of(output: str, target: str | None) -> Path:
-    """Return the final path of the classes: the given TIFF, or one next to a TIFF, or in the Zarr."""
+    """Return the final path of the classes: the given TIFF, or one next to a TIFF or PNG, or in the Zarr."""
     if target is not None:
         if not is_tiff(target):
             raise InputError(f"{target}: classes are written as .tif; without a name they are added to a Zarr output")
         return absolute_path(target)
-    if is_tiff(output):
-        path = absolute_path(output)
-        return path.with_name(f"{path.name}.classes.tif")
-    return classes_path(str(absolute_path(output)))
+    path = absolute_path(output)
+    return path.with_name(f"{path.name}.classes.tif") if _is_file(output) else classes_path(str(path))
+
+
+def _is_file(output: str) -> bool:
+    return not output.rstrip("/").lower().endswith(".zarr")
 
 
 def is_tiff(path: str | Path) -> bool:

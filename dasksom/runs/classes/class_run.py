@@ -50,7 +50,7 @@ def classify_output(
     Parameters
     ----------
     output : str
-        Path of the output: .zarr, .ome.zarr, or a paletted .tif.
+        Path of the output: .zarr, .ome.zarr, or a .tif or .png with a palette or labels.
     target : str, optional
         Path of a TIFF for the classes; by default they are added to a Zarr, and written next to a TIFF.
     options : ClassOptions

@@ -39,7 +39,7 @@ def table_of_output(
     Parameters
     ----------
     output : str
-        Path of the output: .zarr, .ome.zarr, or a paletted .tif.
+        Path of the output: .zarr, .ome.zarr, or a .tif or .png with a palette or labels.
     watcher : Watcher
     by : {"unit", "class", "image"}, optional
         What a row is; by default a class if the output has classes, else a unit.
