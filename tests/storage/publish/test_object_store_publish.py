@@ -24,7 +24,7 @@ from dasksom.storage.publish.object_store_publish import locate_output, run_on_s
 from dasksom.storage.publish.object_store_run import StoreRun
 from tests.object_store import SECRET
 
-GRID = ["--grid", "2x3", "--epochs", "2"]
+GRID = ["--grid", "2x3", "--epochs", "2", "--refine", "0"]
 
 
 @pytest.fixture
