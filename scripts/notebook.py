@@ -1,9 +1,9 @@
-"""Make examples/tutorial.ipynb of examples/tutorial.py and run it.
+"""Make the notebooks of examples/ of the scripts of the same names, and run them.
 
-python scripts/notebook.py [OUTPUT.ipynb]
+python scripts/notebook.py [NAME [OUTPUT.ipynb]]        such as tutorial; all of them by default
 
-Cells begin at "# %%", text ones at "# %% [markdown]". The notebook is stored executed; its pictures become JPEG, so
-that it stays small. Needs dasksom[examples].
+Cells begin at "# %%", text ones at "# %% [markdown]". The notebooks are stored executed; their pictures become JPEG, so
+that they stay small. Needs dasksom[examples].
 """
 
 import base64
@@ -18,7 +18,8 @@ from nbclient import NotebookClient
 from PIL import Image
 from traitlets.config import Config
 
-SOURCE = Path(__file__).parents[1] / "examples" / "tutorial.py"
+EXAMPLES = Path(__file__).parents[1] / "examples"
+NOTEBOOKS = ("tutorial", "multiplexed_classes", "scene_classes")
 
 
 def cells_of(source):
@@ -60,13 +61,17 @@ def shrink(notebook):
                 output.data["image/jpeg"] = base64.b64encode(written.getvalue()).decode()
 
 
-def main(output):
+def write_notebook(name, output=None):
+    """Make one notebook."""
+    source = EXAMPLES / f"{name}.py"
+    output = source.with_suffix(".ipynb") if output is None else Path(output)
     with tempfile.TemporaryDirectory() as folder:
-        notebook = executed(SOURCE.read_text(), folder)
+        notebook = executed(source.read_text(), folder)
     shrink(notebook)
     nbformat.write(notebook, output)
-    print(f"{output}: {Path(output).stat().st_size / 1000:.0f} kB")
+    print(f"{output}: {output.stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else SOURCE.with_suffix(".ipynb"))
+    for given in [sys.argv[1:]] if len(sys.argv) > 1 else [[name] for name in NOTEBOOKS]:
+        write_notebook(*given)

@@ -162,10 +162,15 @@ def outputs(notebook):
     return [output for cell in cells for output in cell.outputs]
 
 
+NOTEBOOKS = {"tutorial": 4, "multiplexed_classes": 3, "scene_classes": 2}
+"""Number of their pictures."""
+
+
 @pytest.mark.slow
-def test_notebook__is_what_its_script_gives(tmp_path):
-    stored = nbformat.read(EXAMPLES / "tutorial.ipynb", as_version=4)
-    again = [sys.executable, str(PROJECT / "scripts" / "notebook.py"), str(tmp_path / "again.ipynb")]
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_notebook__is_what_its_script_gives(tmp_path, name):
+    stored = nbformat.read(EXAMPLES / f"{name}.ipynb", as_version=4)
+    again = [sys.executable, str(PROJECT / "scripts" / "notebook.py"), name, str(tmp_path / "again.ipynb")]
     done = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     made = nbformat.read(tmp_path / "again.ipynb", as_version=4)
@@ -178,14 +183,15 @@ def test_notebook__is_what_its_script_gives(tmp_path):
         assert numbers[0] == pytest.approx(numbers[1], rel=0.02)  # the last digits depend on the processor
 
 
-def test_notebook__is_executed_and_small():
-    path = EXAMPLES / "tutorial.ipynb"
+@pytest.mark.parametrize(("name", "count"), NOTEBOOKS.items())
+def test_notebook__is_executed_and_small(name, count):
+    path = EXAMPLES / f"{name}.ipynb"
     assert path.stat().st_size < 400_000
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     pictures = [output.data["image/jpeg"] for output in outputs(notebook) if "image/jpeg" in output.get("data", {})]
-    assert len(pictures) == 4
+    assert len(pictures) == count
     for picture in pictures:
         assert drawn(BytesIO(base64.b64decode(picture)))
 

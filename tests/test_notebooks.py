@@ -2,6 +2,7 @@
 
 import base64
 import io
+import pickle
 import re
 import sys
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dasksom import BatchSOM, InputError, open_picture
+from dasksom import BatchSOM, InputError, open_picture, show
 
 
 def shown(som):
@@ -50,3 +51,11 @@ def test_progress__without_tqdm_the_extra_is_named(random, monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     with pytest.raises(InputError, match=r"needs tqdm; install dasksom\[notebook\], or give a callable"):
         BatchSOM(2, 2).fit(random.normal(size=(60, 7)), progress=True)
+
+
+def test_figures__show_themselves(random):
+    pytest.importorskip("matplotlib")
+    figure = show.plot_u_matrix(BatchSOM(3, 3, epochs=2).fit(random.normal(size=(60, 7))))
+    size = Image.open(io.BytesIO(figure._repr_png_())).size
+    assert size == pytest.approx(tuple(figure.get_size_inches() * figure.dpi), abs=1)
+    assert pickle.loads(pickle.dumps(figure))._repr_png_() == figure._repr_png_()

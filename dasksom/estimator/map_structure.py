@@ -66,14 +66,17 @@ class MapStructure:
         return self._lattice().positions()
 
     def u_matrix(self) -> NDArray[np.float64]:
-        """Return each unit's mean Euclidean distance to its neighbors, in the units of the image.
+        """Return each unit's mean Euclidean distance to its neighbors, in the features that the map compares.
+
+        Without features, these are the bands in the units of the image.
 
         Returns
         -------
         ndarray of shape (rows, columns)
         """
         self._units()
-        return _u_matrix(self.weights_, self._lattice())
+        features = getattr(self, "feature_weights_", None)
+        return _u_matrix(self.weights_ if features is None else features, self._lattice())
 
     def hits(self) -> NDArray[np.float64]:
         """Return the weight of the samples of each unit, their number if unweighted, as `fit` counted them.

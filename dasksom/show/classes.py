@@ -35,7 +35,7 @@ def plot_heatmap(table: Any, ax: Any = None) -> Any:
     InputError
         If matplotlib is missing, or the table has no such columns.
     """
-    names, bands, means, _ = _signatures(table)
+    names, bands, means = _band_columns(table, _MEAN)
     ax = axes_or_new(ax, 2.2 + 0.6 * len(bands), 1.4 + 0.3 * len(names))
     spread = np.nanstd(means, axis=0)
     scaled = (means - np.nanmean(means, axis=0)) / np.where(spread > 0, spread, 1)
@@ -71,7 +71,8 @@ def plot_signatures(table: Any, ax: Any = None, *, colors: Sequence[str] | None 
     -------
     matplotlib.figure.Figure
     """
-    names, bands, means, deviations = _signatures(table)
+    names, _, means = _band_columns(table, _MEAN)
+    _, bands, deviations = _band_columns(table, _DEVIATION)
     if colors is not None and len(colors) != len(names):
         raise InputError(f"colors: one for each of the {len(names)} classes is needed; got {len(colors)}")
     ax = axes_or_new(ax, max(5.0, 2.6 + 0.5 * len(bands)), 4.0)
@@ -87,15 +88,12 @@ def plot_signatures(table: Any, ax: Any = None, *, colors: Sequence[str] | None 
     return ax.figure
 
 
-def _signatures(table: Any) -> tuple[list[str], list[str], NDArray[np.float64], NDArray[np.float64]]:
-    """Return names of classes and bands, means, and standard deviations, each of shape (classes, bands)."""
+def _band_columns(table: Any, prefix: str) -> tuple[list[str], list[str], NDArray[np.float64]]:
+    """Return names of classes and bands, and the columns of the bands with a prefix, of shape (classes, bands)."""
     columns: Mapping[str, Any] = {str(name): table[name] for name in table}
     bands = [name.removeprefix(_MEAN) for name in columns if name.startswith(_MEAN)]
-    if not bands or "name" not in columns or any(_DEVIATION + band not in columns for band in bands):
-        raise InputError(
-            f"a table with the columns name, {_MEAN}BAND and {_DEVIATION}BAND is drawn; got {', '.join(columns)}"
-        )
-    means, deviations = (
-        np.array([list(columns[prefix + band]) for band in bands], np.float64).T for prefix in (_MEAN, _DEVIATION)
-    )
-    return [str(name) for name in columns["name"]], bands, means, deviations
+    if not bands or "name" not in columns or any(prefix + band not in columns for band in bands):
+        wanted = f"{_MEAN}BAND" if prefix == _MEAN else f"{_MEAN}BAND and {prefix}BAND"
+        raise InputError(f"a table with the columns name, {wanted} is drawn; got {', '.join(columns)}")
+    values = np.array([list(columns[prefix + band]) for band in bands], np.float64).T
+    return [str(name) for name in columns["name"]], bands, values

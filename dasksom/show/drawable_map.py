@@ -16,6 +16,8 @@ class DrawableMap:
 
     weights: NDArray[Any]
     """Shape (rows, columns, bands)."""
+    compared: NDArray[Any]
+    """Shape (rows, columns, features): the codebook in what the map compares, its features or its bands."""
     lattice: Lattice
     units: NDArray[np.int64]
     """The map's own number of each unit drawn, shape (rows, columns)."""
@@ -68,8 +70,10 @@ def drawable_map(som: Any, hits: Any = None) -> DrawableMap:
     rows, columns = len(units), units.size // len(units)
     lattice = Lattice(rows, columns, getattr(som, "topology", "rectangular"), getattr(som, "toroidal", False))
     drawn = weights.reshape(-1, weights.shape[2])[units]
+    features = getattr(som, "feature_weights_", None)
+    compared = drawn if features is None else np.asarray(features).reshape(units.size, -1)[units]
     axes = ("x", "y") if mini else ("column", "row")
-    return DrawableMap(drawn, lattice, units, counts, band_names(som, weights.shape[2]), axes, mini)
+    return DrawableMap(drawn, compared, lattice, units, counts, band_names(som, weights.shape[2]), axes, mini)
 
 
 def band_names(som: Any, count: int) -> tuple[str, ...]:

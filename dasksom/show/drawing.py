@@ -1,5 +1,7 @@
 """The units of a map as squares or hexagons on matplotlib's axes."""
 
+from functools import partial
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -36,7 +38,15 @@ def matplotlib_figure() -> Any:
 
 def new_figure(width: float, height: float) -> Any:
     """Return a figure of that size, in inches."""
-    return matplotlib_figure().Figure(figsize=(width, height), layout="constrained")
+    figure = matplotlib_figure().Figure(figsize=(width, height), layout="constrained")
+    figure._repr_png_ = partial(_png_of, figure)  # notebooks show figures of pyplot only
+    return figure
+
+
+def _png_of(figure: Any) -> bytes:
+    content = BytesIO()
+    figure.savefig(content, format="png")
+    return content.getvalue()
 
 
 def axes_or_new(ax: Any, width: float = 4.6, height: float = 4.0) -> Any:

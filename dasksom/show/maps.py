@@ -41,7 +41,7 @@ def plot_u_matrix(som: Any, ax: Any = None) -> Any:
     drawable = drawable_map(som)
     lattice = drawable.lattice
     ax = axes_or_new(ax, 4.6, panel_height(lattice, 4.6))
-    values = u_matrix(drawable.weights, lattice)
+    values = u_matrix(drawable.compared, lattice)
     draw_values(ax, drawable, values, label="mean distance to neighbors", cmap="viridis")
     ax.set_title("U-matrix")
     return ax.figure

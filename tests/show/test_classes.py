@@ -35,7 +35,11 @@ def test_signatures__are_the_means_with_deviations():
 
 
 def test_figures_of_classes__refuse_other_tables():
-    with pytest.raises(InputError, match="a table with the columns name, mean_BAND and sd_BAND is drawn; got class"):
+    with pytest.raises(InputError, match="a table with the columns name, mean_BAND is drawn; got class"):
         show.plot_heatmap({"class": [1]})
+    means = {name: TABLE[name] for name in TABLE if not name.startswith("sd_")}
+    assert show.plot_heatmap(means).axes
+    with pytest.raises(InputError, match="columns name, mean_BAND and sd_BAND is drawn; got"):
+        show.plot_signatures(means)
     with pytest.raises(InputError, match="colors: one for each of the 3 classes is needed; got 1"):
         show.plot_signatures(TABLE, colors=["#000000"])

@@ -37,6 +37,15 @@ def test_u_matrix__shows_distances_to_neighbors(trained, topology, toroidal):
     figure.draw_without_rendering()
 
 
+def test_u_matrix__of_a_scaled_map_is_that_of_the_scaled_samples(random):
+    samples = random.normal(size=(200, 3)) * [1, 100, 1e4]
+    scaled = (samples - samples.mean(axis=0)) / samples.std(axis=0)
+    som, expected = (BatchSOM(3, 4, epochs=5, scale=scale) for scale in ("standard", "none"))
+    expected.fit(scaled)
+    assert np.allclose(som.fit(samples).u_matrix(), expected.u_matrix())
+    assert np.allclose(np.reshape(shown(plot_u_matrix(som).axes[0]), (3, 4)), expected.u_matrix())
+
+
 def test_hexagonal__units_are_hexagons_that_touch(trained):
     [units] = plot_u_matrix(trained(topology="hexagonal")).axes[0].collections
     hexagons = [path.vertices[:6] for path in units.get_paths()]
