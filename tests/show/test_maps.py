@@ -8,6 +8,7 @@ import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
+from dasksom import BatchSOM
 from dasksom.errors import InputError
 from dasksom.minisom import MiniSom
 from dasksom.show import plot_component_planes, plot_hits, plot_palette, plot_swatches, plot_u_matrix
