@@ -114,3 +114,18 @@ def codebook_of_output(path: str | Path) -> Codebook:
             raise InputError(f"{path}: does not record the size of its map; give the model (.npz)")
         weights = result.palette.reshape(rows, units // rows, bands).astype(np.float64)
         return Codebook(weights, {**result.about, "dtype": str(result.palette.dtype)})
+
+
+def compared_units(result: image_files.QuantizedImage) -> NDArray[Any]:
+    """Return the units of an output as its map compares them: in its features if the output holds the map and has some.
+
+    Returns
+    -------
+    array of shape (units, features) or, without features, (units, bands)
+    """
+    try:
+        features = read_codebook(BytesIO(result.model), result.path).feature_weights if result.model else None
+    except InputError:
+        features = None  # a damaged copy of the map: its palette is still known
+    matches = features is not None and features.shape[0] * features.shape[1] == len(result.palette)
+    return features.reshape(len(result.palette), -1) if features is not None and matches else result.palette

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dasksom import show
 from dasksom.image import QuantizedImage, check_output, open_result, publish, size_on_disk
+from dasksom.model_files import compared_units
 from dasksom.provenance.original_image import UNKNOWN_LATTICE, Original, lattice_of_output
 from dasksom.provenance.run_record import RunRecord, describe_unread
 from dasksom.quantization.thumbnail import Overview
@@ -48,6 +49,8 @@ class StoredMap:
     history_: tuple[Any, ...]
     quality_: Any
     feature_names_in_: tuple[str, ...] | None
+    feature_weights_: NDArray[Any]
+    """In what the map compares, of shape (rows, columns, features)."""
 
 
 def report_path(output: str) -> str:
@@ -186,7 +189,9 @@ def _stored_map(result: QuantizedImage, record: RunRecord, names: tuple[str, ...
         hits = count_units(result.labels[0], result.units_of, units).astype(np.float64)
     weights = result.palette.reshape(lattice.rows, lattice.columns, -1)
     counted = SimpleNamespace(hits=hits)
-    return StoredMap(weights, lattice.topology, lattice.toroidal, record.history, counted, names or None), notes
+    compared = compared_units(result).reshape(lattice.rows, lattice.columns, -1)
+    stored = StoredMap(weights, lattice.topology, lattice.toroidal, record.history, counted, names or None, compared)
+    return stored, notes
 
 
 # --------------------------------------------------------------------------------------------------------- in pictures

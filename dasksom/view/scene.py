@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dasksom.errors import InputError
 from dasksom.image import Picture, QuantizedImage, open_picture
+from dasksom.model_files import compared_units
 from dasksom.provenance.original_image import CHUNK_BYTES, UNKNOWN_LATTICE, Original, lattice_of_output
 from dasksom.provenance.run_record import RunRecord
 from dasksom.redaction import printable
@@ -188,7 +189,7 @@ def _about(result: QuantizedImage, lattice: Lattice, shares: NDArray[np.float64]
     steps = 0
     while max(height, width) > VIEW_TILE << steps:
         steps += 1
-    distances = u_matrix(result.palette.reshape(lattice.rows, lattice.columns, -1), lattice).ravel()
+    distances = u_matrix(compared_units(result).reshape(lattice.rows, lattice.columns, -1), lattice).ravel()
     return {
         "title": printable(Path(result.path).name),
         "output": printable(result.path),

@@ -1,5 +1,7 @@
 """`BatchSOM.write`: the files are those of `dasksom apply`, from arrays, pictures and paths."""
 
+from dataclasses import replace
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -9,8 +11,10 @@ from PIL import Image
 import dasksom
 from dasksom import BatchSOM, InputError
 from dasksom.config import RunConfig
-from dasksom.image import verify
+from dasksom.image import open_result, verify
+from dasksom.model_files import compared_units
 from dasksom.runs.workflows import quantize_image
+from dasksom.view.scene import Scene
 from tests.runs.test_resume import Stops, files
 
 
@@ -89,3 +93,16 @@ def test_write__refuses_before_any_work(som, pixels, tmp_path, monkeypatch, chan
     with pytest.raises(InputError, match=message):
         som.write(**{"X": pixels, "output": "out.zarr", **change})
     assert [path.name for path in tmp_path.iterdir()] == ["there.zarr"]
+
+
+def test_write__a_scaled_maps_distances_are_those_of_its_features(pixels, tmp_path):
+    image = pixels.astype(np.uint16) * [1, 10, 100]
+    som = BatchSOM(2, 3, epochs=2, scale="standard").fit(image.astype(np.uint16))
+    som.write(image.astype(np.uint16), tmp_path / "out.zarr")
+    with open_result(tmp_path / "out.zarr") as result:
+        assert np.array_equal(compared_units(result), som.feature_weights_.reshape(6, -1))
+        assert np.array_equal(compared_units(replace(result, model=b"damaged")), result.palette)
+        assert np.array_equal(compared_units(replace(result, model=b"")), result.palette)
+        scene = Scene.of(result, None)
+        scene.background.shutdown()
+        assert scene.about["distances"] == pytest.approx(som.u_matrix().ravel())
