@@ -19,10 +19,21 @@ Map = TypeVar("Map", bound=BatchMap)
 def load(path: str | Path) -> "estimator.BatchSOM":
     """Load a trained map that `BatchSOM.save` or ``dasksom train`` wrote.
 
+    Parameters
+    ----------
+    path : str or Path
+        A model (.npz), an output that holds its map (.zarr, .ome.zarr, .tif), or a palette (.gpl, .act, .clr, .txt,
+        .png), whose colors become a map of one row.
+
+    Returns
+    -------
+    BatchSOM
+        As it was in memory: `partial_fit` and `warm_start` continue its training.
+
     Raises
     ------
     InputError
-        If the file is missing or not a model.
+        If the file is missing or none of these.
     """
     return restore_map(estimator.BatchSOM(), codebook_at(path))
 

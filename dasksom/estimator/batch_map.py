@@ -122,6 +122,10 @@ class BatchMap(MapPredictor):
             folder is emptied when the training ends. For dask arrays whose names identify their data, as those of
             `open_image` do.
 
+        Returns
+        -------
+        self
+
         Raises
         ------
         InputError

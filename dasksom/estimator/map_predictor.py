@@ -81,6 +81,11 @@ class MapPredictor(MapStructure):
             Row-major unit numbers, -1 for samples without data (masked, or with NaN); lazy for a dask array or data
             frame, a DataArray with dimensions, coordinates and attributes (lazy if the image is) for a DataArray or
             Dataset of xarray, NumPy for anything else.
+
+        Raises
+        ------
+        InputError
+            If the map is not trained, or the samples have other bands than it was trained on.
         """
 
         def labeled(image: da.Array, weights: da.Array | None, _: np.dtype[Any]) -> da.Array:
