@@ -1,21 +1,112 @@
-"""Forecast the passes, tasks, memory and time of a run without starting it, and choose chunks that fit its workers."""
+"""Forecast the passes, tasks, memory and time of a run without starting it; one chunk is timed."""
 
+import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
+import dask
+import dask.array as da
+import numpy as np
 from dask.utils import format_bytes, format_time
 
 from dasksom.cluster import Workers, expected_workers
 from dasksom.config import RunConfig
 from dasksom.estimator import BatchMap
-from dasksom.image import Picture
-from dasksom.runs.benchmark_chunk import TASK_SECONDS, Probe, estimate, probe
+from dasksom.image import Output, create_writer
+from dasksom.quantization.write_pass import quantize_into
+from dasksom.runs.chunk_sizes import fit_to_workers, plan_on_expected
 from dasksom.runs.image_run import SMALL_BYTES, new_map
-from dasksom.runs.input_image import compared_pixels, fit_to_output, open_for_output
-from dasksom.runs.memory_plan import USABLE, Plan, check_fits, plan_run
+from dasksom.runs.input_image import fit_to_output, open_for_output
+from dasksom.runs.memory_plan import Plan, check_fits
 from dasksom.runs.output_location import check_output_format
+
+Result = TypeVar("Result")
+
+TASK_SECONDS = 1e-3
+"""Seconds of scheduler and driver per task, independent of the number of workers."""
+PROBE_WORK = 1 << 30
+"""Maximum pixels x units x bands of a probe: a fraction of a second."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Measurements of one chunk, in seconds for a complete chunk and one thread."""
+
+    read: float
+    count: float
+    """Counting colors, or the first pass of training."""
+    epoch: float
+    """With counted colors: an epoch on the colors of this chunk, which runs once for the complete image."""
+    write: float
+
+
+def probe(image: da.Array, som: BatchMap, suffix: str = ".zarr", with_image: bool = True) -> Probe:
+    """Measure the work on one chunk in the middle of an image; outputs go to a temporary folder.
+
+    Parameters
+    ----------
+    image : dask array of shape (height, width, bands)
+    som : BatchMap
+    suffix : str
+        Suffix of the output.
+    with_image : bool
+    """
+    with dask.config.set(scheduler="synchronous"):
+        middle = image.blocks[tuple(n // 2 for n in image.numblocks)]
+        block, read = _timed(middle.compute)
+        part = block[: max(1, min(len(block), PROBE_WORK // (som.units * block.shape[1] * block.shape[2])))]
+        array, share = da.from_array(part, chunks=part.shape), block.size / part.size
+        sample = BatchMap(
+            **{**som.get_params(), "epochs": 3, "refine": 0, "cache": "none", "tol": 0.0, "warm_up": "none"}
+        )
+        sample.fit(array)  # compiles
+        ends: list[float] = []
+        begun = time.perf_counter()
+        sample.fit(array, on_epoch=lambda *_: ends.append(time.perf_counter()))
+        epoch = min(np.diff(ends))
+        counted = som.counts_colors(image)
+        count = max(0.0, ends[0] - begun - epoch) * share
+        write = _timed(lambda: _write(array, sample, suffix, with_image))[1] * share
+    return Probe(read, count, float(epoch) * (1 if counted else share), write)
+
+
+def _timed(work: Callable[[], Result]) -> tuple[Result, float]:
+    begun = time.perf_counter()
+    return work(), time.perf_counter() - begun
+
+
+def _write(array: da.Array, som: BatchMap, suffix: str, with_image: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        writer = create_writer(
+            Output(
+                Path(folder) / f"probe{suffix}",
+                height=array.shape[0],
+                width=array.shape[1],
+                chunks=array.chunksize[:2],
+                palette=som.codebook_.palette(array.dtype),
+                metadata={},
+                with_image=with_image,
+                nodata=array.dtype.kind == "f" or not som.labels_all(array.dtype),
+            )
+        )
+        quantize_into(array, som.labeling_for(array.dtype), writer, measured=False)
+
+
+def estimate(plan: Plan, found: Probe, workers: int) -> float:
+    """Return the approximate seconds of a run on a number of worker threads."""
+    reads = plan.read_bytes / (plan.shape[0] * plan.shape[1] * plan.pixel_bytes)
+    chunk = reads * found.read + min(plan.train_passes, 1) * found.count + plan.write_passes * found.write
+    warm_up = plan.warm_up
+    epochs = (plan.epochs - warm_up.epochs) * found.epoch
+    if not plan.counted:
+        chunk += epochs
+        # on the threads of one machine
+        epochs = warm_up.epochs * found.epoch * warm_up.samples / (plan.chunk[0] * plan.chunk[1])
+    return max(plan.chunks * chunk / workers, plan.tasks * TASK_SECONDS) + epochs
 
 
 @dataclass(frozen=True)
@@ -64,66 +155,6 @@ def _describe_warm_up(plan: Plan) -> str:
     )
 
 
-def _plan_on_expected(picture: Picture, som: BatchMap, config: RunConfig, *, trains: bool, writes: bool) -> Plan:
-    """Plan a run on the workers that its configuration lets expect."""
-    return plan_run(
-        compared_pixels(picture, som.blur)[0],
-        som,
-        config,
-        expected_workers(config.cluster.as_options(), small=picture.pixels.nbytes <= SMALL_BYTES),
-        trains=trains,
-        writes=writes,
-        stored=picture.stored,
-        decoded_pixel_bytes=picture.decoded_pixel_bytes,
-    )
-
-
-def fit_to_workers(
-    picture: Picture,
-    rechunk: Callable[..., Picture],
-    som: BatchMap,
-    config: RunConfig,
-    *,
-    trains: bool = True,
-    writes: bool = True,
-) -> tuple[Picture, RunConfig]:
-    """Reduce the chunks of an open image until they fit the memory of the workers.
-
-    Parameters
-    ----------
-    picture : Picture
-    rechunk : callable (picture, config=config) -> picture
-        Rechunks the picture to the chunk size of a configuration.
-    som : BatchMap
-    config : RunConfig
-    trains, writes : bool
-        As for `plan_run`.
-
-    Returns
-    -------
-    picture : Picture
-        In the largest chunks that fit; unchanged if they fit, if a size was given, or if none fits.
-    config : RunConfig
-        With the chunk size, from which the same run is resumed on any cluster.
-    """
-    workers = expected_workers(config.cluster.as_options(), small=picture.pixels.nbytes <= SMALL_BYTES)
-    given, usable = (picture, config), int(workers.memory * USABLE)
-    if config.input.chunk_size is not None or not usable:
-        return given
-    while True:
-        plan = _plan_on_expected(picture, som, config, trains=trains, writes=writes)
-        if plan.worker_bytes <= usable:
-            return picture, config
-        size = plan.chunk_bytes_that_fit(usable)
-        if not size:
-            return given
-        config = config.model_copy(update={"input": config.input.model_copy(update={"chunk_size": f"{size}B"})})
-        before = plan.chunk_bytes
-        picture = rechunk(picture, config=config)
-        if picture.pixels.chunksize[0] * picture.pixels.chunksize[1] * plan.pixel_bytes >= before:
-            return given
-
-
 def forecast(source: str | Sequence[str], output: str, config: RunConfig, *, probed: bool = True) -> Forecast:
     """Forecast a run of `quantize` on the configured cluster.
 
@@ -148,7 +179,7 @@ def forecast(source: str | Sequence[str], output: str, config: RunConfig, *, pro
     image = picture.pixels
     check_output_format(output, picture, som, config)
     workers = expected_workers(config.cluster.as_options(), small=image.nbytes <= SMALL_BYTES)
-    plan = _plan_on_expected(picture, som, config, trains=True, writes=True)
+    plan = plan_on_expected(picture, som, config, trains=True, writes=True)
     check_fits(plan, workers.memory)
     suffix = "".join(Path(output).suffixes[-2:]) if output.endswith(".ome.zarr") else Path(output).suffix
     measured = probe(image, som, suffix, config.output.image) if probed else None

@@ -16,7 +16,7 @@ from dasksom.image import Manifest, Picture, RunFolder, check_output, is_remote,
 from dasksom.image.write_formats import WRITERS
 from dasksom.provenance.run_record import RunRecord
 from dasksom.quantization.labels import check_dither
-from dasksom.runs.dry_run import fit_to_workers
+from dasksom.runs.chunk_sizes import fit_to_workers
 from dasksom.runs.error_translation import explained_system_errors
 from dasksom.runs.image_run import ImageRun, map_settings, new_map
 from dasksom.runs.input_image import (

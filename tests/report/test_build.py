@@ -389,7 +389,7 @@ def test_original__of_another_size_is_refused(folder, photograph):
 def test_refuses__what_holds_no_palette(folder, photograph):
     tifffile.imwrite("plain.tif", photograph)
     zarr.create_array("plain.zarr", data=photograph)
-    for name, why in (("plain.tif", "no palette"), ("plain.zarr", "not an output"), ("photo.png", "has no labels")):
+    for name, why in (("plain.tif", "no palette"), ("plain.zarr", "not an output"), ("photo.png", "holds no labels")):
         with pytest.raises(InputError, match=why):
             run("report", name)
     with pytest.raises(InputError, match="cannot be opened"):
@@ -397,7 +397,7 @@ def test_refuses__what_holds_no_palette(folder, photograph):
     assert not list(folder.glob("*.html"))
 
 
-@pytest.mark.parametrize(("output", "grid"), [("out.png", "3x3"), ("out.jpg", "3x3"), ("out.tif", "20x20")])
+@pytest.mark.parametrize(("output", "grid"), [("out.png", "20x20"), ("out.jpg", "3x3"), ("out.tif", "20x20")])
 def test_refuses__a_report_of_what_cannot_be_read_again_before_any_work(folder, output, grid):
     with pytest.raises(InputError, match="as a report must"):
         run("quantize", "photo.png", output, "--grid", grid, "--report")

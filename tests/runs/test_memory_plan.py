@@ -16,8 +16,7 @@ from dasksom.cluster import ClusterOptions, Workers, connect, count_tasks
 from dasksom.config import RunConfig, load_config
 from dasksom.errors import InputError
 from dasksom.provenance.run_record import summary_schema
-from dasksom.runs.benchmark_chunk import TASK_SECONDS, Probe, estimate, probe
-from dasksom.runs.dry_run import Forecast, forecast
+from dasksom.runs.dry_run import TASK_SECONDS, Forecast, Probe, estimate, forecast, probe
 from dasksom.runs.image_run import new_map
 from dasksom.runs.memory_plan import CHUNK_COLORS, TABLE_BYTES, check_fits, describe, plan_run
 from dasksom.runs.workflows import quantize_image

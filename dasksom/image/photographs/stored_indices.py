@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dasksom.errors import InputError
+from dasksom.image.photographs import PNG_KEYWORD
 
-TEXT = "dasksom"
-"""Keyword of the text chunk with the metadata of the run."""
 _KINDS = {"P", "L", "I;16"}
 
 
@@ -30,7 +29,7 @@ def read_png_indices(path: Path) -> tuple[NDArray[Any], NDArray[np.uint8] | None
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(path, formats=("PNG",))
         with image:
-            text = image.info.get(TEXT, "")
+            text = image.info.get(PNG_KEYWORD, "")
             if image.mode not in _KINDS or not isinstance(text, str):
                 raise InputError(
                     f"{path}: holds no labels of dasksom: a PNG does where it has a palette, or was written with "

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
+from dasksom.deferred import deferred
 from dasksom.errors import InputError
-from dasksom.image.photographs import MAX_PIXELS
-from dasksom.image.photographs.stored_indices import TEXT
-from dasksom.image.writers.own_descriptions import palette_as_json
+from dasksom.image.photographs import MAX_PIXELS, PNG_KEYWORD
 from dasksom.image.writers.palettes import check_paletted, may_be_paletted
 from dasksom.image.writers.protocol import (
     EncodedChunk,
@@ -32,6 +31,7 @@ from dasksom.storage.checksum_manifests import FileSums
 from dasksom.storage.embedded_checksums import UNSEALED, seal
 from dasksom.storage.own_files import create
 
+_palette_as_json = deferred("dasksom.image.writers.own_descriptions:palette_as_json")
 _MAX_JPEG_SIDE = 65_535
 
 
@@ -71,7 +71,7 @@ class PhotographWriter(Writer):
             labels[y : y + height, x : x + width] = chunk
         content: dict[str, Any] = {"dasksom": dict(output.metadata)}
         if not self.jpeg and _kind(output) == "labels":
-            content["palette"] = palette_as_json(output.palette)
+            content["palette"] = _palette_as_json(output.palette)
         text = json.dumps(content)
         image, how = self._image(labels)
         with create(Path(output.path)) as file:
@@ -82,7 +82,7 @@ class PhotographWriter(Writer):
                 seal(file)
             else:
                 notes = PngImagePlugin.PngInfo()
-                notes.add_text(TEXT, text)
+                notes.add_text(PNG_KEYWORD, text)
                 image.save(file, format="PNG", pnginfo=notes, **how)
 
     def _image(self, labels: NDArray[Any]) -> tuple[Image.Image, dict[str, Any]]:
