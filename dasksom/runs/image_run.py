@@ -188,7 +188,7 @@ class ImageRun:
     def _fit(self, som: BatchMap, config: RunConfig, more: Sequence[Picture]) -> None:
         if not more and _may_be_kept(self.compared, som, config):
             self.compared, self.mask = keep_in_memory(self.compared, self.mask, config.input.cache)
-            som.cache = config.input.cache
+            som.cache = config.input.cache  # features of the image too
         others = [compared_pixels(picture, self._blur) for picture in more]
         with self._stage("train"), explained_pixels(self.record.image, self.picture):
             som.fit_with_keeper(
@@ -200,6 +200,7 @@ class ImageRun:
                 progress=self._progress,
                 on_epoch=lambda epoch, _: self.watcher.epoch(epoch),
             )
+        som.cache = "none"  # outputs hold the parameters, and are the same however a run is cached or resumed
 
     def write(
         self,

@@ -134,6 +134,14 @@ def _delete(output):
         output.unlink()
 
 
+def test_an_image_that_is_kept_in_memory__makes_the_same_files(image, tmp_path):
+    settings = config("stream")
+    quantize_image(image, str(tmp_path / "read.zarr"), settings, Stops())
+    kept = settings.model_copy(update={"input": settings.input.model_copy(update={"cache": "memory"})})
+    quantize_image(image, str(tmp_path / "kept.zarr"), kept, Stops())
+    assert files(tmp_path / "kept.zarr") == files(tmp_path / "read.zarr")
+
+
 def test_resume__of_a_resumed_run_five_times(image, tmp_path):
     output = str(tmp_path / "out.ome.zarr")
     quantize_image(image, str(tmp_path / "straight.ome.zarr"), config(), Stops())
