@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any
 
-from dasksom.config.parameter import Parameter, add_parameters, is_number
+from dasksom.config.parameter import Parameter, add_parameters, choice_parameter, is_number
 from dasksom.errors import InputError
 from dasksom.som.features.named_choices import Choice, described, is_choice
 from dasksom.som.features.scalings import SCALINGS
@@ -22,6 +22,8 @@ ROW_SUMS: dict[str, Choice] = {
 }
 """What the bands are divided by before they are divided by their sum: nothing (raw), or a scaling."""
 
+STATISTICS = ("pooled", "image")
+"""The pixels that scalings and row sums are measured on: those of all training images, or of each image."""
 
 MOST_BLUR = 50.0
 """Largest standard deviation of the blur: its margins of 200 pixels are read with every chunk."""
@@ -125,6 +127,15 @@ FEATURE_PARAMETERS = (
         default_in_words="1 each",
         multiple=True,
     ),
+    choice_parameter(
+        "statistics",
+        "pooled",
+        STATISTICS,
+        help="Pixels that scalings and row sums are measured on: those of all training images (pooled), or of each "
+        "image, including every image that the map is applied to (image).",
+        details='With "image" colors are not counted, and `weights_` are means of pixels if there are several images.',
+        option="statistics",
+    ),
 )
 
 
@@ -151,6 +162,7 @@ class Features:
     feature: tuple[str, ...] = ()
     cap: float | None = None
     weight: tuple[str, ...] = ()
+    statistics: str = "pooled"
 
     def __post_init__(self) -> None:
         for parameter in FEATURE_PARAMETERS:

@@ -68,6 +68,7 @@ class MapSection(_Section):
     feature: tuple[str, ...] = _default("feature")
     cap: float | None = _default("cap")
     weight: tuple[str, ...] = _default("weight")
+    statistics: str = _default("statistics")
     preset: str | None = _default("preset")
 
     @model_validator(mode="before")

@@ -12,15 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from dasksom._version import __version__
 from dasksom.config.map_parameters import PARAMETERS
 from dasksom.deferred import deferred
-from dasksom.errors import InputError
 from dasksom.estimator.labeled_arrays import LastAxis, in_sample_order, labeled_like, with_bands_last
 from dasksom.estimator.map_structure import MapStructure
 from dasksom.image.sources.dtypes_and_axes import is_data_array
-from dasksom.quantization.labels import Labeling, distances_to, labels_of, rebuild
-from dasksom.som.bmu.search import Search
+from dasksom.quantization.labels import distances_to, labels_of, rebuild
 from dasksom.som.codebook import Codebook
-from dasksom.som.lattice import Lattice
-from dasksom.som.quality import Epoch, Quality
+from dasksom.som.quality import Quality
 from dasksom.som.schedule import Decay
 from dasksom.training.input_arrays import (
     as_image,
@@ -32,7 +29,6 @@ from dasksom.training.input_arrays import (
     several,
 )
 from dasksom.training.map_training import counts_colors
-from dasksom.training.parameter_checks import lattice_from, search_from
 from dasksom.training.sources import Weighted, blurred_images, samples_of, searched
 from dasksom.training.trained_map import TrainedMap
 
@@ -40,26 +36,18 @@ _SORTED = sorted(PARAMETERS, key=lambda parameter: parameter.name)
 _in_band_order = deferred("dasksom.image.xarray_input:in_band_order")
 _save_codebook = deferred("dasksom.model_files:save_codebook")
 _write_palette = deferred("dasksom.image.palette_files:write_palette")
-_NOT_TRAINED = "this BatchSOM is not trained (fitted) yet; call fit first"
 
 
 class MapPredictor(MapStructure):
     """The methods of a trained map; parameters and attributes are those of `BatchSOM`."""
 
-    rows: int
-    columns: int
     refine: int | None
     decay: str | Decay
     init: str | ArrayLike
     missing: str
     method: str
     random_state: int | np.random.RandomState | np.random.Generator | None
-    weights_: NDArray[np.float64]
-    history_: tuple[Epoch, ...]
-    quality_: Quality | None
-    dtype_: str | None
     refine_: int
-    feature_weights_: NDArray[np.float64] | None
     n_features_in_: int
     feature_names_in_: NDArray[Any]
 
@@ -89,7 +77,7 @@ class MapPredictor(MapStructure):
         """
 
         def labeled(image: da.Array, weights: da.Array | None, _: np.dtype[Any]) -> da.Array:
-            return labels_of(image, self.labeling_for(image.dtype).dithering(dither, image), weights)
+            return labels_of(image, self.labeling_of(image, weights).dithering(dither, image), weights)
 
         return self._map(X, mask, labeled)
 
@@ -112,14 +100,14 @@ class MapPredictor(MapStructure):
         """
 
         def rebuilt(image: da.Array, weights: da.Array | None, dtype: np.dtype[Any]) -> da.Array:
-            labeling = self.labeling_for(image.dtype).dithering(dither, image)
+            labeling = self.labeling_of(image, weights).dithering(dither, image)
             return rebuild(image, labeling, self.codebook_.palette(dtype), weights)
 
         return self._map(X, mask, rebuilt, "bands")
 
     def transform(self, X: Any) -> Any:
         """Return the distance of every sample to every unit; see `BatchSOM.transform`."""
-        return self._map(X, None, lambda image, *_: distances_to(image, self.labeling_for(image.dtype)), "units")
+        return self._map(X, None, lambda image, *_: distances_to(image, self.labeling_of(image)), "units")
 
     def evaluate(self, X: Any, *, mask: Any = None, sample_weight: Any = None) -> Quality:
         """Measure how well the map fits samples, in one pass: hits, errors, explained variance, topographic error.
@@ -131,7 +119,8 @@ class MapPredictor(MapStructure):
         codebook = self.labeling_for(images[0][0].dtype).codebook
         with computing(X):
             count = all(self.counts_colors(*image) for image in images)
-            samples = searched(samples_of(images, self._search(), count=count), self._search())
+            plain, search = samples_of(images, self._search(), count=count), self._search()
+            samples = searched(plain, search, features=self._own_features(plain, images[0][0].dtype))
             return samples.quality(codebook, self._lattice())
 
     def score(self, X: Any, y: None = None, *, mask: Any = None, sample_weight: Any = None) -> float:
@@ -200,12 +189,7 @@ class MapPredictor(MapStructure):
         InputError
             If `method` is "colors" and they cannot be counted.
         """
-        return counts_colors(image, weights, self.method)
-
-    @property
-    def units(self) -> int:
-        """Number of units of the map."""
-        return self.rows * self.columns
+        return counts_colors(image, weights, self.get_params(deep=False))
 
     def restore(self, trained: TrainedMap, refine: int) -> Self:
         """Take over the result of a training with these parameters and `refine` epochs of refinement."""
@@ -215,26 +199,12 @@ class MapPredictor(MapStructure):
         self.n_features_in_ = int(trained.weights.shape[-1])
         return self
 
-    def _trained(self) -> TrainedMap:
-        self._units()
-        trained = TrainedMap(self.weights_, self.history_, self.quality_, self.dtype_)
-        return replace(trained, features=self.features_, feature_weights=self.feature_weights_)
-
-    def labeling_for(self, dtype: np.dtype[Any]) -> Labeling:
-        """Return how the trained map labels the pixels of an image of that type."""
-        units, search = self._trained().compared_units, self._search()
-        compared = units if search.features is not None else search.compared(units, dtype)
-        return Labeling(compared, search, colors=self._units())
-
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name, as scikit-learn does."""
         return {parameter.name: getattr(self, parameter.name) for parameter in _SORTED}
 
     def _check_names(self, X: Any, *, reset: bool) -> None:
         """Compare the names of a data frame's columns with those of the training."""
-
-    def _not_trained(self) -> InputError:
-        return InputError(_NOT_TRAINED)
 
     def _prepare(self, X: Any, mask: Any, sample_weight: Any, *, reset: bool) -> Weighted:
         X = with_bands_last(X)
@@ -269,10 +239,9 @@ class MapPredictor(MapStructure):
         self._units()
         original, X = X, self._in_band_order(with_bands_last(X))
         image, weights = self._prepare(X, mask, None, reset=False)
-        result = function(*blurred_images([(image, weights)], self.blur)[0], image.dtype)
-        if not is_lazy(X):
-            with computing(X):
-                result = result.compute()
+        with computing(X):  # features of this image may be measured
+            result = function(*blurred_images([(image, weights)], self.blur)[0], image.dtype)
+            result = result if is_lazy(X) else result.compute()
         return labeled_like(result, X, original, last) if is_data_array(X) else result
 
     def _in_band_order(self, X: Any) -> Any:
@@ -282,14 +251,3 @@ class MapPredictor(MapStructure):
     def _band_names(self) -> tuple[str, ...]:
         """Return the names of the bands; none if `fit` got none."""
         return tuple(str(name) for name in getattr(self, "feature_names_in_", ()))
-
-    def _units(self) -> NDArray[np.float64]:
-        if not hasattr(self, "weights_"):
-            raise self._not_trained()
-        return np.asarray(self.weights_, np.float64).reshape(-1, self.weights_.shape[-1])
-
-    def _lattice(self) -> Lattice:
-        return lattice_from(self.get_params(deep=False))
-
-    def _search(self) -> Search:
-        return replace(search_from(self.get_params(deep=False)), features=self.features_)

@@ -6,33 +6,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.config.feature_parameters import Features
 from dasksom.deferred import deferred
 from dasksom.errors import InputError
-from dasksom.quantization.labels import Labeling
-from dasksom.som.lattice import Lattice
-from dasksom.som.quality import Epoch, Quality
+from dasksom.estimator.map_labeling import MapLabeling
 
 if TYPE_CHECKING:
     from dasksom.classes import ClassTable
-    from dasksom.som.features.pixel_features import PixelFeatures
 
 _group_units = deferred("dasksom.classes.unit_grouping:group_units")
 _class_table_of: "Callable[..., ClassTable]" = deferred("dasksom.classes.class_table:ClassTable.of")
 _u_matrix: "Callable[..., NDArray[np.float64]]" = deferred("dasksom.som.u_matrix:u_matrix")
 
 
-class MapStructure:
+class MapStructure(MapLabeling):
     """The base of `MapPredictor` with what depends on parameters, codebook and lattice only."""
 
     color_space: str
     scale: str
-    features: Features | None
-    features_: "PixelFeatures | None"
-    weights_: NDArray[np.float64]
-    history_: tuple[Epoch, ...]
-    quality_: Quality | None
-    dtype_: str | None
 
     @property
     def n_iter_(self) -> int:
@@ -48,12 +38,6 @@ class MapStructure:
     def error_space(self) -> str:
         """Space of the errors: "features", or the color space."""
         return self.color_space if self.scale == "none" and self.features is None else "features"
-
-    @property
-    def blur(self) -> float:
-        """Standard deviation of the blur of the trained map, or else of the next training; 0 without a blur."""
-        features = self.features_ if hasattr(self, "weights_") else self.features
-        return 0.0 if features is None else float(features.blur or 0)
 
     def labels_all(self, dtype: np.dtype[Any]) -> bool:
         """Return whether every pixel of an image of integers gets a label: all have the features that it compares."""
@@ -145,13 +129,3 @@ class MapStructure:
             vectors, counted.reshape(-1), self._lattice(), count=count, method=method, seed=random_state
         )
         return _class_table_of(grouping.numbers)
-
-    def labeling_for(self, dtype: np.dtype[Any]) -> Labeling:
-        """Return how the trained map labels the pixels of an image of that type."""
-        raise NotImplementedError
-
-    def _units(self) -> NDArray[np.float64]:
-        raise NotImplementedError
-
-    def _lattice(self) -> Lattice:
-        raise NotImplementedError

@@ -8,21 +8,23 @@ import numpy as np
 
 from dasksom.config.feature_parameters import ROW_SUMS, Features
 from dasksom.errors import InputError
-from dasksom.features.scaling import MeasuredSamples, fit_scaling
+from dasksom.features.scaling import MeasuredSamples, fit_scaling, scaling_cost
 from dasksom.som.features.arithmetic import parse_formula
 from dasksom.som.features.named_choices import parse_choice
 from dasksom.som.features.pixel_features import PixelFeatures
-from dasksom.som.features.scalings import SCALINGS
+from dasksom.som.features.scalings import SCALINGS, ScalingCost
 from dasksom.som.features.transforms import TRANSFORMS
 from dasksom.som.statistics.moments import Moments
 
 
-def planned_features(given: Features, names: Sequence[str], bands: int) -> PixelFeatures:
+def planned_features(given: Features, scale: str, names: Sequence[str], bands: int) -> PixelFeatures:
     """Return features as far as they are known before any pixel is read.
 
     Parameters
     ----------
     given : Features
+    scale : str
+        Name and numbers of the scaling.
     names : sequence of str
         Names of the bands; empty if they have none.
     bands : int
@@ -56,7 +58,27 @@ def planned_features(given: Features, names: Sequence[str], bands: int) -> Pixel
         cap=given.cap,
         weights=tuple(weights.values()) if unequal else (),
         blur=given.blur or 0.0,
+        row_sum=given.row_sum,
+        scale=scale,
+        by_image=given.statistics == "image",
     )
+
+
+def measuring_cost(
+    given: Features | None, scale: str, dtype: np.dtype[Any], bands: int, *, has_moments: bool
+) -> ScalingCost:
+    """Return the cost of a row sum and a scaling; other parameters are those of `scaling_cost`."""
+    features = given or Features()
+    bands_only = replace(features, row_sum="none", feature=())
+    steps = (("none" if features.row_sum == "raw" else features.row_sum, bands_only), (scale, features))
+    costs = []
+    for name, measured in steps:
+        # as `fit_scaling` chooses the type of what it measures
+        direct = dtype.kind == "f" or measured.has_all_of(np.iinfo(dtype).min)
+        measured_dtype = dtype if direct else np.result_type(dtype, np.float32)
+        count = bands + len(measured.feature)
+        costs.append(scaling_cost(name, measured_dtype, count, has_moments=has_moments))
+    return ScalingCost(sum(cost.passes for cost in costs), max(cost.chunk_bytes for cost in costs))
 
 
 def _is_number_of(name: str, bands: int) -> bool:
@@ -65,8 +87,6 @@ def _is_number_of(name: str, bands: int) -> bool:
 
 def measured_features(
     planned: PixelFeatures,
-    given: Features,
-    scale: str,
     samples: MeasuredSamples,
     *,
     dtype: np.dtype[Any],
@@ -76,11 +96,11 @@ def measured_features(
     """Measure the numbers of planned features; parameters and results are those of `fit_scaling`."""
     features, known = planned.unscaled(), None
     options: dict[str, Any] = {"dtype": dtype, "missing": missing, "counted": counted}
-    row_sum, numbers = parse_choice(given.row_sum, ROW_SUMS, "row_sum")
+    row_sum, numbers = parse_choice(planned.row_sum, ROW_SUMS, "row_sum")
     if row_sum in SCALINGS and row_sum != "none":
         bands = replace(features, shares=(), formulas=())
         features = replace(features, shares=fit_scaling(samples, bands, row_sum, numbers, **options)[0].spread)
-    name, numbers = parse_choice(scale, SCALINGS, "scale")
+    name, numbers = parse_choice(planned.scale, SCALINGS, "scale")
     if name != "none":
         features, known = fit_scaling(samples, features, name, numbers, **options)
     features = replace(features, cap=planned.cap, weights=planned.weights)

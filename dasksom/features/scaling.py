@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.chunkwise import Corner
-from dasksom.errors import InputError
 from dasksom.som.bmu.search import Search
 from dasksom.som.features.named_choices import parse_choice
 from dasksom.som.features.order_statistics import Digit, count_digits, digit_bytes, digit_passes, select_percentiles
-from dasksom.som.features.pixel_features import PixelFeatures, transformed
+from dasksom.som.features.pixel_features import ImageFeatures, PixelFeatures, transformed
 from dasksom.som.features.scalings import SCALINGS, ScalingCost, Statistics
-from dasksom.som.samples import NO_SAMPLES
 from dasksom.som.statistics.moments import Moments, merge_moments, moments
 from dasksom.som.unit_sums import add_up
 
@@ -22,7 +20,7 @@ from dasksom.som.unit_sums import add_up
 class MeasuredSamples(Protocol):
     """Samples that are read chunk by chunk."""
 
-    def searching(self, features: PixelFeatures | None) -> Self:
+    def searching(self, features: ImageFeatures) -> Self:
         """Return the same samples, converted to other features."""
 
     def reduce(self, function: Callable[..., Any], combine: Callable[[Sequence[Any]], Any], **arguments: Any) -> Any:
@@ -108,8 +106,6 @@ def fit_scaling(
 
 
 def _mean_and_deviation(groups: Sequence[Moments]) -> Statistics:
-    if not any(group.count for group in groups):
-        raise InputError(NO_SAMPLES)
     variance = np.concatenate([group.squares / max(group.count, 1e-300) for group in groups])
     mean = np.concatenate([group.mean for group in groups])
     # the variance of equal values is a rounding error, not a spread

@@ -20,6 +20,7 @@ from dasksom.deferred import deferred
 from dasksom.estimator import BatchMap
 from dasksom.image import Manifest, Output, Picture, Rectangle, Writer, create_writer, shown
 from dasksom.provenance.run_record import RunRecord, cluster_of
+from dasksom.quantization.labels import Labeling
 from dasksom.quantization.write_journal import WriteJournal
 from dasksom.quantization.write_pass import quantize_into
 from dasksom.runs.error_translation import explained_deaths, explained_pixels
@@ -230,7 +231,7 @@ class ImageRun:
         )
         writer = create_writer(output.placed_as(self.picture))
         self.note(units=som.units, color_space=som.error_space)
-        labeling = som.labeling_for(self.compared.dtype).dithering(settings.dither, self.image)
+        labeling = self._labeling(som).dithering(settings.dither, self.image)
         # dithering changes the errors that training measured
         measured = self.quality is None or labeling.dither is not None
         overview = _start_overview(height, width, bands, self.image.dtype) if settings.report else None
@@ -250,6 +251,13 @@ class ImageRun:
         self.quality = quality or self.quality
         self.overview = None if journal.is_resumed else overview  # a resumed overview lacks chunks
         return writer
+
+    def _labeling(self, som: BatchMap) -> Labeling:
+        if not som.measures_each_image:
+            return som.labeling_for(self.compared.dtype)
+        with self._stage("measure"):
+            weights = as_weights(self.compared, self.mask)
+            return som.labeling_of(self.compared, weights, progress=self._progress, keeper=self.keeper)
 
     def complete(self, som: BatchMap, writer: Writer, client: Any, manifest: Manifest) -> None:
         """Complete the record, add it to the output if the format allows, and write the checksum manifest."""

@@ -48,7 +48,7 @@ from dasksom.som.features.scalings import ScalingCost
 from dasksom.som.schedule import WarmUp
 from dasksom.training.color_histogram import has_color_table
 
-_scaling_cost: "Callable[..., ScalingCost]" = deferred("dasksom.features.scaling:scaling_cost")
+_measuring_cost: "Callable[..., ScalingCost]" = deferred("dasksom.features.fitting:measuring_cost")
 _blur_margin: "Callable[[float], int]" = deferred("dasksom.som.features.smoothing:blur_margin")
 RESERVED_BYTES = 400 << 20
 TABLE_BYTES = 288 << 20
@@ -206,10 +206,10 @@ def plan_run(
     epochs = som.total_epochs(image) if trains else 0
     counted = bool(epochs) and som.counts_colors(image)
     scaling, warm_up = ScalingCost(), som.planned_warm_up(image) if trains else WarmUp()
-    if epochs and not counted:
-        measured = som.init in ("pca", "random") or bool(warm_up.epochs)  # draws from the sample
-        scaling = _scaling_cost(som.scale, image.dtype, bands, has_moments=measured)
-    train_passes = 0 if not epochs else 1 if counted else 1 + scaling.passes + epochs - warm_up.saved_passes
+    if (epochs and not counted) or (not trains and som.measures_each_image):
+        measured = trains and (som.init in ("pca", "random") or bool(warm_up.epochs))  # draws from the sample
+        scaling = _measuring_cost(som.features, som.scale, image.dtype, bands, has_moments=measured)
+    train_passes = 1 if counted else scaling.passes + (1 + epochs - warm_up.saved_passes if epochs else 0)
     write_passes, check_passes = int(writes), int(config.input.skips)
     kept = trains and config.input.cache == "memory"  # "auto" leaves enough free memory for the work
     pixel = np.min_scalar_type(som.units).itemsize + (bands * image.dtype.itemsize if config.output.image else 0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
@@ -20,27 +20,38 @@ from dasksom.training.sources import Weighted, samples_of, searched
 from dasksom.training.start import TrainingImages, bands_of, first_codebook, fit_features, plan_features
 from dasksom.training.trained_map import MapState, TrainedMap
 
+if TYPE_CHECKING:
+    from dasksom.som.features.pixel_features import PixelFeatures
+    from dasksom.som.statistics.moments import Moments
+
 
 def are_countable(image: da.Array, weights: da.Array | None) -> bool:
     """Return whether the colors of an image can be counted: uint8, at most 3 bands, no weights other than a mask."""
     return has_color_table(image) and (weights is None or weights.dtype == np.bool_)
 
 
-def counts_colors(image: da.Array, weights: da.Array | None, method: str) -> bool:
+def counts_colors(image: da.Array, weights: da.Array | None, given: Mapping[str, Any]) -> bool:
     """Return whether a map is trained on the counted colors of an image.
 
     Parameters
     ----------
     image : dask array of shape (..., bands)
     weights : dask array of shape (..., 1), optional
-    method : {"auto", "colors", "stream"}
+    given : mapping
+        The parameters of a `BatchSOM`, of which `method` and `features` are used.
 
     Raises
     ------
     InputError
         If `method` is "colors" and they cannot be counted.
     """
-    countable = are_countable(image, weights)
+    countable, method = are_countable(image, weights), given["method"]
+    if given["features"] is not None and given["features"].statistics == "image":
+        if method == "colors":
+            raise InputError(
+                "method='colors' counts the colors of all images together; with statistics='image' use 'auto'"
+            )
+        return False
     if method == "colors" and not countable:
         raise InputError(
             "method='colors' counts the colors of uint8 images with at most 3 bands, without sample weights; this "
@@ -87,7 +98,9 @@ def train_map(
     shared = TrainingImages(images[0][0].dtype, images[0][0].shape[-1], tuple(names))
     lattice, search, seed = lattice_from(given), search_from(given), seed_from(given)
     planned = plan_features(given, shared)
-    count = all(counts_colors(*image, given["method"]) for image in images)
+    if planned is not None and planned.by_image and len(images) > 1 and not isinstance(given["init"], str):
+        raise InputError("init: an array of bands has no features that each image scales by itself; use init='pca'")
+    count = all(counts_colors(*image, given) for image in images)
     plain = samples_of(
         images,
         search,
@@ -99,11 +112,12 @@ def train_map(
         progress=progress,
         keeper=keeper,
     )
-    features, known = before.features if before is not None else None, None
-    if planned is not None and before is None:
-        features, known = fit_features(planned, plain, search, given, shared, keeper)
-    search = replace(search, features=features)
-    samples = searched(plain, search, given["cache"])
+    features: tuple[PixelFeatures, ...] = () if before is None or before.features is None else (before.features,)
+    known: Moments | None = None
+    if planned is not None and (before is None or any(one.by_image for one in features)):
+        features, known = fit_features(planned, plain, search, shared.dtype, keeper)
+    search = replace(search, features=planned if len(features) > 1 else next(iter(features), None))
+    samples = searched(plain, search, given["cache"], features)
     state = None if keeper is None else keeper.load(STATE)
     if state is None:
         codebook = first_codebook(samples, search, given, shared, lattice, seed, before, known)
@@ -123,9 +137,9 @@ def train_map(
     )
     quality = samples.quality(state.codebook, lattice) if count and given["sample"] == 1 else None
     shape = lattice.rows, lattice.columns, -1
-    weights = bands_of(state.codebook, plain, search, shared.dtype).reshape(shape)
-    compared = None if features is None else state.codebook.reshape(shape)
-    return TrainedMap(weights, state.history, quality, str(shared.dtype), features, compared)
+    weights = bands_of(state.codebook, plain, search, features, shared.dtype).reshape(shape)
+    compared = None if search.features is None else state.codebook.reshape(shape)
+    return TrainedMap(weights, state.history, quality, str(shared.dtype), search.features, compared)
 
 
 def identity_of(

@@ -56,7 +56,18 @@ def check_parameters(given: Mapping[str, Any]) -> None:
         raise InputError(
             f"color_space={given['color_space']!r} mixes the bands; with a scaling or features use color_space='rgb'"
         )
+    _check_statistics(given)
     plan_epochs(given, counts_colors=False, eight_bit=False, countable=False)  # raises if the decay is invalid
+
+
+def _check_statistics(given: Mapping[str, Any]) -> None:
+    features = given["features"]
+    if features is None or features.statistics == "pooled" or given["scale"] != "none":
+        return
+    if features.row_sum in ("none", "raw"):
+        raise InputError(
+            "statistics='image': nothing is measured without a scaling; add one (scale='standard'), or leave it out"
+        )
 
 
 def _check_lattice(given: Mapping[str, Any]) -> None:

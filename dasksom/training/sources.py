@@ -15,6 +15,7 @@ from dasksom.som.counted_colors.lookup_table import by_cells
 from dasksom.training.color_histogram import ColorTable, count_images
 
 if TYPE_CHECKING:
+    from dasksom.som.features.pixel_features import PixelFeatures
     from dasksom.training.converted_colors import ComparedColors
     from dasksom.training.streaming import Stream, Streams
 
@@ -47,11 +48,17 @@ def sampled(
 
 
 def searched(
-    samples: "ColorTable | Stream | Streams", search: Search, cache: str = "none"
+    samples: "ColorTable | Stream | Streams",
+    search: Search,
+    cache: str = "none",
+    features: "tuple[PixelFeatures, ...]" = (),
 ) -> "ColorTable | ComparedColors | Stream | Streams":
-    """Return samples as a search compares them; see `samples_of` for `cache`."""
+    """Return samples as a search compares them; see `samples_of` for `cache`.
+
+    `features` are those of each image, if they are measured by image.
+    """
     if not isinstance(samples, ColorTable):
-        converted = samples.searching(search.features)
+        converted = samples.searching(features or search.features)
         return converted.with_cached_features() if cache == "auto" else converted
     return samples if by_cells(search) else _compared_colors(samples, search)
 

@@ -18,7 +18,7 @@ from dasksom.som.bmu.search import Search
 from dasksom.som.choices import INITIALIZATIONS
 from dasksom.som.codebook import Codebook
 from dasksom.som.lattice import Lattice
-from dasksom.som.statistics.moments import WIDEST_SCATTER
+from dasksom.som.statistics.moments import WIDEST_SCATTER, merge_moments
 from dasksom.training.checkpoint import FEATURES
 from dasksom.training.color_histogram import ColorTable
 from dasksom.training.sources import measured
@@ -70,50 +70,51 @@ def plan_features(given: Mapping[str, Any], images: TrainingImages) -> PixelFeat
     """
     if given["features"] is None and given["scale"] == "none":
         return None
-    planned: PixelFeatures = _planned_features(given["features"] or Features(), images.names, images.bands)
-    return None if planned.is_trivial and given["scale"] == "none" else planned
+    features = given["features"] or Features()
+    planned: PixelFeatures = _planned_features(features, given["scale"], images.names, images.bands)
+    return None if planned.is_trivial else planned
 
 
 def fit_features(
     planned: PixelFeatures,
     samples: PlainSamples,
     search: Search,
-    given: Mapping[str, Any],
-    images: TrainingImages,
+    dtype: np.dtype[Any],
     keeper: Keeper | None,
-) -> tuple[PixelFeatures, Moments | None]:
-    """Measure the features of a new map, or load those of a killed training.
+) -> tuple[tuple[PixelFeatures, ...], Moments | None]:
+    """Measure planned features on samples, or load those of a killed training.
 
     Returns
     -------
-    PixelFeatures
+    tuple of PixelFeatures
+        Those of all images, or those of each image if they are measured by image.
     Moments or None
         Moments of the features, if they are known without another pass.
     """
     saved = None if keeper is None else keeper.load(FEATURES)
     if saved is not None:
-        return _features_from_state(saved), None
-    features, known = _measured_features(
-        planned,
-        given["features"] or Features(),
-        given["scale"],
-        measured(samples, search),
-        dtype=images.dtype,
-        missing=search.missing,
-        counted=isinstance(samples, ColorTable),
-    )
+        return tuple(_features_from_state(state) for state in saved), None
+    streams = measured(samples, search)
+    parts = getattr(streams, "parts", ()) if planned.by_image else ()
+    parts = parts if len(parts) > 1 else (streams,)
+    options = {"dtype": dtype, "missing": search.missing, "counted": isinstance(samples, ColorTable)}
+    features, moments = zip(*(_measured_features(planned, part, **options) for part in parts), strict=True)
     if keeper is not None:
-        keeper.save(FEATURES, features.state())
-    return features, known
+        keeper.save(FEATURES, [one.state() for one in features])
+    return features, None if None in moments else merge_moments(moments)
 
 
 def bands_of(
-    codebook: NDArray[np.float64], samples: PlainSamples, search: Search, dtype: np.dtype[Any]
+    codebook: NDArray[np.float64],
+    samples: PlainSamples,
+    search: Search,
+    features: tuple[PixelFeatures, ...],
+    dtype: np.dtype[Any],
 ) -> NDArray[np.float64]:
     """Return the bands of units: those of their features, or else the means of their pixels."""
-    if search.features is None or search.features.is_invertible:
+    if len(features) <= 1 and all(one.is_invertible for one in features):
         return search.uncompared(codebook, dtype)
-    means: NDArray[np.float64] = _unit_means(measured(samples, search), search.features, codebook)
+    means: NDArray[np.float64] = _unit_means(measured(samples, search).searching(features), codebook)
     return means
 
 

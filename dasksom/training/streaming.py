@@ -15,7 +15,7 @@ from dasksom.errors import InputError
 from dasksom.features.feature_cache import cached_features
 from dasksom.som.batch import BatchSums, weigh
 from dasksom.som.bmu.search import Search
-from dasksom.som.features.pixel_features import PixelFeatures
+from dasksom.som.features.pixel_features import ImageFeatures, features_of_image
 from dasksom.som.lattice import Lattice
 from dasksom.som.neighborhood import Neighborhood
 from dasksom.som.quality import Quality, quality_of
@@ -121,9 +121,9 @@ class Stream:
     keeper: Keeper | None = None
     """Saves passes in progress."""
 
-    def searching(self, features: PixelFeatures | None) -> "Stream":
+    def searching(self, features: ImageFeatures) -> "Stream":
         """Return the same samples, converted to other features."""
-        return replace(self, search=replace(self.search, features=features))
+        return replace(self, search=replace(self.search, features=features_of_image(features, 0)))
 
     def with_cached_features(self) -> "Stream":
         """Return the same samples with their features in memory, if the image is in memory and there is room."""
@@ -202,9 +202,10 @@ class Streams:
 
     parts: tuple[Stream, ...]
 
-    def searching(self, features: PixelFeatures | None) -> "Streams":
+    def searching(self, features: ImageFeatures) -> "Streams":
         """Return the same samples, converted to other features."""
-        return Streams(tuple(part.searching(features) for part in self.parts))
+        parts = enumerate(self.parts)
+        return Streams(tuple(part.searching(features_of_image(features, number)) for number, part in parts))
 
     def with_cached_features(self) -> "Streams":
         """Return these samples: the features of several images are computed in each epoch."""

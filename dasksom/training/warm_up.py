@@ -22,7 +22,7 @@ from dasksom.chunkwise import Corner
 from dasksom.cluster import thread_pool_memory
 from dasksom.errors import InputError
 from dasksom.som.bmu.search import Search
-from dasksom.som.features.pixel_features import PixelFeatures
+from dasksom.som.features.pixel_features import ImageFeatures
 from dasksom.som.samples import place_numbers
 from dasksom.som.statistics.moments import Moments, merge_moments
 from dasksom.training.streaming import Stream, Streams, chunk_moments
@@ -128,7 +128,7 @@ class WarmUpStreams(Streams):
     _drawn: dict[Any, Any] = field(default_factory=dict)
     """The pilot and the sample as soon as they are drawn, and its stream for a search; shared by conversions."""
 
-    def searching(self, features: PixelFeatures | None) -> "WarmUpStreams":
+    def searching(self, features: ImageFeatures) -> "WarmUpStreams":
         """Return the same samples, converted to other features."""
         return replace(self, parts=super().searching(features).parts)
 
@@ -137,32 +137,26 @@ class WarmUpStreams(Streams):
         if "pilot" in self._drawn:
             return super().moments()
         found, drawn = zip(*self._draw(_chunk_moments_and_draw, _merge, self._pilot_rule(), "pilot"), strict=True)
-        self._drawn["pilot"] = _join(drawn)
+        self._drawn["pilot"] = drawn
         return merge_moments(found)
 
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
         """Draw samples at random from the sample; see `Stream.draw`."""
         return self.warm_up().draw(units, seed)
 
-    def warm_up(self) -> Stream:
+    def warm_up(self) -> Stream | Streams:
         """Return the sample, in this process's memory; the first call takes a pass, or two if there is no pilot."""
         if "sample" not in self._drawn:
             self._check_memory()
             if "pilot" not in self._drawn:
-                self._drawn["pilot"] = _join(list(self._draw(_chunk_draw, _join, self._pilot_rule(), "pilot")))
-            parts = list(self._draw(_chunk_draw, _join, self._rule(), "sample"))
+                self._drawn["pilot"] = tuple(self._draw(_chunk_draw, _join, self._pilot_rule(), "pilot"))
+            parts = self._draw(_chunk_draw, _join, self._rule(), "sample")
             # by image and random number, which is by no chunk
-            self._drawn["sample"] = _join([_sorted(part) for part in parts])
-        search = self.parts[0].search
-        if search not in self._drawn:
-            _, values, weights = self._drawn["sample"]
-            self._drawn[search] = Stream(
-                da.from_array(values, chunks=(ROWS_A_TASK, -1), name=False),
-                da.from_array(weights[:, None], chunks=(ROWS_A_TASK, 1), name=False),
-                search,
-                here=True,
-            ).with_cached_features()
-        stream: Stream = self._drawn[search]
+            self._drawn["sample"] = [_sorted(part) for part in parts]
+        searches = tuple(part.search for part in self.parts)
+        if searches not in self._drawn:
+            self._drawn[searches] = _stream_of(searches, self._drawn["sample"])
+        stream: Stream | Streams = self._drawn[searches]
         return stream
 
     def _check_memory(self) -> None:
@@ -186,10 +180,14 @@ class WarmUpStreams(Streams):
 
     def _rule(self) -> _Rule:
         """Return the probabilities of the sample, from the pilot's features."""
-        numbers, values, _ = self._drawn["pilot"]
-        order = np.argsort(numbers, kind="stable")  # sums do not depend on the chunks
-        search, share = self.parts[0].search, min(self._pilot_rule().least, 1.0)
-        converted = search.convert(search.take(values[order], (0, 0)), values.dtype).values.astype(np.float64)
+        share = min(self._pilot_rule().least, 1.0)
+        numbers, features = [], []
+        for part, (drawn, values, _) in zip(self.parts, self._drawn["pilot"], strict=True):
+            samples = part.search.convert(part.search.take(values, (0, 0)), values.dtype)
+            numbers.append(drawn if samples.kept is None else drawn[samples.kept])
+            features.append(samples.values)
+        order = np.argsort(np.concatenate(numbers), kind="stable")  # sums do not depend on the chunks
+        converted = np.concatenate(features)[order].astype(np.float64)
         if not len(converted):  # so few pixels are used that all of them are drawn
             return _Rule(1.0)
         known = ~np.isnan(converted)
@@ -197,6 +195,23 @@ class WarmUpStreams(Streams):
         squares = float((np.where(known, converted - mean, 0.0) ** 2).sum())
         half = 0.5 * self.samples * share
         return _Rule(half / len(converted), half / squares if squares > 0 else 0.0, mean)
+
+
+def _stream_of(searches: Sequence[Search], samples: Sequence[_Drawn]) -> Stream | Streams:
+    """Return samples of images in this process's memory: one stream, or one for each image if their features differ."""
+    if len({*searches}) == 1:
+        return _stream_here(searches[0], _join(samples))
+    return Streams(tuple(map(_stream_here, searches, samples)))
+
+
+def _stream_here(search: Search, drawn: _Drawn) -> Stream:
+    _, values, weights = drawn
+    return Stream(
+        da.from_array(values, chunks=(ROWS_A_TASK, -1), name=False),
+        da.from_array(weights[:, None], chunks=(ROWS_A_TASK, 1), name=False),
+        search,
+        here=True,
+    ).with_cached_features()
 
 
 def _sorted(drawn: _Drawn) -> _Drawn:

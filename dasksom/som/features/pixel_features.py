@@ -48,6 +48,12 @@ class PixelFeatures:
     """Shape (features,); empty: 1 each."""
     blur: float = 0.0
     """Standard deviation of the Gaussian, in pixels, that the image is blurred with before all of this; 0: none."""
+    row_sum: str = "none"
+    """Name and numbers of what `shares` are measured by."""
+    scale: str = "none"
+    """Name and numbers of the scaling that `center` and `spread` are measured by."""
+    by_image: bool = False
+    """Whether `shares`, `center` and `spread` are measured on each image, and not valid for another one."""
 
     @property
     def count(self) -> int:
@@ -151,6 +157,17 @@ class PixelFeatures:
         return asdict(self)
 
 
+ImageFeatures = PixelFeatures | tuple[PixelFeatures, ...] | None
+"""Features of all images; those of each image, if several are measured by image; or the bands as they are."""
+
+
+def features_of_image(features: ImageFeatures, number: int) -> PixelFeatures | None:
+    """Return the features of an image by its number."""
+    if not isinstance(features, tuple):
+        return features
+    return features[number if len(features) > 1 else 0] if features else None
+
+
 def features_from_state(state: Any) -> PixelFeatures:
     """Restore features from the result of `PixelFeatures.state`.
 
@@ -160,8 +177,14 @@ def features_from_state(state: Any) -> PixelFeatures:
         If it is not one.
     """
     try:
-        given = {field.name: state[field.name] for field in fields(PixelFeatures) if field.name != "blur"}
-        given["blur"] = float(state.get("blur", 0.0))  # files of older versions have none
+        newer = {
+            "blur": 0.0,
+            "row_sum": "none",
+            "scale": "none",
+            "by_image": False,
+        }  # files of older versions lack them
+        given = {field.name: {**newer, **state}[field.name] for field in fields(PixelFeatures)}
+        given |= {"blur": float(given["blur"]), "by_image": bool(given["by_image"])}
         given["formulas"] = tuple(Formula(str(one["name"]), str(one["text"])) for one in given["formulas"])
         for name in ("numbers", "shares", "center", "spread", "weights"):
             given[name] = tuple(float(number) for number in given[name])
