@@ -30,8 +30,9 @@ def config_from(options: dict[str, Any]) -> "config.RunConfig":
         values["map"]["grid"] = _grid_of(options["colors"], values["map"]["grid"])
     values["cluster"]["name"] = options.get("cluster")
     values["input"]["select"] = options.get("select") or None
-    components: tuple[str, ...] = tuple(options.get("component") or ())
-    values["input"]["component"] = components[0] if len(components) == 1 else components or None
+    for name in ("component", "mask"):
+        paths: tuple[str, ...] = tuple(options.get(name) or ())
+        values["input"][name] = paths[0] if len(paths) == 1 else paths or None
     tls = {key: options.get(key) for key in _TLS_OPTIONS}
     values["cluster"]["tls"] = _complete(tls) if any(tls.values()) else None
     return config.load_config(options["config_paths"], values)

@@ -104,7 +104,12 @@ part_options = options_group(
 )
 mask_options = options_group(
     "Pixels that are used",
-    option("--mask", metavar="IMAGE", help="Use only pixels where this image, of any lower resolution, is not 0."),
+    option(
+        "--mask",
+        multiple=True,
+        metavar="IMAGE",
+        help="Use only pixels where this image, of any lower resolution, is not 0; if repeated, one for each image.",
+    ),
     option(
         "--nodata",
         metavar="VALUE",

@@ -9,14 +9,14 @@ from dasksom.deferred import names_on_use
 
 if TYPE_CHECKING:
     from dasksom.config.layering import load_config
-    from dasksom.config.sections import MapSection, OutputSection, RunConfig
+    from dasksom.config.sections import InputSection, MapSection, OutputSection, RunConfig
 
-__all__ = ["MapSection", "OutputSection", "RunConfig", "load_config"]
+__all__ = ["InputSection", "MapSection", "OutputSection", "RunConfig", "load_config"]
 
 __getattr__ = names_on_use(
     __name__,
     {
         "dasksom.config.layering": "load_config",
-        "dasksom.config.sections": "MapSection OutputSection RunConfig",
+        "dasksom.config.sections": "InputSection MapSection OutputSection RunConfig",
     },
 )

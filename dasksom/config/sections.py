@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from dasksom.cluster import ClusterOptions, TlsFiles
 from dasksom.config.feature_parameters import FEATURE_FIELDS, PRESETS, Features
 from dasksom.config.map_parameters import CACHES, GRID, OPTIONS
-from dasksom.image import ALPHA, parse_select
+from dasksom.image import ALPHA, masks_of_images, parse_select
 from dasksom.image.sources.selection import ON_BAD_CHUNK
 from dasksom.image.writers.options import Options
 from dasksom.som.choices import DITHERS
@@ -163,8 +163,8 @@ class InputSection(_Section):
     """Treatment of the alpha band: "mask", "drop" or "band"."""
     nodata: float | str | None = None
     """Value of pixels without data; "none" ignores the file's own value."""
-    mask: str | None = None
-    """Path of a mask image; pixels with 0 are not used."""
+    mask: str | tuple[str, ...] | None = None
+    """Path of a mask image; pixels with 0 are not used. Several belong to as many images, in their order."""
     fill_missing: bool = False
     """Whether missing chunks and tiles are read as the fill value."""
     on_bad_chunk: str = "stop"
@@ -180,10 +180,19 @@ class InputSection(_Section):
     streamed and fit)."""
 
     def opening(self) -> dict[str, Any]:
-        """Return the options of `dasksom.image.open_picture`, including `unread`."""
+        """Return the options of `dasksom.image.open_picture` for one image, including `unread`."""
         others = ("chunk_size", "cache", "on_bad_chunk")
         given = {name: getattr(self, name) for name in type(self).model_fields if name not in others}
-        return {**given, "unread": () if self.skips else None}
+        return {**given, "mask": masks_of_images(1, self.mask_paths)[0], "unread": () if self.skips else None}
+
+    def of_each_image(self, images: int) -> list["InputSection"]:
+        """Return the options of each of several images: each with its own mask."""
+        return [self.model_copy(update={"mask": mask}) for mask in masks_of_images(images, self.mask_paths)]
+
+    @property
+    def mask_paths(self) -> tuple[str, ...]:
+        """Paths of all masks."""
+        return (self.mask,) if isinstance(self.mask, str) else self.mask or ()
 
     @property
     def skips(self) -> bool:

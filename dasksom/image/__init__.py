@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dasksom.deferred import names_on_use
 
 if TYPE_CHECKING:
-    from dasksom.image.input_folders import check_alike, check_folder, check_mask_of_several, image_groups, images_in
+    from dasksom.image.input_folders import check_alike, check_folder, image_groups, images_in, masks_of_images
     from dasksom.image.opening import open_image, open_picture, open_pixels
     from dasksom.image.read_options import ReadOptions
     from dasksom.image.read_results import RESULTS, QuantizedImage, check_result, open_result
@@ -54,7 +54,6 @@ __all__ = [
     "check_alike",
     "check_folder",
     "check_format",
-    "check_mask_of_several",
     "check_output",
     "check_result",
     "check_unfinished",
@@ -65,6 +64,7 @@ __all__ = [
     "images_in",
     "is_remote",
     "locate_output",
+    "masks_of_images",
     "merged",
     "open_image",
     "open_picture",
@@ -89,7 +89,7 @@ __all__ = [
 __getattr__ = names_on_use(
     __name__,
     {
-        "dasksom.image.input_folders": "check_alike check_folder check_mask_of_several image_groups images_in",
+        "dasksom.image.input_folders": "check_alike check_folder image_groups images_in masks_of_images",
         "dasksom.image.opening": "open_image open_picture open_pixels",
         "dasksom.image.read_options": "ReadOptions",
         "dasksom.image.read_results": "RESULTS QuantizedImage check_result open_result",

@@ -69,18 +69,26 @@ def image_groups(paths: Sequence[str], stack: bool) -> list[tuple[str, ...]]:
     return [(path,) for path in paths] if any(folders) else [tuple(paths)]
 
 
-def check_mask_of_several(paths: Sequence[str], mask: str | None) -> None:
-    """Refuse a mask for several images, because a mask belongs to one image.
+def masks_of_images(images: int, masks: Sequence[str]) -> list[str | None]:
+    """Return the path of the mask of each image; None for images without one.
+
+    Parameters
+    ----------
+    images : number of images
+    masks : paths of none, one for all images, or one for each image in their order; a folder means every image in it
 
     Raises
     ------
     InputError
+        There are neither one mask nor as many as images.
     """
-    if mask is not None and len(paths) > 1:
+    paths = [path for one in masks for path in images_in(one)]
+    if len(paths) not in (0, 1, images):
         raise InputError(
-            f"--mask {shown(mask)}: given for {len(paths)} images ({shown(paths[0])}, {shown(paths[1])}, ...), and one "
-            "mask belongs to one image; name one image, or store each mask in its image or next to it (IMAGE.tif.msk)"
+            f"--mask {shown(masks[0])}: {len(paths)} masks are given for {images} image{'s' * (images > 1)}; give one "
+            "for all images, or one for each, in their order"
         )
+    return [*paths] if len(paths) == images else [*paths, None][:1] * images
 
 
 def check_folder(folder: str | os.PathLike[str], given: Sequence[str], outputs: Mapping[str, Sequence[str]]) -> None:

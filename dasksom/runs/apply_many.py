@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dasksom.config import RunConfig
 from dasksom.errors import DasksomError, InputError
-from dasksom.image import check_folder, check_mask_of_several, image_groups, is_remote, output_suffix, run_folder, shown
+from dasksom.image import check_folder, image_groups, is_remote, output_suffix, run_folder, shown
 from dasksom.provenance.run_record import RunRecord
 from dasksom.runs.input_image import ImagePaths, shown_image
 from dasksom.runs.watcher import Watcher
@@ -60,19 +60,20 @@ def apply_to_many(
             f"--format {suffix}: is not what outputs may end in, such as .ome.zarr, .zarr, .tif or .png{near}"
         )
     outputs = _outputs(image_groups(sources, config.input.stack), folder, suffix)
-    check_mask_of_several([shown_image(paths) for paths in outputs.values()], config.input.mask)
+    inputs = config.input.of_each_image(len(outputs))
     check_folder(folder, sources, outputs)
     try:
         Path(folder).expanduser().mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: no folder for the outputs can be created there: {error.strerror}") from error
-    for output, source in outputs.items():
+    for (output, source), own in zip(outputs.items(), inputs, strict=True):
         try:
             if os.path.lexists(output) and not config.output.overwrite:
                 yield Applied(source, output)
                 continue
             resume = not config.output.overwrite and run_folder(Path(output)).is_dir()
-            yield Applied(source, output, quantize_image(source, output, config, watcher, model=model, resume=resume))
+            settings = config.model_copy(update={"input": own})
+            yield Applied(source, output, quantize_image(source, output, settings, watcher, model=model, resume=resume))
         except DasksomError as error:
             yield Applied(source, output, error=error)
         except (OSError, ValueError) as error:  # such as a name that is too long; other images may succeed

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import dask.array as da
 from dask.utils import parse_bytes
 
-from dasksom.config import RunConfig
+from dasksom.config import InputSection, RunConfig
 from dasksom.deferred import deferred
 from dasksom.image import Picture, Rectangle, chunk_alignment, open_picture, shown
 from dasksom.training.input_arrays import as_weights
@@ -46,7 +46,7 @@ def most_chunk_bytes(config: RunConfig) -> int:
     return min(_CHUNK_BYTES, int(parse_bytes(config.cluster.memory_limit)) // _CHUNKS_PER_WORKER)
 
 
-def open_input(source: str | Sequence[str], config: RunConfig) -> Picture:
+def open_input(source: str | Sequence[str], config: RunConfig, own: InputSection | None = None) -> Picture:
     """Open an image with the options of a configuration.
 
     Parameters
@@ -54,10 +54,12 @@ def open_input(source: str | Sequence[str], config: RunConfig) -> Picture:
     source : str or sequence of str
         Path or URL, or those of the files of its bands.
     config : RunConfig
+    own : InputSection, optional
+        Options of this image; by default those of the configuration.
     """
-    paths = paths_of(source)
+    paths, options = paths_of(source), config.input if own is None else own
     image = paths[0] if len(paths) == 1 else list(paths)
-    return open_picture(image, chunk_bytes=most_chunk_bytes(config), **config.input.opening())
+    return open_picture(image, chunk_bytes=most_chunk_bytes(config), **options.opening())
 
 
 def open_for_output(output: str, source: str | Sequence[str], config: RunConfig) -> Picture:

@@ -82,7 +82,7 @@ def _hold_on_disk(
 
 def _inputs(sources: Sequence[str], config: RunConfig) -> list[str]:
     """Return the paths and URLs that a run reads, which outputs must not overlap."""
-    return [path for path in (*sources, config.input.mask) if path is not None]
+    return [*sources, *config.input.mask_paths]
 
 
 def _storage(sources: Sequence[str], output: str, config: RunConfig) -> dict[str, Any]:

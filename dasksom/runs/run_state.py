@@ -158,7 +158,7 @@ def request_of(
     """Return the request of a run, independent of the current folder and the machine."""
     settings = config.model_dump(mode="json")
     settings["input"]["chunk_size"] = f"{chunk_bytes}B"  # the default depends on the cluster's memory
-    settings["input"]["mask"] = None if config.input.mask is None else lasting_path(config.input.mask)
+    settings["input"]["mask"] = tuple(map(lasting_path, config.input.mask_paths)) or None
     if redact_settings(config.cluster.options) != config.cluster.options:
         settings["cluster"] = None  # holds secrets
     return Request(

@@ -232,10 +232,10 @@ def train_model(
     images = image_files.image_groups(sources, config.input.stack)
     paths = [path for group in images for path in group]
     named = [shown_image(group) for group in images]
-    image_files.check_mask_of_several(named, config.input.mask)
+    inputs = config.input.of_each_image(len(images))
     reserved = hold_model(paths, model, config, resume=resume)
     som = new_map(config)
-    pictures = [open_input(group, config) for group in images]
+    pictures = [open_input(group, config, own) for group, own in zip(images, inputs, strict=True)]
     pictures = _in_one_order(named, pictures)
     image_files.check_alike(named, pictures)
     for picture in pictures:

@@ -4,13 +4,14 @@ from types import SimpleNamespace
 import dask.array as da
 import numpy as np
 import pytest
+import zarr
 from click.testing import CliRunner
 from PIL import Image
 
-from dasksom import BatchSOM
+from dasksom import BatchSOM, load
 from dasksom.cli.main import cli
 from dasksom.errors import InputError
-from dasksom.image import check_alike, check_folder, check_mask_of_several
+from dasksom.image import check_alike, check_folder, masks_of_images
 
 
 @pytest.fixture
@@ -53,25 +54,40 @@ def test_check_alike__names_the_image(bands, dtype):
         check_alike(["a.png", "b.png", "c.png"], pictures)
 
 
-def test_check_mask_of_several__names_the_way_out():
-    check_mask_of_several(["a.png", "b.png"], None)
-    check_mask_of_several(["a.png"], "mask.png")
-    with pytest.raises(InputError, match=r"--mask mask\.png: given for 2 images .*IMAGE\.tif\.msk"):
-        check_mask_of_several(["a.png", "b.png"], "mask.png")
-
-
 @pytest.mark.parametrize("command", ["train", "apply"])
-def test_mask__of_several_images_is_refused(tmp_path, command):
-    for name in ("a.png", "b.png", "mask.png"):
-        Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / name)
-    images = [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
-    BatchSOM(2, 2, epochs=1).fit(np.eye(4, 1)).save(tmp_path / "map.npz")
-    arguments = {
-        "train": ["train", *images, str(tmp_path / "new.npz")],
-        "apply": ["apply", str(tmp_path / "map.npz"), *images, str(tmp_path / "out")],
-    }[command]
-    done = CliRunner().invoke(cli, [*arguments, "--mask", str(tmp_path / "mask.png")])
-    assert isinstance(done.exception, InputError)
-    assert "given for 2 images" in str(done.exception)
-    assert not (tmp_path / "new.npz").exists()
-    assert not (tmp_path / "out").exists()
+def test_masks_of_several_images__are_one_or_as_many(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    rows = np.arange(8)
+    for name, first in (("a", 2), ("b", 5)):
+        Image.fromarray(np.full((8, 8), first * 10, np.uint8)).save(f"{name}.png")
+        Image.fromarray(np.repeat(255 * (rows >= first)[:, None], 8, 1).astype(np.uint8)).save(f"mask-{name}.png")
+    Image.fromarray(np.zeros((3, 8), np.uint8)).save("other.png")
+    BatchSOM(1, 2, epochs=1).fit(np.eye(4, 1)).save("map.npz")
+
+    def run(*masks):
+        images = {"train": ["train", "a.png", "b.png", "new.npz", "--grid", "1x2"]}
+        arguments = images.get(command, ["apply", "map.npz", "a.png", "b.png", "out"])
+        options = [part for mask in masks for part in ("--mask", mask)]
+        return CliRunner().invoke(cli, [*arguments, "--overwrite", *options])
+
+    def used():
+        if command == "train":
+            return sorted(load("new.npz").hits().reshape(-1))
+        return sorted((zarr.open(f"out/{name}.zarr")["labels"][...] > 0).sum() for name in "ab")
+
+    assert run("mask-a.png", "mask-b.png").exit_code == 0
+    assert used() == [24, 48]
+    assert run("mask-a.png").exit_code == 0
+    assert used() == [48, 48]
+    refused = run("mask-a.png", "mask-b.png", "other.png")
+    assert "3 masks are given for 2 images; give one for all images, or one for each" in str(refused.exception)
+    fits = run("mask-a.png", "other.png")
+    assert "other.png: a mask of 3 x 8 pixels does not fit an image of 8 x 8" in f"{fits.exception}{fits.output}"
+
+
+def test_masks_of_several_images__are_in_the_folder_given(tmp_path):
+    for name in ("b.png", "a.png", "c.txt"):
+        Image.new("L", (2, 2)).save(tmp_path / name, "PNG")
+    expected = [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
+    assert masks_of_images(2, [str(tmp_path)]) == expected
+    assert masks_of_images(3, []) == [None] * 3

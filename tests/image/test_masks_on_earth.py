@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 import rasterio
+import zarr
+from click.testing import CliRunner
 from rasterio.transform import from_origin
 from rasterio.warp import Resampling, reproject
 
+from dasksom import load
+from dasksom.cli.main import cli
 from dasksom.errors import InputError
 from dasksom.image import open_picture
 
@@ -54,3 +58,15 @@ def test_a_mask_of_another_system_or_place_is_refused_with_the_command(tmp_path,
         mask = write(tmp_path / "mask.tif", pixels, transform, crs)
         with pytest.raises(InputError, match=command):
             open_picture(image, mask=mask)
+
+
+def test_one_mask_of_several_images_is_read_where_each_of_them_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number, east in enumerate((500_000, 500_400)):
+        write(f"{number}.tif", np.full((60, 80), 20 + number, np.uint16), from_origin(east, 5_000_000, 10, 10))
+    write("mask.tif", np.ones((60, 50), np.uint8), from_origin(500_000, 5_000_000, 10, 10))
+    arguments = ["train", "0.tif", "1.tif", "map.npz", "--grid", "1x1", "--epochs", "2"]
+    assert CliRunner().invoke(cli, [*arguments, "--mask", "mask.tif"]).exit_code == 0
+    assert load("map.npz").weights_.item() == pytest.approx((3000 * 20 + 600 * 21) / 3600)
+    assert CliRunner().invoke(cli, ["apply", "map.npz", "0.tif", "1.tif", "out", "--mask", "mask.tif"]).exit_code == 0
+    assert [(zarr.open(f"out/{number}.zarr")["labels"][...] > 0).sum() for number in (0, 1)] == [3000, 600]
