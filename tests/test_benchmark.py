@@ -88,6 +88,15 @@ def test_tools__toy(tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == ["rows.json"]
 
 
+@pytest.mark.slow
+def test_gpu__toy(tmp_path):
+    rows = measured(tmp_path, "gpu", "--toy")
+    wrong = [value for name, value in rows.items() if name.startswith("labels that differ")]
+    assert len(wrong) == 6
+    assert not any(wrong)
+    assert rows["... difference from the codebook of the processor"] <= 1e-9
+
+
 def test_unknown_rows_are_refused(monkeypatch, capsys):
     monkeypatch.syspath_prepend(SCRIPTS)
     main = importlib.import_module("benchmarks.__main__").main

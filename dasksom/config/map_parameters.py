@@ -14,6 +14,7 @@ from dasksom.config.feature_parameters import FEATURE_PARAMETERS, PRESETS, Featu
 from dasksom.config.parameter import Parameter, choice_parameter, flag_parameter, integer_parameter, is_number
 from dasksom.som.choices import (
     COLOR_SPACES,
+    DEVICES,
     INITIALIZATIONS,
     METRICS,
     MISSING,
@@ -242,6 +243,16 @@ PARAMETERS = (
         help="Precision in which distances are compared first; labels are those of float64 either way.",
         details="In float32, only what rounding leaves open is compared in float64, which is several times as fast.",
         option="precision",
+    ),
+    choice_parameter(
+        "device",
+        "auto",
+        DEVICES,
+        help="Where workers search: on a GPU if they have one (auto), on the processor, or only on GPUs (cuda).",
+        details="Labels are those of the processor, bit for bit. Sums of units differ in the last digits: only the "
+        "same kind of device gives the same bits again. GPUs need ``dasksom[cuda]``, and take part in Euclidean and "
+        "cosine searches without missing bands; the rest is searched on the processor.",
+        option="device",
     ),
     choice_parameter(
         "missing",

@@ -58,6 +58,7 @@ class MapSection(_Section):
     sample: float = _default("sample")
     warm_up: int | str = _default("warm_up")
     precision: str = _default("precision")
+    device: str = _default("device")
     missing: str = _default("missing")
     tol: float = _default("tol")
     method: str = _default("method")

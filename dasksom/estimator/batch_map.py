@@ -53,6 +53,7 @@ class BatchMap(MapPredictor):
         sample: float = 1.0,
         warm_up: int | str = "auto",
         precision: str = "float32",
+        device: str = "auto",
         missing: str = "exclude",
         tol: float = 0.0,
         warm_start: bool = False,
@@ -78,6 +79,7 @@ class BatchMap(MapPredictor):
         self.sample = sample
         self.warm_up = warm_up
         self.precision = precision
+        self.device = device
         self.missing = missing
         self.tol = tol
         self.warm_start = warm_start

@@ -138,6 +138,7 @@ class MapPredictor(MapStructure):
             parameters["decay"] = "exponential"  # nor a function
         if not isinstance(self.random_state, (int, np.integer)):
             parameters["random_state"] = None  # nor a random generator
+        parameters["device"] = "auto"  # a model is used on other machines too
         given = {name: value for name, value in parameters.items() if value is not None and name != "features"}
         plain = {name: np.asarray(value).tolist() for name, value in given.items()}
         if self.features is not None:

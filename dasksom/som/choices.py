@@ -107,6 +107,7 @@ COLOR_SPACES = {
 """Conversions by name; None: values are compared as they are."""
 
 PRECISIONS = ("float32", "float64")
+DEVICES = ("auto", "cpu", "cuda")
 """Precisions of the first comparison of distances."""
 MISSING = ("exclude", "bands", "error")
 """Treatment of samples with NaN: skipped, compared by their valid bands, or an error."""

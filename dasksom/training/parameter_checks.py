@@ -90,7 +90,8 @@ def lattice_from(given: Mapping[str, Any]) -> Lattice:
 
 def search_from(given: Mapping[str, Any]) -> Search:
     """Return the search for best-matching units defined by the parameters."""
-    return Search(given["metric"], given["precision"], given["missing"], given["color_space"])
+    names = ("metric", "precision", "missing", "color_space", "device")
+    return Search(**{name: given[name] for name in names})
 
 
 def seed_from(given: Mapping[str, Any]) -> int | None:

@@ -22,6 +22,7 @@ from benchmarks.exact import exact
 from benchmarks.features import features
 from benchmarks.fits import fits
 from benchmarks.gigapixel import gigapixel
+from benchmarks.gpu import gpu
 from benchmarks.maps import maps
 from benchmarks.measuring import TOY, Row, Sizes
 from benchmarks.memory import memory
@@ -58,6 +59,7 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "tools": tools,
     "search": search,
     "fits": fits,
+    "gpu": gpu,
     "features": features,
     "pictures": pictures,
     "memory": memory,

@@ -13,75 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.deferred import deferred
+from dasksom.som.bmu.arranged_units import FilterUnits, arrange_units, distinct_units
 from dasksom.som.bmu.exact_search import exact_kernel, unit_length, zero_handicap
 from dasksom.som.bmu.llvm_kernels import GROUP, filter_kernel
 from dasksom.som.bmu.llvm_vectors import LANES
 from dasksom.som.bmu.metrics import add_square
-from dasksom.som.bmu.rounding import EXPANDED, LARGEST_SCALE, rounding_bound
+from dasksom.som.bmu.rounding import EXPANDED, rounding_bound
 from dasksom.som.bmu.unit_cells import UnitCells, arrange_cells, break_even
 from dasksom.som.choices import METRICS, PRECISIONS
 
 _search_in_cells = deferred("dasksom.som.bmu.pruned_search:search_in_cells")
+_device_units = deferred("dasksom.som.bmu.array_search:DeviceUnits")
+_nearest_on_device = deferred("dasksom.som.bmu.array_search:nearest_on_device")
 _BLOCK = 1 << 18
 """Number of sample values converted at once, if a conversion is needed."""
 _CELLS_BLOCK = 1 << 21
 """The same for samples that are sorted by cells; more samples make neighbors closer."""
+_DEVICE_BLOCK = 1 << 25
+"""Number of sample values sent to a device at once."""
 _PROBE = 2048
 """Number of samples searched in cells to measure whether that is faster."""
-
-
-@dataclass(frozen=True)
-class FilterUnits:
-    """A codebook arranged for the filter."""
-
-    center: NDArray[np.float64]
-    """Shape (bands,); samples are searched as ``(x - center) * scale``."""
-    scale: float
-    panels: NDArray[np.float32]
-    """Shape (groups, bands, GROUP); negative for `EXPANDED`."""
-    start: NDArray[np.float32]
-    """Initial total of each unit, shape (groups, GROUP); infinite after the last unit."""
-    bound: NDArray[np.float32]
-    """Result of `rounding_bound`."""
-
-
-def filter_units(
-    units: NDArray[np.float64], handicap: NDArray[np.float64], bound: NDArray[np.float32], expanded: bool
-) -> FilterUnits | None:
-    """Shift, scale and round a codebook and cut it into groups; None if its extent is out of range."""
-    count, bands = units.shape
-    # the lower median of the units in each band: robust against outliers and distant groups
-    center = np.partition(np.ascontiguousarray(units.T), (count - 1) // 2, axis=1)[:, (count - 1) // 2].copy()
-    away = units - center
-    extent = float(np.abs(away).max())
-    scale = float(np.ldexp(1.0, -np.frexp(extent)[1])) if 1 / LARGEST_SCALE < extent < LARGEST_SCALE else 1.0
-    if extent >= LARGEST_SCALE or 0 < extent <= 1 / LARGEST_SCALE:
-        return None
-    groups = -(-count // GROUP)
-    padded, start = np.zeros((groups * GROUP, bands), np.float32), np.full(groups * GROUP, np.inf, np.float32)
-    padded[:count] = away * scale
-    start[:count] = handicap * scale**2
-    if expanded:
-        start[:count] = (handicap * scale**2 + np.square(padded[:count], dtype=np.float64).sum(axis=1)) / 2
-        np.negative(padded, out=padded)
-    panels = np.ascontiguousarray(padded.reshape(groups, GROUP, bands).transpose(0, 2, 1))
-    return FilterUnits(center, scale, panels, start.reshape(groups, GROUP), bound)
-
-
-def distinct_units(units: NDArray[np.float64], copies: int) -> NDArray[np.int64]:
-    """Return the units with fewer than `copies` equal predecessors, ascending: the others win no sample."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        if len(np.unique(units.sum(axis=1))) == len(units):  # much faster than sorting wide units
-            return np.arange(len(units))
-    plain = np.ascontiguousarray(units + 0.0)  # -0.0 becomes 0.0
-    rows = plain.view(np.dtype((np.void, plain.itemsize * plain.shape[1]))).reshape(-1)
-    left = np.arange(len(rows))
-    taken = []
-    for _ in range(copies):
-        _, first = np.unique(rows[left], return_index=True)
-        taken.append(left[first])
-        left = np.delete(left, first)
-    return np.sort(np.concatenate(taken))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +52,8 @@ class NearestSearch:
     """float32 to use the filter, float64 to skip it; labels are the same."""
     missing: bool = False
     ranks: int = 1
+    arrays: Any = None
+    """Module of the arrays of a device, such as cupy; None for the kernels of the CPU. Labels are the same."""
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
@@ -141,7 +94,14 @@ class NearestSearch:
     @cached_property
     def _filter(self) -> FilterUnits | None:
         bound = rounding_bound(self._step, self.codebook.shape[1]) if self.precision == "float32" else None
-        return None if bound is None else filter_units(self._units, self._handicap, bound, self._step == EXPANDED)
+        return None if bound is None else arrange_units(self._units, self._handicap, bound, self._step == EXPANDED)
+
+    @cached_property
+    def _device(self) -> Any:
+        """The codebook as a device searches it; None if the processor does."""
+        if self.arrays is None or self._filter is None or self._step != EXPANDED:
+            return None
+        return _device_units(self._units, self._handicap, self._filter)
 
     def converted(self, samples: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """Return samples in a type and layout that the kernels accept, and which of them have no direction."""
@@ -168,6 +128,9 @@ class NearestSearch:
         known = self._filter
         if known is None:
             return np.arange(len(block)), np.empty(len(block), np.float32)
+        if self._device is not None:
+            labels[:] = _nearest_on_device(self.arrays, block, self._device, self.ranks)
+            return np.empty(0, np.int64), np.empty(0, np.float32)
         if cells is not None:
             found = _search_in_cells(block, known.center, known.scale, cells)
             labels[0], limits, settled = found.labels, found.limits, found.settled
@@ -205,8 +168,9 @@ class NearestSearch:
         labels = np.zeros((self.ranks, len(samples)), np.min_scalar_type(count - 1))
         if count == 1 or not len(samples):
             return labels
-        cells = self._cells(samples)
-        rows = max(1, (_BLOCK if cells is None else _CELLS_BLOCK) // bands // LANES) * LANES  # full tiles
+        cells = None if self._device is not None else self._cells(samples)
+        values = _BLOCK if cells is None else _CELLS_BLOCK
+        rows = max(1, (values if self._device is None else _DEVICE_BLOCK) // bands // LANES) * LANES  # full tiles
         left_open: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
         for begin in range(0, len(samples), rows):
             block, zero = self.converted(samples[begin : begin + rows])
@@ -231,6 +195,7 @@ def nearest_units(
     metric: str = "euclidean",
     precision: str = "float32",
     missing: bool = False,
+    arrays: Any = None,
 ) -> NDArray[Any]:
     """Return the nearest unit of each sample; ties go to the lowest.
 
@@ -250,6 +215,8 @@ def nearest_units(
         Precision of the first comparison; labels are the same.
     missing : bool
         Whether NaN in a sample means a missing band, which contributes nothing to its distances.
+    arrays : module, optional
+        cupy, or another with the interface of NumPy, to filter Euclidean distances and directions on its device.
 
     Returns
     -------
@@ -266,7 +233,7 @@ def nearest_units(
     >>> nearest_units(np.array([[1, 2], [9, 9]]), np.array([[0.0, 0.0], [10.0, 10.0]]))
     array([0, 1], dtype=uint8)
     """
-    first: NDArray[Any] = NearestSearch(codebook, metric, precision, missing).labels(samples)[0]
+    first: NDArray[Any] = NearestSearch(codebook, metric, precision, missing, arrays=arrays).labels(samples)[0]
     return first
 
 
@@ -277,6 +244,7 @@ def two_nearest_units(
     metric: str = "euclidean",
     precision: str = "float32",
     missing: bool = False,
+    arrays: Any = None,
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the nearest and the second-nearest unit of each sample; ties go to the lowest unit in both.
 
@@ -287,5 +255,5 @@ def two_nearest_units(
     first, second : ndarray of shape (n,)
         Smallest unsigned type that holds ``units - 1``. With one unit, `second` equals `first`.
     """
-    first, second = NearestSearch(codebook, metric, precision, missing, ranks=2).labels(samples)
+    first, second = NearestSearch(codebook, metric, precision, missing, ranks=2, arrays=arrays).labels(samples)
     return first, second

@@ -1,19 +1,26 @@
 """The search defined by a map's parameters: samples of a chunk, their best-matching units, sums and distances."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dasksom.deferred import deferred
 from dasksom.som.bmu.exact_search import exact_totals
+from dasksom.som.bmu.metrics import add_square
 from dasksom.som.bmu.nearest import nearest_units, two_nearest_units
+from dasksom.som.choices import METRICS
 from dasksom.som.color_spaces import from_space, scale_of, to_space
+from dasksom.som.device import array_module
 from dasksom.som.samples import Samples, take_samples, without_missing
 from dasksom.som.unit_sums import UnitSums, gather
 
 if TYPE_CHECKING:
     from dasksom.som.features.pixel_features import PixelFeatures
+
+_gather_on_device: "Callable[..., UnitSums]" = deferred("dasksom.som.bmu.array_search:gather_on_device")
 
 
 @dataclass(frozen=True)
@@ -30,10 +37,19 @@ class Search:
     """A name in ``dasksom.som.choices.COLOR_SPACES``; codebooks are in that space."""
     features: "PixelFeatures | None" = None
     """Features that are compared in place of the bands; codebooks are of these features."""
+    device: str = "cpu"
+    """One of ``dasksom.som.choices.DEVICES``; labels are the same, sums differ in the last digits."""
+
+    @property
+    def _arrays(self) -> Any:
+        """The arrays of the device of this process; None if the processor searches."""
+        fits = METRICS[self.metric].step is add_square and self.missing != "bands"
+        return array_module(self.device) if fits else None
 
     @property
     def _how(self) -> dict[str, Any]:
-        return {"metric": self.metric, "precision": self.precision, "missing": self.missing == "bands"}
+        missing = self.missing == "bands"
+        return {"metric": self.metric, "precision": self.precision, "missing": missing, "arrays": self._arrays}
 
     def take(self, block: NDArray[Any], corner: tuple[int, ...], weights: NDArray[Any] | None = None) -> Samples:
         """Return the used samples of a chunk, unconverted; see `take_samples`."""
@@ -81,6 +97,9 @@ class Search:
         self, samples: Samples, codebook: NDArray[np.float64], best: NDArray[Any], second: NDArray[Any] | None = None
     ) -> UnitSums:
         """Sum the samples of each unit; see `unit_sums.gather`."""
+        arrays = self._arrays
+        if arrays is not None:
+            return _gather_on_device(arrays, samples.values, samples.weights, codebook, best, second)
         return gather(samples, codebook, best, second, missing=self.missing == "bands")
 
     def distances(self, values: NDArray[Any], codebook: NDArray[np.float64]) -> NDArray[np.float64]:
