@@ -17,5 +17,9 @@ class DeadlyTaskError(DasksomError):
     """Several workers died at the same task: it crashes them, or needs more memory than they have."""
 
 
+class DeviceMemoryError(InputError):
+    """The memory of a GPU is too small; without its use, the result is the same."""
+
+
 class InputTypeError(InputError, TypeError):
     """An array does not hold numbers; a TypeError by scikit-learn's conventions."""

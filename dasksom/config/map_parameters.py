@@ -6,22 +6,20 @@ configuration files, and the command-line options. To add a parameter: add its r
 """
 
 import math
-import sys
 from numbers import Integral, Real
 from typing import Any
 
 from dasksom.config.feature_parameters import FEATURE_PARAMETERS, PRESETS, Features
-from dasksom.config.parameter import Parameter, choice_parameter, flag_parameter, integer_parameter, is_number
-from dasksom.som.choices import (
-    COLOR_SPACES,
-    DEVICES,
-    INITIALIZATIONS,
-    METRICS,
-    MISSING,
-    NEIGHBORHOODS,
-    PRECISIONS,
-    TOPOLOGIES,
+from dasksom.config.parameter import (
+    Parameter,
+    choice_parameter,
+    flag_parameter,
+    integer_parameter,
+    is_number,
+    is_radius_pair,
+    is_random_state,
 )
+from dasksom.som import choices
 from dasksom.som.features.named_choices import described, is_choice
 from dasksom.som.features.scalings import SCALINGS
 from dasksom.som.schedule import DECAYS
@@ -37,26 +35,12 @@ MOST_UNITS = 1 << 16
 """Upper limit of units; labels and palettes of image files cannot hold more."""
 
 
-def _is_radius_pair(value: Any) -> bool:
-    try:
-        first, last = (float(radius) for radius in value)
-    except (TypeError, ValueError):
-        return False
-    return math.isfinite(first) and first > 0 and first >= last >= 0
-
-
 def _is_warm_up(value: Any) -> bool:
     return value in WARM_UPS if isinstance(value, str) else is_number(value, Integral) and value >= 1
 
 
 def _number_or_name(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
-
-
-def _is_random_state(value: Any) -> bool:
-    numpy = sys.modules.get("numpy")  # without it, no value is a generator of NumPy
-    generators = () if numpy is None else (numpy.random.RandomState, numpy.random.Generator)
-    return value is None or isinstance(value, generators) or (is_number(value, Integral) and value >= 0)
 
 
 GRID = Parameter(
@@ -86,7 +70,7 @@ PARAMETERS = (
     choice_parameter(
         "topology",
         "rectangular",
-        TOPOLOGIES,
+        choices.TOPOLOGIES,
         help="Lattice of units with 8 neighbors (rectangular), or with 6 at the same distance (hexagonal).",
         details="On a hexagonal lattice every second row is shifted by half a unit.",
         option="topology",
@@ -99,7 +83,7 @@ PARAMETERS = (
     choice_parameter(
         "neighborhood",
         "gaussian",
-        NEIGHBORHOODS,
+        choices.NEIGHBORHOODS,
         help="How much the neighbors of a unit learn with it, by distance.",
         option="neighborhood",
     ),
@@ -113,7 +97,7 @@ PARAMETERS = (
         "keeps neighbors similar, which maps of tables and scenes need; toward 0 the error decreases and the order is "
         "lost (at 0 an epoch is a step of k-means).",
         allowed="a pair (first, last) of finite numbers with first > 0 and first >= last >= 0",
-        accepts=lambda value: value is None or _is_radius_pair(value),
+        accepts=lambda value: value is None or is_radius_pair(value),
         option="sigma",
         value=float,
         metavar="FIRST LAST",
@@ -149,18 +133,18 @@ PARAMETERS = (
     choice_parameter(
         "init",
         "pca",
-        INITIALIZATIONS,
+        choices.INITIALIZATIONS,
         or_kind="array of shape (rows, columns, bands)",
         help="Start: colors along the two principal components, seeded pixels (sample), or seeded random numbers with "
         "the mean and deviation of the pixels.",
         details="An array is used as it is.",
-        accepts=lambda value: not isinstance(value, str) or value in INITIALIZATIONS,
+        accepts=lambda value: not isinstance(value, str) or value in choices.INITIALIZATIONS,
         option="init",
     ),
     choice_parameter(
         "metric",
         "euclidean",
-        METRICS,
+        choices.METRICS,
         help="Distance by which the best-matching unit of a pixel is chosen.",
         details="Units are weighted means of samples, and errors are Euclidean, for every metric.",
         option="metric",
@@ -168,7 +152,7 @@ PARAMETERS = (
     choice_parameter(
         "color_space",
         "rgb",
-        COLOR_SPACES,
+        choices.COLOR_SPACES,
         help="Space in which colors are compared and averaged: the numbers of the image (rgb), CIE L*a*b* or Oklab.",
         details="The latter two are for sRGB images of three bands, of integers or of floats from 0 to 1. Errors are "
         "then of that space.",
@@ -239,7 +223,7 @@ PARAMETERS = (
     choice_parameter(
         "precision",
         "float32",
-        PRECISIONS,
+        choices.PRECISIONS,
         help="Precision in which distances are compared first; labels are those of float64 either way.",
         details="In float32, only what rounding leaves open is compared in float64, which is several times as fast.",
         option="precision",
@@ -247,17 +231,17 @@ PARAMETERS = (
     choice_parameter(
         "device",
         "auto",
-        DEVICES,
+        choices.DEVICES,
         help="Where workers search: on a GPU if they have one (auto), on the processor, or only on GPUs (cuda).",
-        details="Labels are those of the processor, bit for bit. Sums of units differ in the last digits: only the "
-        "same kind of device gives the same bits again. GPUs need ``dasksom[cuda]``, and take part in Euclidean and "
-        "cosine searches without missing bands; the rest is searched on the processor.",
+        details="Results are those of the processor, bit for bit. GPUs need ``dasksom[cuda]``, and search by Euclidean "
+        "and cosine distances, without missing bands. Counted colors, and chunks too small for a GPU to pay with "
+        "``auto``, are searched on the processor.",
         option="device",
     ),
     choice_parameter(
         "missing",
         "exclude",
-        MISSING,
+        choices.MISSING,
         help="Pixels with NaN: exclude them, compare the bands that they have (bands), or stop (error).",
         option="missing",
     ),
@@ -305,7 +289,7 @@ PARAMETERS = (
         0,
         kind="int, RandomState or Generator, optional",
         allowed="None, an int of at least 0, or a RandomState or Generator of NumPy",
-        accepts=_is_random_state,
+        accepts=is_random_state,
         help="Seed of the starts `sample` and `random`, of the share of pixels, and of the directions in which units "
         "move.",
         details="The starts differ from fit to fit without one; the others use 0 then.",

@@ -1,6 +1,8 @@
 """A parameter of the map: its record, and constructors of common kinds."""
 
 import inspect
+import math
+import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -103,3 +105,19 @@ def choice_parameter(name: str, default: str, choices: Collection[str], **others
     if "or_kind" in others:
         common["kind"] += f" or {others.pop('or_kind')}"
     return Parameter(name, default, **{**common, **others})
+
+
+def is_radius_pair(value: Any) -> bool:
+    """Return whether a value is a first and a last radius, finite, of which the last is not the larger one."""
+    try:
+        first, last = (float(radius) for radius in value)
+    except (TypeError, ValueError):
+        return False
+    return math.isfinite(first) and first > 0 and first >= last >= 0
+
+
+def is_random_state(value: Any) -> bool:
+    """Return whether a value seeds random numbers: None, an integer, or a generator of NumPy."""
+    numpy = sys.modules.get("numpy")  # without it, no value is a generator of NumPy
+    generators = () if numpy is None else (numpy.random.RandomState, numpy.random.Generator)
+    return value is None or isinstance(value, generators) or (is_number(value, Integral) and value >= 0)

@@ -107,8 +107,9 @@ COLOR_SPACES = {
 """Conversions by name; None: values are compared as they are."""
 
 PRECISIONS = ("float32", "float64")
-DEVICES = ("auto", "cpu", "cuda")
 """Precisions of the first comparison of distances."""
+DEVICES = ("auto", "cpu", "cuda")
+"""Where workers search: on a GPU if they have one, on the processor, or only on GPUs."""
 MISSING = ("exclude", "bands", "error")
 """Treatment of samples with NaN: skipped, compared by their valid bands, or an error."""
 DITHERS = ("none", "bayer")

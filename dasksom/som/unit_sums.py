@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dasksom.som.numba_kernel import kernel
 from dasksom.som.samples import Samples
 
-_BLOCK = 1 << 14
+BLOCK_SAMPLES = 1 << 14
 """Number of samples converted to float64 at once; sums are computed per block, then added block by block."""
 _BANDS = 4096
 """Number of bands of a codebook that are processed at once: temporary arrays of all bands of a wide table are slow."""
@@ -127,8 +127,8 @@ def gather(
     units, bands = codebook.shape
     codebook = np.ascontiguousarray(codebook, np.float64)
     total: UnitSums | None = None
-    for start in range(0, max(len(samples), 1), _BLOCK):
-        part = slice(start, start + _BLOCK)
+    for start in range(0, max(len(samples), 1), BLOCK_SAMPLES):
+        part = slice(start, start + BLOCK_SAMPLES)
         sums, hits, errors = np.zeros((units, bands)), np.zeros(units), np.zeros(units)
         counts = np.zeros((units, bands)) if missing else None
         gains = None if second is None else np.zeros(units)

@@ -57,6 +57,11 @@ def check_parameters(given: Mapping[str, Any]) -> None:
             f"color_space={given['color_space']!r} mixes the bands; with a scaling or features use color_space='rgb'"
         )
     _check_statistics(given)
+    if given["device"] == "cuda" and not search_from(given).fits_devices:
+        raise InputError(
+            f"device='cuda' with metric={given['metric']!r} and missing={given['missing']!r}: GPUs search by "
+            "'euclidean' and 'cosine' distances, without missing='bands'; use device='auto' or 'cpu'"
+        )
     plan_epochs(given, counts_colors=False, eight_bit=False, countable=False)  # raises if the decay is invalid
 
 

@@ -13,8 +13,8 @@ import zarr
 from benchmarks.fits import _clusters
 from benchmarks.measuring import Row, Sizes, shown, timed
 from dasksom import BatchSOM, open_image
-from dasksom.som import device
 from dasksom.som.bmu.nearest import two_nearest_units
+from dasksom.som.gpu import device
 
 
 def _hard_data(count: int, units: int, bands: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -8,6 +8,7 @@ from dasksom.chunkwise import ThrottledKeeper
 from dasksom.cluster import Workers
 from dasksom.config import RunConfig
 from dasksom.runs.memory_plan import plan_run
+from dasksom.som.bmu.search import Search
 from dasksom.som.schedule import WarmUp
 from dasksom.training import warm_up as drawing
 from dasksom.training.streaming import Stream
@@ -111,6 +112,11 @@ def test_warm_up__its_weights_estimate_sums_over_all_pixels():
     rare, drawn = (image > 2.5).all(axis=-1), (values > 2.5).all(axis=-1)
     assert times[drawn].sum() == pytest.approx(weights[rare].sum(), rel=0.2)
     assert drawn.mean() > 3 * rare.mean()  # distant pixels are drawn more often
+
+
+def test_warm_up__this_process_needs_no_gpu():
+    stream = Stream(lazy(scene((40, 50, 3)), (40, 50)), search=Search(device="cuda"))
+    assert WarmUpStreams((stream,), 500, 1).warm_up().search.device == "auto"
 
 
 def test_warm_up__uses_all_of_the_pixels_if_few_are_unmasked(monkeypatch):

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from dasksom.som.bmu.llvm_kernels import GROUP
 from dasksom.som.bmu.rounding import LARGEST_SCALE
 
+CELL = 16
+"""Number of units per cell of `dasksom.som.bmu.unit_cells`: a multiple of the filter's group size."""
+
 
 @dataclass(frozen=True)
 class FilterUnits:
@@ -61,3 +64,13 @@ def distinct_units(units: NDArray[np.float64], copies: int) -> NDArray[np.int64]
         taken.append(left[first])
         left = np.delete(left, first)
     return np.sort(np.concatenate(taken))
+
+
+def break_even(samples: int, bands: int, units: int) -> float:
+    """Return the fraction of searched cells below which searching in cells is faster, from measured overheads.
+
+    The overheads, relative to a search of all units, are: finding the nearest center, computing bounds, gathering
+    samples in another order, and sorting the units.
+    """
+    bounds = (3 * bands + 45) / (CELL * (bands + 1.3))
+    return 1 - 1 / CELL - bounds - 24 * CELL / units - 4800 / max(samples, 1)

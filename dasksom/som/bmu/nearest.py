@@ -7,24 +7,27 @@ change, and the remaining candidates are compared in float64.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.deferred import deferred
-from dasksom.som.bmu.arranged_units import FilterUnits, arrange_units, distinct_units
+from dasksom.som.bmu.arranged_units import FilterUnits, arrange_units, break_even, distinct_units
 from dasksom.som.bmu.exact_search import exact_kernel, unit_length, zero_handicap
 from dasksom.som.bmu.llvm_kernels import GROUP, filter_kernel
 from dasksom.som.bmu.llvm_vectors import LANES
 from dasksom.som.bmu.metrics import add_square
 from dasksom.som.bmu.rounding import EXPANDED, rounding_bound
-from dasksom.som.bmu.unit_cells import UnitCells, arrange_cells, break_even
 from dasksom.som.choices import METRICS, PRECISIONS
 
+if TYPE_CHECKING:
+    from dasksom.som.bmu.unit_cells import UnitCells
+
+_arrange_cells = deferred("dasksom.som.bmu.unit_cells:arrange_cells")
 _search_in_cells = deferred("dasksom.som.bmu.pruned_search:search_in_cells")
-_device_units = deferred("dasksom.som.bmu.array_search:DeviceUnits")
-_nearest_on_device = deferred("dasksom.som.bmu.array_search:nearest_on_device")
+_device_units = deferred("dasksom.som.gpu.array_search:DeviceUnits")
+_nearest_on_device = deferred("dasksom.som.gpu.array_search:nearest_on_device")
 _BLOCK = 1 << 18
 """Number of sample values converted at once, if a conversion is needed."""
 _CELLS_BLOCK = 1 << 21
@@ -112,18 +115,18 @@ class NearestSearch:
         block.flags.writeable = False  # nor for writeable arrays
         return block, zero
 
-    def _cells(self, samples: NDArray[Any]) -> UnitCells | None:
+    def _cells(self, samples: NDArray[Any]) -> "UnitCells | None":
         """Arrange the codebook in cells if that makes the search faster, as measured on some of the samples."""
         if self._filter is None or self._step != EXPANDED or self.ranks > 1:
             return None
         most = break_even(len(samples), samples.shape[1], len(self._kept))
         if most < 0.1:
             return None
-        cells = arrange_cells(self._filter.panels, self._filter.start, len(self._kept), self._filter.bound)
+        cells: UnitCells = _arrange_cells(self._filter.panels, self._filter.start, len(self._kept), self._filter.bound)
         probe, _ = self.converted(samples[:: max(1, len(samples) // _PROBE)])
         return cells if _search_in_cells(probe, self._filter.center, self._filter.scale, cells).share <= most else None
 
-    def _filtered(self, block: NDArray[Any], cells: UnitCells | None, labels: NDArray[np.uint32]) -> tuple[Any, Any]:
+    def _filtered(self, block: NDArray[Any], cells: "UnitCells | None", labels: NDArray[np.uint32]) -> tuple[Any, Any]:
         """Write the labels found by the filter; return the unsettled samples and their limits."""
         known = self._filter
         if known is None:

@@ -31,6 +31,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from dasksom.som.bmu.arranged_units import CELL
 from dasksom.som.bmu.llvm_kernels import filter_kernel, pack_tile, search_tile, write_totals
 from dasksom.som.bmu.llvm_vectors import (
     I32,
@@ -43,7 +44,7 @@ from dasksom.som.bmu.llvm_vectors import (
     where,
 )
 from dasksom.som.bmu.rounding import EXPANDED
-from dasksom.som.bmu.unit_cells import CELL, UnitCells
+from dasksom.som.bmu.unit_cells import UnitCells
 from dasksom.som.numba_kernel import kernel
 
 

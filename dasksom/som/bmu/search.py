@@ -1,26 +1,32 @@
 """The search defined by a map's parameters: samples of a chunk, their best-matching units, sums and distances."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.deferred import deferred
+from dasksom.errors import DeviceMemoryError
 from dasksom.som.bmu.exact_search import exact_totals
 from dasksom.som.bmu.metrics import add_square
 from dasksom.som.bmu.nearest import nearest_units, two_nearest_units
 from dasksom.som.choices import METRICS
 from dasksom.som.color_spaces import from_space, scale_of, to_space
-from dasksom.som.device import array_module
 from dasksom.som.samples import Samples, take_samples, without_missing
 from dasksom.som.unit_sums import UnitSums, gather
 
 if TYPE_CHECKING:
     from dasksom.som.features.pixel_features import PixelFeatures
 
-_gather_on_device: "Callable[..., UnitSums]" = deferred("dasksom.som.bmu.array_search:gather_on_device")
+_gather_on_device: "Callable[..., UnitSums]" = deferred("dasksom.som.gpu.array_sums:gather_on_device")
+_array_module = deferred("dasksom.som.gpu.device:array_module")
+logger = logging.getLogger(__name__)
+_LEAST_WORK = 1 << 30
+"""Products (samples x units x bands) from which "auto" uses a GPU; the processor takes about 20 ms for so many."""
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -38,18 +44,32 @@ class Search:
     features: "PixelFeatures | None" = None
     """Features that are compared in place of the bands; codebooks are of these features."""
     device: str = "cpu"
-    """One of ``dasksom.som.choices.DEVICES``; labels are the same, sums differ in the last digits."""
-
-    @property
-    def _arrays(self) -> Any:
-        """The arrays of the device of this process; None if the processor searches."""
-        fits = METRICS[self.metric].step is add_square and self.missing != "bands"
-        return array_module(self.device) if fits else None
+    """One of ``dasksom.som.choices.DEVICES``; results are the same, bit for bit."""
 
     @property
     def _how(self) -> dict[str, Any]:
-        missing = self.missing == "bands"
-        return {"metric": self.metric, "precision": self.precision, "missing": missing, "arrays": self._arrays}
+        return {"metric": self.metric, "precision": self.precision, "missing": self.missing == "bands"}
+
+    @property
+    def fits_devices(self) -> bool:
+        """Whether a GPU can search: by squared differences, of complete samples."""
+        return METRICS[self.metric].step is add_square and self.missing != "bands"
+
+    def on_driver(self) -> "Search":
+        """Return the search for the process of the driver, which needs no GPU where workers do."""
+        return replace(self, device="auto") if self.device == "cuda" else self
+
+    def _on_device(self, work: Callable[[Any], _Result], samples: Samples, codebook: NDArray[np.float64]) -> _Result:
+        """Work with the arrays of this process's device; with None where the processor is to work."""
+        small = self.device == "auto" and len(samples) * codebook.size < _LEAST_WORK
+        arrays = None if self.device == "cpu" or small or not self.fits_devices else _array_module(self.device)
+        try:
+            return work(arrays)
+        except DeviceMemoryError as error:
+            if self.device != "auto":
+                raise
+            logger.warning("%s; the processor continues", error)
+            return work(None)
 
     def take(self, block: NDArray[Any], corner: tuple[int, ...], weights: NDArray[Any] | None = None) -> Samples:
         """Return the used samples of a chunk, unconverted; see `take_samples`."""
@@ -87,20 +107,27 @@ class Search:
 
     def best(self, samples: Samples, codebook: NDArray[np.float64]) -> NDArray[Any]:
         """Return each sample's best-matching unit."""
-        return nearest_units(samples.values, codebook, **self._how)
+        return self._on_device(
+            lambda arrays: nearest_units(samples.values, codebook, arrays=arrays, **self._how), samples, codebook
+        )
 
     def two_best(self, samples: Samples, codebook: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return each sample's best and second-best units."""
-        return two_nearest_units(samples.values, codebook, **self._how)
+        return self._on_device(
+            lambda arrays: two_nearest_units(samples.values, codebook, arrays=arrays, **self._how), samples, codebook
+        )
 
     def gather(
         self, samples: Samples, codebook: NDArray[np.float64], best: NDArray[Any], second: NDArray[Any] | None = None
     ) -> UnitSums:
         """Sum the samples of each unit; see `unit_sums.gather`."""
-        arrays = self._arrays
-        if arrays is not None:
-            return _gather_on_device(arrays, samples.values, samples.weights, codebook, best, second)
-        return gather(samples, codebook, best, second, missing=self.missing == "bands")
+
+        def work(arrays: Any) -> UnitSums:
+            if arrays is not None:
+                return _gather_on_device(arrays, samples, codebook, best, second)
+            return gather(samples, codebook, best, second, missing=self.missing == "bands")
+
+        return self._on_device(work, samples, codebook)
 
     def distances(self, values: NDArray[Any], codebook: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the distance of each of an image's values (n, bands) to each unit: shape (n, units), float64.

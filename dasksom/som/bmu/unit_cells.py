@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dasksom.som.bmu.arranged_units import CELL
 from dasksom.som.bmu.llvm_kernels import GROUP
 from dasksom.som.numba_kernel import kernel
 
-CELL = 16
-"""Number of units per cell: a multiple of the filter's group size."""
 _POWER_STEPS = 2
 """Iterations of the power method; directions must be orthogonal, but not exact."""
 
@@ -184,13 +183,3 @@ def arrange_cells(
         longest=float((units**2).sum(axis=1).max()),
         bound=bound,
     )
-
-
-def break_even(samples: int, bands: int, units: int) -> float:
-    """Return the fraction of searched cells below which searching in cells is faster, from measured overheads.
-
-    The overheads, relative to a search of all units, are: finding the nearest center, computing bounds, gathering
-    samples in another order, and sorting the units.
-    """
-    bounds = (3 * bands + 45) / (CELL * (bands + 1.3))
-    return 1 - 1 / CELL - bounds - 24 * CELL / units - 4800 / max(samples, 1)
