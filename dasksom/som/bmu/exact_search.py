@@ -14,8 +14,8 @@ from numba import njit, types
 from numba.extending import overload
 from numpy.typing import NDArray
 
-from dasksom.som.bmu.llvm_kernels import GROUP, pack_tile, write_totals
-from dasksom.som.bmu.llvm_vectors import LANES
+from dasksom.som.bmu.llvm_kernels import pack_tile, write_totals
+from dasksom.som.bmu.llvm_vectors import GROUP, LANES
 from dasksom.som.choices import METRICS
 from dasksom.som.numba_kernel import kernel
 

@@ -23,12 +23,13 @@ from functools import cache, reduce
 from typing import Any
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from dasksom.som.bmu.llvm_vectors import (
+    GROUP,
     I32,
     I64,
     LANES,
@@ -44,8 +45,6 @@ from dasksom.som.bmu.rounding import EXPANDED
 from dasksom.som.choices import METRICS
 from dasksom.som.numba_kernel import kernel
 
-GROUP = 16 if binding.get_host_cpu_features().get("avx512f") else 4
-"""Number of units per group. Their totals of a tile must fit the registers."""
 _TILE_BYTES, _PANEL_BYTES = 1 << 17, 1 << 18
 """Bytes of a block of samples and of a block of units; both stay in the second-level cache while they are compared."""
 

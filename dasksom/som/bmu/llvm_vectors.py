@@ -7,13 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 LANES = 16
 """Number of samples per tile: one AVX-512 register of float32."""
+GROUP = 16 if binding.get_host_cpu_features().get("avx512f") else 4
+"""Number of units per group. Their totals of a tile must fit the registers."""
 I32, I64 = ir.IntType(32), ir.IntType(64)
 
 

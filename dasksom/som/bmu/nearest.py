@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.deferred import deferred
-from dasksom.som.bmu.arranged_units import FilterUnits, arrange_units, break_even, distinct_units
 from dasksom.som.bmu.exact_search import exact_kernel, unit_length, zero_handicap
-from dasksom.som.bmu.llvm_kernels import GROUP, filter_kernel
-from dasksom.som.bmu.llvm_vectors import LANES
+from dasksom.som.bmu.llvm_kernels import filter_kernel
+from dasksom.som.bmu.llvm_vectors import GROUP, LANES
 from dasksom.som.bmu.metrics import add_square
-from dasksom.som.bmu.rounding import EXPANDED, rounding_bound
+from dasksom.som.bmu.rounding import EXPANDED, FilterUnits, arrange_units, break_even, distinct_units, rounding_bound
 from dasksom.som.choices import METRICS, PRECISIONS
 
 if TYPE_CHECKING:

@@ -31,7 +31,6 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from dasksom.som.bmu.arranged_units import CELL
 from dasksom.som.bmu.llvm_kernels import filter_kernel, pack_tile, search_tile, write_totals
 from dasksom.som.bmu.llvm_vectors import (
     I32,
@@ -43,7 +42,7 @@ from dasksom.som.bmu.llvm_vectors import (
     spread_scalar,
     where,
 )
-from dasksom.som.bmu.rounding import EXPANDED
+from dasksom.som.bmu.rounding import CELL, EXPANDED
 from dasksom.som.bmu.unit_cells import UnitCells
 from dasksom.som.numba_kernel import kernel
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.som.bmu.arranged_units import CELL
-from dasksom.som.bmu.llvm_kernels import GROUP
+from dasksom.som.bmu.llvm_vectors import GROUP
+from dasksom.som.bmu.rounding import CELL
 from dasksom.som.numba_kernel import kernel
 
 _POWER_STEPS = 2

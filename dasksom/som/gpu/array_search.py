@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.som.bmu.arranged_units import FilterUnits
+from dasksom.som.bmu.rounding import FilterUnits
 from dasksom.som.gpu.device import DEVICE_LOCK, piece_bytes, to_host, work_in_pieces
 
 

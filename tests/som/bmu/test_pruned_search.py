@@ -5,9 +5,9 @@ import pytest
 
 from dasksom import BatchSOM
 from dasksom.som.bmu import nearest
-from dasksom.som.bmu.arranged_units import CELL, break_even
 from dasksom.som.bmu.nearest import NearestSearch, nearest_units
 from dasksom.som.bmu.pruned_search import search_in_cells
+from dasksom.som.bmu.rounding import CELL, break_even
 from dasksom.som.bmu.unit_cells import arrange_cells
 
 
