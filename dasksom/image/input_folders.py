@@ -12,7 +12,7 @@ from dasksom.image.mosaics.vrt import parse_vrt
 from dasksom.image.read_formats import FILE_OPENERS
 from dasksom.image.sources.picture import Picture
 from dasksom.image.stacks.band_files import is_folder_of_files
-from dasksom.storage.local_paths import is_sentinel_product, local_path
+from dasksom.storage.local_paths import is_sentinel_product, local_path, match_suffix
 from dasksom.storage.locations import Location, is_remote, shown
 from dasksom.storage.zarr_nodes import is_zarr
 
@@ -39,7 +39,7 @@ def images_in(path: str | os.PathLike[str]) -> list[str]:
         return [os.fspath(path)]
     paths = [one for one in folder.iterdir() if not one.name.startswith(".")]
     mosaics = [one for one in paths if one.suffix.lower() == ".vrt" and one.is_file()]
-    images = [one for one in paths if (is_zarr(one) if one.is_dir() else one.suffix.lower() in FILE_OPENERS)]
+    images = [one for one in paths if (is_zarr(one) if one.is_dir() else match_suffix(one, FILE_OPENERS))]
     parts = {part for mosaic in mosaics for part in _parts_of(mosaic)}
     images_and_mosaics = {*mosaics, *(one for one in images if _real(one) not in parts)}
     return sorted(map(str, images_and_mosaics)) or [os.fspath(path)]

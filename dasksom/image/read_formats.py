@@ -37,6 +37,7 @@ FILE_OPENERS: dict[str, Opener] = {
     ".jpg": _open_photograph,
     ".nc": _open_gdal,
     ".nc4": _open_gdal,
+    ".ozx": _open_zarr,
     ".pbm": _open_photograph,
     ".pgm": _open_photograph,
     ".png": _open_photograph,
@@ -46,6 +47,7 @@ FILE_OPENERS: dict[str, Opener] = {
     ".tiff": _open_tiff,
     ".webp": _open_photograph,
     ".zarr": _open_zarr,
+    ".zarr.zip": _open_zarr,
 }
 
 # First bytes of files with an unknown suffix (SVS, NDPI and the files of many scanners are TIFF).

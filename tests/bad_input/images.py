@@ -126,7 +126,7 @@ AGAIN = "store it again"
 ZARR = [
     Case("zarr: a folder with nothing in it", quantize("a.zarr"), "a.zarr: no Zarr metadata", "give the directory that",
          lambda folder: (folder / "a.zarr").mkdir()),
-    Case("zarr: a zip", quantize("a.zarr"), "a.zarr: is not a directory", "unpack a zipped",
+    Case("zarr: a zip", quantize("a.zarr"), "a.zarr: is not a directory", "zipped Zarr store",
          lambda folder: (folder / "a.zarr").write_bytes(b"PK\3\4")),
     Case("zarr: no JSON", quantize("a.zarr"), "zarr.json: its Zarr metadata", "Write the store again", _text("{ no")),
     Case("zarr: JSON that is a list", quantize("a.zarr"), "a list", "a mapping is expected", _text("[1]")),

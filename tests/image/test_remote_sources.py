@@ -13,6 +13,7 @@ import yaml
 import zarr
 from click.testing import CliRunner
 from PIL import Image
+from zarr.storage import ZipStore
 
 from dasksom import BatchSOM, InputError, open_image, open_picture
 from dasksom.cli.main import cli
@@ -34,6 +35,8 @@ def bucket(s3, pixels, tmp_path_factory):
     tifffile.imwrite(folder / "strips.tif", pixels, photometric="rgb", rowsperstrip=7)
     Image.fromarray(pixels).save(folder / "photo.png")
     zarr.create_array(folder / "scene.zarr", data=pixels, chunks=(64, 64, 3))
+    with ZipStore(folder / "scene.zarr.zip", mode="w") as store:
+        zarr.create_array(store, data=pixels, chunks=(64, 64, 3))
     group = zarr.create_group(folder / "group", zarr_format=2)
     group.create_array("image", data=pixels, chunks=(64, 64, 3))
     (folder / "empty.tif").touch()
@@ -44,7 +47,7 @@ def bucket(s3, pixels, tmp_path_factory):
     return options
 
 
-@pytest.mark.parametrize("name", ["tiles.tif", "strips.tif", "photo.png", "scene.zarr", "group"])
+@pytest.mark.parametrize("name", ["tiles.tif", "strips.tif", "photo.png", "scene.zarr", "scene.zarr.zip", "group"])
 def test_s3__every_format(bucket, pixels, name):
     image = open_image(f"s3://images/{name}", storage=bucket, chunk_bytes=64 * 64 * 6)
     assert np.array_equal(image.compute(), pixels)
@@ -53,7 +56,7 @@ def test_s3__every_format(bucket, pixels, name):
 
 
 def test_s3__on_workers_of_a_cluster(bucket, pixels, client):
-    for name in ("tiles.tif", "scene.zarr"):
+    for name in ("tiles.tif", "scene.zarr", "scene.zarr.zip"):
         image = open_image(f"s3://images/{name}", storage=bucket, chunk_bytes=64 * 64 * 6)
         som = BatchSOM(2, 2, epochs=2).fit(image)
         assert np.array_equal(som.weights_, BatchSOM(2, 2, epochs=2).fit(pixels).weights_)
@@ -100,7 +103,7 @@ def test_secrets__are_shown_nowhere(bucket, caplog):
     shown += [str(source.identity), caplog.text, repr(dict(image.dask))]
     wrong = {**bucket, "endpoint_url": f"http://reader:{SECRET}@127.0.0.1:9/", "config_kwargs": {"retries": {}}}
     for storage in (wrong, {**bucket, "no_such_option": SECRET}):
-        for name in ("tiles.tif", "scene.zarr"):
+        for name in ("tiles.tif", "scene.zarr", "scene.zarr.zip"):
             with pytest.raises(InputError) as caught:
                 open_image(f"s3://images/{name}", storage=storage)
             shown.append(str(caught.value))

@@ -13,7 +13,7 @@ _BIOFORMATS = "convert it to OME-Zarr first: bioformats2raw IN OUT.zarr (Glencoe
 _OPENSLIDE = f"{_BIOFORMATS}; or read it with openslide-python"
 _RAW = "develop it to a 16-bit TIFF first (rawpy, darktable, dcraw -T -4)"
 _NUMPY = "load it with NumPy and pass the array to BatchSOM, or write it with zarr.save"
-_ZIP = "unpack it to a directory first: unzip IN"
+_ZIP = "rename it to end in .zarr.zip if it holds a Zarr store, or unpack it first: unzip IN"
 _SUFFIXES = {
     ".dib .tga .ico .pcx .sgi": _PILLOW,
     ".heic .heif": _HEIF,
@@ -24,7 +24,7 @@ _SUFFIXES = {
     ".mrxs .svslide .bif .dcm .dicom .vms .vmu .isyntax": _OPENSLIDE,
     ".cr2 .cr3 .nef .arw .dng .orf .rw2 .raf": _RAW,
     ".npy .npz .csv .parquet .mat": _NUMPY,
-    ".zarr.zip .ozx .zip": _ZIP,
+    ".zip": _ZIP,
 }
 CONVERSIONS = {suffix: way_out for suffixes, way_out in _SUFFIXES.items() for suffix in suffixes.split()}
 """Suggested conversion by suffix."""

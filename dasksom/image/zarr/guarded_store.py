@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from stat import S_ISREG
 from typing import Any
 
 import zarr
@@ -12,6 +13,7 @@ from zarr.storage import FsspecStore, LocalStore, WrapperStore
 from dasksom.errors import InputError
 from dasksom.image.zarr.chunk_limits import Declared, check_file
 from dasksom.image.zarr.metadata_limits import MOST_METADATA_BYTES, check_image, check_safe, parse
+from dasksom.image.zarr.zipped_store import ZippedStore, is_zipped
 from dasksom.storage.locations import Location
 from dasksom.storage.zarr_nodes import ALL_METADATA
 
@@ -43,7 +45,7 @@ class GuardedStore(WrapperStore[Any]):
         if key.rpartition("/")[2] in ALL_METADATA:
             return await self._metadata(key, *args, **kwargs)
         if self._declared is not None:
-            check_file(f"{self._location}/{key}", self._declared, self._size(key))
+            check_file(f"{self._location}/{key}", self._declared, self.size_of(key) or 0)
         found = await self._store.get(key, *args, **kwargs)
         if found is not None and self._declared is not None:
             check_file(f"{self._location}/{key}", self._declared, len(found), found[:18].to_bytes())
@@ -51,7 +53,7 @@ class GuardedStore(WrapperStore[Any]):
 
     async def _metadata(self, key: str, *args: Any, **kwargs: Any) -> Any:
         node, _, name = key.rpartition("/")
-        if (size := self._size(key)) > MOST_METADATA_BYTES:
+        if (size := self.size_of(key) or 0) > MOST_METADATA_BYTES:
             raise InputError(
                 f"{self._location}/{key}: {size} bytes of metadata; at most {MOST_METADATA_BYTES} are read"
             )
@@ -66,12 +68,15 @@ class GuardedStore(WrapperStore[Any]):
             self._declared = declared if self._component is not None else None
         return found
 
-    def _size(self, key: str) -> int:
-        """Return the size of a file in bytes before it is read; 0 if it is unknown."""
+    def size_of(self, key: str) -> int | None:
+        """Return the size of a file in bytes before it is read; None if there is no such file, or it is unknown."""
+        if isinstance(self._store, ZippedStore):
+            return self._store.size_of(key)
         try:
-            return 0 if self._location.remote else os.stat(f"{self._location.path}/{key}").st_size
+            state = None if self._location.remote else os.stat(f"{self._location.path}/{key}")
         except OSError:
-            return 0
+            return None
+        return state.st_size if state is not None and S_ISREG(state.st_mode) else None
 
 
 def _is_array(metadata: Any) -> bool:
@@ -94,8 +99,10 @@ class WholeStore(WrapperStore[Any]):
 
 def store_of(location: Location, component: str | None) -> GuardedStore:
     """Return a read-only zarr store; `component` is the path of the image's array, None: check every array as one."""
-    if not location.remote:
-        store: Any = LocalStore(location.local, read_only=True)
+    if is_zipped(location):
+        store: Any = ZippedStore(location)
+    elif not location.remote:
+        store = LocalStore(location.local, read_only=True)
     else:
         store = FsspecStore.from_url(location.path, storage_options=location.storage_options(), read_only=True)
     return GuardedStore(store, location, component)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby, product
 from math import ceil, prod
-from pathlib import Path
-from stat import S_ISREG
 from typing import Any
 
 import numpy as np
@@ -27,6 +24,7 @@ from dasksom.image.sources.selection import AxisLayout, Selection, plan_axes
 from dasksom.image.zarr.guarded_store import MissingChunkError, WholeStore, attributes_of, open_array, store_of
 from dasksom.image.zarr.ome_metadata import Multiscale
 from dasksom.image.zarr.select_array import choose_array
+from dasksom.image.zarr.zipped_store import is_zipped
 from dasksom.storage.local_paths import Stamp
 from dasksom.storage.locations import Location, Member
 from dasksom.storage.retries import RetriesExhaustedError, retry
@@ -68,6 +66,9 @@ class ZarrSource(NumpyIndexing):
 
     def members(self) -> Iterator[Member]:
         """Yield the array's metadata, and the chunks or shards that are read."""
+        if is_zipped(self.location):
+            yield self.location.member()
+            return
         array = _array(self.location, self.component, self.stamp, self.fill_missing)
         node = self.location.below(self.component)
         yield from node.members(ALL_METADATA)
@@ -127,9 +128,11 @@ class ZarrSource(NumpyIndexing):
 
 def open_zarr(location: Location, selection: Selection) -> OpenedImage:
     """Open an array, the image's array in a group, or a level of an OME-Zarr image; read only metadata."""
-    if not location.remote:
+    if not (location.remote or is_zipped(location)):
         if not location.local.is_dir():
-            raise InputError(f"{location}: is not a directory; unpack a zipped Zarr store first")
+            raise InputError(
+                f"{location}: is not a directory; a zipped Zarr store is read if its name ends in .zarr.zip"
+            )
         if not is_zarr(location.local):
             raise InputError(
                 f"{location}: no Zarr metadata in this directory (none of {', '.join(ZARR_METADATA)}); "
@@ -146,14 +149,14 @@ def open_zarr(location: Location, selection: Selection) -> OpenedImage:
     fill_missing = selection.fill_missing or (array.fill_value is not None and array.fill_value != array.fill_value)
     _check_count(named, array.shards or array.chunks, view)
     if not (fill_missing or selection.lenient or location.remote):
-        _check_chunks(location.below(component), array, view)
+        _check_chunks(named, array, view)
     # zarr reads complete shards faster than their chunks one by one, so chunks are planned by shards
     stored = array.shards or array.chunks
     size, unit = (None, None) if pyramid is None else pyramid.pixel_size(level)
     source = ZarrSource(
         location=location,
         component=component,
-        stamp=metadata_stamp(location.below(component)),
+        stamp=location.stamp() if is_zipped(location) else metadata_stamp(location.below(component)),
         view=view,
         dtype=dtype,
         storage_chunks=(int(stored[view.roles.index("y")]), int(stored[view.roles.index("x")])),
@@ -192,29 +195,31 @@ def _check_count(named: str, stored: Sequence[int], view: AxisLayout) -> None:
         )
 
 
-def _check_chunks(location: Location, array: zarr.Array[Any], view: AxisLayout) -> None:
+def _check_chunks(named: str, array: zarr.Array[Any], view: AxisLayout) -> None:
     """Refuse a local array with missing chunks; above a limit of chunks, they are detected only when they are read."""
     along = _chunks_along(array, view)
     count = prod(len(part) for part in along)
     if count > _MOST_CHUNKS_LOOKED_FOR:
         return
+    store: Any = array.store
     missing, total = [], 0
     for key in (array.metadata.encode_chunk_key(at) for at in product(*along)):
-        size = _size_of(location.local / key)
+        size = store.size_of(f"{array.path}/{key}".lstrip("/"))
         total += size or 0
         if size is None:
             missing.append(key)
     if missing:
-        raise location.refusal(
-            f"{len(missing)} of its {count} chunks {'is' if len(missing) == 1 else 'are'} missing, the first one "
-            f"{missing[0]}: lost, or never written because they hold only the fill value ({array.fill_value}); if so, "
-            "say --fill-missing (in Python fill_missing=True)"
+        raise InputError(
+            f"{named}: {len(missing)} of its {count} chunks {'is' if len(missing) == 1 else 'are'} missing, the first "
+            f"one {missing[0]}: lost, or never written because they hold only the fill value ({array.fill_value}); if "
+            "so, say --fill-missing (in Python fill_missing=True)"
         )
     decoded = count * prod(array.shards or array.chunks) * array.dtype.itemsize
     if decoded > _SMALL_BYTES and decoded > _MOST_RATIO * total:
-        raise location.refusal(
-            f"its {count} chunks have {total} bytes, and would be {decoded / 2**30:.1f} GiB decoded, {_MOST_RATIO} "
-            "times as much or more: no image is like that; if yours is, say --fill-missing, and none is looked at"
+        raise InputError(
+            f"{named}: its {count} chunks have {total} bytes, and would be {decoded / 2**30:.1f} GiB decoded, "
+            f"{_MOST_RATIO} times as much or more: no image is like that; if yours is, say --fill-missing, and none is "
+            "looked at"
         )
 
 
@@ -225,15 +230,6 @@ def _touched(role: str | int, length: int, view: AxisLayout) -> Sequence[int]:
     if role == "c":
         return sorted({band // length for band in view.bands})
     return range(ceil(view.shape["yx".index(role)] / length))
-
-
-def _size_of(path: Path) -> int | None:
-    """Return the size of a file in bytes; None if there is no such file."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_size if S_ISREG(found.st_mode) else None
 
 
 def _chunks_along(array: zarr.Array[Any], view: AxisLayout) -> list[Sequence[int]]:
