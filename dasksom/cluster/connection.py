@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from dasksom.deferred import deferred
 from dasksom.errors import InputError
 
 _existing_cluster: Callable[..., AbstractContextManager[Any]] = deferred("dasksom.cluster.existing:existing_cluster")
+_local_gpus = deferred("dasksom.cluster.gpus:local_gpus")
 _MEMORY_OPTIONS = ("memory", "worker_memory", "worker_mem")
 _MEMORY_KEY = "dasksom.threads-memory"
 
@@ -41,6 +44,19 @@ def _automatic(options: ClusterOptions, small: bool) -> str:
     return "threads" if small and options.workers is None else "local"
 
 
+def _with_gpus(options: ClusterOptions) -> ClusterOptions:
+    """Return options of a local cluster with the GPUs of this machine, if tasks may search on them.
+
+    Raises
+    ------
+    InputError
+        If tasks may search only on GPUs, and there are none.
+    """
+    if options.device == "cpu" or (options.device == "auto" and find_spec("cupy") is None):
+        return options
+    return replace(options, gpus=_local_gpus(options.device))
+
+
 def expected_workers(options: ClusterOptions, *, small: bool) -> Workers:
     """Return the workers of a run, as far as the options determine them; parameters are those of `connect`."""
     from dask.utils import parse_bytes
@@ -48,10 +64,13 @@ def expected_workers(options: ClusterOptions, *, small: bool) -> Workers:
     name = options.name
     if name == "auto" and not _scheduler_of_dask():
         name = _automatic(options, small)
+    if name in ("threads", "local"):
+        options = _with_gpus(options)
+        gpu_memory = min((gpu.memory for gpu in options.gpus), default=0)
     if name == "threads":
-        return Workers(1, options.threads, options.threads_memory)
+        return Workers(1, options.threads, options.threads_memory, gpu_memory)
     if name == "local":
-        return Workers(options.count, 1, options.worker_memory)
+        return Workers(options.count, options.worker_threads, options.worker_memory, gpu_memory)
     given = options.options
     count = options.adapt[1] if options.adapt else options.workers or options.minimum_workers
     if options.memory_limit is not None:
@@ -129,5 +148,5 @@ def connect(options: ClusterOptions, *, small: bool) -> AbstractContextManager[A
             return _existing_cluster(address, options)
         name = _automatic(options, small)
     if name in CLUSTERS:
-        return CLUSTERS[name](options)
+        return CLUSTERS[name](_with_gpus(options) if name in ("threads", "local") else options)
     return _existing_cluster(name if "://" in name else scheduler_address(Path(name).expanduser()), options)

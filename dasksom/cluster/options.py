@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dasksom.cluster.memory import machine_memory, process_memory
 from dasksom.errors import InputError
+
+if TYPE_CHECKING:
+    from dasksom.cluster.gpus import Gpu
 
 _MINIMUM_MEMORY = 256 << 20
 """Least memory of a worker, in bytes: Python with the libraries, one color counter and a small chunk."""
@@ -17,6 +20,8 @@ _DRIVER_MEMORY = 400 << 20
 """Memory reserved for driver and scheduler; local workers share the rest, in bytes."""
 _DEFAULT_WORKER_MEMORY = 1 << 30
 """Minimum memory per local worker that limits their default number, in bytes."""
+_GPU_THREADS = 4
+"""Most threads of a local worker that only searches on a GPU."""
 _SHELL = re.compile(r"[;&|<>`\r\n]|\$\(")
 """Shell syntax with which a job script could run other commands; $NAME is harmless."""
 _SHELL_KEY = re.compile(
@@ -62,14 +67,27 @@ class ClusterOptions:
     """Passed to the class of a kind (`dasksom.cluster.kinds.CLUSTER_KINDS`)."""
     allow_shell: bool = False
     """Whether `options` may contain commands."""
+    device: str = "cpu"
+    """Where tasks search: one of ``dasksom.som.choices.DEVICES``."""
+    gpus: "tuple[Gpu, ...]" = ()
+    """GPUs of this machine that local workers use."""
 
     @property
     def count(self) -> int:
         """Number of local workers."""
         if self.workers is not None:
             return self.workers
+        if self.device == "cuda" and self.gpus:
+            return len(self.gpus)
         fitting = (machine_memory() - _DRIVER_MEMORY) // (self.memory_bytes or _DEFAULT_WORKER_MEMORY)
         return max(1, min(self.threads, fitting))
+
+    @property
+    def worker_threads(self) -> int:
+        """Number of threads of a local worker: several read for a GPU, which one at a time uses."""
+        from dask.system import CPU_COUNT
+
+        return max(1, min(_GPU_THREADS, int(CPU_COUNT) // self.count)) if self.device == "cuda" and self.gpus else 1
 
     @property
     def threads(self) -> int:
@@ -115,6 +133,8 @@ class Workers:
     """Largest number of threads of a worker."""
     memory: int
     """Smallest memory limit of a worker, in bytes; 0 if no worker has a limit."""
+    gpu_memory: int = 0
+    """Smallest memory of their GPUs, in bytes; 0 if they have none, or that is not known."""
 
 
 def check_values(options: ClusterOptions) -> None:

@@ -10,8 +10,11 @@ from dasksom.cluster.interrupts import shielded_from_interrupts
 from dasksom.cluster.options import ClusterOptions
 from dasksom.cluster.readiness import log_dashboard
 from dasksom.cluster.supervision import LOST_WORKERS_SECONDS, SupervisionTerms, supervised
+from dasksom.deferred import deferred
 from dasksom.errors import InputError
 
+_visible_devices = deferred("dasksom.cluster.gpus:visible_devices")
+_assignment_plugin = deferred("dasksom.cluster.gpus:assignment_plugin")
 LOCAL_TTL_SECONDS = 30.0
 """Seconds of silence after which a worker is restarted."""
 _FILES = 64
@@ -82,7 +85,10 @@ def check_files(workers: int) -> None:
 
 @contextmanager
 def local_cluster(options: ClusterOptions) -> Iterator[Any]:
-    """Start single-thread worker processes that only this machine can reach, and stop them at the end."""
+    """Start worker processes that only this machine can reach, and stop them at the end.
+
+    They have one thread each, or a GPU and the threads that read for it. GPUs are assigned to workers in their order.
+    """
     import dask
     from distributed import Client, LocalCluster
 
@@ -91,7 +97,7 @@ def local_cluster(options: ClusterOptions) -> Iterator[Any]:
         with shielded_from_interrupts():
             cluster = LocalCluster(
                 n_workers=options.count,
-                threads_per_worker=1,
+                threads_per_worker=options.worker_threads,
                 memory_limit=options.worker_memory,
                 host=LOOPBACK,
                 dashboard_address=f"{LOOPBACK}:0",  # dask's default, and None as well, listens on every interface
@@ -99,6 +105,9 @@ def local_cluster(options: ClusterOptions) -> Iterator[Any]:
             )
             stack.enter_context(cluster)
         client = stack.enter_context(Client(cluster))
+        if options.gpus:
+            devices = _visible_devices(options.gpus, options.count, shared=options.device == "cuda")
+            client.register_plugin(_assignment_plugin(devices), name="dasksom-gpus")
         log_dashboard(client)
         terms = SupervisionTerms(options.wait_seconds(LOST_WORKERS_SECONDS), owned=True, workers=options.count)
         yield stack.enter_context(supervised(client, terms, ttl=LOCAL_TTL_SECONDS))

@@ -1,7 +1,8 @@
 """The sections of a run's configuration: frozen, checked records."""
 
 import re
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import Any
 
 from dask.utils import parse_bytes
@@ -10,11 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from dasksom.cluster import ClusterOptions, TlsFiles
 from dasksom.config.feature_parameters import FEATURE_FIELDS, PRESETS, Features
 from dasksom.config.map_parameters import CACHES, GRID, OPTIONS
-from dasksom.image import ALPHA, masks_of_images, parse_select
+from dasksom.deferred import deferred
+from dasksom.image import ALPHA, parse_select
 from dasksom.image.sources.selection import ON_BAD_CHUNK
 from dasksom.image.writers.options import Options
 from dasksom.som.choices import DITHERS
 
+_masks_of_images: "Callable[..., list[str | None]]" = deferred("dasksom.image.input_folders:masks_of_images")
 _OPTIONS = {parameter.option: parameter for parameter in OPTIONS}
 
 
@@ -184,11 +187,12 @@ class InputSection(_Section):
         """Return the options of `dasksom.image.open_picture` for one image, including `unread`."""
         others = ("chunk_size", "cache", "on_bad_chunk")
         given = {name: getattr(self, name) for name in type(self).model_fields if name not in others}
-        return {**given, "mask": masks_of_images(1, self.mask_paths)[0], "unread": () if self.skips else None}
+        mask = _masks_of_images(1, self.mask_paths)[0] if self.mask_paths else None
+        return {**given, "mask": mask, "unread": () if self.skips else None}
 
     def of_each_image(self, images: int) -> list["InputSection"]:
         """Return the options of each of several images: each with its own mask."""
-        return [self.model_copy(update={"mask": mask}) for mask in masks_of_images(images, self.mask_paths)]
+        return [self.model_copy(update={"mask": mask}) for mask in _masks_of_images(images, self.mask_paths)]
 
     @property
     def mask_paths(self) -> tuple[str, ...]:
@@ -264,3 +268,8 @@ class RunConfig(_Section):
     cluster: ClusterSection = Field(default_factory=ClusterSection)
     input: InputSection = Field(default_factory=InputSection)
     output: OutputSection = Field(default_factory=OutputSection)
+
+    @property
+    def cluster_options(self) -> ClusterOptions:
+        """The options of the cluster, with the device on which its workers search."""
+        return replace(self.cluster.as_options(), device=self.map.device)

@@ -17,7 +17,7 @@ def plan_on_expected(picture: Picture, som: BatchMap, config: RunConfig, *, trai
         compared_pixels(picture, som.blur)[0],
         som,
         config,
-        expected_workers(config.cluster.as_options(), small=picture.pixels.nbytes <= SMALL_BYTES),
+        expected_workers(config.cluster_options, small=picture.pixels.nbytes <= SMALL_BYTES),
         trains=trains,
         writes=writes,
         stored=picture.stored,
@@ -53,7 +53,7 @@ def fit_to_workers(
     config : RunConfig
         With the chunk size, from which the same run is resumed on any cluster.
     """
-    workers = expected_workers(config.cluster.as_options(), small=picture.pixels.nbytes <= SMALL_BYTES)
+    workers = expected_workers(config.cluster_options, small=picture.pixels.nbytes <= SMALL_BYTES)
     given, usable = (picture, config), int(workers.memory * USABLE)
     if config.input.chunk_size is not None or not usable:
         return given

@@ -15,6 +15,8 @@ from dask.utils import format_bytes, format_time
 
 from dasksom.cluster import Workers, expected_workers
 from dasksom.config import RunConfig
+from dasksom.deferred import deferred
+from dasksom.errors import InputError
 from dasksom.estimator import BatchMap
 from dasksom.image import Output, create_writer
 from dasksom.quantization.write_pass import quantize_into
@@ -23,8 +25,11 @@ from dasksom.runs.image_run import SMALL_BYTES, new_map
 from dasksom.runs.input_image import fit_to_output, open_for_output
 from dasksom.runs.memory_plan import Plan, check_fits
 from dasksom.runs.output_location import check_output_format
+from dasksom.training.parameter_checks import search_from
 
 Result = TypeVar("Result")
+
+_bytes_on_gpu: Callable[[int, int], tuple[int, int]] = deferred("dasksom.som.gpu.device:gpu_bytes")
 
 TASK_SECONDS = 1e-3
 """Seconds of scheduler and driver per task, independent of the number of workers."""
@@ -60,9 +65,8 @@ def probe(image: da.Array, som: BatchMap, suffix: str = ".zarr", with_image: boo
         block, read = _timed(middle.compute)
         part = block[: max(1, min(len(block), PROBE_WORK // (som.units * block.shape[1] * block.shape[2])))]
         array, share = da.from_array(part, chunks=part.shape), block.size / part.size
-        sample = BatchMap(
-            **{**som.get_params(), "epochs": 3, "refine": 0, "cache": "none", "tol": 0.0, "warm_up": "none"}
-        )
+        quick = {"epochs": 3, "refine": 0, "cache": "none", "tol": 0.0, "warm_up": "none", "device": "cpu"}
+        sample = BatchMap(**{**som.get_params(), **quick})
         sample.fit(array)  # compiles
         ends: list[float] = []
         begun = time.perf_counter()
@@ -117,6 +121,8 @@ class Forecast:
     workers: Workers
     probe: Probe | None
     """None if no chunk was processed."""
+    gpu_bytes: int = 0
+    """Most memory that is used of a GPU; 0 if none is used."""
 
     def as_text(self) -> dict[str, str]:
         """Return names and values for display."""
@@ -138,12 +144,16 @@ class Forecast:
             "memory of a worker": f"at most {format_bytes(plan.worker_bytes)}{limit}",
             "memory of driver and scheduler": f"at most {format_bytes(plan.driver_bytes)} more than at their start",
         }
+        if self.gpu_bytes:
+            available = format_bytes(workers.gpu_memory)
+            text["memory of a GPU"] = f"at most {format_bytes(self.gpu_bytes)}; available: {available}"
         if self.probe is not None:
             threads = workers.count * workers.threads
             seconds = estimate(plan, self.probe, threads)
             of = "one worker" if workers.count == 1 else f"{workers.count} workers"
             on = "one thread" if threads == 1 else f"{threads} threads"
             text["time"] = f"about {format_time(seconds)} on {on} of {of} like this machine"
+            text["time"] += ", without their GPUs" if self.gpu_bytes else ""
         return text
 
 
@@ -153,6 +163,27 @@ def _describe_warm_up(plan: Plan) -> str:
         f"{warm_up.epochs} of {plan.epochs} epochs on a sample of about {warm_up.samples:,} pixels "
         f"({format_bytes(warm_up.sample_bytes)}); --warm-up none reads the image in every epoch"
     )
+
+
+def _gpu_bytes(plan: Plan, som: BatchMap, workers: Workers) -> int:
+    """Return the most memory that a run uses of a GPU; 0 if it uses none.
+
+    Raises
+    ------
+    InputError
+        If the GPUs of the workers are too small, and the processor may not search.
+    """
+    if not workers.gpu_memory or plan.counted or not search_from(som.get_params(deep=False)).fits_devices:
+        return 0
+    least, most = _bytes_on_gpu(som.units, plan.shape[2])
+    if least <= workers.gpu_memory:
+        return int(min(most, workers.gpu_memory))
+    if som.device == "cuda":
+        raise InputError(
+            f"device 'cuda': {som.units} units of {plan.shape[2]} bands need {format_bytes(least)} of a GPU, and the "
+            f"smallest one has {format_bytes(workers.gpu_memory)}; use fewer units, or 'auto'"
+        )
+    return 0
 
 
 def forecast(source: str | Sequence[str], output: str, config: RunConfig, *, probed: bool = True) -> Forecast:
@@ -178,9 +209,10 @@ def forecast(source: str | Sequence[str], output: str, config: RunConfig, *, pro
     picture, config = fit_to_workers(picture, partial(fit_to_output, output=output), som, config)
     image = picture.pixels
     check_output_format(output, picture, som, config)
-    workers = expected_workers(config.cluster.as_options(), small=image.nbytes <= SMALL_BYTES)
+    workers = expected_workers(config.cluster_options, small=image.nbytes <= SMALL_BYTES)
     plan = plan_on_expected(picture, som, config, trains=True, writes=True)
     check_fits(plan, workers.memory)
+    on_gpu = _gpu_bytes(plan, som, workers)
     suffix = "".join(Path(output).suffixes[-2:]) if output.endswith(".ome.zarr") else Path(output).suffix
     measured = probe(image, som, suffix, config.output.image) if probed else None
-    return Forecast(plan, workers, measured)
+    return Forecast(plan, workers, measured, on_gpu)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
+from dask.utils import format_bytes
 
 from dasksom import cluster
 from dasksom.chunkwise import Keeper, keep_in_memory, workers
@@ -25,7 +26,7 @@ from dasksom.quantization.write_journal import WriteJournal
 from dasksom.quantization.write_pass import quantize_into
 from dasksom.runs.error_translation import explained_deaths, explained_pixels
 from dasksom.runs.input_image import ImagePaths, compared_pixels
-from dasksom.runs.memory_plan import check_fits, describe, plan_run
+from dasksom.runs.memory_plan import Plan, check_fits, plan_run
 from dasksom.som.quality import Quality
 from dasksom.som.statistics.unit_statistics import UnitStatistics
 from dasksom.training.checkpoint import TRAINED, UNREAD
@@ -122,7 +123,7 @@ class ImageRun:
     def on_cluster(self, config: RunConfig, som: BatchMap, *, trains: bool, writes: bool) -> Iterator[Any]:
         """Connect to the cluster, report the plan, and raise InputError if chunks cannot fit, before any read."""
         with (
-            connect(config.cluster.as_options(), small=self.image.nbytes <= SMALL_BYTES) as client,
+            connect(config.cluster_options, small=self.image.nbytes <= SMALL_BYTES) as client,
             count_tasks(client) as counts,
         ):
             available = workers()
@@ -272,3 +273,14 @@ class ImageRun:
 def _may_be_kept(image: da.Array, som: BatchMap, config: RunConfig) -> bool:
     # Counting and writing are only two passes: caching does not pay off unless the user requests it.
     return config.input.cache == "memory" or not som.counts_colors(image)
+
+
+def describe(plan: Plan) -> str:
+    """Describe a plan in one line."""
+    rows, columns = plan.chunk
+    passes = plan.train_passes + plan.write_passes + plan.check_passes
+    return (
+        f"{passes} {'pass' if passes == 1 else 'passes'} over {plan.chunks} chunks of {columns} x {rows} pixels "
+        f"({format_bytes(plan.chunk_bytes)}), {plan.tasks} tasks, {format_bytes(plan.read_bytes)} read, "
+        f"at most {format_bytes(plan.worker_bytes)} of memory a worker"
+    )

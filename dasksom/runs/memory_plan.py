@@ -3,6 +3,7 @@
 The peak memory of a worker is bounded by
 
     400 MiB                                             Python, libraries, kernels, memory that the heap retains
+    + 1 GiB                                             if workers have a GPU: CuPy and CUDA, and what is sent to it
     + 288 MiB                                           if 8-bit colors are labeled with a table of all colors
     or 8 x listed + 12 x colors bytes                   if more, and colors are counted: lists of 16 chunks, and merged
     + threads x pixels x (3.5 b + 4 c + 20) bytes       one chunk of `pixels`, with the margins of a blur, each of b
@@ -51,6 +52,8 @@ from dasksom.training.color_histogram import has_color_table
 _measuring_cost: "Callable[..., ScalingCost]" = deferred("dasksom.features.fitting:measuring_cost")
 _blur_margin: "Callable[[float], int]" = deferred("dasksom.som.features.smoothing:blur_margin")
 RESERVED_BYTES = 400 << 20
+GPU_HOST_BYTES = 1 << 30
+"""Bytes of a worker for CuPy and the libraries of CUDA; an upper limit that was not measured."""
 TABLE_BYTES = 288 << 20
 CHUNK_COLORS = 1_300_000
 """Maximum number of different colors in a chunk; photographs have fewer."""
@@ -111,6 +114,8 @@ class Plan:
     """Rows and columns that a blur reads on each side of a chunk."""
     warm_up: WarmUp = field(default_factory=WarmUp)
     """The epochs that run on a sample."""
+    reserved_bytes: int = RESERVED_BYTES
+    """Bytes of a worker that do not depend on the image."""
 
     @property
     def pixel_bytes(self) -> int:
@@ -150,7 +155,8 @@ class Plan:
         sums += 2 * self.warm_up.sample_bytes
         # counting ends before labeling begins
         colors = max(TABLE_BYTES if self.tabled else 0, self._counts_bytes(pixels))
-        return RESERVED_BYTES + math.ceil(colors + chunk + COPIES * self.decoded_whole_bytes) + sums + self.kept_bytes
+        work = math.ceil(colors + chunk + COPIES * self.decoded_whole_bytes)
+        return self.reserved_bytes + work + sums + self.kept_bytes
 
     def _with_margins(self, pixels: float) -> float:
         """Return the pixels of a chunk and its margins, for chunks of `pixels` pixels in the shape of the plan's."""
@@ -233,6 +239,7 @@ def plan_run(
         scaling=scaling,
         margin=_blur_margin(som.blur) if som.blur else 0,
         warm_up=warm_up,
+        reserved_bytes=RESERVED_BYTES + (GPU_HOST_BYTES if workers.gpu_memory else 0),
     )
 
 
@@ -287,14 +294,3 @@ def chunk_size_text(size: int) -> str:
     """Return a size as `--chunk-size` takes it; not less than the smallest chunk."""
     size = max(size, LEAST_CHUNK_BYTES)
     return f"{size >> 20}MiB" if size >= 1 << 20 else f"{size >> 10}KiB"
-
-
-def describe(plan: Plan) -> str:
-    """Describe a plan in one line."""
-    rows, columns = plan.chunk
-    passes = plan.train_passes + plan.write_passes + plan.check_passes
-    return (
-        f"{passes} {'pass' if passes == 1 else 'passes'} over {plan.chunks} chunks of {columns} x {rows} pixels "
-        f"({format_bytes(plan.chunk_bytes)}), {plan.tasks} tasks, {format_bytes(plan.read_bytes)} read, "
-        f"at most {format_bytes(plan.worker_bytes)} of memory a worker"
-    )

@@ -143,7 +143,7 @@ class Stream:
                 beside=[self.weights],
                 progress=self.progress,
                 keeper=self.keeper,
-                search=self.search,
+                search=self.search.on_driver() if self.here else self.search,
                 **arguments,
             )
 

@@ -153,7 +153,7 @@ class WarmUpStreams(Streams):
             parts = self._draw(_chunk_draw, _join, self._rule(), "sample")
             # by image and random number, which is by no chunk
             self._drawn["sample"] = [_sorted(part) for part in parts]
-        searches = tuple(part.search.on_driver() for part in self.parts)
+        searches = tuple(part.search for part in self.parts)
         if searches not in self._drawn:
             self._drawn[searches] = _stream_of(searches, self._drawn["sample"])
         stream: Stream | Streams = self._drawn[searches]

@@ -12,13 +12,14 @@ import zarr
 from PIL import Image
 
 from dasksom import BatchSOM, open_picture
-from dasksom.cluster import ClusterOptions, Workers, connect, count_tasks
+from dasksom.cluster import ClusterOptions, Workers, connect, connection, count_tasks
+from dasksom.cluster.gpus import Gpu
 from dasksom.config import RunConfig, load_config
 from dasksom.errors import InputError
 from dasksom.provenance.run_record import summary_schema
 from dasksom.runs.dry_run import TASK_SECONDS, Forecast, Probe, estimate, forecast, probe
-from dasksom.runs.image_run import new_map
-from dasksom.runs.memory_plan import CHUNK_COLORS, TABLE_BYTES, check_fits, describe, plan_run
+from dasksom.runs.image_run import describe, new_map
+from dasksom.runs.memory_plan import CHUNK_COLORS, GPU_HOST_BYTES, RESERVED_BYTES, TABLE_BYTES, check_fits, plan_run
 from dasksom.runs.workflows import quantize_image
 
 MIB = 1 << 20
@@ -216,6 +217,22 @@ def test_forecast__default_chunks_are_the_largest_that_fit(tmp_path, kind):
     config = load_config(None, {**given, "input": {"fill_missing": True, "chunk_size": "64MiB"}})
     with pytest.raises(InputError, match="--chunk-size"):  # a size that was given is not changed
         forecast(str(tmp_path / "in.zarr"), "out.zarr", config)
+
+
+def test_forecast__memory_of_gpus(tmp_path, monkeypatch):
+    zarr.create_array(tmp_path / "in.zarr", shape=(256, 256, 4), chunks=(256, 256, 4), dtype="f4", fill_value=0)
+
+    def found(device, memory):
+        monkeypatch.setattr(connection, "_with_gpus", lambda options: replace(options, gpus=(Gpu("GPU-a", memory),)))
+        config = load_config(None, {"map": {"device": device}, "input": {"fill_missing": True}})
+        return forecast(str(tmp_path / "in.zarr"), "out.zarr", config, probed=False)
+
+    large, small = found("auto", 16 << 30), found("auto", MIB)
+    assert large.as_text()["memory of a GPU"] == "at most 1.00 GiB; available: 16.00 GiB"
+    assert large.plan.reserved_bytes == RESERVED_BYTES + GPU_HOST_BYTES
+    assert "memory of a GPU" not in small.as_text()
+    with pytest.raises(InputError, match=r"256 units of 4 bands need 5.* MiB of a GPU, .*one has 1.00 MiB; use fewer"):
+        found("cuda", MIB)
 
 
 class _Silent:

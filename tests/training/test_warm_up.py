@@ -8,7 +8,9 @@ from dasksom.chunkwise import ThrottledKeeper
 from dasksom.cluster import Workers
 from dasksom.config import RunConfig
 from dasksom.runs.memory_plan import plan_run
+from dasksom.som.bmu import search
 from dasksom.som.bmu.search import Search
+from dasksom.som.lattice import Lattice
 from dasksom.som.schedule import WarmUp
 from dasksom.training import warm_up as drawing
 from dasksom.training.streaming import Stream
@@ -114,9 +116,16 @@ def test_warm_up__its_weights_estimate_sums_over_all_pixels():
     assert drawn.mean() > 3 * rare.mean()  # distant pixels are drawn more often
 
 
-def test_warm_up__this_process_needs_no_gpu():
+def test_warm_up__this_process_needs_no_gpu(monkeypatch):
+    devices = []
+    monkeypatch.setattr(search, "_array_module", devices.append)
+    monkeypatch.setattr(search, "_LEAST_WORK", 0)
     stream = Stream(lazy(scene((40, 50, 3)), (40, 50)), search=Search(device="cuda"))
-    assert WarmUpStreams((stream,), 500, 1).warm_up().search.device == "auto"
+    lattice, codebook = Lattice(2, 2), np.arange(12.0).reshape(4, 3)
+    WarmUpStreams((stream,), 500, 1).warm_up().quality(codebook, lattice)
+    assert {*devices} == {"auto"}
+    stream.quality(codebook, lattice)
+    assert {*devices} == {"auto", "cuda"}
 
 
 def test_warm_up__uses_all_of_the_pixels_if_few_are_unmasked(monkeypatch):

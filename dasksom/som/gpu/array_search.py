@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.som.bmu.rounding import FilterUnits
-from dasksom.som.gpu.device import DEVICE_LOCK, piece_bytes, to_host, work_in_pieces
+from dasksom.som.gpu.device import DEVICE_LOCK, piece_bytes, search_bytes, to_host, work_in_pieces
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +39,8 @@ class DeviceUnits:
 
 
 def rows_of_piece(xp: Any, units: int, bands: int) -> int:
-    """Return the number of samples that are searched at once: totals, their comparison, and conversions of samples."""
-    return max(1, piece_bytes(xp) // (10 * units + 40 * bands))
+    """Return the number of samples that are searched at once."""
+    return max(1, piece_bytes(xp) // search_bytes(units, bands))
 
 
 def nearest_on_device(xp: Any, samples: NDArray[Any], known: DeviceUnits, ranks: int) -> NDArray[np.uint32]:

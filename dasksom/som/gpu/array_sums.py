@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.som.gpu.device import DEVICE_LOCK, piece_bytes, to_host, work_in_pieces
+from dasksom.som.gpu.device import DEVICE_LOCK, piece_bytes, sums_bytes, to_host, work_in_pieces
 from dasksom.som.samples import Samples
 from dasksom.som.unit_sums import BLOCK_SAMPLES, UnitSums, add_up, gather
 
@@ -46,7 +46,7 @@ def gather_on_device(
     DeviceMemoryError
         If the device has no memory for a block.
     """
-    (units, bands), parts = codebook.shape, list[UnitSums]()
+    parts: list[UnitSums] = []
 
     def add(part: slice) -> None:
         block = _part(samples, part)
@@ -56,10 +56,8 @@ def gather_on_device(
 
     if not len(samples):
         return gather(samples, codebook, best, second)
-    columns = bands + 4
-    block_bytes = 16 * columns * units + 40 * columns * BLOCK_SAMPLES
     with DEVICE_LOCK:
-        rows = piece_bytes(xp) // block_bytes * BLOCK_SAMPLES
+        rows = piece_bytes(xp) // sums_bytes(*codebook.shape) * BLOCK_SAMPLES
         work_in_pieces(xp, add, len(samples), rows, least=BLOCK_SAMPLES)
     return parts[0]
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import DeviceMemoryError, InputError
+from dasksom.som.unit_sums import BLOCK_SAMPLES
 
 logger = logging.getLogger(__name__)
 DEVICE_LOCK = RLock()
@@ -51,7 +52,7 @@ def array_module(device: str) -> Any:
 def _cuda() -> tuple[Any, str]:
     """Return CuPy if it can use a GPU; else None, and the reason with the way out."""
     if find_spec(_PACKAGE) is None:
-        return None, "CuPy is not installed; install it (pip install 'dasksom[cuda]')"
+        return None, "CuPy is not installed; run pip install 'dasksom[cuda]'"
     try:
         cupy = import_module(_PACKAGE)
         count = cupy.cuda.runtime.getDeviceCount()
@@ -80,6 +81,26 @@ def piece_bytes(xp: Any) -> int:
         return _LEAST_PIECE_BYTES
     free = xp.cuda.Device().mem_info[0] + xp.get_default_memory_pool().free_bytes()
     return min(int(free * _FREE_SHARE), MOST_PIECE_BYTES)
+
+
+def gpu_bytes(units: int, bands: int) -> tuple[int, int]:
+    """Return the least memory of a GPU with which a codebook is searched, and the most that is used.
+
+    CUDA takes some hundred MiB more for itself.
+    """
+    codebook = 28 * units * bands
+    least = max(search_bytes(units, bands), sums_bytes(units, bands))
+    return codebook + least, codebook + max(least, MOST_PIECE_BYTES)
+
+
+def search_bytes(units: int, bands: int) -> int:
+    """Return the memory for the search of a sample: totals, their comparison, and conversions of the sample."""
+    return 10 * units + 40 * bands
+
+
+def sums_bytes(units: int, bands: int) -> int:
+    """Return the memory for the sums of a block: its units' sums twice, and its samples in several orders."""
+    return (bands + 4) * (16 * units + 40 * BLOCK_SAMPLES)
 
 
 def work_in_pieces(xp: Any, work: Callable[[slice], None], count: int, rows: int, least: int = 1) -> None:

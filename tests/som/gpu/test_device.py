@@ -47,7 +47,7 @@ class Tf32(FakeDevice):
 @pytest.mark.parametrize(
     ("module", "problem"),
     [
-        (None, r"CuPy is not installed; install it \(pip install 'dasksom\[cuda\]'\)"),
+        (None, r"CuPy is not installed; run pip install 'dasksom\[cuda\]'"),
         (fake(lambda: 0), "this machine has no NVIDIA GPU; run on one that has"),
         (fake(no_driver), r"cannot use a GPU here \(cudaErrorInsufficientDriver: the driver is too old\); install an"),
         (Tf32(), r"fewer digits \(TF32\); unset CUPY_TF32"),
