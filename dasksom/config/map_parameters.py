@@ -137,7 +137,8 @@ PARAMETERS = (
         or_kind="array of shape (rows, columns, bands)",
         help="Start: colors along the two principal components, seeded pixels (sample), or seeded random numbers with "
         "the mean and deviation of the pixels.",
-        details="An array is used as it is.",
+        details="Where the components are equally long, and their plane is one of many, starts from pixels are tried "
+        "too. An array is used as it is.",
         accepts=lambda value: not isinstance(value, str) or value in choices.INITIALIZATIONS,
         option="init",
     ),

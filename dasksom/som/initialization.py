@@ -1,20 +1,38 @@
-"""Initial codebooks: each is a function of (lattice, samples, seed) with a line in `dasksom.som.choices`."""
+"""Initial codebooks: each is a function of (lattice, samples, seed) with a line in `dasksom.som.choices`.
 
+Where the principal components are equally long, the plane of two of them is one of many, and a start in it is as good
+as chance: batch updates preserve its symmetries. Short trainings on some samples then show which of several starts
+leads to the least error (`best_start`).
+"""
+
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.som.batch import BatchSums, update, weigh
+from dasksom.som.bmu.search import Search
 from dasksom.som.lattice import Lattice
-from dasksom.som.samples import NO_SAMPLES
+from dasksom.som.neighborhood import Neighborhood
+from dasksom.som.samples import NO_SAMPLES, Samples
 from dasksom.som.statistics.moments import Moments
-from dasksom.som.statistics.principal_components import COMPONENTS, exact_spans, leading_spans
+from dasksom.som.statistics.principal_components import COMPONENTS, equally_long, exact_spans, leading_spans
 
 _BEND, _LINE_BEND = 0.1, 0.3
 """Amplitude of the bend of maps and of those with one row or column, in standard deviations of each component."""
-_EQUAL = 0.05
-"""Relative difference below which the standard deviations of two components are considered equal."""
+
+MOST_TRIED_UNITS = 400
+"""Most units of a map whose start is tried: larger maps depend less on it, and their trials take longer."""
+_SAMPLES_A_UNIT, _LEAST_SAMPLES = 16, 2048
+_UNITS_IN_STARTS = 1024
+"""Number of tried starts times the number of units; at least `_FEWEST_STARTS` starts."""
+_FEWEST_STARTS = 6
+_TIMES_COMPARED = 8
+"""How many times as many samples compare the best of these starts with that in the plane."""
+_BETTER = 0.95
+"""Ratio of errors below which another start is used: the plane gives a known orientation."""
 
 
 def pca_codebook(lattice: Lattice, mean: NDArray[np.float64], spans: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -63,7 +81,7 @@ def pca_codebook(lattice: Lattice, mean: NDArray[np.float64], spans: NDArray[np.
 def _without_axes(spans: NDArray[np.float64], plane: int) -> NDArray[np.float64]:
     """Rotate the components of equal deviations, some of which are among the first `plane` and some not."""
     lengths = np.linalg.norm(spans, axis=1)
-    equal = (lengths[1:] >= (1 - _EQUAL) * lengths[:-1]) & (lengths[1:] > 0)
+    equal = equally_long(lengths)
     if len(spans) <= plane or not equal[plane - 1]:
         return spans
     first = plane - 1 - int(np.argmin(np.append(equal[: plane - 1][::-1], False)))
@@ -136,3 +154,73 @@ def start_from_samples(lattice: Lattice, samples: Drawable, seed: int | None) ->
 def start_at_random(lattice: Lattice, samples: Drawable, seed: int | None) -> NDArray[np.float64]:
     """Start from random numbers (`random_codebook`)."""
     return random_codebook(lattice, _some(samples.moments()), seed)
+
+
+def is_arbitrary(of: Moments) -> bool:
+    """Return whether the plane of the first two principal components is one of many.
+
+    Parameters
+    ----------
+    of : Moments
+        With the complete scatter of shape (bands, bands).
+    """
+    variances = np.linalg.eigvalsh(of.scatter)[::-1]
+    return bool(equally_long(np.sqrt(np.maximum(variances[:3], 0.0))).any())
+
+
+def drawn_samples(units: int) -> int:
+    """Return the most samples that the trials of a map use."""
+    return _TIMES_COMPARED * _tried_samples(units)
+
+
+def _tried_samples(units: int) -> int:
+    return max(_SAMPLES_A_UNIT * units, _LEAST_SAMPLES)
+
+
+def best_start(
+    first: NDArray[np.float64],
+    drawn: NDArray[np.float64],
+    search: Search,
+    lattice: Lattice,
+    neighborhood: str,
+    sigmas: Sequence[float],
+) -> NDArray[np.float64]:
+    """Return the start that leads to the least mean squared error: the given one, or one from samples.
+
+    Parameters
+    ----------
+    first : array of shape (units, bands)
+        The start in the plane.
+    drawn : array of shape (samples, bands)
+        Samples in random order, in what the search compares.
+    search : Search
+    lattice : Lattice
+    neighborhood : str
+        A name in ``dasksom.som.choices.NEIGHBORHOODS``.
+    sigmas : sequence of float
+        Radius of each epoch, in lattice units.
+
+    Returns
+    -------
+    ndarray of shape (units, bands), float64
+    """
+    plain = Search(search.metric, search.precision, search.missing)
+    spreads = [Neighborhood(lattice, neighborhood, sigma) for sigma in sigmas]
+
+    def sums(codebook: NDArray[np.float64], spread: Neighborhood, values: NDArray[np.float64]) -> BatchSums:
+        samples = Samples(values, None, None)
+        return weigh(plain.gather(samples, codebook, plain.best(samples, codebook)), codebook, spread)
+
+    def error(codebook: NDArray[np.float64], samples: NDArray[np.float64]) -> float:
+        for spread in spreads:
+            codebook = update(codebook, sums(codebook, spread, samples))
+        return sums(codebook, spreads[-1], samples).quality.mean_squared_error
+
+    units = len(first)
+    starts = min(max(_UNITS_IN_STARTS // units, _FEWEST_STARTS), len(drawn) // units)
+    if not starts:
+        return first
+    others = drawn[: starts * units].reshape(starts, units, -1)
+    some = drawn[: _tried_samples(units)]
+    best: NDArray[np.float64] = others[int(np.argmin([error(other, some) for other in others]))]
+    return best if error(best, drawn) < _BETTER * error(first, drawn) else first

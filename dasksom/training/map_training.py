@@ -11,13 +11,14 @@ from dask.base import tokenize
 from dasksom._version import __version__
 from dasksom.chunkwise import SMALL_RECORD_SECONDS, Keeper, Progress, ThrottledKeeper
 from dasksom.errors import InputError
+from dasksom.som.initialization import drawn_samples
 from dasksom.som.schedule import Step, WarmUp
 from dasksom.training.checkpoint import STATE
 from dasksom.training.color_histogram import has_color_table
 from dasksom.training.epochs import OnEpoch, Training, train_epochs
 from dasksom.training.parameter_checks import lattice_from, search_from, seed_from
 from dasksom.training.sources import Weighted, samples_of, searched
-from dasksom.training.start import TrainingImages, bands_of, first_codebook, fit_features, plan_features
+from dasksom.training.start import TrainingImages, bands_of, first_codebook, fit_features, plan_features, tried_sigmas
 from dasksom.training.trained_map import MapState, TrainedMap
 
 if TYPE_CHECKING:
@@ -101,12 +102,20 @@ def train_map(
     if planned is not None and planned.by_image and len(images) > 1 and not isinstance(given["init"], str):
         raise InputError("init: an array of bands has no features that each image scales by itself; use init='pca'")
     count = all(counts_colors(*image, given) for image in images)
+    tried = tried_sigmas(
+        given,
+        [image for image, _ in images],
+        steps if before is None else (),
+        counted=all(are_countable(*image) for image in images),
+        sampled=warm_up.samples > 0,
+    )
     plain = samples_of(
         images,
         search,
         count=count,
         share=given["sample"],
         warm_up=warm_up.samples,
+        pilot=drawn_samples(lattice.units) if tried else 0,
         seed=seed or 0,
         cache=given["cache"],
         progress=progress,
@@ -120,7 +129,7 @@ def train_map(
     samples = searched(plain, search, given["cache"], features)
     state = None if keeper is None else keeper.load(STATE)
     if state is None:
-        codebook = first_codebook(samples, search, given, shared, lattice, seed, before, known)
+        codebook = first_codebook(samples, search, given, shared, lattice, seed, before, known, tried)
         state = MapState(codebook, codebook, () if before is None else before.history)
         if keeper is not None:
             keeper.save(STATE, state)  # the initialization may have taken a pass

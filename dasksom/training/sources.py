@@ -23,6 +23,7 @@ _blur_image: "Callable[..., da.Array]" = deferred("dasksom.features.blurring:blu
 _color_stream: "Callable[..., Stream]" = deferred("dasksom.training.converted_colors:color_stream")
 _compared_colors = deferred("dasksom.training.converted_colors:compared_colors")
 _sample_image = deferred("dasksom.training.subsampling:sample_image")
+_pilot = deferred("dasksom.training.streaming:numbered_pilot")
 _stream = deferred("dasksom.training.streaming:Stream")
 _warm_up_streams: "Callable[..., Streams]" = deferred("dasksom.training.warm_up:WarmUpStreams")
 _streams: "Callable[..., Streams]" = deferred("dasksom.training.streaming:Streams")
@@ -77,16 +78,18 @@ def streamed(
     *,
     here: bool,
     warm_up: int = 0,
+    pilot: int = 0,
     seed: int = 0,
 ) -> "Stream | Streams":
     """Return streams of all images, cached in the cluster's memory according to `cache`; see `samples_of`."""
-    parts = tuple(
-        _stream(*((image, weights) if here else keep_in_memory(image, weights, cache)), search, progress, here, keeper)
-        for image, weights in images
-    )
+    parts = []
+    for number, (image, weights) in enumerate(images):
+        source = (image, weights) if here else keep_in_memory(image, weights, cache)
+        drawn = _pilot(pilot, seed, number) if pilot else None
+        parts.append(_stream(*source, search, progress, here, keeper, drawn))
     if warm_up:
-        return _warm_up_streams(parts, warm_up, seed)
-    return parts[0] if len(parts) == 1 else _streams(parts)
+        return _warm_up_streams(tuple(parts), warm_up, seed)
+    return parts[0] if len(parts) == 1 else _streams(tuple(parts))
 
 
 def samples_of(
@@ -96,6 +99,7 @@ def samples_of(
     count: bool,
     share: float = 1.0,
     warm_up: int = 0,
+    pilot: int = 0,
     seed: int = 0,
     cache: str = "none",
     progress: Progress | None = None,
@@ -113,8 +117,10 @@ def samples_of(
         Fraction of the samples to use, chosen at random by position.
     warm_up : int
         Number of samples for the early epochs of streams; 0 for none.
+    pilot : int
+        Number of samples of each stream to draw while its moments are computed.
     seed : int
-        Seed of both choices.
+        Seed of these choices.
     cache : str
         One of ``dasksom.config.map_parameters.CACHES``.
     progress : callable, optional
@@ -134,4 +140,4 @@ def samples_of(
             table = count_images(images, progress, keeper)
             logger.info("%d different colors in %d pixels", len(table), table.counts.sum())
             return table
-    return streamed(images, search, cache, progress, keeper, here=share < 1, warm_up=warm_up, seed=seed)
+    return streamed(images, search, cache, progress, keeper, here=share < 1, warm_up=warm_up, pilot=pilot, seed=seed)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from math import prod
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +19,9 @@ from dasksom.errors import InputError
 from dasksom.som.bmu.search import Search
 from dasksom.som.choices import INITIALIZATIONS
 from dasksom.som.codebook import Codebook
+from dasksom.som.initialization import MOST_TRIED_UNITS, best_start, is_arbitrary
 from dasksom.som.lattice import Lattice
+from dasksom.som.schedule import Step
 from dasksom.som.statistics.moments import WIDEST_SCATTER, merge_moments
 from dasksom.training.checkpoint import FEATURES
 from dasksom.training.color_histogram import ColorTable
@@ -44,6 +48,9 @@ _UNEVEN = 100.0
 """Ratio of the variances of two bands from which a warning is logged."""
 _DECIDING = 0.01
 """Share of the variance of all bands from which on one band of a wide table decides."""
+
+_MOST_PIXELS = 1 << 21
+"""Most pixels of images without a sample from which pixels are drawn to try starts."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +152,7 @@ def first_codebook(
     seed: int | None,
     before: TrainedMap | None,
     known: Moments | None,
+    sigmas: Sequence[float] = (),
 ) -> NDArray[np.float64]:
     """Return the codebook that a training starts from, in the features that the search compares.
 
@@ -156,6 +164,9 @@ def first_codebook(
         The map to continue with.
     known : Moments, optional
         Moments of the samples, if they are known.
+    sigmas : sequence of float
+        Radii of the epochs by which several starts are tried if that of principal components is arbitrary; empty: none
+        is tried.
     """
     if before is not None and before.features is not None:
         return before.compared_units
@@ -167,7 +178,32 @@ def first_codebook(
     if search.features is None and search.color_space == "rgb":
         moments = start.known
         _warn_of_uneven(codebook.var(axis=0) if moments is None else moments.squares, images)
-    return codebook
+    if not sigmas or start.known is None or not is_arbitrary(start.known):
+        return codebook
+    _, drawn = cast("Stream | Streams", samples).random_samples()  # never counted colors
+    return best_start(codebook, drawn, search, lattice, str(given["neighborhood"]), sigmas)
+
+
+def tried_sigmas(
+    given: Mapping[str, Any],
+    images: Sequence[da.Array],
+    steps: Sequence[Step],
+    *,
+    counted: bool,
+    sampled: bool,
+) -> list[float]:
+    """Return the radii of the epochs by which several starts are tried; empty if none is tried.
+
+    Palettes are searched among many starts anyway; the pixels that are drawn from large images without a sample would
+    take long to merge.
+    """
+    in_plane = isinstance(given["init"], str) and given["init"] == "pca"
+    searched = counted or any(step.added or step.searched for step in steps)
+    fits = sampled or sum(prod(image.shape[:-1]) for image in images) <= _MOST_PIXELS
+    is_small = given["rows"] * given["columns"] <= MOST_TRIED_UNITS and images[0].shape[-1] <= WIDEST_SCATTER
+    if not in_plane or searched or not fits or not is_small:
+        return []
+    return [step.sigma for step in steps]
 
 
 def _given_codebook(given: Mapping[str, Any], bands: int) -> NDArray[np.float64] | None:

@@ -19,8 +19,15 @@ from dasksom.som.features.pixel_features import ImageFeatures, features_of_image
 from dasksom.som.lattice import Lattice
 from dasksom.som.neighborhood import Neighborhood
 from dasksom.som.quality import Quality, quality_of
-from dasksom.som.samples import NO_SAMPLES, place_numbers
+from dasksom.som.samples import NO_SAMPLES
 from dasksom.som.statistics.moments import Moments, merge_moments, moments, scatter_products
+from dasksom.som.statistics.random_samples import (
+    RandomSamples,
+    chunk_draws,
+    compared_draws,
+    first_seed,
+    lowest_draws,
+)
 from dasksom.som.unit_sums import add_up
 from dasksom.training.color_histogram import count_images
 
@@ -77,33 +84,30 @@ def _chunk_products(
     return scatter_products(samples.values, samples.weights, mean, basis)
 
 
-_Drawn = tuple[NDArray[np.uint64], NDArray[np.float64]]
-"""Samples and their random numbers; those with the lowest numbers are drawn."""
+def _chunk_moments_and_draws(
+    block: NDArray[Any], corner: Corner, weights: NDArray[Any] | None = None, *, search: Search, **draw: Any
+) -> tuple[Moments, RandomSamples]:
+    found = chunk_moments(block, corner, weights, search=search)
+    return found, chunk_draws(block, corner, weights, search=search, compared=False, **draw)
 
 
-def _chunk_draws(
-    block: NDArray[Any],
-    corner: Corner,
-    weights: NDArray[Any] | None = None,
-    *,
-    leading: tuple[int, ...],
-    units: int,
-    seed: int,
-    search: Search,
-) -> _Drawn:
-    whole = replace(search, missing="error" if search.missing == "error" else "exclude")
-    samples = whole.convert(whole.take(block, corner, weights), block.dtype)
-    numbers = place_numbers(block.shape[:-1], corner, leading, seed)
-    if samples.kept is not None:
-        numbers = numbers[samples.kept]
-    lowest = np.argpartition(numbers, units)[:units] if len(numbers) > units else np.arange(len(numbers))
-    return numbers[lowest], np.asarray(samples.values[lowest], np.float64)
+@dataclass(eq=False)
+class Pilot:
+    """Random samples of an image, as they are stored; drawn while its moments are computed."""
+
+    most: int
+    """Most samples."""
+    seed: int
+    drawn: RandomSamples | None = None
+
+    def converted(self, search: Search) -> "Pilot":
+        """Return the pilot of what a search compares."""
+        return replace(self, drawn=None if self.drawn is None else compared_draws(self.drawn, search))
 
 
-def _lowest_draws(parts: Sequence[_Drawn], units: int) -> _Drawn:
-    numbers = np.concatenate([part[0] for part in parts])
-    lowest = np.argsort(numbers, kind="stable")[:units]
-    return numbers[lowest], np.concatenate([part[1] for part in parts])[lowest]
+def numbered_pilot(most: int, seed: int, number: int) -> Pilot:
+    """Return the pilot of one of several images, not yet drawn."""
+    return Pilot(most, first_seed(seed) + number)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +124,8 @@ class Stream:
     """Whether the samples are in this process's memory, and processed by its threads instead of a cluster."""
     keeper: Keeper | None = None
     """Saves passes in progress."""
+    pilot: Pilot | None = None
+    """Is drawn with the first moments; shared by conversions of the stream."""
 
     def searching(self, features: ImageFeatures) -> "Stream":
         """Return the same samples, converted to other features."""
@@ -131,7 +137,10 @@ class Stream:
             return self  # the driver's memory is planned for samples of bands
         with dask.config.set(scheduler="threads") if self.here else nullcontext():
             features = cached_features(self.image, self.weights, self.search)
-        return self if features is None else replace(self.searching(None), image=features)
+        if features is None:
+            return self
+        pilot = None if self.pilot is None else self.pilot.converted(self.search)
+        return replace(self.searching(None), image=features, pilot=pilot)
 
     def reduce(self, function: Callable[..., Any], combine: Callable[[Sequence[Any]], Any], **arguments: Any) -> Any:
         """Run a function of (block, corner, weights, search=..., **arguments) on every chunk; combine the results."""
@@ -148,8 +157,17 @@ class Stream:
             )
 
     def moments(self) -> Moments:
-        """Return the moments of all samples; their count may be 0."""
-        found: Moments = self.reduce(chunk_moments, merge_moments)
+        """Return the moments of all samples; their count may be 0. The first call draws the pilot."""
+        if self.pilot is None or self.pilot.drawn is not None:
+            found: Moments = self.reduce(chunk_moments, merge_moments)
+            return found
+        most, seed = self.pilot.most, self.pilot.seed
+
+        def combine(parts: Sequence[tuple[Moments, RandomSamples]]) -> tuple[Moments, RandomSamples]:
+            return merge_moments([part[0] for part in parts]), lowest_draws([part[1] for part in parts], most)
+
+        draw = {"leading": self.image.shape[:-1], "most": most, "seed": seed}
+        found, self.pilot.drawn = self.reduce(_chunk_moments_and_draws, combine, **draw)
         return found
 
     def scatter_products(self, mean: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -157,14 +175,21 @@ class Stream:
         total: NDArray[np.float64] = self.reduce(_chunk_products, add_up, mean=mean, basis=basis)
         return total
 
-    def lowest(self, units: int, seed: int) -> _Drawn:
-        """Return up to `units` samples with the lowest random numbers, lowest first."""
+    def lowest(self, most: int, seed: int) -> RandomSamples:
+        """Return up to `most` samples with the lowest random numbers, lowest first, as the search compares them."""
 
-        def combine(parts: Sequence[_Drawn]) -> _Drawn:
-            return _lowest_draws(parts, units)
+        def combine(parts: Sequence[RandomSamples]) -> RandomSamples:
+            return lowest_draws(parts, most)
 
-        found: _Drawn = self.reduce(_chunk_draws, combine, leading=self.image.shape[:-1], units=units, seed=seed)
+        draw = {"leading": self.image.shape[:-1], "most": most, "seed": seed, "compared": True}
+        found: RandomSamples = self.reduce(chunk_draws, combine, **draw)
         return found
+
+    def random_samples(self) -> RandomSamples:
+        """Return the pilot as the search compares it, in random order; empty if it was not drawn."""
+        if self.pilot is None or self.pilot.drawn is None:
+            return np.empty(0, np.uint64), np.empty((0, self.image.shape[-1]))
+        return compared_draws(self.pilot.drawn, self.search)
 
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
         """Draw samples at random, at distinct positions if there are enough.
@@ -225,12 +250,17 @@ class Streams:
 
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
         """Draw samples at random from all images; see `Stream.draw`."""
-        first = int(np.random.default_rng(seed).integers(1 << 63))
-        _, chosen = _lowest_draws([part.lowest(units, first + number) for number, part in enumerate(self.parts)], units)
+        first = first_seed(seed)
+        _, chosen = lowest_draws([part.lowest(units, first + number) for number, part in enumerate(self.parts)], units)
         if not len(chosen):
             raise InputError(NO_SAMPLES)
         repeated: NDArray[np.float64] = chosen[np.arange(units) % len(chosen)]
         return repeated
+
+    def random_samples(self) -> RandomSamples:
+        """Return the pilots of all images as the search compares them, in random order."""
+        parts = [part.random_samples() for part in self.parts]
+        return lowest_draws(parts, max(len(numbers) for numbers, _ in parts))
 
     def batch_sums(
         self, codebook: NDArray[np.float64], neighborhood: Neighborhood, utilities: bool = False

@@ -25,6 +25,7 @@ from dasksom.som.bmu.search import Search
 from dasksom.som.features.pixel_features import ImageFeatures
 from dasksom.som.samples import place_numbers
 from dasksom.som.statistics.moments import Moments, merge_moments
+from dasksom.som.statistics.random_samples import RandomSamples, compared_draws, first_seed, lowest_draws
 from dasksom.training.streaming import Stream, Streams, chunk_moments
 from dasksom.training.subsampling import MOST_OF_MEMORY, ROWS_A_TASK
 from dasksom.training.warm_up_plan import MOST_BYTES, sample_bytes
@@ -144,12 +145,24 @@ class WarmUpStreams(Streams):
         """Draw samples at random from the sample; see `Stream.draw`."""
         return self.warm_up().draw(units, seed)
 
+    def random_samples(self) -> RandomSamples:
+        """Return as many samples of the pilot as streams without a warm-up draw, as the search compares them."""
+        if "pilot" not in self._drawn:
+            return super().random_samples()
+        most = self.parts[0].pilot.most if self.parts[0].pilot is not None else 0
+        parts = [lowest_draws([(numbers, values)], most) for numbers, values, _ in self._drawn["pilot"]]
+        compared = [compared_draws(drawn, part.search) for drawn, part in zip(parts, self.parts, strict=True)]
+        return lowest_draws(compared, max(len(numbers) for numbers, _ in compared))
+
+    def _take_pilot(self) -> None:
+        if "pilot" not in self._drawn:
+            self._drawn["pilot"] = tuple(self._draw(_chunk_draw, _join, self._pilot_rule(), "pilot"))
+
     def warm_up(self) -> Stream | Streams:
         """Return the sample, in this process's memory; the first call takes a pass, or two if there is no pilot."""
         if "sample" not in self._drawn:
             self._check_memory()
-            if "pilot" not in self._drawn:
-                self._drawn["pilot"] = tuple(self._draw(_chunk_draw, _join, self._pilot_rule(), "pilot"))
+            self._take_pilot()
             parts = self._draw(_chunk_draw, _join, self._rule(), "sample")
             # by image and random number, which is by no chunk
             self._drawn["sample"] = [_sorted(part) for part in parts]
@@ -170,7 +183,9 @@ class WarmUpStreams(Streams):
             )
 
     def _draw(self, function: Any, combine: Any, rule: _Rule, name: str) -> Iterator[Any]:
-        first = int(np.random.default_rng([self.seed, name == "sample"]).integers(1 << 63))
+        first = (
+            first_seed(self.seed) if name == "pilot" else int(np.random.default_rng([self.seed, 1]).integers(1 << 63))
+        )
         for number, part in enumerate(self.parts):
             leading = part.image.shape[:-1]
             yield part.reduce(function, combine, leading=leading, rule=rule, seed=first + number)

@@ -84,12 +84,18 @@ def symmetric_sets():
     values, angles = np.arange(0, 256, 8, dtype=np.uint8), np.linspace(0, 2 * np.pi, 2000, endpoint=False)
     cube = np.stack(np.meshgrid(values, values, values, indexing="ij"), axis=-1).reshape(-1, 32, 3)
     grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, 7)] * 4, indexing="ij"), axis=-1).reshape(-1, 4)
+    axes = np.concatenate([np.linspace(-1, 1, 101)[:, None] * axis for axis in np.eye(5)])
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     return {
         "cube of colors": (cube, (16, 16)),
         "cube of colors, a row": (cube, (1, 30)),
-        "circle, a row": (np.stack([np.cos(angles), np.sin(angles)], axis=1), (1, 30)),
+        "circle, a row": (circle, (1, 30)),
         "grid of four bands": (grid, (16, 16)),
         "corners of a cube of eight bands": (np.array(list(product([-1.0, 1.0], repeat=8))), (8, 8)),
+        "five axes": (axes, (8, 8)),
+        "five axes, a row": (axes, (1, 30)),
+        "two rings": (np.concatenate([circle, circle * 3]), (16, 16)),
+        "saddle": (np.column_stack([circle, np.cos(2 * angles)]), (8, 8)),
     }
 
 
@@ -101,6 +107,16 @@ def test_pca_codebook__leaves_the_plane_of_symmetric_data(name):
         return BatchSOM(*shape, **options).fit(samples).evaluate(samples).mean_squared_error
 
     assert error() <= 1.05 * min(error(init="sample", random_state=seed) for seed in range(3))
+
+
+def test_first_codebook__of_symmetric_data_does_not_depend_on_chunks_or_a_warm_up():
+    image = symmetric_sets()["five axes"][0].reshape(5, 101, 5)
+    errors = []
+    for chunks, warm_up in (((5, 101), "none"), ((2, 40), "none"), ((3, 70), 400)):
+        som = BatchSOM(8, 8, warm_up=warm_up, random_state=1).fit(da.from_array(image, chunks=(*chunks, 5)))
+        errors.append(som.history_[0].mean_squared_error)
+    assert errors[1] == pytest.approx(errors[0], rel=1e-9)
+    assert errors[2] == pytest.approx(errors[0], rel=0.2)
 
 
 def test_pca_codebook__of_one_band_has_different_units():

@@ -14,6 +14,11 @@ _VECTORS = 12
 _PASSES = 4
 """Number of products with the scatter, each a pass over the samples."""
 
+_EQUAL = 0.05
+"""Relative difference below which the standard deviations of two components are considered equal."""
+_ROUNDING = 2.0**-40
+"""Multiple of the largest entry of a scatter to which all entries are rounded."""
+
 Products = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
 """Returns the scatter about a mean times some vectors."""
 
@@ -27,7 +32,10 @@ def exact_spans(of: Moments) -> NDArray[np.float64]:
     -------
     ndarray of shape (bands, bands), float64
     """
-    return _spans(*np.linalg.eigh(of.scatter / of.count))
+    # without the rounding errors of sums by chunk, by which the directions of equal components would be chosen
+    step = float(np.abs(of.scatter).max(initial=0.0)) * _ROUNDING
+    scatter = np.round(of.scatter / step) * step if step > 0 else of.scatter
+    return _spans(*np.linalg.eigh(scatter / of.count))
 
 
 def leading_spans(of: Moments, products: Products) -> NDArray[np.float64]:
@@ -70,3 +78,14 @@ def _spans(variances: NDArray[np.float64], vectors: NDArray[np.float64]) -> NDAr
     largest = np.abs(spans).argmax(axis=1)
     spans *= np.where(spans[np.arange(len(spans)), largest] < 0, -1.0, 1.0)[:, None]
     return spans
+
+
+def equally_long(lengths: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return of each component but the first whether it is as long as the one before, and not zero.
+
+    Parameters
+    ----------
+    lengths : array of shape (components,)
+        Standard deviations of the components, the longest first.
+    """
+    return np.asarray((lengths[1:] >= (1 - _EQUAL) * lengths[:-1]) & (lengths[1:] > 0))
