@@ -53,7 +53,7 @@ DELIBERATE = {
 }
 """Public names that more than one module defines, and why."""
 LONGEST = {
-    "config/map_parameters.py": 330,  # one declaration a parameter
+    "config/map_parameters.py": 340,  # one declaration a parameter
 }
 """Lines of the modules that are longer than 300."""
 

@@ -9,6 +9,7 @@ import math
 from numbers import Integral, Real
 from typing import Any
 
+from dasksom.config.color_lists import COLOR_TEXT, is_color_list
 from dasksom.config.feature_parameters import FEATURE_PARAMETERS, PRESETS, Features
 from dasksom.config.parameter import (
     Parameter,
@@ -141,6 +142,21 @@ PARAMETERS = (
         "too. An array is used as it is.",
         accepts=lambda value: not isinstance(value, str) or value in choices.INITIALIZATIONS,
         option="init",
+    ),
+    Parameter(
+        "keep",
+        (),
+        "str, sequence of str, or array of shape (colors, bands)",
+        help="Colors of units that do not move, such as #000000,#ffffff or 0/0/0,255/255/255 (one number per band); "
+        "may be repeated.",
+        details="They are in the palette exactly; the other units learn next to them. Hexadecimal colors are for "
+        "uint8 images of three or four bands.",
+        allowed=f"a list of colors: {COLOR_TEXT}",
+        accepts=is_color_list,
+        option="keep",
+        metavar="COLOR,...",
+        default_in_words="none",
+        multiple=True,
     ),
     choice_parameter(
         "metric",

@@ -54,6 +54,7 @@ class MapSection(_Section):
     """None: 80 if the image's colors are counted, so that epochs are cheap, else 0."""
     decay: str = _default("decay")
     init: str = _default("init")
+    keep: tuple[str, ...] = _default("keep")
     metric: str = _default("metric")
     color_space: str = _default("color_space")
     scale: str = _default("scale")

@@ -21,7 +21,7 @@ from dasksom.training.color_histogram import has_color_table
 from dasksom.training.epochs import OnEpoch
 from dasksom.training.input_arrays import computing, is_lazy, several
 from dasksom.training.map_training import are_countable, identity_of, train_map
-from dasksom.training.parameter_checks import check_parameters, plan_epochs
+from dasksom.training.parameter_checks import check_parameters, fixed_colors, plan_epochs
 from dasksom.training.sources import Weighted, blurred_images
 from dasksom.training.trained_map import TrainedMap
 
@@ -45,6 +45,7 @@ class BatchMap(MapPredictor):
         refine: int | None = 0,
         decay: str | Decay = "exponential",
         init: str | ArrayLike = "pca",
+        keep: str | Sequence[str] | ArrayLike = (),
         metric: str = "euclidean",
         color_space: str = "rgb",
         scale: str = "none",
@@ -71,6 +72,7 @@ class BatchMap(MapPredictor):
         self.refine = refine
         self.decay = decay
         self.init = init
+        self.keep = keep
         self.metric = metric
         self.color_space = color_space
         self.scale = scale
@@ -215,6 +217,7 @@ class BatchMap(MapPredictor):
         return self._trained()
 
     def _steps(self, images: list[Weighted]) -> tuple[Step, ...]:
+        fixed_colors(self.keep, images[0][0].dtype, images[0][0].shape[-1])  # raises if the image cannot have them
         counted = all(self.counts_colors(*image) for image in images)
         return plan_epochs(
             self.get_params(deep=False),

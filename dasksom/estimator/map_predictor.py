@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dasksom._version import __version__
+from dasksom.config.color_lists import plain_colors
 from dasksom.config.map_parameters import PARAMETERS
 from dasksom.deferred import deferred
 from dasksom.estimator.labeled_arrays import LastAxis, in_sample_order, labeled_like, with_bands_last
@@ -44,6 +45,7 @@ class MapPredictor(MapStructure):
     refine: int | None
     decay: str | Decay
     init: str | ArrayLike
+    keep: Any
     missing: str
     method: str
     random_state: int | np.random.RandomState | np.random.Generator | None
@@ -139,8 +141,10 @@ class MapPredictor(MapStructure):
         if not isinstance(self.random_state, (int, np.integer)):
             parameters["random_state"] = None  # nor a random generator
         parameters["device"] = "auto"  # a model is used on other machines too
-        given = {name: value for name, value in parameters.items() if value is not None and name != "features"}
-        plain = {name: np.asarray(value).tolist() for name, value in given.items()}
+        given = {name: value for name, value in parameters.items() if value is not None}
+        plain = {name: np.asarray(value).tolist() for name, value in given.items() if name not in ("features", "keep")}
+        if len(self.keep):
+            plain["keep"] = plain_colors(self.keep)
         if self.features is not None:
             plain["features"] = asdict(self.features)
         about: dict[str, Any] = {"dasksom": __version__, "parameters": plain}

@@ -11,6 +11,7 @@ This loses the order of the units. At the end they are arranged as close as poss
 The palette is unchanged, and neighbors on the lattice have similar colors again.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ def add_near_worst(
 
 
 def remove_least_useful(
-    codebook: NDArray[np.float64], utilities: NDArray[np.float64], units: int
+    codebook: NDArray[np.float64], utilities: NDArray[np.float64], units: int, fixed: Sequence[int] = ()
 ) -> NDArray[np.float64]:
     """Remove the units whose removal increases the error least; added units replace the removed ones.
 
@@ -96,17 +97,20 @@ def remove_least_useful(
     Parameters
     ----------
     codebook : ndarray of shape (units + added, bands), float64
-        At most twice as many as `units`.
+        As many are added as units are not fixed, at most.
     utilities : ndarray of shape (units + added,), float64
         Increase of the squared error if the unit is removed.
     units : int
         Number of units to keep.
+    fixed : sequence of int
+        Units that are not removed.
 
     Returns
     -------
     ndarray of shape (units, bands), float64
     """
     left, kept = np.ones(len(codebook), bool), np.zeros(len(codebook), bool)
+    kept[list(fixed)] = True
     for unit in np.argsort(utilities, kind="stable"):
         if left.sum() == units:
             break
@@ -122,8 +126,8 @@ def remove_least_useful(
     return remaining
 
 
-def arrange(codebook: NDArray[np.float64], laid_out: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Order units so that the total squared distance to the units of an ordered map is minimal.
+def arranged_order(codebook: NDArray[np.float64], laid_out: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the order of units in which the total squared distance to the units of an ordered map is minimal.
 
     Parameters
     ----------
@@ -131,17 +135,16 @@ def arrange(codebook: NDArray[np.float64], laid_out: NDArray[np.float64]) -> NDA
 
     Returns
     -------
-    ndarray of shape (units, bands), float64
-        The rows of `codebook`, reordered; unchanged if there are more than ``MOST_ARRANGED``.
+    ndarray of shape (units,), int64
+        Rows of `codebook`; in their order if there are more than ``MOST_ARRANGED``.
     """
     if len(codebook) > MOST_ARRANGED:
-        return codebook
+        return np.arange(len(codebook))
     costs = np.zeros((len(codebook), len(codebook)))
     for band in range(codebook.shape[1]):
         costs += (laid_out[:, band, np.newaxis] - codebook[:, band]) ** 2
-    order = assigned(costs)
-    arranged: NDArray[np.float64] = codebook[order]
-    return arranged
+    order: NDArray[np.int64] = assigned(costs)
+    return order
 
 
 @kernel

@@ -130,11 +130,13 @@ class ColorTable:
         """Return the sums of the batch update over all pixels."""
         return weigh(self.unit_sums(codebook, utilities=utilities)[0], codebook, neighborhood)
 
-    def search_palette(self, codebook: NDArray[np.float64], seed: int, color_space: str = "rgb") -> NDArray[np.float64]:
+    def search_palette(
+        self, codebook: NDArray[np.float64], seed: int, fixed: Sequence[int] = (), color_space: str = "rgb"
+    ) -> NDArray[np.float64]:
         """Return the best of several palettes, in a color space; see `palette_search`."""
         colors = colors_from_numbers(self.numbers, self.bands)
         values = to_space(colors, color_space, scale_of(colors.dtype)).astype(np.float64)
-        return search_palette(*coarsen(self.numbers, values, self.counts), codebook, seed)
+        return search_palette(*coarsen(self.numbers, values, self.counts), codebook, seed, fixed)
 
     def quality(self, codebook: NDArray[np.float64], lattice: Lattice) -> Quality:
         """Return the quality of a codebook over all pixels, with its topographic error."""

@@ -5,6 +5,7 @@ its count; their number is small, so they are streamed on this machine's threads
 the sums, and so the map, do not depend on the chunks of the image.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import dask.array as da
@@ -35,11 +36,13 @@ class ComparedColors(Stream):
         assert self.conversion is not None  # noqa: S101 - as above
         return np.asarray(self.conversion.compared(self.table.draw(units, seed).astype(_DTYPE), _DTYPE), np.float64)
 
-    def search_palette(self, codebook: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    def search_palette(
+        self, codebook: NDArray[np.float64], seed: int, fixed: Sequence[int] = ()
+    ) -> NDArray[np.float64]:
         """Return the best of several palettes; see `palette_search`."""
         assert self.table is not None  # noqa: S101 - fields after others with defaults need one
         assert self.conversion is not None  # noqa: S101 - as above
-        return self.table.search_palette(codebook, seed, self.conversion.color_space)
+        return self.table.search_palette(codebook, seed, fixed, self.conversion.color_space)
 
 
 def color_stream(table: ColorTable, search: Search) -> Stream:

@@ -13,7 +13,7 @@ from dasksom.som.batch import BatchSums, reached, update
 from dasksom.som.lattice import Lattice
 from dasksom.som.neighborhood import Neighborhood
 from dasksom.som.quality import Epoch
-from dasksom.som.refinement import add_near_worst, arrange, remove_least_useful
+from dasksom.som.refinement import add_near_worst, arranged_order, remove_least_useful
 from dasksom.som.samples import NO_SAMPLES
 from dasksom.som.schedule import Step
 from dasksom.training.trained_map import MapState
@@ -27,8 +27,8 @@ class TrainingSamples(Protocol):
     def batch_sums(self, codebook: NDArray[np.float64], neighborhood: Neighborhood, utilities: bool) -> BatchSums:
         """Return the sums of the batch update over all samples."""
 
-    def search_palette(self, codebook: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-        """Return a codebook of less squared error, or the given one."""
+    def search_palette(self, codebook: NDArray[np.float64], seed: int, fixed: Sequence[int]) -> NDArray[np.float64]:
+        """Return a codebook of less squared error, or the given one; `fixed` units do not move."""
 
 
 OnEpoch = Callable[[Epoch, NDArray[np.float64]], Any]
@@ -84,22 +84,25 @@ def train_epochs(
     MapState
         After a refinement, the units are arranged in the order of the map.
     """
-    stop = False
+    stop, fixed = False, list(state.fixed)
     for number, step in enumerate(steps[len(state.history) :], start=len(state.history) + 1):
         shown = warm_up() if step.sampled and warm_up is not None else samples
         if step.searched:
-            state = replace(state, codebook=shown.search_palette(state.codebook, training.seed))
+            state = replace(state, codebook=shown.search_palette(state.codebook, training.seed, state.fixed))
         neighborhood = Neighborhood(training.lattice, training.neighborhood, step.sigma)
         total = shown.batch_sums(state.codebook, neighborhood, step.removed)
         if not total.quality.hits.any():
             raise InputError(NO_SAMPLES)
         updated = update(state.codebook, total)
+        updated[fixed] = state.codebook[fixed]
         moving = any(later.added for later in steps[number:])
         if step.sigma == steps[-1].sigma and not (moving or step.sampled):
             stop |= _settled(state.codebook, updated, total, training.tolerance)
-        codebook = _change_units(updated, total, step, training, number)
+        codebook = _change_units(updated, total, step, training, number, fixed)
         record = _record(number, step, total)
-        state = MapState(codebook, codebook if step.sigma > 0 else state.laid_out, (*state.history, record))
+        state = MapState(
+            codebook, codebook if step.sigma > 0 else state.laid_out, (*state.history, record), state.fixed
+        )
         _log(record, len(steps))
         if on_state is not None:
             on_state(state)
@@ -111,7 +114,9 @@ def train_epochs(
             logger.info("stopped after epoch %d", number)
             break
     if any(step.added or step.searched for step in steps):
-        state = replace(state, codebook=arrange(state.codebook, state.laid_out))
+        order = arranged_order(state.codebook, state.laid_out)
+        moved = tuple(int(unit) for unit in np.argsort(order)[fixed])
+        state = replace(state, codebook=state.codebook[order], fixed=moved)
     return state
 
 
@@ -128,16 +133,19 @@ def _log(record: Epoch, epochs: int) -> None:
 
 
 def _change_units(
-    codebook: NDArray[np.float64], total: BatchSums, step: Step, training: Training, epoch: int
+    codebook: NDArray[np.float64], total: BatchSums, step: Step, training: Training, epoch: int, fixed: Sequence[int]
 ) -> NDArray[np.float64]:
     """Add, remove and move units after an update, according to the step and `empty_units`."""
-    empty = np.flatnonzero(~reached(total).any(axis=1)) if training.empty_units == "reseed" else np.empty(0, np.int64)
-    if len(empty) or step.added:
+    movable, added = training.lattice.units - len(fixed), step.added
+    empty = np.empty(0, np.int64)
+    if training.empty_units == "reseed":
+        empty = np.setdiff1d(np.flatnonzero(~reached(total).any(axis=1)), fixed)
+    if len(empty) or added:
         found = add_near_worst(
             codebook,
             total.quality.squared_errors,
             total.quality.hits,
-            len(empty) + step.added,
+            len(empty) + min(added, movable),
             training.seed + epoch,
         )
         places = empty[: len(found)]
@@ -145,7 +153,7 @@ def _change_units(
         codebook = np.concatenate([codebook, found[len(places) :]])
     if step.removed:
         assert total.utilities is not None  # noqa: S101 - asked for with the sums
-        codebook = remove_least_useful(codebook, total.utilities, training.lattice.units)
+        codebook = remove_least_useful(codebook, total.utilities, training.lattice.units, fixed)
     return codebook
 
 

@@ -10,15 +10,25 @@ from dask.base import tokenize
 
 from dasksom._version import __version__
 from dasksom.chunkwise import SMALL_RECORD_SECONDS, Keeper, Progress, ThrottledKeeper
+from dasksom.config.color_lists import plain_colors
 from dasksom.errors import InputError
 from dasksom.som.initialization import drawn_samples
 from dasksom.som.schedule import Step, WarmUp
 from dasksom.training.checkpoint import STATE
 from dasksom.training.color_histogram import has_color_table
 from dasksom.training.epochs import OnEpoch, Training, train_epochs
-from dasksom.training.parameter_checks import lattice_from, search_from, seed_from
+from dasksom.training.parameter_checks import fixed_colors, lattice_from, search_from, seed_from
 from dasksom.training.sources import Weighted, samples_of, searched
-from dasksom.training.start import TrainingImages, bands_of, first_codebook, fit_features, plan_features, tried_sigmas
+from dasksom.training.start import (
+    TrainingImages,
+    bands_of,
+    first_codebook,
+    fit_features,
+    fixed_vectors,
+    place_fixed,
+    plan_features,
+    tried_sigmas,
+)
 from dasksom.training.trained_map import MapState, TrainedMap
 
 if TYPE_CHECKING:
@@ -98,9 +108,12 @@ def train_map(
     steps = warm_up.marked(steps, 0 if before is None else len(before.history))
     shared = TrainingImages(images[0][0].dtype, images[0][0].shape[-1], tuple(names))
     lattice, search, seed = lattice_from(given), search_from(given), seed_from(given)
-    planned = plan_features(given, shared)
-    if planned is not None and planned.by_image and len(images) > 1 and not isinstance(given["init"], str):
-        raise InputError("init: an array of bands has no features that each image scales by itself; use init='pca'")
+    kept, planned = fixed_colors(given["keep"], shared.dtype, shared.bands), plan_features(given, shared)
+    if planned is not None and planned.by_image and len(images) > 1:
+        if not isinstance(given["init"], str):
+            raise InputError("init: an array of bands has no features that each image scales by itself; use init='pca'")
+        if len(kept):
+            raise InputError("keep: a color has no features that each image scales by itself; use another scale")
     count = all(counts_colors(*image, given) for image in images)
     tried = tried_sigmas(
         given,
@@ -129,8 +142,9 @@ def train_map(
     samples = searched(plain, search, given["cache"], features)
     state = None if keeper is None else keeper.load(STATE)
     if state is None:
-        codebook = first_codebook(samples, search, given, shared, lattice, seed, before, known, tried)
-        state = MapState(codebook, codebook, () if before is None else before.history)
+        codebook = np.array(first_codebook(samples, search, given, shared, lattice, seed, before, known, tried))
+        fixed = place_fixed(codebook, fixed_vectors(kept, search, shared.dtype))
+        state = MapState(codebook, codebook, () if before is None else before.history, fixed)
         if keeper is not None:
             keeper.save(STATE, state)  # the initialization may have taken a pass
     throttled = ThrottledKeeper(keeper, delay=SMALL_RECORD_SECONDS, interval=SMALL_RECORD_SECONDS)
@@ -146,9 +160,10 @@ def train_map(
     )
     quality = samples.quality(state.codebook, lattice) if count and given["sample"] == 1 else None
     shape = lattice.rows, lattice.columns, -1
-    weights = bands_of(state.codebook, plain, search, features, shared.dtype).reshape(shape)
+    weights = bands_of(state.codebook, plain, search, features, shared.dtype)
+    weights[list(state.fixed)] = kept  # conversions of color spaces and features round
     compared = None if search.features is None else state.codebook.reshape(shape)
-    return TrainedMap(weights, state.history, quality, str(shared.dtype), search.features, compared)
+    return TrainedMap(weights.reshape(shape), state.history, quality, str(shared.dtype), search.features, compared)
 
 
 def identity_of(
@@ -166,6 +181,7 @@ def identity_of(
         raise InputError(f"checkpoint: needs a random_state that is None or an int, not a {type(seed).__name__}")
     identity: dict[str, Any] = {name: str(value) for name, value in given.items() if name != "cache"}
     init = given["init"]
+    identity["keep"] = plain_colors(given["keep"])
     identity["init"] = init if isinstance(init, str) else tokenize(np.asarray(init, np.float64))
     identity["start"] = "" if before is None else tokenize(before.compared_units)
     for number, (image, weights) in enumerate(images):

@@ -1,10 +1,12 @@
 """Checks of a map's parameters, and the lattice, search, seed and epochs derived from them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from dasksom.config.color_lists import parse_colors
 from dasksom.config.map_parameters import MOST_UNITS, PARAMETERS
 from dasksom.errors import InputError
 from dasksom.som.bmu.search import Search
@@ -43,6 +45,9 @@ def check_parameters(given: Mapping[str, Any]) -> None:
                 f"The {parameter.name!r} parameter of BatchSOM must be {parameter.allowed}. Got {value!r} instead."
             )
     _check_lattice(given)
+    fixed, units = len(parse_colors(given["keep"])), given["rows"] * given["columns"]
+    if fixed > units:
+        raise InputError(f"keep: {fixed} colors, and the map has {units} units; give fewer, or a larger map")
     if given["missing"] == "bands" and given["metric"] == "cosine":
         raise InputError(
             "metric='cosine' compares complete vectors; with missing='bands' use 'euclidean', 'manhattan' or "
@@ -139,3 +144,43 @@ def plan_epochs(given: Mapping[str, Any], *, counts_colors: bool, eight_bit: boo
     compares_colors = given["metric"] == "euclidean" and given["scale"] == "none" and given["features"] is None
     searched = countable and compares_colors and 1 < units <= MOST_SEARCHED
     return (*(Step(sigma) for sigma in sigmas), *refinement_steps(units, refine, searched=searched))
+
+
+def fixed_colors(
+    values: str | Iterable[str | Sequence[float]], dtype: np.dtype[Any], bands: int
+) -> NDArray[np.float64]:
+    """Return the colors of fixed units as bands of an image.
+
+    Parameters
+    ----------
+    values : list of colors
+        As `parse_colors` accepts them. An opacity that hexadecimal numbers lack is 255.
+    dtype : dtype of the image
+    bands : int
+
+    Returns
+    -------
+    ndarray of shape (colors, bands), float64
+
+    Raises
+    ------
+    InputError
+        If an image of this type cannot have one of the colors.
+    """
+    colors = []
+    for color, of_eight_bits in parse_colors(values):
+        if of_eight_bits and (dtype != np.uint8 or bands not in (3, 4)):
+            raise InputError(
+                f"keep: #{bytes(map(int, color)).hex()} is a color of 8 bits, and the image has {bands} bands of "
+                f"{dtype}; give one number per band, such as {'/'.join(['0'] * min(bands, 8))}"
+            )
+        complete = (*color, 255.0) if of_eight_bits and len(color) < bands else color
+        shown = "/".join(f"{value:g}" for value in color)
+        if len(complete) != bands:
+            raise InputError(f"keep: {shown} has {len(color)} numbers; one for each of the {bands} bands is needed")
+        if dtype.kind in "ui":
+            limits = np.iinfo(dtype)
+            if not all(limits.min <= value <= limits.max and value == int(value) for value in complete):
+                raise InputError(f"keep: {shown} is not a color of {dtype} ({limits.min} to {limits.max})")
+        colors.append(complete)
+    return np.array(colors, np.float64).reshape(len(colors), bands)

@@ -1,4 +1,4 @@
-"""The start of a training: the features that the map compares, and the initial codebook."""
+"""The start of a training: the features that the map compares, the initial codebook, and units that do not move."""
 
 from __future__ import annotations
 
@@ -236,3 +236,38 @@ def _warn_of_uneven(variances: NDArray[np.float64], images: TrainingImages) -> N
         images.bands,
         varying.max() / varying.min(),
     )
+
+
+def fixed_vectors(colors: NDArray[np.float64], search: Search, dtype: np.dtype[Any]) -> NDArray[np.float64]:
+    """Return what a search compares of the colors of fixed units.
+
+    Raises
+    ------
+    InputError
+        If a color has no value of a feature.
+    """
+    vectors = np.array(search.compared(colors, dtype), np.float64)
+    if not np.isfinite(vectors).all():
+        number = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
+        shown = "/".join(f"{value:g}" for value in colors[number])
+        raise InputError(f"keep: {shown} has no value of a feature that the map compares; remove it, or the feature")
+    return vectors
+
+
+def place_fixed(codebook: NDArray[np.float64], vectors: NDArray[np.float64]) -> tuple[int, ...]:
+    """Give each vector to the nearest unit that has none yet, in place, and return the numbers of these units.
+
+    Parameters
+    ----------
+    codebook : ndarray of shape (units, bands), float64
+    vectors : ndarray of shape (fixed, bands), float64
+        At most as many as units.
+    """
+    free, chosen = np.ones(len(codebook), bool), []
+    for vector in vectors:
+        distances = np.where(free, ((codebook - vector) ** 2).sum(axis=1), np.inf)
+        unit = int(distances.argmin())
+        free[unit] = False
+        chosen.append(unit)
+        codebook[unit] = vector
+    return tuple(chosen)

@@ -211,9 +211,11 @@ class Stream:
         )
         return total
 
-    def search_palette(self, codebook: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    def search_palette(
+        self, codebook: NDArray[np.float64], seed: int, fixed: Sequence[int] = ()
+    ) -> NDArray[np.float64]:
         """Return the best of several palettes, after a pass that counts the colors of this 8-bit image."""
-        return Streams((self,)).search_palette(codebook, seed)
+        return Streams((self,)).search_palette(codebook, seed, fixed)
 
     def quality(self, codebook: NDArray[np.float64], lattice: Lattice) -> Quality:
         """Return the quality of a codebook over all samples, with its topographic error."""
@@ -268,11 +270,13 @@ class Streams:
         """Return the sums of the batch update over all images."""
         return add_up([part.batch_sums(codebook, neighborhood, utilities) for part in self.parts])
 
-    def search_palette(self, codebook: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    def search_palette(
+        self, codebook: NDArray[np.float64], seed: int, fixed: Sequence[int] = ()
+    ) -> NDArray[np.float64]:
         """Return the best of several palettes, after a pass that counts the colors of these 8-bit images."""
         with dask.config.set(scheduler="threads") if self.parts[0].here else nullcontext():
             table = count_images([(part.image, part.weights) for part in self.parts], self.parts[0].progress)
-        return table.search_palette(codebook, seed, self.parts[0].search.color_space)
+        return table.search_palette(codebook, seed, fixed, self.parts[0].search.color_space)
 
     def quality(self, codebook: NDArray[np.float64], lattice: Lattice) -> Quality:
         """Return the quality of a codebook over all samples, with its topographic error."""

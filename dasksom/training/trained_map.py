@@ -29,6 +29,8 @@ class MapState:
     """Last codebook with a nonzero radius, shape (units, bands): the order that a refinement restores."""
     history: tuple[Epoch, ...] = ()
     """Records of the completed epochs."""
+    fixed: tuple[int, ...] = ()
+    """Units that do not move."""
 
 
 @dataclass(frozen=True, eq=False)

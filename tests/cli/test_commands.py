@@ -16,9 +16,11 @@ import tifffile
 import zarr
 from click.testing import CliRunner
 from PIL import Image
+from scipy.spatial.distance import cdist
 
 import dasksom
 from dasksom.cli.main import COMMANDS, cli, main
+from dasksom.image.palette_files import write_palette
 
 
 @pytest.fixture(scope="module")
@@ -505,6 +507,27 @@ def test_palette(folder):
     assert run("palette", "palette.npz", "b.gpl", "--bands", "x")[0] == 2
     dasksom.load("palette.npz").save_palette("c.gpl", bands=(2, 1, 0))
     assert (folder / "c.gpl").read_text() == (folder / "a.gpl").read_text()
+
+
+def test_apply__colors_of_a_palette_file(folder, photograph):
+    colors = np.array([[255, 0, 0], [0, 0, 0], [250, 240, 230], [60, 80, 120]], np.uint8)
+    Image.fromarray(photograph[:90, :110]).save("small.png")
+    expected = colors[cdist(photograph[:90, :110].reshape(-1, 3), colors, "sqeuclidean").argmin(axis=1)]
+    for suffix in (".gpl", ".act", ".clr", ".txt", ".png"):
+        write_palette(f"fixed{suffix}", colors.reshape(2, 2, 3))
+        assert run("apply", f"fixed{suffix}", "small.png", f"out{suffix}.png")[0] == 0
+        assert np.array_equal(np.asarray(Image.open(f"out{suffix}.png").convert("RGB")).reshape(-1, 3), expected)
+
+
+def test_quantize__colors_that_are_kept(folder):
+    kept = ("--keep", "#ff0000,0/0/0", "--keep", "#fefdfc")
+    assert run("quantize", "photo.png", "out.png", "--grid", "3x3", *kept, "--report")[0] == 0
+    palette = np.reshape(Image.open("out.png").getpalette(), (-1, 3)).tolist()
+    assert [color in palette for color in ([255, 0, 0], [0, 0, 0], [254, 253, 252])] == [True] * 3
+    assert run("quantize", "photo.png", "no.png", "--grid", "1x2", *kept)[2].count("the map has 2 units") == 1
+    code, _, err = run("quantize", "scene.zarr", "no.zarr", "--keep", "#ff000001")
+    assert code == 2
+    assert "keep: " in err
 
 
 def test_train_and_apply__several_images(folder, photograph):

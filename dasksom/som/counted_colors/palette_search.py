@@ -6,6 +6,7 @@ and undone unless it reduces the error. The best palette then learns from all co
 regions of up to `MOST_SEARCHED` units, so palettes that are good for the cells are good for the colors.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,8 +79,11 @@ def coarsen(
 
 
 @kernel
-def _learn(points: Any, weights: Any, codebook: Any, epochs: int, least_gain: float) -> Any:
-    """Run k-means in place on `points` (3, n); return errors, hits and utilities of the last codebook, (3, units)."""
+def _learn(points: Any, weights: Any, codebook: Any, fixed: int, epochs: int, least_gain: float) -> Any:
+    """Run k-means in place on `points` (3, n); return errors, hits and utilities of the last codebook, (3, units).
+
+    The first `fixed` units do not move.
+    """
     n, units = points.shape[1], codebook.shape[0]
     best, least, next_least = np.zeros(n, np.int64), np.empty(n), np.empty(n)
     sums, measures, before = np.empty((units, 3)), np.empty((3, units)), np.inf
@@ -109,7 +113,7 @@ def _learn(points: Any, weights: Any, codebook: Any, epochs: int, least_gain: fl
         if epoch == epochs or error >= before * (1 - least_gain):
             break
         before = error
-        for k in range(units):
+        for k in range(fixed, units):
             if measures[1, k] > 0:
                 for band in range(3):
                     codebook[k, band] = sums[k, band] / measures[1, k]
@@ -119,8 +123,8 @@ def _learn(points: Any, weights: Any, codebook: Any, epochs: int, least_gain: fl
 class _Points:
     """Weighted points with up to 3 bands."""
 
-    def __init__(self, values: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
-        self.values, self.weights = values, weights
+    def __init__(self, values: NDArray[np.float64], weights: NDArray[np.float64], fixed: NDArray[np.float64]) -> None:
+        self.values, self.weights, self.fixed = values, weights, fixed
         self._padded = np.zeros((3, len(values)))
         self._padded[: values.shape[1]] = values.T
 
@@ -129,35 +133,39 @@ class _Points:
         bands = codebook.shape[1]
         padded = np.zeros((len(codebook), 3))
         padded[:, :bands] = codebook
-        measures = _learn(self._padded, self.weights, padded, _EPOCHS, _LEAST_GAIN)
+        measures = _learn(self._padded, self.weights, padded, len(self.fixed), _EPOCHS, _LEAST_GAIN)
         return _Palette(np.ascontiguousarray(padded[:, :bands]), *measures)
 
     def draw(self, units: int, random: np.random.Generator) -> NDArray[np.float64]:
-        """Draw points far from each other.
+        """Return the fixed units, and points drawn far from them and from each other.
 
         Source: greedy k-means++ of Arthur and Vassilvitskii, "k-means++" (2007).
         """
-        chosen = random.choice(len(self.values), 1, p=self.weights / self.weights.sum())
-        distances = ((self.values - self.values[chosen]) ** 2).sum(axis=1)
+        chosen, distances = np.empty(0, np.int64), np.full(len(self.values), np.inf)
+        if not len(self.fixed):
+            chosen = random.choice(len(self.values), 1, p=self.weights / self.weights.sum())
+        for unit in (*self.fixed, *self.values[chosen]):
+            distances = np.minimum(distances, ((self.values - unit) ** 2).sum(axis=1))
         candidates = 2 + int(np.log(units))
-        for _ in range(1, units):
+        for _ in range(len(self.fixed) + len(chosen), units):
             up_to = np.cumsum(self.weights * distances)
             drawn = np.searchsorted(up_to, random.random(candidates) * up_to[-1]).clip(max=len(self.values) - 1)
             nearer = np.minimum(distances, ((self.values - self.values[drawn, None]) ** 2).sum(axis=2))
             least = int((nearer @ self.weights).argmin())
             chosen, distances = np.append(chosen, drawn[least]), nearer[least]
-        return self.values[chosen]
+        return np.concatenate([self.fixed, self.values[chosen]])
 
 
 def _breathe(points: _Points, start: NDArray[np.float64], seed: int) -> _Palette:
     """Refine a palette until no number of added units reduces its error."""
-    units = len(start)
-    palette, added, tries = points.learn(start), min(units, max(_FEWEST_ADDED, round(_SHARE_ADDED * units))), 0
+    units, fixed = len(start), range(len(points.fixed))
+    palette, added, tries = points.learn(start), max(_FEWEST_ADDED, round(_SHARE_ADDED * units)), 0
+    added = min(units - len(fixed), added)
     while added > 0:
         tries += 1
         new = add_near_worst(palette.codebook, palette.squared_errors, palette.hits, added, seed + tries)
         grown = points.learn(np.concatenate([palette.codebook, new]))
-        changed = points.learn(remove_least_useful(grown.codebook, grown.utilities, units))
+        changed = points.learn(remove_least_useful(grown.codebook, grown.utilities, units, fixed))
         if changed.error < palette.error * (1 - 1e-9):
             palette = changed
         else:
@@ -166,7 +174,11 @@ def _breathe(points: _Points, start: NDArray[np.float64], seed: int) -> _Palette
 
 
 def search_palette(
-    values: NDArray[np.float64], weights: NDArray[np.float64], codebook: NDArray[np.float64], seed: int
+    values: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    codebook: NDArray[np.float64],
+    seed: int,
+    fixed: Sequence[int] = (),
 ) -> NDArray[np.float64]:
     """Return the palette of the least squared error of several starts, one of which is the given codebook.
 
@@ -176,15 +188,20 @@ def search_palette(
     weights : ndarray of shape (points,), float64
     codebook : ndarray of shape (units, bands), float64
     seed : int
+    fixed : sequence of int
+        Units that do not move.
 
     Returns
     -------
     ndarray of shape (units, bands), float64
     """
-    points, units = _Points(values, weights), len(codebook)
-    best = _breathe(points, codebook, seed)
+    order = np.array([*fixed, *np.setdiff1d(np.arange(len(codebook)), fixed)], np.int64)
+    points, units = _Points(values, weights, codebook[list(fixed)]), len(codebook)
+    best = _breathe(points, codebook[order], seed)
     for start in range(1, max(_FEWEST_STARTS, _UNITS_IN_STARTS // units)):
         random = np.random.default_rng([seed, start])
         other = _breathe(points, points.draw(units, random), int(random.integers(1 << 31)))
         best = min(best, other, key=lambda palette: palette.error)
-    return best.codebook
+    found = np.empty_like(codebook)
+    found[order] = best.codebook
+    return found
