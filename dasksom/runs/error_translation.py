@@ -69,10 +69,11 @@ def explained_deaths(plan: Plan, memory: int) -> Iterator[None]:
         rows, columns = plan.chunk
         # it did not fit, despite the plan
         size = min(plan.chunk_bytes_that_fit(memory) if memory else plan.chunk_bytes, plan.chunk_bytes // 4)
+        smaller = f" or use --chunk-size {chunk_size_text(size)}" if size >= plan.stored_chunk_bytes else ""
         limit = f"its limit is {format_bytes(memory)}" if memory else "it has no limit"
         raise DeadlyTaskError(
             f"{error}; a worker needs up to {format_bytes(plan.worker_bytes)} for chunks of {rows} x {columns} pixels, "
-            f"and {limit}: if its machine ran out of memory, give it more or use --chunk-size {chunk_size_text(size)}; "
+            f"and {limit}: if its machine ran out of memory, give it more{smaller}; "
             "if not, reading or processing this region crashes (see --debug and the logs of the workers)"
         ) from error
 

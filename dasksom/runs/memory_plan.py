@@ -26,8 +26,7 @@ and that of driver and scheduler, above their initial memory, by
     + 96 x colors bytes                                 if 8-bit colors are counted: of at most two million colors
 
 The constants were measured over chunk sizes, units and dtypes (`scripts/benchmark plan`): the bound is between the peak
-memory of a worker reported by the kernel (VmHWM) and twice that value. Counted images may have 1.3 million different
-colors in a chunk; photographs have fewer.
+memory of a worker reported by the kernel (VmHWM) and twice that value.
 """
 
 import math
@@ -57,10 +56,8 @@ GPU_HOST_BYTES = 1 << 30
 TABLE_BYTES = 288 << 20
 CHUNK_COLORS = 1_300_000
 """Maximum number of different colors in a chunk; photographs have fewer."""
-LISTED_BYTES = 8
-"""Bytes per color of a chunk."""
-ADDED_BYTES = 12
-"""Bytes per color of several chunks."""
+LISTED_BYTES, ADDED_BYTES = 8, 12
+"""Bytes per color of a chunk, and of several chunks."""
 COPIES = 3.5
 """Factor of a chunk's bytes: stored, decoded, selected, rebuilt."""
 PIXEL_BYTES = 20
@@ -71,8 +68,8 @@ _MOST_COLORS = 2_000_000
 COLOR_BYTES = 96
 """Bytes per counted color: running counts, those of the next window, both merged, and the input of the epochs."""
 LEAST_CHUNK_BYTES = 1 << 16
-MOST_DOUBLINGS = 24
-"""Maximum number of doublings of `LEAST_CHUNK_BYTES`, up to the largest recommended chunk."""
+_MOST_BITS = 40
+"""Binary logarithm of the largest recommended chunk."""
 USABLE = 0.9
 """Fraction of its memory at which dask pauses a worker started by dasksom; it would never continue."""
 
@@ -106,6 +103,8 @@ class Plan:
     """Bytes of the image cached in a worker's memory."""
     decoded_whole_bytes: int
     """Bytes of the pieces of the file that a worker's threads decode at once, if larger than a chunk."""
+    stored_chunk_bytes: int
+    """Decoded bytes of a chunk of the file, below which no chunk can be; 0 if the file can be read by any windows."""
     written_bytes: int
     """Maximum bytes of the output, before compression."""
     scaling: ScalingCost = field(default_factory=ScalingCost)
@@ -146,8 +145,8 @@ class Plan:
         return DRIVER_BYTES + sums + COLOR_BYTES * colors + 4 * self.warm_up.sample_bytes
 
     def memory_for(self, chunk_bytes: int) -> int:
-        """Return an upper bound of the peak memory of a worker for chunks of `chunk_bytes` decoded bytes."""
-        pixels = chunk_bytes / self.pixel_bytes
+        """Return an upper bound of the peak memory of a worker for chunks of at most `chunk_bytes`, or as stored."""
+        pixels = max(chunk_bytes, self.stored_chunk_bytes) / self.pixel_bytes
         bands = 0 if self.counted else self.shape[2]
         chunks = min(self.threads, math.ceil(self.shape[0] * self.shape[1] / pixels))
         chunk = chunks * self._with_margins(pixels) * (COPIES * self.pixel_bytes + 4 * bands + PIXEL_BYTES)
@@ -166,7 +165,8 @@ class Plan:
 
     def chunk_bytes_that_fit(self, memory: int) -> int:
         """Return the largest decoded chunk, as a power of two, that fits a worker with `memory` bytes; 0 if none."""
-        sizes = [LEAST_CHUNK_BYTES << doublings for doublings in range(MOST_DOUBLINGS + 1)]
+        least = max(self.stored_chunk_bytes, LEAST_CHUNK_BYTES)
+        sizes = [least, *(size for size in (1 << bits for bits in range(_MOST_BITS + 1)) if size > least)]
         return max((size for size in sizes if self.memory_for(size) <= memory), default=0)
 
     def _counts_bytes(self, pixels: float) -> float:
@@ -209,6 +209,9 @@ def plan_run(
         Bytes per pixel of these pieces, if more than those of the image.
     """
     height, width, bands = image.shape
+    decoded_whole_bytes = _decoded_whole_bytes(image, stored, decoded_pixel_bytes, workers.threads)
+    stored_chunk = (min(stored[0], height), min(stored[1], width))
+    by_window = decoded_whole_bytes or stored_chunk == (height, width)
     epochs = som.total_epochs(image) if trains else 0
     counted = bool(epochs) and som.counts_colors(image)
     scaling, warm_up = ScalingCost(), som.planned_warm_up(image) if trains else WarmUp()
@@ -234,7 +237,8 @@ def plan_run(
         units=som.units,
         threads=workers.threads,
         kept_bytes=math.ceil(image.nbytes / workers.count) if kept else 0,
-        decoded_whole_bytes=_decoded_whole_bytes(image, stored, decoded_pixel_bytes, workers.threads),
+        decoded_whole_bytes=decoded_whole_bytes,
+        stored_chunk_bytes=0 if by_window else math.prod(stored_chunk) * bands * image.dtype.itemsize,
         written_bytes=height * width * pixel if writes else 0,
         scaling=scaling,
         margin=_blur_margin(som.blur) if som.blur else 0,
@@ -266,23 +270,23 @@ def check_fits(plan: Plan, memory: int, where: str = "a worker") -> None:
     Raises
     ------
     InputError
-        If they do not fit; the message names a chunk size that fits, or the memory needed.
+        If they do not fit; it names a chunk size that fits, or the memory needed.
     """
     usable = int(memory * USABLE)
     if not memory or plan.worker_bytes <= usable:
         return
     rows, columns = plan.chunk
     size = plan.chunk_bytes_that_fit(usable)
-    if size:
-        way = f"add --chunk-size {chunk_size_text(size)}"
-    else:
-        least = plan.memory_for(LEAST_CHUNK_BYTES) / USABLE
-        way = f"no chunk is small enough, so give each worker {math.ceil(least / 2**20)}MiB or more (--memory-limit)"
+    least = math.ceil(plan.memory_for(LEAST_CHUNK_BYTES) / USABLE / 2**20)
+    more = f"give each worker {least}MiB or more (--memory-limit)"
+    way = f"add --chunk-size {chunk_size_text(size)}" if size else more
     if plan.decoded_whole_bytes:
-        way = (
-            f"the file decodes {format_bytes(plan.decoded_whole_bytes)} at once, so convert it to a tiled TIFF or to "
-            f"Zarr, or {way.removeprefix('no chunk is small enough, so ')}"
-        )
+        pieces = format_bytes(plan.decoded_whole_bytes)
+        way = f"the file decodes {pieces} at once, so convert it to a tiled TIFF or to Zarr, or {way}"
+    elif not size and plan.stored_chunk_bytes:
+        way = f"its chunks are stored so, so store smaller ones, or {way}"
+    elif not size:
+        way = f"no chunk is small enough, so {way}"
     raise InputError(
         f"needs {format_bytes(plan.worker_bytes)} per worker for chunks of {rows} x {columns} pixels "
         f"({format_bytes(plan.chunk_bytes)} decoded), and {format_bytes(usable)} of the {format_bytes(memory)} of "
