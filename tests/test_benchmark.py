@@ -91,10 +91,9 @@ def test_tools__toy(tmp_path):
 @pytest.mark.slow
 def test_gpu__toy(tmp_path):
     rows = measured(tmp_path, "gpu", "--toy")
-    wrong = [value for name, value in rows.items() if name.startswith("labels that differ")]
-    assert len(wrong) == 6
+    wrong = [value for name, value in rows.items() if "differ" in name]
+    assert len(wrong) == 8
     assert not any(wrong)
-    assert rows["... difference from the codebook of the processor"] <= 1e-9
 
 
 def test_unknown_rows_are_refused(monkeypatch, capsys):

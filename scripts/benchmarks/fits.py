@@ -18,7 +18,7 @@ from benchmarks.measuring import Row, Sizes, shown, timed
 from dasksom import BatchSOM
 
 
-def _clusters(count: int, bands: int) -> np.ndarray:
+def clusters(count: int, bands: int) -> np.ndarray:
     """Draw samples as the pixels of a picture of many channels are: some kinds of tissue, and noise."""
     draw = np.random.default_rng(0)
     kinds = draw.random((60, bands), np.float32)
@@ -34,7 +34,7 @@ def fits(sizes: Sizes, _: Path) -> list[Row]:
     torch.set_num_threads(2)
     rows, bands, epochs = [], 34, 10
     for side, count, target in ((30, sizes.fit_samples[0], ">= 5"), (100, sizes.fit_samples[1], ">= 8")):
-        samples, first, last = _clusters(count, bands), side / 4, 0.5
+        samples, first, last = clusters(count, bands), side / 4, 0.5
         start = np.random.default_rng(1).choice(samples, side * side).astype(np.float64)
         # fastersom's radius does not reach its last value: its progress is epoch / epochs
         decay = lambda a, b, progress: a * (b / a) ** (progress * (epochs - 1) / epochs)  # noqa: E731

@@ -1,20 +1,43 @@
-"""The device of this process against its processor: the same labels on hard data, and seconds side by side.
+"""The GPU of this process against its processor, fastersom and XPySom: equal results, and seconds side by side.
 
-At toy size NumPy takes the place of CuPy, so that the row runs on machines without a GPU.
+At toy size NumPy takes the place of CuPy, so that every line runs on machines without a GPU.
 """
 
 import statistics
+from collections.abc import Callable
+from dataclasses import fields
 from functools import partial
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
+import dask
 import numpy as np
 import zarr
 
-from benchmarks.fits import _clusters
+from benchmarks.fits import clusters
 from benchmarks.measuring import Row, Sizes, shown, timed
 from dasksom import BatchSOM, open_image
 from dasksom.som.bmu.nearest import two_nearest_units
 from dasksom.som.gpu import device
+from dasksom.som.gpu.array_sums import gather_on_device
+from dasksom.som.samples import Samples
+from dasksom.som.unit_sums import gather
+
+BANDS, EPOCHS = 34, 10
+
+
+def gpu(sizes: Sizes, folder: Path) -> list[Row]:
+    """Compare results with those of the processor, and seconds with those of the processor, fastersom and XPySom."""
+    if sizes.toy:
+        device._cuda = lambda: (np, "")  # in the place of CuPy
+    arrays = device.array_module("cuda")  # refused in words where no GPU can be used
+    rows = [
+        _differences(arrays, name, *data)
+        for name, data in _hard_data(1000 if sizes.toy else 200_000, 20 if sizes.toy else 900, 10).items()
+    ]
+    for side in (30, 100):
+        rows += _fit_rows(arrays, sizes, side)
+    return [*rows, *_image_rows(sizes, folder)]
 
 
 def _hard_data(count: int, units: int, bands: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -35,68 +58,103 @@ def _hard_data(count: int, units: int, bands: int) -> dict[str, tuple[np.ndarray
     }
 
 
-def gpu(sizes: Sizes, folder: Path) -> list[Row]:
-    """Compare labels, codebooks and seconds of the device and the processor; and fastersom and XPySom if installed."""
-    arrays = device.array_module("auto")
-    if arrays is None and not sizes.toy:
-        device.array_module("cuda")  # raises, with the reason
-    arrays = np if arrays is None else arrays
-    device._cuda = lambda: (arrays, "")
-    rows = []
-    count = 1000 if sizes.toy else 200_000
-    for name, (samples, codebook) in _hard_data(count, 20 if sizes.toy else 900, 10).items():
-        wrong = (
-            np.array(two_nearest_units(samples, codebook))
-            != np.array(two_nearest_units(samples, codebook, arrays=arrays))
-        ).sum()
-        rows.append(
-            Row(f"labels that differ, {name}", int(wrong), "0", f"{samples.shape} samples, {len(codebook)} units")
-        )
-    for side in (30, 100):
-        rows += _fit_rows(sizes, side)
-    return [*rows, *_image_rows(sizes, folder)]
+def _differences(arrays: object, name: str, samples: np.ndarray, codebook: np.ndarray) -> Row:
+    """Count the labels, and the sums of units, that are not those of the processor."""
+    best, second = two_nearest_units(samples, codebook)
+    wrong = sum(
+        int((one != other).sum())
+        for one, other in zip((best, second), two_nearest_units(samples, codebook, arrays=arrays), strict=True)
+    )
+    weighed = Samples(samples, np.random.default_rng(1).random(len(samples)), None)
+    ours, theirs = (run(weighed, codebook, best, second) for run in (gather, partial(gather_on_device, arrays)))
+    wrong += sum(
+        int((np.asarray(getattr(ours, field.name)) != np.asarray(getattr(theirs, field.name))).sum())
+        for field in fields(ours)
+    )
+    return Row(f"labels and sums that differ, {name}", wrong, "0", f"{samples.shape} samples, {len(codebook)} units")
 
 
-def _fit_rows(sizes: Sizes, side: int) -> list[Row]:
-    samples, epochs = _clusters(sizes.fit_samples[0], 34), 10
-    start = np.random.default_rng(1).choice(samples, side * side).astype(np.float64).reshape(side, side, -1)
-    maps = [
-        BatchSOM(side, side, epochs=epochs, sigma=(side / 4, 0.5), init=start, warm_up="none", device=kind)
-        for kind in ("cuda", "cpu")
-    ]
-    maps[0].fit(samples[:5000])  # compiles
-    (seconds,) = timed(partial(maps[0].fit, samples), repeats=sizes.repeats)
-    job, ours = f"{len(samples):,} x 34, {side * side:,} units, {epochs} epochs", statistics.median(seconds)
-    rows = [Row(f"seconds, {job}", ours, "", shown(seconds))]
+def _fit_rows(arrays: object, sizes: Sizes, side: int) -> list[Row]:
+    samples = clusters(sizes.fit_samples[0], BANDS)
+    start = np.random.default_rng(1).choice(samples, side * side).astype(np.float64)
+    given = {"epochs": EPOCHS, "sigma": (side / 4, 0.5), "init": start.reshape(side, side, -1), "warm_up": "none"}
+    som, expected = (BatchSOM(side, side, **given, device=kind) for kind in ("cuda", "cpu"))
+    som.fit(samples[:5000])  # compiles
+    (seconds,) = timed(partial(som.fit, samples), repeats=sizes.repeats)
+    job = f"{len(samples):,} x {BANDS}, {side * side:,} units, {EPOCHS} epochs"
+    rows = [Row(f"seconds, {job}", statistics.median(seconds), "", shown(seconds))]
     if side == 30:
-        difference = np.abs(maps[1].fit(samples).weights_ - maps[0].weights_).max() / np.abs(maps[1].weights_).max()
-        rows.append(Row("... difference from the codebook of the processor", float(difference), "<= 1e-9", ""))
-    try:
-        from fastersom import SOM
+        expected.fit(samples)
+        labels, others = som.predict(samples), expected.predict(samples)
+        wrong = int((som.weights_ != expected.weights_).sum()) + int((labels != others).sum())
+        rows.append(Row("... values and labels that differ from the processor's map", wrong, "0", ""))
+    for name, target, make in (
+        ("fastersom", "<= 1.5", partial(_fastersom, sizes, side, start)),
+        ("XPySom", "< 1", partial(_xpysom, arrays, side)),
+    ):
+        rows.append(_against(name, target, job, seconds, make, samples, sizes))
+    return rows
 
-        peer = SOM(
-            side, side, epochs, side / 4, 0.5, init=start.reshape(side * side, -1).astype(np.float32), device="cuda"
-        )
-        (theirs,) = timed(partial(peer.fit, samples), repeats=sizes.repeats)
+
+def _against(
+    name: str,
+    target: str,
+    job: str,
+    ours: list[float],
+    make: Callable[[], Callable[[np.ndarray], object]],
+    samples: np.ndarray,
+    sizes: Sizes,
+) -> Row:
+    """Return our seconds over those of another package, if it is installed and runs here."""
+    try:
+        fit = make()
+        fit(samples[:5000])  # compiles
+        (theirs,) = timed(partial(fit, samples), repeats=sizes.repeats)
     except Exception as error:  # not installed, or without a device
-        return [*rows, Row("... fastersom: not measured", float("nan"), "", str(error).splitlines()[0][:80])]
-    return [*rows, Row(f"dasksom / fastersom, {job}", ours / statistics.median(theirs), "<= 1.5", shown(theirs))]
+        return Row(f"... {name}: not measured", float("nan"), target, " ".join(str(error).split())[:80])
+    ratio = statistics.median(ours) / statistics.median(theirs)
+    return Row(f"dasksom / {name}, {job}", ratio, target, f"{shown(ours)} / {shown(theirs)}")
+
+
+def _fastersom(sizes: Sizes, side: int, start: np.ndarray) -> Callable[[np.ndarray], object]:
+    from fastersom import SOM
+
+    kind = "cpu" if sizes.toy else "cuda"
+    return SOM(side, side, EPOCHS, side / 4, 0.5, init=start.astype(np.float32), device=kind).fit
+
+
+def _xpysom(arrays: object, side: int) -> Callable[[np.ndarray], object]:
+    from xpysom import XPySom
+
+    def fit(samples: np.ndarray) -> object:
+        som = XPySom(side, side, samples.shape[1], sigma=side / 4, sigmaN=0.5, xp=arrays, random_seed=0)
+        som.random_weights_init(samples)
+        som.train(samples, EPOCHS)
+        return som.get_weights()  # waits for the device
+
+    return fit
 
 
 def _image_rows(sizes: Sizes, folder: Path) -> list[Row]:
-    side = 64 if sizes.toy else 4096
+    """Compare the times from a Zarr to labels, on two threads that read."""
+    side, rows = (64, 64) if sizes.toy else (4096, 512)
     path = folder / "image.zarr"
-    values = _clusters(side * side, 20).reshape(side, side, 20)
-    zarr.create_array(path, data=(values * 1000).clip(0, 65535).astype(np.uint16), chunks=(min(side, 512),) * 2 + (20,))
-    image, seconds = open_image(path), {}
-    for kind in ("cuda", "cpu"):
-        som = BatchSOM(10, 10, epochs=5, device=kind, random_state=0)
+    stored = zarr.create_array(path, shape=(side, side, 20), chunks=(rows, rows, 20), dtype=np.uint16)
+    for begin in range(0, side, rows):
+        values = clusters(rows * side, 20).reshape(rows, side, 20)
+        stored[begin : begin + rows] = (values * 1000).clip(0, 65535).astype(np.uint16)
+    image = open_image(path)
 
-        def run(som: BatchSOM = som) -> None:
-            som.fit(image).predict(image).sum().compute()
+    def run(som: BatchSOM) -> int:
+        return int(som.fit(image).predict(image).sum(dtype=np.int64).compute())
 
-        run()
-        (seconds[kind],) = timed(run, repeats=sizes.repeats)
-    gain = statistics.median(seconds["cpu"]) / statistics.median(seconds["cuda"])
-    detail = f"{shown(seconds['cpu'])} / {shown(seconds['cuda'])}"
-    return [Row(f"processor / device, {side}² x 20 bands from Zarr to labels", gain, "", detail)]
+    maps = [BatchSOM(10, 10, epochs=5, device=kind, random_state=0) for kind in ("cpu", "cuda")]
+    with dask.config.set(pool=ThreadPool(2)):
+        wrong = run(maps[0]) != run(maps[1])
+        processor, on_gpu = timed(*(partial(run, som) for som in maps), repeats=sizes.repeats)
+    job = f"{side}² x 20 bands from Zarr to labels, two threads"
+    gain = statistics.median(processor) / statistics.median(on_gpu)
+    return [
+        Row("maps and sums of labels that differ, from Zarr", int(wrong), "0", ""),
+        Row(f"processor / GPU, {job}", gain, "", f"{shown(processor)} / {shown(on_gpu)}"),
+    ]

@@ -84,7 +84,7 @@ class _Arrays:
         self.units, self.handicap = xp.asarray(known.units), xp.asarray(known.handicap)
         self.center, self.scale = xp.asarray(arranged.center), arranged.scale
         self.negative, self.start = xp.asarray(known.negative), xp.asarray(known.start)
-        self.of_size, self.of_total, self.least = (np.float32(value) for value in arranged.bound)
+        self.of_size, self.of_total, self.least = (float(value) for value in arranged.bound)  # numbers of float32
 
     def search(self, samples: NDArray[Any], ranks: int) -> Any:
         """Return the nearest units of a piece of samples, shape (ranks, n)."""
@@ -98,9 +98,10 @@ class _Arrays:
         labels = xp.empty((ranks, len(samples)), np.uint32)
         settled = xp.ones(len(samples), bool)
         for rank in range(ranks):
-            best = totals.argmin(axis=1)  # a NaN is the least: its limit is NaN, and excludes no unit
+            best = totals.argmin(axis=1)
             lowest = totals[everyone, best]
-            limit = lowest + (self.of_total * lowest + (self.of_size * size + self.least))
+            limit = lowest + (lowest * self.of_total + (size * self.of_size + self.least))
+            # totals and limits that are NaN exclude no unit
             settled &= xp.count_nonzero(totals > limit[:, np.newaxis], axis=1) == units - 1
             labels[rank] = best
             if rank + 1 < ranks:
@@ -115,6 +116,7 @@ class _Arrays:
         xp, (units, bands) = self.xp, self.units.shape
         labels = xp.empty((ranks, len(samples)), np.uint32)
         rows = max(1, rows_of_piece(xp, units, bands) // 3)
+        numbers = xp.arange(units, dtype=np.uint32)
         for begin in range(0, len(samples), rows):
             block = samples[begin : begin + rows]
             totals = xp.broadcast_to(self.handicap, (len(block), units)).copy()
@@ -123,7 +125,8 @@ class _Arrays:
                 away *= away
                 totals += away
             for rank in range(ranks):
-                best = totals.argmin(axis=1)  # the lowest of several, by CuPy too
+                lowest = totals.min(axis=1)[:, np.newaxis]
+                best = xp.where(totals == lowest, numbers, units).min(axis=1)  # the first of several
                 labels[rank, begin : begin + rows] = best
                 if rank + 1 < ranks:
                     totals[xp.arange(len(block)), best] = np.inf
