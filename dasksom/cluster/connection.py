@@ -16,6 +16,8 @@ from dasksom.errors import InputError
 _existing_cluster: Callable[..., AbstractContextManager[Any]] = deferred("dasksom.cluster.existing:existing_cluster")
 _local_gpus = deferred("dasksom.cluster.gpus:local_gpus")
 _MEMORY_OPTIONS = ("memory", "worker_memory", "worker_mem")
+_GPU_WORKER_MEMORY = 2 << 30
+"""Least memory of a worker that uses a GPU where it need not, in bytes."""
 _MEMORY_KEY = "dasksom.threads-memory"
 
 
@@ -44,8 +46,10 @@ def _automatic(options: ClusterOptions, small: bool) -> str:
     return "threads" if small and options.workers is None else "local"
 
 
-def _with_gpus(options: ClusterOptions) -> ClusterOptions:
+def _with_gpus(options: ClusterOptions, name: str) -> ClusterOptions:
     """Return options of a local cluster with the GPUs of this machine, if tasks may search on them.
+
+    With "auto", workers that share too little memory for the libraries of a GPU search on the processor.
 
     Raises
     ------
@@ -54,7 +58,9 @@ def _with_gpus(options: ClusterOptions) -> ClusterOptions:
     """
     if options.device == "cpu" or (options.device == "auto" and find_spec("cupy") is None):
         return options
-    return replace(options, gpus=_local_gpus(options.device))
+    found = replace(options, gpus=_local_gpus(options.device))
+    memory = found.threads_memory if name == "threads" else found.worker_memory
+    return found if options.device == "cuda" or memory >= _GPU_WORKER_MEMORY else options
 
 
 def expected_workers(options: ClusterOptions, *, small: bool) -> Workers:
@@ -65,7 +71,7 @@ def expected_workers(options: ClusterOptions, *, small: bool) -> Workers:
     if name == "auto" and not _scheduler_of_dask():
         name = _automatic(options, small)
     if name in ("threads", "local"):
-        options = _with_gpus(options)
+        options = _with_gpus(options, name)
         gpu_memory = min((gpu.memory for gpu in options.gpus), default=0)
     if name == "threads":
         return Workers(1, options.threads, options.threads_memory, gpu_memory)
@@ -148,5 +154,5 @@ def connect(options: ClusterOptions, *, small: bool) -> AbstractContextManager[A
             return _existing_cluster(address, options)
         name = _automatic(options, small)
     if name in CLUSTERS:
-        return CLUSTERS[name](_with_gpus(options) if name in ("threads", "local") else options)
+        return CLUSTERS[name](_with_gpus(options, name) if name in ("threads", "local") else options)
     return _existing_cluster(name if "://" in name else scheduler_address(Path(name).expanduser()), options)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,7 +126,8 @@ class ImageRun:
             connect(config.cluster_options, small=self.image.nbytes <= SMALL_BYTES) as client,
             count_tasks(client) as counts,
         ):
-            available = workers()
+            expected = cluster.expected_workers(config.cluster_options, small=self.image.nbytes <= SMALL_BYTES)
+            available = replace(workers(), gpu_memory=expected.gpu_memory)
             plan = plan_run(
                 self.compared,
                 som,

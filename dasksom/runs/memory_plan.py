@@ -22,7 +22,7 @@ and that of driver and scheduler, above their initial memory, by
 
     128 MiB                                             the tasks in flight, for images of any size
     + 4 x 8 x units x (bands + 2) bytes                 the running total, the sums of the next window, and their total
-    + 4 x bytes of the sample                           if there is a warm-up: the drawn pixels, joined and sorted
+    + 4 x bytes of the sample                           if there is a warm-up: joined and sorted; with a GPU 1 GiB more
     + 96 x colors bytes                                 if 8-bit colors are counted: of at most two million colors
 
 The constants were measured over chunk sizes, units and dtypes (`scripts/benchmark plan`): the bound is between the peak
@@ -52,7 +52,7 @@ _measuring_cost: "Callable[..., ScalingCost]" = deferred("dasksom.features.fitti
 _blur_margin: "Callable[[float], int]" = deferred("dasksom.som.features.smoothing:blur_margin")
 RESERVED_BYTES = 400 << 20
 GPU_HOST_BYTES = 1 << 30
-"""Bytes of a worker for CuPy and the libraries of CUDA; an upper limit that was not measured."""
+"""Bytes for CuPy and the libraries of CUDA; an upper limit that was not measured."""
 TABLE_BYTES = 288 << 20
 CHUNK_COLORS = 1_300_000
 """Maximum number of different colors in a chunk; photographs have fewer."""
@@ -142,7 +142,8 @@ class Plan:
         """Upper bound of the additional memory of driver and scheduler, for images of up to 2,000,000 colors."""
         sums = 4 * 8 * self.units * (self.shape[2] + 2)  # the running total, the next window, and their total
         colors = min(_MOST_COLORS, self.shape[0] * self.shape[1]) if self.counted else 0
-        return DRIVER_BYTES + sums + COLOR_BYTES * colors + 4 * self.warm_up.sample_bytes
+        gpu = self.reserved_bytes - RESERVED_BYTES if self.warm_up.epochs else 0  # the driver searches the sample
+        return DRIVER_BYTES + gpu + sums + COLOR_BYTES * colors + 4 * self.warm_up.sample_bytes
 
     def memory_for(self, chunk_bytes: int) -> int:
         """Return an upper bound of the peak memory of a worker for chunks of at most `chunk_bytes`, or as stored."""
@@ -275,8 +276,7 @@ def check_fits(plan: Plan, memory: int, where: str = "a worker") -> None:
     usable = int(memory * USABLE)
     if not memory or plan.worker_bytes <= usable:
         return
-    rows, columns = plan.chunk
-    size = plan.chunk_bytes_that_fit(usable)
+    (rows, columns), size = plan.chunk, plan.chunk_bytes_that_fit(usable)
     least = math.ceil(plan.memory_for(LEAST_CHUNK_BYTES) / USABLE / 2**20)
     more = f"give each worker {least}MiB or more (--memory-limit)"
     way = f"add --chunk-size {chunk_size_text(size)}" if size else more

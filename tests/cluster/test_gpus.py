@@ -82,6 +82,9 @@ def test_workers__one_per_gpu_with_cuda_one_per_core_with_auto(driver, package, 
     assert (automatic.count, automatic.threads, automatic.gpu_memory) == (8, 1, 16 << 30)
     assert expected_workers(ClusterOptions("local", device="cpu"), small=False).gpu_memory == 0
     assert expected_workers(ClusterOptions("threads", device="auto"), small=False).gpu_memory == 16 << 30
+    for device, expected in (("auto", 0), ("cuda", 16 << 30)):  # with too little memory for the libraries of a GPU
+        options = ClusterOptions("local", memory_limit="1GiB", device=device)
+        assert expected_workers(options, small=False).gpu_memory == expected
 
 
 def test_visible_devices():
@@ -107,7 +110,7 @@ def _device(dask_worker):
 @pytest.mark.slow
 def test_local_workers__each_sees_its_gpu_again_after_a_restart(driver, package, monkeypatch):
     driver(TWO)
-    with connect(ClusterOptions("local", workers=3, memory_limit="1GiB", device="auto"), small=False) as client:
+    with connect(ClusterOptions("local", workers=3, memory_limit="2GiB", device="auto"), small=False) as client:
         expected = [(0, "GPU-aa", 1), (1, "GPU-bb", 1), (2, "", 1)]
         assert sorted(client.run(_device).values()) == expected
         client.restart()

@@ -229,7 +229,9 @@ def test_forecast__memory_of_gpus(tmp_path, monkeypatch):
     zarr.create_array(tmp_path / "in.zarr", shape=(256, 256, 4), chunks=(256, 256, 4), dtype="f4", fill_value=0)
 
     def found(device, memory):
-        monkeypatch.setattr(connection, "_with_gpus", lambda options: replace(options, gpus=(Gpu("GPU-a", memory),)))
+        monkeypatch.setattr(
+            connection, "_with_gpus", lambda options, name: replace(options, gpus=(Gpu("GPU-a", memory),))
+        )
         config = load_config(None, {"map": {"device": device}, "input": {"fill_missing": True}})
         return forecast(str(tmp_path / "in.zarr"), "out.zarr", config, probed=False)
 

@@ -1,6 +1,7 @@
 """The device on which a process searches: its processor, or its GPU by CuPy; and the memory of GPUs."""
 
 import logging
+import os
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
@@ -51,6 +52,8 @@ def array_module(device: str) -> Any:
 @cache
 def _cuda() -> tuple[Any, str]:
     """Return CuPy if it can use a GPU; else None, and the reason with the way out."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):  # before the import, which takes a second
+        return None, "CUDA_VISIBLE_DEVICES hides all GPUs from this process; set it to one, or unset it"
     if find_spec(_PACKAGE) is None:
         return None, "CuPy is not installed; run pip install 'dasksom[cuda]'"
     try:

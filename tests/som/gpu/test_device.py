@@ -17,7 +17,8 @@ from tests.som.gpu.fake_device import FakeDevice
 
 
 @pytest.fixture(autouse=True)
-def _forget_the_device():
+def _forget_the_device(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     device._cuda.cache_clear()
     yield
     device._cuda.cache_clear()
@@ -62,6 +63,14 @@ def test_cuda__is_refused_in_words_and_auto_takes_the_processor(module, problem,
     with pytest.raises(InputError, match=f"device 'cuda': .*{problem}.*; or use 'auto'"):
         array_module("cuda")
     assert array_module("auto") is None
+
+
+def test_hidden_gpus__nothing_is_imported(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(device, "import_module", None)
+    assert array_module("auto") is None
+    with pytest.raises(InputError, match="CUDA_VISIBLE_DEVICES hides all GPUs from this process; set it to one"):
+        array_module("cuda")
 
 
 def test_a_device_that_multiplies_exactly_is_used(monkeypatch):
