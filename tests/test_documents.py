@@ -48,6 +48,7 @@ def pages(holding):
 @pytest.fixture
 def folder(tmp_path, photograph):
     Image.fromarray(photograph).save(tmp_path / "photo.png")
+    Image.fromarray(np.dstack([photograph[:99, :99], photograph[99:198, :99, :1]])).save(tmp_path / "logo.png")
     zarr.create_array(tmp_path / "scene.zarr", data=photograph, chunks=(128, 128, 3))
     zarr.create_array(tmp_path / "other.zarr", data=photograph[::-1], chunks=(128, 128, 3))
     known = np.where(np.indices(photograph.shape[:2]).sum(axis=0) % 50 < 5, photograph[..., 0] // 64, 0)

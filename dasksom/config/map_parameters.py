@@ -170,9 +170,10 @@ PARAMETERS = (
         "color_space",
         "rgb",
         choices.COLOR_SPACES,
-        help="Space in which colors are compared and averaged: the numbers of the image (rgb), CIE L*a*b* or Oklab.",
-        details="The latter two are for sRGB images of three bands, of integers or of floats from 0 to 1. Errors are "
-        "then of that space.",
+        help="Space in which colors are compared and averaged: the numbers of the image (rgb), CIE L*a*b*, Oklab, or "
+        "colors with opacity as seen over black and white (rgba, with --alpha band).",
+        details="All but rgb are for sRGB images of integers or of floats from 0 to 1: of three bands, or four for "
+        "rgba, where the squared distance is the mean of those over black and over white. Errors are of that space.",
         option="color_space",
     ),
     Parameter(

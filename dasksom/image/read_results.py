@@ -142,7 +142,9 @@ def check_result(
     """
     local = local_path(path)
     opener = match_suffix(local, RESULTS)
-    holds_labels = pixels == "labels" or (pixels != "colors" and dtype == np.uint8 and bands == 3 and units <= 256)
+    indexed = (3, 4) if opener is _open_png else (3,)
+    fits = dtype == np.uint8 and bands in indexed and units <= 256
+    holds_labels = pixels == "labels" or (pixels != "colors" and fits)
     if opener is None or (opener is not _open_zarr and not holds_labels):
         raise InputError(
             f"{local}: labels and palette cannot be read again from it, as a report must: of {listed(RESULTS)} can, "

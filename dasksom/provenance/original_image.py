@@ -5,14 +5,12 @@ from typing import Any, Self
 
 from dasksom.errors import InputError
 from dasksom.image import Picture, QuantizedImage, open_picture
-from dasksom.provenance.run_record import RunRecord
+from dasksom.provenance.run_record import OPENING, RunRecord
 from dasksom.som.choices import TOPOLOGIES
 from dasksom.som.lattice import Lattice
 
 CHUNK_BYTES = 4 << 20
 """Chunk size of the original image: small, because tiles are cut from it."""
-OPENING = ("component", "stack", "series", "level", "select", "bands", "axes", "alpha", "nodata", "fill_missing")
-"""Fields of a run's configuration that determine how its image was opened."""
 UNKNOWN_LATTICE = "The output does not declare the size of its map, whose units are drawn in one row."
 
 

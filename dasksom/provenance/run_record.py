@@ -35,6 +35,10 @@ _NOT_IN_SUMMARY = {
 """Fields that the summary of a run omits or replaces."""
 
 
+OPENING = ("component", "stack", "series", "level", "select", "bands", "axes", "alpha", "nodata", "fill_missing")
+"""Fields of a run's configuration that determine how its image was opened."""
+
+
 class _Record(BaseModel):
     # JSON has no NaN; an older dasksom ignores fields of a newer one
     model_config = ConfigDict(
@@ -175,7 +179,10 @@ class RunRecord(_Record):
     def repeatable(self) -> dict[str, Any]:
         """Return the fields that are equal for all repetitions of a run, so that files have the same bytes."""
         fields = self._as_json()
-        return {name: fields[name] for name in _REPEATABLE}
+        declared = fields["config"].get("input", {})
+        opening = {name: declared[name] for name in OPENING if declared.get(name) not in (None, False)}
+        # files to which nothing can be added need them to open the image again
+        return {**{name: fields[name] for name in _REPEATABLE}, "config": {"input": opening} if opening else {}}
 
     def summary(self) -> dict[str, Any]:
         """Return the summary of the run, as JSON."""

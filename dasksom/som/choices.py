@@ -91,10 +91,11 @@ METRICS = {
 
 
 class ColorSpace(NamedTuple):
-    """Conversions from and to RGB."""
+    """Conversions from and to RGB, or from and to RGB with opacity."""
 
     of_rgb: Callable[[Floats], Floats]
     to_rgb: Callable[[Floats], Floats]
+    bands: int = 3
 
 
 COLOR_SPACES = {
@@ -102,6 +103,9 @@ COLOR_SPACES = {
     "lab": ColorSpace(deferred("dasksom.som.color_spaces:lab_of_rgb"), deferred("dasksom.som.color_spaces:rgb_of_lab")),
     "oklab": ColorSpace(
         deferred("dasksom.som.color_spaces:oklab_of_rgb"), deferred("dasksom.som.color_spaces:rgb_of_oklab")
+    ),
+    "rgba": ColorSpace(
+        deferred("dasksom.som.color_spaces:seen_of_rgba"), deferred("dasksom.som.color_spaces:rgba_of_seen"), bands=4
     ),
 }
 """Conversions by name; None: values are compared as they are."""

@@ -1,8 +1,8 @@
 """Color spaces for comparing colors, more perceptually uniform than RGB.
 
 To add one: write its two functions and add its line to `dasksom.som.choices`. Each takes and returns ndarrays of shape
-(n, 3), float64; RGB is sRGB from 0 to 1. The functions are inverse to each other for all real numbers, also outside the
-gamut, so that means of colors are never clipped.
+(n, 3), or (n, 4) with opacity, float64; RGB is sRGB from 0 to 1. The functions are inverse to each other for all real
+numbers, also outside the gamut, so that means of colors are never clipped.
 """
 
 from typing import Any
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from dasksom.som.choices import COLOR_SPACES
 
 Floats = NDArray[np.float64]
+_OPACITY = 0.75**0.5
+"""Weight of opacity: half of that of each of three bands, in squares a quarter."""
 _BLOCK = 1 << 14
 """Number of colors converted at once: intermediates stay in the cache, which is five times as fast."""
 
@@ -77,13 +79,32 @@ def rgb_of_oklab(oklab: Floats) -> Floats:
     return _encoded(roots**3 @ np.linalg.inv(_LMS_OF_RGB).T)
 
 
+def seen_of_rgba(rgba: Floats) -> Floats:
+    """Colors as they are seen: the squared distance is the mean of those over black and over white.
+
+    For opacity a and colors times opacity p, a color over black is p, over white p + 1 - a. The mean of the squares of
+    their differences is that of p - a / 2, plus a quarter of that of a, in each of three bands. Colors of pixels with
+    opacity 0 have no effect.
+    """
+    opacity = rgba[:, 3:]
+    return np.concatenate([(rgba[:, :3] - 0.5) * opacity, _OPACITY * opacity], axis=1)
+
+
+def rgba_of_seen(seen: Floats) -> Floats:
+    """Undo `seen_of_rgba`; colors with opacity 0 are black."""
+    opacity = seen[:, 3:] / _OPACITY
+    visible = opacity > 0
+    colors = seen[:, :3] / np.where(visible, opacity, 1.0) + 0.5
+    return np.concatenate([np.where(visible, colors, 0.0), opacity], axis=1)
+
+
 def scale_of(dtype: np.dtype[Any]) -> float:
     """Return the value of full intensity of a dtype: the maximum of integers, 1 for floating point."""
     return float(np.iinfo(dtype).max) if dtype.kind in "ui" else 1.0
 
 
 def to_space(values: NDArray[Any], space: str, scale: float) -> NDArray[Any]:
-    """Convert colors (n, 3) of an image to a color space; "rgb" returns them unchanged, with any number of bands."""
+    """Convert colors of an image, shape (n, bands of the space); "rgb" returns any number of bands unchanged."""
     known = COLOR_SPACES[space]
     if known is None:
         return values

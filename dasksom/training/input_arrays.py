@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dasksom.errors import InputError, InputTypeError
 from dasksom.image.sources.dtypes_and_axes import is_data_array
 from dasksom.image.sources.selection import COLUMNS, ROWS
+from dasksom.som.choices import COLOR_SPACES
 
 NUMPY_CHUNK_BYTES = 16 << 20
 """Maximum bytes of the chunks of arrays in memory."""
@@ -186,10 +187,12 @@ def check_bands(image: da.Array, bands: int, color_space: str = "rgb") -> None:
             f"X has {image.shape[-1]} features, but BatchSOM is expecting {bands} features as input: the bands, in the "
             "last axis"
         )
-    if color_space != "rgb" and bands != 3:
+    space = COLOR_SPACES[color_space]
+    if space is not None and bands != space.bands:
+        kind = "three bands of sRGB" if space.bands == 3 else "bands of sRGB and opacity (--alpha band)"
         raise InputError(
-            f"color_space={color_space!r} is for the three bands of sRGB; X has {bands}: use color_space='rgb', which "
-            "compares the bands as they are"
+            f"color_space={color_space!r} is for the {kind}; X has {bands}: use color_space='rgb', which compares the "
+            "bands as they are"
         )
 
 

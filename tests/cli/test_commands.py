@@ -597,3 +597,32 @@ def test_apply__refuses_what_has_no_place(folder, photograph, command, message):
     code, _, err = run(*command)
     assert code == 2
     assert message in err.replace(f"{os.getcwd()}/", "")
+
+
+def test_quantize__opacity_with_the_colors(folder, photograph):
+    opacity = np.clip(photograph[:120, :150, :1] * 3, 0, 255).astype(np.uint8)
+    rgba = np.dstack([photograph[100:220, :150], opacity])
+    Image.fromarray(rgba).save("rgba.png")
+    how = ("--grid", "3x4", "--color-space", "rgba")
+    assert "opacity (--alpha band); X has 3" in run("quantize", "rgba.png", "out.png", *how)[2]
+    how = (*how, "--alpha", "band", "--refine", "20", "--keep", "#00000000")
+    assert run("quantize", "rgba.png", "out.png", *how, "--report")[0] == 0
+    with Image.open("out.png") as image:
+        assert image.mode == "P"
+        found = np.asarray(image.convert("RGBA"))
+    colors = np.unique(found.reshape(-1, 4), axis=0)
+    assert len(colors) <= 12
+
+    def over(ground, pixels):
+        share = pixels[:, 3:] / 255
+        return pixels[:, :3] * share + ground * (1 - share)
+
+    distances = [cdist(over(g, rgba.reshape(-1, 4)), over(g, colors), "sqeuclidean") for g in (0, 255)]
+    nearest = np.sum(distances, axis=0).min(axis=1)
+    chosen = np.sum(
+        [(over(g, rgba.reshape(-1, 4)) - over(g, found.reshape(-1, 4))) ** 2 for g in (0, 255)], axis=(0, 2)
+    )
+    assert chosen.mean() <= 1.001 * nearest.mean()  # units are rounded to colors after the search
+    code, out, _ = run("table", "out.png", "--by", "image")  # opens the image with its opacity again
+    assert code == 0
+    assert "band3" in out

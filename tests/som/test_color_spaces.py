@@ -6,7 +6,7 @@ from dasksom.som import color_spaces
 from dasksom.som.choices import COLOR_SPACES
 from dasksom.som.color_spaces import from_space, oklab_of_rgb, scale_of, to_space
 
-SPACES = [name for name, space in COLOR_SPACES.items() if space is not None]
+SPACES = [name for name, space in COLOR_SPACES.items() if space is not None and space.bands == 3]
 
 
 @pytest.mark.parametrize("space", SPACES)
@@ -38,6 +38,19 @@ def test_oklab__equals_published_values():
     # Ottosson's page: XYZ (0.950, 1, 1.089) is (1, 0, 0); sRGB red from the CSS Color 4 specification's sample code
     assert np.allclose(oklab_of_rgb(np.ones((1, 3))), [[1, 0, 0]], atol=1e-6)
     assert np.allclose(oklab_of_rgb(np.array([[1.0, 0, 0]])), [[0.62796, 0.22486, 0.12585]], atol=1e-4)
+
+
+def test_rgba__distances_are_those_over_black_and_over_white():
+    colors = np.random.default_rng(0).integers(0, 256, (2, 300, 4)).astype(np.uint8)
+    colors[:, :20, 3] = 0
+    seen = [to_space(part, "rgba", 255.0) for part in colors]
+    parts = colors / 255.0
+    over = [parts[..., :3] * parts[..., 3:] + ground * (1 - parts[..., 3:]) for ground in (0, 1)]
+    expected = np.mean([((first - second) ** 2).sum(axis=-1) for first, second in over], axis=0)
+    assert np.allclose(((seen[0] - seen[1]) ** 2).sum(axis=1), expected)
+    restored, visible = from_space(seen[0], "rgba", 255.0), colors[0, :, 3] > 0
+    assert np.allclose(restored[visible], colors[0, visible])
+    assert not restored[~visible].any()
 
 
 def test_scale_of__full_intensity_of_each_type():

@@ -70,7 +70,7 @@ class PhotographWriter(Writer):
         for (y, x), (height, width), chunk in encoded:
             labels[y : y + height, x : x + width] = chunk
         content: dict[str, Any] = {"dasksom": dict(output.metadata)}
-        if not self.jpeg and _kind(output) == "labels":
+        if not self.jpeg and (_kind(output) == "labels" or (_kind(output) == "palette" and output.bands == 4)):
             content["palette"] = _palette_as_json(output.palette)
         text = json.dumps(content)
         image, how = self._image(labels)
@@ -90,7 +90,10 @@ class PhotographWriter(Writer):
         output = self.output
         if not self.jpeg and _kind(output) == "palette":
             image = Image.fromarray(labels)
-            image.putpalette(with_nodata_row(output.palette)[: output.units + output.nodata].tobytes())
+            table = with_nodata_row(output.palette)[: output.units + output.nodata]
+            image.putpalette(table[:, :3].tobytes())
+            if output.bands == 4:
+                return image, {"transparency": table[:, 3].tobytes()}
             return image, {"transparency": output.units} if output.nodata else {}
         table = label_table(output.units) if _kind(output) == "labels" else with_nodata_row(output.palette)
         colors = _kind(output) == "colors" and not self.jpeg
@@ -108,10 +111,10 @@ class PhotographWriter(Writer):
 
 
 def create_png(output: Output) -> PhotographWriter:
-    """Prepare a PNG: exact colors in 8 bits (1, 3, 4 bands) or 16 bits (1 band), palette indices, or labels."""
+    """Prepare a PNG: exact colors in 8 bits (1, 3, 4 bands) or 16 bits (1 band), indices (3, 4 bands), or labels."""
     _check_size(output)
     if _kind(output) == "palette":
-        check_paletted(output)
+        check_paletted(output, opacity=True)
         return PhotographWriter(output, jpeg=False)
     if _kind(output) == "labels":
         if output.units > np.iinfo(np.uint16).max:
@@ -138,7 +141,7 @@ def create_jpeg(output: Output) -> PhotographWriter:
 def _kind(output: Output) -> str:
     """Return the content of the pixels of a PNG: "palette", "colors" or "labels"."""
     if output.options.pixels == "auto":
-        return "palette" if may_be_paletted(output) else "colors"
+        return "palette" if may_be_paletted(output, opacity=True) else "colors"
     return output.options.pixels
 
 

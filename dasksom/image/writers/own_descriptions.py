@@ -58,7 +58,8 @@ def palette_in_file(
     path : of the file, for errors
     description : as `read_description` returns it
     indexed : ndarray of shape (colors, 3), or None
-        The colors of a file of indices, whose unit 0 is 0; unit 0 of a file of labels is 1.
+        The colors of a file of indices, whose unit 0 is 0; unit 0 of a file of labels is 1. The description of indices
+        of colors with opacity has their palette too.
 
     Raises
     ------
@@ -66,8 +67,8 @@ def palette_in_file(
         If it is not a file of dasksom with indices or labels.
     """
     palette: NDArray[Any] | None = description.get("palette")
-    if indexed is None and palette is not None:
-        return palette, 1
+    if palette is not None and (indexed is None or len(palette) <= len(indexed)):
+        return palette, int(indexed is None)
     parameters = description.get("dasksom", {}).get("parameters", {})
     sides = [parameters.get(name) for name in ("rows", "columns")]
     units = prod(side if isinstance(side, int) else 0 for side in sides)

@@ -88,19 +88,23 @@ def _range(shown: NDArray[Any]) -> tuple[float, float]:
     return least, greatest
 
 
-def may_be_paletted(output: Output) -> bool:
-    """Return whether 8-bit indices suffice for the colors, plus one for no data if needed."""
-    return output.palette.dtype == np.uint8 and output.bands == 3 and output.units + output.nodata <= _MOST_COLORS
+def may_be_paletted(output: Output, *, opacity: bool = False) -> bool:
+    """Return whether 8-bit indices suffice for the colors, plus one for no data if needed.
+
+    `opacity` is whether a palette of the format may have a fourth band, of opacity.
+    """
+    bands = (3, 4) if opacity else (3,)
+    return output.palette.dtype == np.uint8 and output.bands in bands and output.units + output.nodata <= _MOST_COLORS
 
 
-def check_paletted(output: Output) -> None:
-    """Refuse colors that do not fit in a palette of 8-bit indices.
+def check_paletted(output: Output, *, opacity: bool = False) -> None:
+    """Refuse colors that do not fit in a palette of 8-bit indices; see `may_be_paletted`.
 
     Raises
     ------
     InputError
     """
-    if may_be_paletted(output):
+    if may_be_paletted(output, opacity=opacity):
         return
     none = ", and one entry for no data" if output.nodata else ""
     raise InputError(

@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image, ImageOps
 
 from dasksom.errors import InputError
-from dasksom.image import Options, Output, create_writer, open_image, open_pixels
+from dasksom.image import Options, Output, create_writer, open_image, open_pixels, open_result
 from dasksom.image.photographs import decoding
 from dasksom.image.photographs import source as photographs
 
@@ -212,6 +212,22 @@ def test_writes__pixels_without_data_are_transparent(tmp_path, random, units, mo
     assert not found[:9].any()
     assert np.array_equal(found[9:, :, :3], palette[labels[9:]])
     assert (found[9:, :, 3] == 255).all()
+
+
+def test_writes__a_palette_with_opacity(tmp_path, random):
+    palette = random.integers(0, 256, (255, 4), np.uint8)
+    labels = random.integers(0, 255, (50, 60), np.uint16)
+    labels[:9] = 9999
+    _write(tmp_path / "a.png", labels, palette, nodata=True)
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.mode == "P"
+        found = np.asarray(image.convert("RGBA"))
+    assert not found[:9].any()
+    assert np.array_equal(found[9:], palette[labels[9:]])
+    with open_result(tmp_path / "a.png") as result:
+        assert np.array_equal(result.palette, palette)
+        units = result.units_of(result.labels[0].compute())
+    assert np.array_equal(units, np.where(labels < 255, labels.astype(int), -1))
 
 
 @pytest.mark.parametrize(
