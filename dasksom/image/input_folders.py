@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dasksom.errors import InputError
 from dasksom.image.mosaics.tile_folder import names_a_mosaic
-from dasksom.image.mosaics.vrt import parse_vrt
+from dasksom.image.mosaics.vrt import files_of_vrt
 from dasksom.image.read_formats import FILE_OPENERS
 from dasksom.image.sources.picture import Picture
 from dasksom.image.stacks.band_files import is_folder_of_files
@@ -133,7 +133,7 @@ def check_alike(paths: Sequence[str], pictures: Sequence[Picture]) -> None:
 def _parts_of(mosaic: Path) -> set[str]:
     """Return the real paths of the files of a .vrt; empty if it cannot be used, which opening it reports."""
     try:
-        return {_real(tile.location.path) for tile in parse_vrt(Location(str(mosaic))).tiles}
+        return set(map(_real, files_of_vrt(Location(str(mosaic)))))
     except InputError:
         return set()
 

@@ -1,7 +1,7 @@
-"""Read JPEG 2000, NetCDF, HDF5, ENVI and ESRI grids by windows, through rasterio.
+"""Read JPEG 2000, NetCDF, HDF5, ENVI, ESRI grids and virtual datasets by windows, through rasterio.
 
 Only local files are opened, and only by the drivers of their suffix: GDAL itself would follow URLs and names of other
-files, and its other drivers are never tried.
+files, and its other drivers are never tried. Virtual datasets are checked first (`virtual_files`).
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ _OPTIONS = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",
     "GDAL_PAM_ENABLED": "NO",
     "GDAL_NUM_THREADS": 1,
+    "GDAL_VRT_ENABLE_PYTHON": "NO",
+    "GDAL_VRT_ENABLE_RAWRASTERBAND": "NO",
 }
 """Options of GDAL: its cache of blocks in MiB, because its default is a share of the machine's memory."""
 _MOST_OPEN = 8
@@ -70,6 +72,10 @@ class GdalSource(NumpyIndexing):
     view: AxisLayout
     dtype: np.dtype[Any]
     storage_chunks: tuple[int, int]
+    files: tuple[Location, ...] = ()
+    """Files of a virtual dataset."""
+    is_mask: bool = False
+    """Whether the mask of the dataset is read, as one band, in place of its pixels."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -79,11 +85,12 @@ class GdalSource(NumpyIndexing):
     @property
     def identity(self) -> tuple[Any, ...]:
         """Name of the dataset, size and modification time, and the selected bands."""
-        return "gdal", self.dataset, self.stamp, self.view.bands
+        return "gdal", self.dataset, self.stamp, self.view.bands, self.is_mask
 
     def members(self) -> Iterator[Member]:
-        """Yield the file, and its header if that is a file of its own."""
+        """Yield the file, its header if that is a file of its own, and the files of a virtual dataset."""
         yield self.location.member()
+        yield from (file.member() for file in self.files)
         local = self.location.local
         for header in (
             local.with_suffix(".hdr"),
@@ -113,7 +120,8 @@ class GdalSource(NumpyIndexing):
         numbers = [band + 1 for band in self.view.bands[bands]]
         with _environment():
             dataset = _open_dataset(self.dataset, self.drivers, self.stamp)
-            found = dataset.read(numbers, window=((rows.start, rows.stop), (columns.start, columns.stop)))
+            part = (rows.start, rows.stop), (columns.start, columns.stop)
+            found = dataset.read_masks([1], window=part) if self.is_mask else dataset.read(numbers, window=part)
         return np.ascontiguousarray(np.moveaxis(found, 0, -1), dtype=self.dtype)
 
 
@@ -143,6 +151,28 @@ def open_gdal(location: Location, selection: Selection) -> OpenedImage:
             raise location.refusal(
                 f"cannot be opened by GDAL's {' or '.join(drivers)}: {_reason(error)}; is it damaged, or misnamed?"
             ) from location.cause(error)
+
+
+def open_virtual(location: Location, selection: Selection, files: tuple[Location, ...]) -> OpenedImage:
+    """Open a virtual dataset of some files, which `virtual_files` has checked; read headers, never pixels."""
+    for name in ("component", "series", "level"):
+        if getattr(selection, name):
+            raise InputError(f"{location}: --{name} is for single files; leave it out for an image of many")
+    stamp = location.stamp()
+    with _environment():
+        try:
+            dataset = _open_dataset(location.path, ("VRT",), stamp)
+            opened = _opened(location, stamp, location.path, ("VRT",), dataset, selection)
+            masked = any(flag.name == "per_dataset" for flag in dataset.mask_flag_enums[0]) and opened.alpha is None
+        except InputError:
+            raise
+        except Exception as error:
+            raise location.refusal(f"cannot be opened by GDAL: {_reason(error)}") from location.cause(error)
+    plain: Any = opened.source
+    source = replace(plain, files=files)
+    view = AxisLayout(("y", "x"), (0,), (*source.shape[:2], 1))
+    mask = replace(source, view=view, dtype=np.dtype(np.uint8), is_mask=True)
+    return replace(opened, source=source, masks={"internal mask": mask} if masked else {})
 
 
 def _data_file(location: Location) -> Location:

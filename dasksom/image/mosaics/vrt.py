@@ -1,14 +1,16 @@
-"""Read GDAL's virtual mosaics (.vrt) of plain rectangles of files, without GDAL."""
+"""Read GDAL's virtual mosaics (.vrt): plain rectangles of files without GDAL, others through rasterio."""
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 
+from dasksom.deferred import deferred
 from dasksom.errors import InputError
+from dasksom.image.gdal.virtual_files import source_path, virtual_files
 from dasksom.image.metadata.gdal_xml import band_names_of, nodata_of, scales_of, tags_of_gdal_xml, unused_georeference
 from dasksom.image.mosaics.tiled_source import PlacedTile, Tiling, open_tiles
 from dasksom.image.sources.picture import OpenedImage
@@ -16,6 +18,7 @@ from dasksom.image.sources.selection import Selection
 from dasksom.storage.locations import Location
 from dasksom.storage.safe_xml import MOST_XML_BYTES, xml_tree
 
+_open_virtual: Callable[..., OpenedImage] = deferred("dasksom.image.gdal.source:open_virtual")
 _WAY_OUT = "make a file of it first (GDAL: gdal_translate -co TILED=YES IN.vrt OUT.tif)"
 _LONGEST = 1 << 48
 """Largest height, width or offset, in pixels."""
@@ -27,22 +30,37 @@ _PLAIN = {"SourceFilename", "SourceBand", "SourceProperties", "SrcRect", "DstRec
 """Child elements of a source that do not change its pixels."""
 
 
+class NotPlainError(InputError):
+    """A virtual mosaic has masks, or changes the pixels of its files."""
+
+
 def open_vrt(location: Location, selection: Selection) -> OpenedImage:
-    """Open a virtual mosaic of plain rectangles; read the header of each file."""
+    """Open a virtual mosaic; read the header of each file."""
     if location.remote:
         raise InputError(
             f"{location}: .vrt mosaics can only be read from a local disk; copy the .vrt and its files to one"
         )
-    return open_tiles(location, location.stamp(), parse_vrt, selection, {"format": "GDAL virtual mosaic"})
+    try:
+        return open_tiles(location, location.stamp(), parse_vrt, selection, {"format": "GDAL virtual mosaic"})
+    except NotPlainError:
+        files = virtual_files(location, _root(location), allow_outside=selection.allow_outside)
+        return _open_virtual(location, selection, files)
+
+
+def files_of_vrt(location: Location) -> set[str]:
+    """Return the paths of the files of a virtual mosaic."""
+    return {str(source_path(location, node)) for node in _root(location).iter("SourceFilename")}
 
 
 def parse_vrt(location: Location) -> Tiling:
     """Determine the positions of the files of a virtual mosaic."""
     root = _root(location)
     bands = root.findall("VRTRasterBand")
-    if root.get("subClass") or root.find("MaskBand") is not None or not bands:
-        what = root.get("subClass") or ("a mask band" if bands else "no bands")
+    if root.get("subClass") or not bands:
+        what = root.get("subClass") or "no bands"
         raise InputError(f"{location}: a .vrt with {what} is more than files side by side; {_WAY_OUT}")
+    if root.find("MaskBand") is not None:
+        raise NotPlainError(f"{location}: has a mask band")
     types = {band.get("dataType", "Byte") for band in bands}
     if len(types) > 1 or not types <= set(_TYPES):
         raise InputError(f"{location}: bands of {', '.join(sorted(types))}; one of {', '.join(_TYPES)} is read")
@@ -99,21 +117,20 @@ def _tile(location: Location, node: ElementTree.Element) -> tuple[PlacedTile, in
     extra = {child.tag for child in node} - _PLAIN
     if node.tag not in ("SimpleSource", "ComplexSource") or extra or node.get("resampling") or name is None:
         what = ", ".join(sorted(extra)) or node.tag
-        raise InputError(f"{location}: a .vrt whose sources have {what} changes pixels; {_WAY_OUT}")
-    text = (name.text or "").strip()
-    if text.startswith(("/vsi", "<")) or "://" in text:
-        raise InputError(f"{location}: the source {text} is no file on a disk; {_WAY_OUT}")
-    path = location.local.parent / text if name.get("relativeToVRT") == "1" else Path(text)
+        raise NotPlainError(f"{location}: a .vrt whose sources have {what} changes pixels")
+    path, text = source_path(location, name), (name.text or "").strip()
     taken, laid = (_rectangle(location, node.find(tag), text) for tag in ("SrcRect", "DstRect"))
     if taken[2:] != laid[2:]:
-        raise InputError(f"{location}: the source {text} is resampled ({taken} to {laid}); {_WAY_OUT}")
+        raise NotPlainError(f"{location}: the source {text} is resampled ({taken} to {laid})")
     nodata = node.findtext("NODATA")
     left, top, width, height = taken
     stored = node.findtext("SourceBand", "1")
+    if stored.startswith("mask"):
+        raise NotPlainError(f"{location}: the source {text} takes its mask")
     if not stored.isdigit() or stored == "0":
         raise InputError(f"{location}: the source {text} takes its band {stored!r}; {_WAY_OUT}")
     tile = PlacedTile(
-        Location(str(path.absolute())), laid[1], laid[0], height, width, top, left, (),
+        Location(str(path)), laid[1], laid[0], height, width, top, left, (),
         None if nodata is None else _number(location, nodata),
     )  # fmt: skip
     return tile, int(stored) - 1
@@ -122,7 +139,10 @@ def _tile(location: Location, node: ElementTree.Element) -> tuple[PlacedTile, in
 def _rectangle(location: Location, node: ElementTree.Element | None, name: str) -> tuple[int, int, int, int]:
     if node is None:
         raise InputError(f"{location}: the source {name} has no position (SrcRect, DstRect); {_WAY_OUT}")
-    x, y, width, height = (_whole(location, node.get(key)) for key in ("xOff", "yOff", "xSize", "ySize"))
+    try:
+        x, y, width, height = (_whole(location, node.get(key)) for key in ("xOff", "yOff", "xSize", "ySize"))
+    except InputError as error:
+        raise NotPlainError(str(error)) from error
     return x, y, width, height
 
 
