@@ -9,13 +9,14 @@ import math
 from numbers import Integral, Real
 from typing import Any
 
-from dasksom.config.color_lists import COLOR_TEXT, is_color_list
 from dasksom.config.feature_parameters import FEATURE_PARAMETERS, PRESETS, Features
 from dasksom.config.parameter import (
+    COLOR_TEXT,
     Parameter,
     choice_parameter,
     flag_parameter,
     integer_parameter,
+    is_color_list,
     is_number,
     is_radius_pair,
     is_random_state,

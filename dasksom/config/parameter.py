@@ -1,13 +1,20 @@
-"""A parameter of the map: its record, and constructors of common kinds."""
+"""A parameter of the map: its record, constructors of common kinds, and values that are pairs, seeds or colors."""
 
 import inspect
 import math
+import re
 import sys
 import textwrap
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
+
+_HEXADECIMAL = re.compile(r"#([0-9a-fA-F]{6}|[0-9a-fA-F]{8})")
+COLOR_TEXT = "#RRGGBB, #RRGGBBAA or one number per band, such as 255/128/0"
+"""Accepted text of a color."""
+
+Color = tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -121,3 +128,56 @@ def is_random_state(value: Any) -> bool:
     numpy = sys.modules.get("numpy")  # without it, no value is a generator of NumPy
     generators = () if numpy is None else (numpy.random.RandomState, numpy.random.Generator)
     return value is None or isinstance(value, generators) or (is_number(value, Integral) and value >= 0)
+
+
+def parse_colors(values: str | Iterable[str | Sequence[float]]) -> list[tuple[Color, bool]]:
+    """Return the numbers of each color, and whether they are of 8 bits, as hexadecimal numbers are.
+
+    Parameters
+    ----------
+    values : str or iterable of str or of sequences of float
+        Text may hold several colors, separated by commas.
+
+    Raises
+    ------
+    ValueError
+        If one is not a color.
+    """
+    colors: list[tuple[Color, bool]] = []
+    for value in [values] if isinstance(values, str) else values:
+        if isinstance(value, str):
+            colors += [_parse_color(text.strip()) for text in value.split(",")]
+        else:
+            colors.append((_finite(value), False))
+    return colors
+
+
+def _parse_color(text: str) -> tuple[Color, bool]:
+    if match := _HEXADECIMAL.fullmatch(text):
+        return tuple(bytes.fromhex(match[1])), True
+    try:
+        return _finite(text.split("/")), False
+    except ValueError:
+        raise ValueError(f"{text!r} is not a color ({COLOR_TEXT})") from None
+
+
+def _finite(values: Iterable[str | float]) -> Color:
+    numbers = tuple(float(value) for value in values)
+    if not numbers or not all(map(math.isfinite, numbers)):
+        raise ValueError(f"{numbers} is not a color")
+    return numbers
+
+
+def is_color_list(values: object) -> bool:
+    """Return whether values are accepted by `parse_colors`."""
+    try:
+        parse_colors(values)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def plain_colors(values: str | Iterable[str | Sequence[float]]) -> list[str | list[float]]:
+    """Return colors as JSON, from which they can be parsed."""
+    items = [values] if isinstance(values, str) else values
+    return [item if isinstance(item, str) else [float(value) for value in item] for item in items]

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dasksom._version import __version__
-from dasksom.config.color_lists import plain_colors
 from dasksom.config.map_parameters import PARAMETERS
+from dasksom.config.parameter import plain_colors
 from dasksom.deferred import deferred
 from dasksom.estimator.labeled_arrays import LastAxis, in_sample_order, labeled_like, with_bands_last
 from dasksom.estimator.map_structure import MapStructure

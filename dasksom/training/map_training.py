@@ -10,7 +10,7 @@ from dask.base import tokenize
 
 from dasksom._version import __version__
 from dasksom.chunkwise import SMALL_RECORD_SECONDS, Keeper, Progress, ThrottledKeeper
-from dasksom.config.color_lists import plain_colors
+from dasksom.config.parameter import plain_colors
 from dasksom.errors import InputError
 from dasksom.som.initialization import drawn_samples
 from dasksom.som.schedule import Step, WarmUp

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.config.color_lists import parse_colors
 from dasksom.config.map_parameters import MOST_UNITS, PARAMETERS
+from dasksom.config.parameter import parse_colors
 from dasksom.errors import InputError
 from dasksom.som.bmu.search import Search
 from dasksom.som.counted_colors.palette_search import MOST_SEARCHED
