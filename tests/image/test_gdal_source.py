@@ -7,12 +7,13 @@ import imagecodecs
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from PIL import Image
 from rasterio.transform import from_origin
 from scipy.io import netcdf_file
 
 from dasksom.errors import InputError
-from dasksom.image import fingerprint, open_picture, open_pixels
+from dasksom.image import fingerprint, open_picture, open_pixels, parse_select
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
@@ -94,6 +95,38 @@ def test_netcdf__as_scipy_reads_it(tmp_path, pixels):
         open_picture(path, component="snow")
     with pytest.raises(InputError, match="has no array"):
         open_picture(path, component='NETCDF:"/etc/passwd":x')
+
+
+@pytest.mark.parametrize(
+    ("axes", "select", "expected"),
+    [
+        ("yxc", None, lambda stored: stored),
+        ("xcy", None, lambda stored: stored.transpose(2, 0, 1)),
+        ("zyx", {"z": 3}, lambda stored: stored[3][..., None]),
+        ("yzx", {"z": 5}, lambda stored: stored[:, 5][..., None]),
+        ("yxc", {"c": (2, 0)}, lambda stored: stored[..., [2, 0]]),
+        ("ycx", {"c": (7, 2, 5)}, lambda stored: stored.transpose(0, 2, 1)[..., [7, 2, 5]]),
+    ],
+)
+def test_axes_that_are_given__are_those_of_numpy(tmp_path, axes, select, expected):
+    stored = np.random.default_rng(0).integers(0, 999, (40, 50, 9), np.int16)
+    with netcdf_file(tmp_path / "a.nc", "w") as file:
+        for name, length in zip("abd", stored.shape, strict=True):
+            file.createDimension(name, length)
+        file.createVariable("v", "i2", ("a", "b", "d"))[...] = stored[:, ::-1]  # GDAL's rows are from south to north
+    picture = open_picture(tmp_path / "a.nc", axes=axes, select=select, chunk_bytes=3000)
+    np.testing.assert_array_equal(picture.pixels, expected(stored))
+    source = open_pixels(tmp_path / "a.nc", axes=axes, select=parse_select(select))
+    np.testing.assert_array_equal(source[2:7, 1:8, :1], expected(stored)[2:7, 1:8, :1])
+
+
+def test_hdf5__as_it_was_stored(tmp_path, pixels):
+    plane = pixels[..., :1].astype(np.int16)
+    with rasterio.open(tmp_path / "a.tif", "w", driver="GTiff", width=90, height=70, count=1, dtype="int16") as file:
+        file.write(plane[..., 0], 1)
+    rasterio.shutil.copy(tmp_path / "a.tif", tmp_path / "a.nc", driver="netCDF", FORMAT="NC4", COMPRESS="DEFLATE")
+    (tmp_path / "a.nc").rename(tmp_path / "a.h5")  # a NetCDF 4 file is one of HDF5, whose first row is the south
+    np.testing.assert_array_equal(open_picture(tmp_path / "a.h5").pixels, plane[::-1])
 
 
 def test_an_esri_grid(tmp_path):

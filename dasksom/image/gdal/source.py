@@ -11,19 +11,19 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from math import isnan
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
-from dasksom.image.metadata.geo_tags import crs_name, georeference, tags_of_epsg, tags_of_points
+from dasksom.image.gdal.dataset_metadata import dataset_geo_tags, dataset_nodata, dataset_scales
+from dasksom.image.metadata.geo_tags import crs_name, georeference
 from dasksom.image.sources.dtypes_and_axes import check_dtype, check_not_empty
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
 from dasksom.image.sources.other_formats import way_out_of
 from dasksom.image.sources.picture import OpenedImage
-from dasksom.image.sources.protocol import PixelWindow, Tag, shown_window
+from dasksom.image.sources.protocol import PixelWindow, shown_window
 from dasksom.image.sources.selection import AxisLayout, Selection, plan_axes
 from dasksom.storage.file_checks import check_size_unchanged
 from dasksom.storage.local_paths import Stamp, listed, match_suffix
@@ -85,7 +85,7 @@ class GdalSource(NumpyIndexing):
     @property
     def identity(self) -> tuple[Any, ...]:
         """Name of the dataset, size and modification time, and the selected bands."""
-        return "gdal", self.dataset, self.stamp, self.view.bands, self.is_mask
+        return "gdal", self.dataset, self.stamp, self.view.roles, self.view.bands, self.is_mask
 
     def members(self) -> Iterator[Member]:
         """Yield the file, its header if that is a file of its own, and the files of a virtual dataset."""
@@ -116,13 +116,19 @@ class GdalSource(NumpyIndexing):
 
     def _read(self, window: PixelWindow) -> NDArray[Any]:
         check_size_unchanged(self.location, self.stamp)
-        rows, columns, bands = window
-        numbers = [band + 1 for band in self.view.bands[bands]]
         with _environment():
             dataset = _open_dataset(self.dataset, self.drivers, self.stamp)
-            part = (rows.start, rows.stop), (columns.start, columns.stop)
-            found = dataset.read_masks([1], window=part) if self.is_mask else dataset.read(numbers, window=part)
-        return np.ascontiguousarray(np.moveaxis(found, 0, -1), dtype=self.dtype)
+            stored = dataset.count, dataset.height, dataset.width
+            index = self.view.index(window)
+            bands, *sides = (np.arange(length)[part] for length, part in zip(stored, index, strict=True))
+            part = tuple((int(np.min(side)), int(np.max(side)) + 1) for side in sides)
+            read = dataset.read_masks if self.is_mask else dataset.read
+            found = read([int(band) + 1 for band in np.atleast_1d(bands)], window=part)
+        for axis, side in ((2, sides[1]), (1, sides[0])):
+            if self.view.roles[axis] not in ("y", "x"):  # of which a range was read
+                found = found.take(side - part[axis - 1][0], axis)
+        found = found[0] if isinstance(index[0], int) else found
+        return np.ascontiguousarray(self.view.upright(found), dtype=self.dtype)
 
 
 def open_gdal(location: Location, selection: Selection) -> OpenedImage:
@@ -170,7 +176,7 @@ def open_virtual(location: Location, selection: Selection, files: tuple[Location
             raise location.refusal(f"cannot be opened by GDAL: {_reason(error)}") from location.cause(error)
     plain: Any = opened.source
     source = replace(plain, files=files)
-    view = AxisLayout(("y", "x"), (0,), (*source.shape[:2], 1))
+    view = AxisLayout((0, "y", "x"), (0,), (*source.shape[:2], 1))
     mask = replace(source, view=view, dtype=np.dtype(np.uint8), is_mask=True)
     return replace(opened, source=source, masks={"internal mask": mask} if masked else {})
 
@@ -244,55 +250,28 @@ def _opened(
     shape = dataset.count, dataset.height, dataset.width
     check_not_empty(str(location), shape)
     view = plan_axes(str(location), ("c", "y", "x"), shape, selection)
-    rows, columns = dataset.block_shapes[0]
-    source = GdalSource(location, stamp, name, drivers, view, dtype, (int(rows), int(columns)))
-    nodata, problem = _nodata(dataset)
-    tags = _geo_tags(dataset)
+    stored = dict(zip(view.roles, (1, *dataset.block_shapes[0]), strict=True))
+    source = GdalSource(location, stamp, name, drivers, view, dtype, (int(stored["y"]), int(stored["x"])))
+    nodata, problem = dataset_nodata(dataset)
+    tags = dataset_geo_tags(dataset) if view.roles[1:] == ("y", "x") else ()
+    bands = view.bands if view.roles[0] == "c" else ()
     about = {"format": f"{dataset.driver} (GDAL)"}
     if tags:
         about["place on earth"] = crs_name(tags) or ""
         if way := georeference(tags):
             about["georeference"] = way
-    scales = [
-        f"{kind} {value:g} of band {band}"
-        for kind, values, neutral in (("scale", dataset.scales, 1.0), ("offset", dataset.offsets, 0.0))
-        for band, value in enumerate(values)
-        if value != neutral
-    ]
-    if scales:
-        about["scale and offset"] = f"{', '.join(scales)}; not applied: values are as stored"
-    alpha = [n for n, band in enumerate(view.bands) if dataset.colorinterp[band].name == "alpha"]
+    if scales := dataset_scales(dataset):
+        about["scale and offset"] = f"{scales}; not applied: values are as stored"
+    alpha = [n for n, band in enumerate(bands) if dataset.colorinterp[band].name == "alpha"]
     return OpenedImage(
         source=source,
         nodata=nodata,
         nodata_problem=problem,
         alpha=alpha[0] if alpha else None,
         geo_tags=tags,
-        band_names=tuple(dataset.descriptions[band] or "" for band in view.bands),
+        band_names=tuple(dataset.descriptions[band] or "" for band in bands),
         about=about,
     )
-
-
-def _nodata(dataset: Any) -> tuple[float | None, str | None]:
-    values = {repr(value): value for value in dataset.nodatavals}
-    if len(values) > 1:
-        return None, f"its bands have different no-data values ({', '.join(values)})"
-    value = next(iter(values.values()))
-    if value is None or isnan(value) or not float(value).is_integer():
-        return value, None
-    return int(value), None
-
-
-def _geo_tags(dataset: Any) -> tuple[Tag, ...]:
-    points, system = dataset.gcps
-    crs = dataset.crs or system
-    epsg = crs.to_epsg() if crs else None
-    if epsg is None:
-        return ()
-    if points:
-        placed = [(point.col, point.row, point.x, point.y, point.z or 0.0) for point in points]
-        return tags_of_points(epsg, crs.is_geographic, placed)
-    return tags_of_epsg(epsg, crs.is_geographic, dataset.transform.to_gdal())
 
 
 def _reason(error: Exception) -> str:
