@@ -95,15 +95,15 @@ PARAMETERS = (
         "(float, float), optional",
         help="Radius of the neighborhood in the first and in the last epoch, in lattice units.",
         details="By default from half the longer side of the lattice (a quarter on a torus) to 0.5, or to 0.1 for "
-        "8-bit images of at most 3 bands without a refinement, whose map is a palette. A last radius of 0.5 or more "
-        "keeps neighbors similar, which maps of tables and scenes need; toward 0 the error decreases and the order is "
-        "lost (at 0 an epoch is a step of k-means).",
+        "images whose colors can be counted (`method`) without a refinement, whose map is a palette. A last radius of "
+        "0.5 or more keeps neighbors similar, which maps of tables and scenes need; toward 0 the error decreases and "
+        "the order is lost (at 0 an epoch is a step of k-means).",
         allowed="a pair (first, last) of finite numbers with first > 0 and first >= last >= 0",
         accepts=lambda value: value is None or is_radius_pair(value),
         option="sigma",
         value=float,
         metavar="FIRST LAST",
-        default_in_words="half the longer side, 0.5; 0.1 for 8-bit images of at most 3 bands without a refinement",
+        default_in_words="half the longer side, 0.5; 0.1 if colors can be counted, without a refinement",
     ),
     integer_parameter(
         "refine",
@@ -116,11 +116,11 @@ PARAMETERS = (
         help="Epochs after these, at radius 0, in which units that do little move to where the error is; 0 keeps the "
         "order of the map.",
         details="80 take the error of a palette below that of k-means; the units are then put back into the order of "
-        "the map, as far as possible. None, the default of the command line, is 80 if colors are counted (8-bit images "
-        "of at most 3 bands), where an epoch costs next to nothing, else 0.",
+        "the map, as far as possible. None, the default of the command line, is 80 if colors are counted (`method`), "
+        "where an epoch costs next to nothing, else 0.",
         option="refine",
         option_default=None,
-        default_in_words="80 if colors are counted (8-bit images of at most 3 bands), else 0",
+        default_in_words="80 if colors are counted, else 0",
     ),
     choice_parameter(
         "decay",
@@ -288,8 +288,8 @@ PARAMETERS = (
         "method",
         "auto",
         METHODS,
-        help="How the image is read: count its colors in one pass (colors; uint8, at most 3 bands), read it for each "
-        "epoch without a warm-up (stream), or colors where possible (auto).",
+        help="How the image is read: count its colors in one pass (colors; uint8 of at most 3 bands, uint16 and int16 "
+        "of one), read it for each epoch without a warm-up (stream), or colors where possible (auto).",
         details="Both give the same map; counted colors are exact, and fast. Streaming takes any real type and any "
         "number of bands.",
         option="method",

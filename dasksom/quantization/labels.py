@@ -13,14 +13,20 @@ from dasksom.deferred import deferred
 from dasksom.errors import InputError
 from dasksom.som.bmu.search import Search
 from dasksom.som.choices import DITHERED_BANDS, DITHERS
-from dasksom.som.counted_colors.cells import are_colors
+from dasksom.som.counted_colors.cells import ColorType
 from dasksom.som.counted_colors.lookup_table import look_up_labels
 from dasksom.som.samples import Samples
 
 _dither_offsets = deferred("dasksom.som.dithering:dither_offsets")
 _dithered = deferred("dasksom.som.dithering:dithered")
 TABLE_PIXELS = 1 << 22
-"""8-bit images with at least this number of pixels are labeled with a table of all 2^24 colors."""
+"""Images with at least this number of pixels, or as many as there are possible colors, are labeled with a table."""
+
+
+def uses_table(image: da.Array) -> bool:
+    """Return whether labels of an image without features are looked up in a table of all colors."""
+    kind = ColorType(image.dtype, image.shape[-1])
+    return kind.is_counted and prod(image.shape[:-1]) >= min(TABLE_PIXELS, kind.colors)
 
 
 def check_dither(name: str, image: da.Array) -> None:
@@ -77,7 +83,7 @@ class Labeling:
         """Return whether an image's labels are looked up in a table of all colors."""
         features = self.search.features
         has_labels = features is None or features.is_total(image.dtype)
-        return has_labels and are_colors(image.dtype, image.shape[-1]) and prod(image.shape[:-1]) >= TABLE_PIXELS
+        return has_labels and uses_table(image)
 
     def labels(
         self, block: NDArray[Any], corner: Corner, weights: NDArray[Any] | None, through_table: bool

@@ -14,7 +14,7 @@ from dasksom.chunkwise import Corner, Progress, map_chunks, run_tasks
 from dasksom.image.writers.protocol import EncodedChunk, Origin, Writer
 from dasksom.quantization.labels import Labeling
 from dasksom.quantization.write_journal import WriteJournal
-from dasksom.som.counted_colors.cells import colors_from_numbers
+from dasksom.som.counted_colors.cells import colors_from_numbers, type_of
 from dasksom.som.counted_colors.counts import count_colors
 from dasksom.som.quality import Quality, quality_of
 from dasksom.som.samples import Samples
@@ -51,7 +51,7 @@ class WrittenChunks:
 def _by_color(samples: Samples, labeling: Labeling) -> tuple[Samples, NDArray[Any]]:
     """Return each color once, weighted by its number of samples, and its label: fewer values to measure."""
     numbers, counts = count_colors(samples.values)
-    colors = colors_from_numbers(numbers, samples.values.shape[1])
+    colors = colors_from_numbers(numbers, type_of(samples.values))
     best, _ = labeling.labels(colors, (0, 0), None, through_table=True)
     return Samples(colors, counts.astype(np.float64), None), best
 

@@ -8,7 +8,7 @@ from dask.utils import format_bytes
 from dasksom.deferred import deferred
 from dasksom.image import Picture, open_picture
 from dasksom.image.sources.bands import BandPicks, find_bands, listed_bands
-from dasksom.som.counted_colors.cells import are_colors
+from dasksom.som.counted_colors.cells import ColorType
 
 if TYPE_CHECKING:
     from dasksom.som.codebook import Codebook
@@ -85,7 +85,7 @@ def describe_image(paths: Sequence[str], settings: Any) -> dict[str, str]:
         "decoded": format_bytes(image.nbytes),
         "chunks": f"{image.npartitions} of {columns} x {rows} pixels, {format_bytes(chunk_bytes)} each",
         "training": "counts colors, two passes"
-        if are_colors(image.dtype, image.shape[2])
+        if ColorType(image.dtype, bands).is_counted
         else "streams, five passes with a warm-up, else one per epoch and two more",
         "pixels used": _pixels_used(picture),
     }

@@ -4,7 +4,7 @@ The peak memory of a worker is bounded by
 
     400 MiB                                             Python, libraries, kernels, memory that the heap retains
     + 1 GiB                                             if workers have a GPU: CuPy and CUDA, and what is sent to it
-    + 288 MiB                                           if 8-bit colors are labeled with a table of all colors
+    + 18 x possible colors bytes                        if colors are labeled with a table of all (288 MiB for 3 bands)
     or 8 x listed + 12 x colors bytes                   if more, and colors are counted: lists of 16 chunks, and merged
     + threads x pixels x (3.5 b + 4 c + 20) bytes       one chunk of `pixels`, with the margins of a blur, each of b
                                                         bytes in the image and c bands that are streamed as float32 (0
@@ -23,7 +23,7 @@ and that of driver and scheduler, above their initial memory, by
     128 MiB                                             the tasks in flight, for images of any size
     + 4 x 8 x units x (bands + 2) bytes                 the running total, the sums of the next window, and their total
     + 4 x bytes of the sample                           if there is a warm-up: joined and sorted; with a GPU 1 GiB more
-    + 96 x colors bytes                                 if 8-bit colors are counted: of at most two million colors
+    + 96 x colors bytes                                 if colors are counted: of at most two million colors
 
 The constants were measured over chunk sizes, units and dtypes (`scripts/benchmark plan`): the bound is between the peak
 memory of a worker reported by the kernel (VmHWM) and twice that value.
@@ -43,30 +43,26 @@ from dasksom.config import RunConfig
 from dasksom.deferred import deferred
 from dasksom.errors import InputError
 from dasksom.estimator import BatchMap
-from dasksom.quantization.labels import TABLE_PIXELS
+from dasksom.quantization.labels import uses_table
+from dasksom.som.counted_colors.cells import ColorType
 from dasksom.som.features.scalings import ScalingCost
 from dasksom.som.schedule import WarmUp
-from dasksom.training.color_histogram import has_color_table
 
 _measuring_cost: "Callable[..., ScalingCost]" = deferred("dasksom.features.fitting:measuring_cost")
 _blur_margin: "Callable[[float], int]" = deferred("dasksom.som.features.smoothing:blur_margin")
 RESERVED_BYTES = 400 << 20
 GPU_HOST_BYTES = 1 << 30
 """Bytes for CuPy and the libraries of CUDA; an upper limit that was not measured."""
-TABLE_BYTES = 288 << 20
-CHUNK_COLORS = 1_300_000
-"""Maximum number of different colors in a chunk; photographs have fewer."""
+TABLE_BYTES, COLOR_BYTES = 18, 96
+"""Bytes per possible color of a table of labels and its making, and per counted color of all counts and the epochs."""
+CHUNK_COLORS, _MOST_COLORS = 1_300_000, 2_000_000
+"""Maximum number of different colors in a chunk, and in an image; photographs have fewer."""
 LISTED_BYTES, ADDED_BYTES = 8, 12
 """Bytes per color of a chunk, and of several chunks."""
-COPIES = 3.5
-"""Factor of a chunk's bytes: stored, decoded, selected, rebuilt."""
-PIXEL_BYTES = 20
-"""Bytes per pixel of a chunk: labels, masks, and their encoded output."""
+COPIES, PIXEL_BYTES = 3.5, 20
+"""Factor of a chunk's bytes (stored, decoded, selected, rebuilt), and bytes per pixel of labels, masks and output."""
 DRIVER_BYTES = 128 << 20
 """Bytes of driver and scheduler for the tasks in flight and their messages, for images of any size."""
-_MOST_COLORS = 2_000_000
-COLOR_BYTES = 96
-"""Bytes per counted color: running counts, those of the next window, both merged, and the input of the epochs."""
 LEAST_CHUNK_BYTES = 1 << 16
 _MOST_BITS = 40
 """Binary logarithm of the largest recommended chunk."""
@@ -141,7 +137,7 @@ class Plan:
     def driver_bytes(self) -> int:
         """Upper bound of the additional memory of driver and scheduler, for images of up to 2,000,000 colors."""
         sums = 4 * 8 * self.units * (self.shape[2] + 2)  # the running total, the next window, and their total
-        colors = min(_MOST_COLORS, self.shape[0] * self.shape[1]) if self.counted else 0
+        colors = min(_MOST_COLORS, self._all_colors, self.shape[0] * self.shape[1]) if self.counted else 0
         gpu = self.reserved_bytes - RESERVED_BYTES if self.warm_up.epochs else 0  # the driver searches the sample
         return DRIVER_BYTES + gpu + sums + COLOR_BYTES * colors + 4 * self.warm_up.sample_bytes
 
@@ -154,9 +150,14 @@ class Plan:
         sums = (FAN_IN + 4) * max(8 * self.units * (self.shape[2] + 2), self.scaling.chunk_bytes)
         sums += 2 * self.warm_up.sample_bytes
         # counting ends before labeling begins
-        colors = max(TABLE_BYTES if self.tabled else 0, self._counts_bytes(pixels))
+        colors = max(TABLE_BYTES * self._all_colors if self.tabled else 0, self._counts_bytes(pixels))
         work = math.ceil(colors + chunk + COPIES * self.decoded_whole_bytes)
         return self.reserved_bytes + work + sums + self.kept_bytes
+
+    @property
+    def _all_colors(self) -> int:
+        """Number of possible colors, if they are counted."""
+        return ColorType(self.dtype, self.shape[2]).colors
 
     def _with_margins(self, pixels: float) -> float:
         """Return the pixels of a chunk and its margins, for chunks of `pixels` pixels in the shape of the plan's."""
@@ -172,11 +173,10 @@ class Plan:
 
     def _counts_bytes(self, pixels: float) -> float:
         """Return the bytes of the lists of counted colors, for chunks of `pixels` pixels."""
-        height, width, bands = self.shape
-        if not self.counted or height * width <= pixels:
+        colors, image = self._all_colors, self.shape[0] * self.shape[1]
+        if not self.counted or image <= pixels:
             return 0
-        colors = int(256**bands)
-        listed = min(height * width, FAN_IN * min(pixels, CHUNK_COLORS, colors))
+        listed = min(image, FAN_IN * min(pixels, CHUNK_COLORS, colors))
         return LISTED_BYTES * listed + ADDED_BYTES * min(listed, colors)
 
 
@@ -229,7 +229,7 @@ def plan_run(
         chunk=(image.chunksize[0], image.chunksize[1]),
         chunks=chunk_count(image),
         counted=counted,
-        tabled=writes and has_color_table(image) and height * width >= TABLE_PIXELS,
+        tabled=writes and uses_table(image),
         epochs=epochs,
         train_passes=train_passes,
         write_passes=write_passes,

@@ -1,8 +1,8 @@
-"""Training on the color histogram of an 8-bit image.
+"""Training on the color histogram of an image of 8-bit colors, or of one band of 16 bits.
 
-A batch epoch depends only on the counts of the image's colors, and photographs of any size have 10^5 to 10^6 colors.
-One pass counts them; the epochs then run on the counted colors. All updates are sums of integers, so the map is
-exactly that of training on all pixels, for any chunks and number of workers.
+A batch epoch depends only on the counts of the image's colors: photographs of any size have 10^5 to 10^6 colors, and
+one band of 16 bits has at most 65,536. One pass counts them; the epochs then run on the counted colors. All updates
+are sums of integers, so the map is exactly that of training on all pixels, for any chunks and number of workers.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from dasksom.errors import InputError
 from dasksom.som.batch import BatchSums, weigh
 from dasksom.som.color_spaces import scale_of, to_space
 from dasksom.som.counted_colors.bmu_search import match_colors, match_two_colors
-from dasksom.som.counted_colors.cells import Cells, are_colors, colors_from_numbers, into_cells, split_by_cells
+from dasksom.som.counted_colors.cells import Cells, ColorType, Line, colors_from_numbers, searchable, split_by_cells
 from dasksom.som.counted_colors.counts import ColorCounts, count_colors, merge_counts
 from dasksom.som.counted_colors.palette_search import coarsen, search_palette
 from dasksom.som.counted_colors.unit_sums import ColorSums, gather_colors
@@ -52,24 +52,29 @@ class ColorTable:
     """Color numbers (`dasksom.som.counted_colors.cells`), ascending, shape (colors,)."""
     counts: NDArray[np.int64]
     """Number of pixels of each color, shape (colors,)."""
-    bands: int
+    kind: ColorType
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     @cached_property
-    def _pieces(self) -> list[tuple[Cells, NDArray[np.int64]]]:
-        """Colors and counts, split for the threads."""
-        slices = split_by_cells(self.numbers, self.bands, _COLORS_A_TASK)
-        return [(into_cells(self.numbers[these], self.bands), self.counts[these]) for these in slices]
+    def _pieces(self) -> list[tuple[Cells | Line, NDArray[Any], NDArray[np.int64]]]:
+        """Colors, for the search and as arrays, and counts, split for the threads."""
+        colors = self.colors()
+        slices = split_by_cells(self.numbers, self.kind.bands, _COLORS_A_TASK)
+        return [(searchable(self.numbers[these], self.kind), colors[these], self.counts[these]) for these in slices]
+
+    def colors(self) -> NDArray[Any]:
+        """Return the colors, shape (colors, bands)."""
+        return colors_from_numbers(self.numbers, self.kind)
 
     def moments(self) -> Moments:
         """Return the moments of all pixels."""
-        return moments(colors_from_numbers(self.numbers, self.bands), self.counts)
+        return moments(self.colors(), self.counts)
 
     def scatter_products(self, mean: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the scatter of all pixels about a mean times some vectors."""
-        return scatter_products(colors_from_numbers(self.numbers, self.bands), self.counts, mean, basis)
+        return scatter_products(self.colors(), self.counts, mean, basis)
 
     def draw(self, units: int, seed: int | None) -> NDArray[np.float64]:
         """Draw pixels at random, without replacement if there are enough.
@@ -80,7 +85,7 @@ class ColorTable:
         """
         up_to = np.cumsum(self.counts)
         chosen = np.searchsorted(up_to, sample_positions(int(up_to[-1]), units, seed), side="right")
-        return colors_from_numbers(self.numbers[chosen], self.bands).astype(np.float64)
+        return colors_from_numbers(self.numbers[chosen], self.kind).astype(np.float64)
 
     def unit_sums(
         self, codebook: NDArray[np.float64], *, utilities: bool = False, lattice: Lattice | None = None
@@ -101,15 +106,15 @@ class ColorTable:
         misplaced : float or None
         """
 
-        def match(piece: tuple[Cells, NDArray[np.int64]]) -> tuple[ColorSums, int]:
-            cells, counts = piece
+        def match(piece: tuple[Cells | Line, NDArray[Any], NDArray[np.int64]]) -> tuple[ColorSums, int]:
+            cells, colors, counts = piece
             apart, second = 0, None
             if utilities or lattice is not None:
                 best, second = match_two_colors(cells, codebook)
                 apart = 0 if lattice is None else int(counts[~lattice.adjacent(best, second)].sum())
             else:
                 best = match_colors(cells, codebook)
-            return gather_colors(cells.numbers, counts, best, second, codebook), apart
+            return gather_colors(colors, counts, best, second, codebook), apart
 
         parts = list(_threads().map(match, self._pieces))
         hits, sums, errors, distances, gains = zip(*(part[0] for part in parts), strict=True)
@@ -134,7 +139,7 @@ class ColorTable:
         self, codebook: NDArray[np.float64], seed: int, fixed: Sequence[int] = (), color_space: str = "rgb"
     ) -> NDArray[np.float64]:
         """Return the best of several palettes, in a color space; see `palette_search`."""
-        colors = colors_from_numbers(self.numbers, self.bands)
+        colors = self.colors()
         values = to_space(colors, color_space, scale_of(colors.dtype)).astype(np.float64)
         return search_palette(*coarsen(self.numbers, values, self.counts), codebook, seed, fixed)
 
@@ -145,11 +150,11 @@ class ColorTable:
 
 
 def has_color_table(image: da.Array) -> bool:
-    """Return whether an image's colors can be counted: uint8 with 1 to 3 bands."""
-    return are_colors(image.dtype, image.shape[-1])
+    """Return whether an image's colors can be counted: uint8 with 1 to 3 bands, or 16-bit integers with one."""
+    return ColorType(image.dtype, image.shape[-1]).is_counted
 
 
-def _count_chunk(block: NDArray[np.uint8], corner: Corner, mask: NDArray[Any] | None = None) -> ColorCounts:
+def _count_chunk(block: NDArray[Any], corner: Corner, mask: NDArray[Any] | None = None) -> ColorCounts:
     return count_colors(take_samples(block, corner, mask).values)
 
 
@@ -163,8 +168,8 @@ def count_images(
     Parameters
     ----------
     images : sequence of (image, mask)
-        Dask arrays of shape (..., bands), uint8, with the same 1 to 3 bands for all, and masks of shape (..., 1), bool,
-        in the same chunks: True for pixels to use. None: all pixels.
+        Dask arrays of shape (..., bands), of the same type, which is counted (`ColorType`), and masks of shape
+        (..., 1), bool, in the same chunks: True for pixels to use. None: all pixels.
     progress : callable, optional
     keeper : Keeper, optional
         Saves and restores the counts, partial and complete.
@@ -174,11 +179,11 @@ def count_images(
     InputError
         If no pixel is used.
     """
-    bands = images[0][0].shape[-1]
+    kind = ColorType(images[0][0].dtype, images[0][0].shape[-1])
     known = None if keeper is None else keeper.load(COLORS)
     if known is not None:
-        return ColorTable(*known)
-    combine = partial(merge_counts, bands=bands)
+        return ColorTable(known[0], known[1], kind)
+    combine = partial(merge_counts, all_colors=kind.colors)
     numbers, counts = combine(
         [
             reduce_chunks(image, _count_chunk, combine, beside=[mask], progress=progress, keeper=keeper)
@@ -188,8 +193,8 @@ def count_images(
     if not len(numbers):
         raise InputError(NO_SAMPLES)
     if keeper is not None:
-        keeper.save(COLORS, (numbers, counts, bands))
-    return ColorTable(numbers, counts, bands)
+        keeper.save(COLORS, (numbers, counts))
+    return ColorTable(numbers, counts, kind)
 
 
 def count_image(image: da.Array, mask: da.Array | None = None, progress: Progress | None = None) -> ColorTable:

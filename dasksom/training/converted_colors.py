@@ -1,6 +1,6 @@
-"""Training on the counted colors of an 8-bit image in another color space, by features, or by another metric.
+"""Training on the counted colors of an image in another color space, by features, or by another metric.
 
-`ColorTable` is not applicable then, because it needs integers in cells of RGB. Each color is one sample, weighted by
+`ColorTable` is not applicable then, because it needs the integers of the image. Each color is one sample, weighted by
 its count; their number is small, so they are streamed on this machine's threads. Colors are ordered by their numbers:
 the sums, and so the map, do not depend on the chunks of the image.
 """
@@ -13,13 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.som.bmu.search import Search
-from dasksom.som.counted_colors.cells import colors_from_numbers
 from dasksom.som.samples import Samples
 from dasksom.training.color_histogram import ColorTable
 from dasksom.training.streaming import Stream
 
 _COLORS_A_TASK = 1 << 14
-_DTYPE = np.dtype(np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +32,8 @@ class ComparedColors(Stream):
         """Draw pixels, not colors, at random; see `ColorTable.draw`."""
         assert self.table is not None  # noqa: S101 - fields after others with defaults need one
         assert self.conversion is not None  # noqa: S101 - as above
-        return np.asarray(self.conversion.compared(self.table.draw(units, seed).astype(_DTYPE), _DTYPE), np.float64)
+        dtype = self.table.kind.dtype
+        return np.asarray(self.conversion.compared(self.table.draw(units, seed).astype(dtype), dtype), np.float64)
 
     def search_palette(
         self, codebook: NDArray[np.float64], seed: int, fixed: Sequence[int] = ()
@@ -48,7 +47,7 @@ class ComparedColors(Stream):
 def color_stream(table: ColorTable, search: Search) -> Stream:
     """Return the colors of a table as samples, weighted by their counts; the search converts them in each pass."""
     return Stream(
-        da.from_array(colors_from_numbers(table.numbers, table.bands), chunks=(_COLORS_A_TASK, -1), name=False),
+        da.from_array(table.colors(), chunks=(_COLORS_A_TASK, -1), name=False),
         da.from_array(table.counts[:, None].astype(np.float64), chunks=(_COLORS_A_TASK, 1), name=False),
         search,
         here=True,
@@ -57,8 +56,7 @@ def color_stream(table: ColorTable, search: Search) -> Stream:
 
 def compared_colors(table: ColorTable, search: Search) -> ComparedColors:
     """Convert the colors of a table once; distances are compared in float64."""
-    colors = Samples(colors_from_numbers(table.numbers, table.bands), None, None)
-    converted = search.convert(colors, _DTYPE)
+    converted = search.convert(Samples(table.colors(), None, None), table.kind.dtype)
     if converted.kept is not None:  # some have no features
         table = replace(table, numbers=table.numbers[converted.kept], counts=table.counts[converted.kept])
     stream = color_stream(table, replace(search, color_space="rgb", features=None))

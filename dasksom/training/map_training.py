@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def are_countable(image: da.Array, weights: da.Array | None) -> bool:
-    """Return whether the colors of an image can be counted: uint8, at most 3 bands, no weights other than a mask."""
+    """Return whether the colors of an image can be counted: those of its type can, and it has no weights but a mask."""
     return has_color_table(image) and (weights is None or weights.dtype == np.bool_)
 
 
@@ -65,9 +65,9 @@ def counts_colors(image: da.Array, weights: da.Array | None, given: Mapping[str,
         return False
     if method == "colors" and not countable:
         raise InputError(
-            "method='colors' counts the colors of uint8 images with at most 3 bands, without sample weights; this "
-            f"is {image.dtype} with {image.shape[-1]} bands{', with weights' if has_color_table(image) else ''}: use "
-            "method='stream' or 'auto'"
+            "method='colors' counts the colors of uint8 images with at most 3 bands, and of uint16 and int16 images "
+            f"with one band, without sample weights; this is {image.dtype} with {image.shape[-1]} bands"
+            f"{', with weights' if has_color_table(image) else ''}: use method='stream' or 'auto'"
         )
     return countable and method != "stream"
 

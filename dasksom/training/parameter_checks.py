@@ -67,7 +67,7 @@ def check_parameters(given: Mapping[str, Any]) -> None:
             f"device='cuda' with metric={given['metric']!r} and missing={given['missing']!r}: GPUs search by "
             "'euclidean' and 'cosine' distances, without missing='bands'; use device='auto' or 'cpu'"
         )
-    plan_epochs(given, counts_colors=False, eight_bit=False, countable=False)  # raises if the decay is invalid
+    plan_epochs(given, counts_colors=False, palette=False, countable=False)  # raises if the decay is invalid
 
 
 def _check_statistics(given: Mapping[str, Any]) -> None:
@@ -119,7 +119,7 @@ def refine_epochs(given: Mapping[str, Any], *, counts_colors: bool) -> int:
     return REFINEMENT if counts_colors else 0
 
 
-def plan_epochs(given: Mapping[str, Any], *, counts_colors: bool, eight_bit: bool, countable: bool) -> tuple[Step, ...]:
+def plan_epochs(given: Mapping[str, Any], *, counts_colors: bool, palette: bool, countable: bool) -> tuple[Step, ...]:
     """Return the steps of all epochs.
 
     Parameters
@@ -128,14 +128,14 @@ def plan_epochs(given: Mapping[str, Any], *, counts_colors: bool, eight_bit: boo
         The parameters of a `BatchSOM`, checked.
     counts_colors : bool
         Whether the map is trained on counted colors.
-    eight_bit : bool
-        Whether the images have 8-bit colors of at most 3 bands: such a map is a palette, others keep their order.
+    palette : bool
+        Whether the images have colors of a type that is counted: their map is a palette, others keep their order.
     countable : bool
         Whether the colors of the images can be counted, if only to start a refinement.
     """
     refine = refine_epochs(given, counts_colors=counts_colors)
     if given["sigma"] is None:
-        last = PALETTE_SIGMA if eight_bit and not refine else ORDERED_SIGMA
+        last = PALETTE_SIGMA if palette and not refine else ORDERED_SIGMA
         first = max(lattice_from(given).default_radius, last)
     else:
         first, last = (float(radius) for radius in given["sigma"])

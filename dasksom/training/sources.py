@@ -112,7 +112,7 @@ def samples_of(
     images : sequence of (image, weights)
     search : Search
     count : bool
-        Whether to count colors (uint8, at most 3 bands, no real weights) instead of streaming chunks.
+        Whether to count colors (of a type that is counted, without real weights) instead of streaming chunks.
     share : float
         Fraction of the samples to use, chosen at random by position.
     warm_up : int

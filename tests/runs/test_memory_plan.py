@@ -108,13 +108,16 @@ def test_plan__memory_is_the_documented_formula():
     assert plan((512, 512, 3), 512, there=(1, 4)).worker_bytes == plan((512, 512, 3), 512).worker_bytes  # one chunk
     one, four = plan((512, 512, 3), 512), plan((1024, 1024, 3), 512)
     assert four.worker_bytes - one.worker_bytes == (8 + 12) * 1024 * 1024  # one chunk is not added up
-    assert plan(chunk=512).worker_bytes - one.worker_bytes == TABLE_BYTES
+    assert plan(chunk=512).worker_bytes - one.worker_bytes == TABLE_BYTES * 2**24
     many, pixels = plan((32_768, 32_768, 3), 2048), 2048 * 2048
     assert many.worker_bytes - one.worker_bytes == (
         8 * 16 * CHUNK_COLORS + 12 * 2**24 + (pixels - 512 * 512) * (3.5 * 3 + 20)
     )
+    values = plan((32_768, 32_768, 1), 2048, np.uint16)
+    assert (values.train_passes, values.write_passes) == (1, 1)
+    assert values.worker_bytes < 400 * MIB + 12 * MIB + pixels * (3.5 * 2 + 20)  # lists and table of 65,536 values
     gray = plan((32_768, 32_768, 1), 2048)
-    assert gray.worker_bytes < 400 * MIB + TABLE_BYTES + pixels * 24
+    assert gray.worker_bytes < 400 * MIB + MIB + pixels * 24
     assert plan(input=KEPT, there=(4, 1)).worker_bytes - plan(there=(4, 1)).worker_bytes == 4096 * 4096 * 3 // 4
     assert plan(shape=(8192, 8192, 3)).worker_bytes == plan().worker_bytes  # not of the image's size
 

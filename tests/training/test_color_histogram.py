@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from dasksom.som.bmu.nearest import nearest_units, two_nearest_units
-from dasksom.som.counted_colors.cells import colors_from_numbers
 from dasksom.som.lattice import Lattice
 from dasksom.som.samples import Samples
 from dasksom.som.statistics.moments import moments
@@ -17,7 +16,7 @@ def test_count_image__equals_unique(photograph, bands):
     image = photograph[..., :bands]
     table = count_image(da.from_array(image, chunks=(130, 170, bands)))
     expected, times = np.unique(image.reshape(-1, bands), axis=0, return_counts=True)
-    got = dict(zip(map(tuple, colors_from_numbers(table.numbers, bands).tolist()), table.counts.tolist(), strict=True))
+    got = dict(zip(map(tuple, table.colors().tolist()), table.counts.tolist(), strict=True))
     assert got == dict(zip(map(tuple, expected.tolist()), times.tolist(), strict=True))
 
 
@@ -81,8 +80,12 @@ def test_quality__is_that_of_the_labels(photograph):
         ((4, 1), "u1", True),
         ((4, 4, 4), "u1", False),
         ((4, 4, 3), "u2", False),
+        ((4, 4, 1), "u2", True),
+        ((4, 1), "i2", True),
+        ((4, 1), "u4", False),
+        ((4, 4, 1), "f2", False),
         ((4, 4, 3), "i1", False),
     ],
 )
-def test_has_color_table__8_bit_colors_alone(shape, dtype, counted):
+def test_has_color_table__8_bit_colors_and_16_bit_values(shape, dtype, counted):
     assert has_color_table(da.zeros(shape, dtype=dtype)) is counted

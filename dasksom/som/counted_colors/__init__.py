@@ -1,1 +1,1 @@
-"""8-bit colors and their counts."""
+"""Colors of few possible values and their counts: 8 bits in up to 3 bands, or 16 bits in one."""

@@ -1,4 +1,4 @@
-"""The best-matching units of 8-bit colors, one search per cell of color space.
+"""The best-matching units of colors, for those of 8 bits one search per cell of color space.
 
 The colors of a cell are in one small box, so only few units can be the best for any of them. Unit k is excluded if it
 is farther than a reference unit r from every point of the box. ||x - w_k||^2 - ||x - w_r||^2 is linear in x, so its
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.som.counted_colors.cells import BITS_IN_CELL, BITS_OF_CELL, CELL_SIDE, Cells
+from dasksom.som.counted_colors.cells import BITS_IN_CELL, BITS_OF_CELL, CELL_SIDE, Cells, Line
+from dasksom.som.counted_colors.line_search import match_line
 from dasksom.som.numba_kernel import kernel
 
 BOX_BITS = (7, 6, 5, 4, BITS_IN_CELL)
@@ -169,20 +170,25 @@ def _match_cells(
             best[start + i] = found[i]
 
 
-def _match(cells: Cells, codebook: NDArray[np.float64], two: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    codebook, colors = np.ascontiguousarray(codebook, np.float64), len(cells.numbers)
+def _match(
+    cells: Cells | Line, codebook: NDArray[np.float64], two: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    codebook = np.ascontiguousarray(codebook, np.float64)
+    if isinstance(cells, Line):
+        return match_line(cells.values, codebook, two)
+    colors = len(cells.numbers)
     best, second = np.empty(colors, np.int64), np.empty(colors if two else 0, np.int64)
     slack = SLACK * max(255.0, float(np.abs(codebook).max())) ** 2
     _match_cells(cells.numbers, cells.bounds, cells.order, cells.boxes, codebook, slack, best, second)
     return best, second
 
 
-def match_colors(cells: Cells, codebook: NDArray[np.float64]) -> NDArray[np.int64]:
+def match_colors(cells: Cells | Line, codebook: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the exact best-matching unit of each color; ties go to the lowest unit.
 
     Parameters
     ----------
-    cells : Cells
+    cells : Cells or Line
     codebook : ndarray of shape (units, bands), float64
 
     Returns
@@ -192,12 +198,12 @@ def match_colors(cells: Cells, codebook: NDArray[np.float64]) -> NDArray[np.int6
     return _match(cells, codebook, two=False)[0]
 
 
-def match_two_colors(cells: Cells, codebook: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def match_two_colors(cells: Cells | Line, codebook: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the exact two nearest units of each color; ties go to the lowest unit.
 
     Parameters
     ----------
-    cells : Cells
+    cells : Cells or Line
     codebook : ndarray of shape (units, bands), float64
 
     Returns

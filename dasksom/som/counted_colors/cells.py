@@ -1,8 +1,9 @@
-"""Numbering of 8-bit colors by cells of color space.
+"""Numbering of colors: integers of one band of 16 bits, or of 1 to 3 bands of 8 bits, by cells of color space.
 
-In the number of a color of 1 to 3 uint8 bands, the five high bits of every band identify its *cell* of 8 values per
-band, and the three low bits the position inside the cell. Similar colors, such as those of neighboring pixels, share
-cache lines when they are counted or looked up, and a sorted list of colors is grouped by cell.
+In the number of a color of 8-bit bands, the five high bits of every band identify its *cell* of 8 values per band, and
+the three low bits the position inside the cell. Similar colors, such as those of neighboring pixels, share cache lines
+when they are counted or looked up, and a sorted list of colors is grouped by cell. The number of a 16-bit value is its
+bits: negative values follow the positive ones.
 """
 
 from dataclasses import dataclass
@@ -18,13 +19,38 @@ BITS_OF_CELL = 8 - BITS_IN_CELL
 """Number of high bits of each band, which identify the cell."""
 
 
-def are_colors(dtype: np.dtype[Any], bands: int) -> bool:
-    """Return whether samples of a dtype and number of bands can be numbered: uint8, 1 to 3 bands."""
-    return bool(dtype == np.uint8 and 1 <= bands <= _MOST_BANDS)
+@dataclass(frozen=True)
+class ColorType:
+    """The data type and number of bands of colors."""
+
+    dtype: np.dtype[Any]
+    bands: int
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether such colors can be numbered, and so counted: uint8 of 1 to 3 bands, or 16-bit integers of one."""
+        if self.dtype == np.uint8:
+            return 1 <= self.bands <= _MOST_BANDS
+        return self.bands == 1 and self.dtype in (np.uint16, np.int16)
+
+    @property
+    def is_line(self) -> bool:
+        """Whether the colors are the 16-bit values of one band, whose numbers are their bits."""
+        return self.dtype.itemsize == 2
+
+    @property
+    def colors(self) -> int:
+        """Number of possible colors: their numbers are lower."""
+        return 1 << (8 * self.dtype.itemsize * self.bands)
+
+
+def type_of(samples: NDArray[Any]) -> ColorType:
+    """Return the type of the colors of samples, shape (..., bands)."""
+    return ColorType(samples.dtype, samples.shape[-1])
 
 
 def color_numbers(bands: int) -> NDArray[np.uint32]:
-    """Return the contribution of each value of each band to a color's number.
+    """Return the contribution of each value of each 8-bit band to a color's number.
 
     Returns
     -------
@@ -40,8 +66,11 @@ def color_numbers(bands: int) -> NDArray[np.uint32]:
     return table
 
 
-def colors_from_numbers(numbers: NDArray[np.uint32], bands: int) -> NDArray[np.uint8]:
+def colors_from_numbers(numbers: NDArray[np.uint32], kind: ColorType) -> NDArray[Any]:
     """Convert color numbers to colors, shape (n, bands)."""
+    if kind.is_line:
+        return numbers.astype(np.uint16).view(kind.dtype)[:, None]
+    bands = kind.bands
     colors = np.empty((len(numbers), bands), np.uint8)
     for band in range(bands):
         below = bands - 1 - band
@@ -65,8 +94,23 @@ class Cells:
     ``2**b`` cells a side."""
 
 
+@dataclass(frozen=True, eq=False)
+class Line:
+    """Values of one band of 16 bits."""
+
+    values: NDArray[np.float64]
+    """In the order of their numbers, shape (colors,)."""
+
+
+def searchable(numbers: NDArray[np.uint32], kind: ColorType) -> Cells | Line:
+    """Arrange ascending color numbers for searches of their units."""
+    if kind.is_line:
+        return Line(colors_from_numbers(numbers, kind)[:, 0].astype(np.float64))
+    return into_cells(numbers, kind.bands)
+
+
 def into_cells(numbers: NDArray[np.uint32], bands: int) -> Cells:
-    """Group ascending color numbers by cell and order the cells by box."""
+    """Group ascending numbers of 8-bit colors by cell and order the cells by box."""
     starts = np.flatnonzero(np.diff(numbers >> (BITS_IN_CELL * bands))) + 1
     bounds = np.concatenate([[0], starts, [len(numbers)]]).astype(np.int64)
     cells = (numbers[bounds[:-1]] >> (BITS_IN_CELL * bands)).astype(np.int64)

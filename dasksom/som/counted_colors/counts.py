@@ -1,4 +1,4 @@
-"""Counts of 8-bit colors: lists of color numbers with their counts, computed from samples and merged."""
+"""Counts of colors: lists of color numbers with their counts, computed from samples and merged."""
 
 import threading
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.som.counted_colors.cells import color_numbers
+from dasksom.som.counted_colors.cells import color_numbers, type_of
 from dasksom.som.numba_kernel import kernel
 
 ColorCounts = tuple[NDArray[np.uint32], NDArray[Any]]
@@ -73,12 +73,18 @@ def _drain(counts: Any, first: int, colors: Any, amounts: Any, found: int) -> in
 _scratch = threading.local()
 
 
-def count_colors(samples: NDArray[np.uint8]) -> ColorCounts:
+@kernel
+def _count_line(values: Any, counts: Any) -> None:
+    for i in range(values.size):
+        counts[values[i]] += 1
+
+
+def count_colors(samples: NDArray[Any]) -> ColorCounts:
     """Count how often each color occurs.
 
     Parameters
     ----------
-    samples : ndarray of shape (n, bands), uint8, 1 <= bands <= 3, n < 2**32
+    samples : ndarray of shape (n, bands), of a type that is counted (`ColorType`), n < 2**32
 
     Returns
     -------
@@ -87,24 +93,29 @@ def count_colors(samples: NDArray[np.uint8]) -> ColorCounts:
 
     Notes
     -----
-    Few samples are sorted. For more samples, each thread has one counter per possible color (32 MiB for three bands),
-    which it reuses for its next chunk.
+    Few samples of 8 bits are sorted. For more samples, each thread has one counter per possible color (32 MiB for three
+    bands), which it reuses for its next chunk.
     """
-    bands = samples.shape[1]
+    kind, bands = type_of(samples), samples.shape[1]
+    if kind.is_line:
+        times = np.zeros(kind.colors, np.uint32)
+        _count_line(np.ascontiguousarray(samples).reshape(-1).view(np.uint16), times)
+        values = np.flatnonzero(times)
+        return values.astype(np.uint32), times[values]
     if len(samples) <= FEW:
         every = np.empty(len(samples), np.uint32)
         _number(samples, color_numbers(bands), every)
         every.sort()
         starts = np.flatnonzero(np.diff(every, prepend=~every[:1]))
         return every[starts], np.diff(starts, append=len(every)).astype(np.uint32)
-    most = min(len(samples), 256**bands) + 1  # _drain writes one element past the end
+    most = min(len(samples), kind.colors) + 1  # _drain writes one element past the end
     colors, amounts = np.empty(most, np.uint32), np.empty(most, np.uint32)
     full = np.empty((len(samples) >> 16) + 1, np.uint32)
     counters = _scratch.__dict__.setdefault("counters", {})
     # removed while in use: after an interrupt, the next chunk must not start from these counts
     counts = counters.pop(bands, None)
     if counts is None:
-        counts = np.zeros(256**bands, np.uint16)
+        counts = np.zeros(kind.colors, np.uint16)
     rounds = full[: _count(samples, color_numbers(bands), counts, full)]
     found = _drain(counts, 0, colors, amounts, 0)
     counters[bands] = counts
@@ -142,13 +153,15 @@ def _merge(numbers: Any, amounts: Any, all_colors: int, colors: Any, counts: Any
     return found
 
 
-def merge_counts(parts: Sequence[ColorCounts], bands: int) -> ColorCounts:
+def merge_counts(parts: Sequence[ColorCounts], all_colors: int) -> ColorCounts:
     """Merge lists of color counts; the result does not depend on the division of the samples.
 
     Parameters
     ----------
     parts : sequence of (numbers, counts), at least one
         As `count_colors` or this function returns them.
+    all_colors : int
+        Number of possible colors.
 
     Returns
     -------
@@ -158,14 +171,14 @@ def merge_counts(parts: Sequence[ColorCounts], bands: int) -> ColorCounts:
     if len(parts) == 1:
         return parts[0][0], parts[0][1].astype(np.int64)
     if len(parts) > LISTS:
-        return merge_counts([merge_counts(parts[:LISTS], bands), *parts[LISTS:]], bands)
-    most = min(sum(len(numbers) for numbers, _ in parts), 256**bands) + 1
+        return merge_counts([merge_counts(parts[:LISTS], all_colors), *parts[LISTS:]], all_colors)
+    most = min(sum(len(numbers) for numbers, _ in parts), all_colors) + 1
     colors, counts = np.empty(most, np.uint32), np.empty(most, np.int64)
     rest = [np.empty(0, np.uint32)] * (LISTS - len(parts))  # tuples of one length need one compiled kernel
     numbers = (*(numbers for numbers, _ in parts), *rest)
     dtype = np.result_type(*(counts for _, counts in parts))  # usually common to all: then nothing is copied
     amounts = tuple(part.astype(dtype, copy=False) for part in [*(counts for _, counts in parts), *rest])
-    found = _merge(numbers, amounts, 256**bands, colors, counts)
+    found = _merge(numbers, amounts, all_colors, colors, counts)
     return _first(colors, found), _first(counts, found)
 
 

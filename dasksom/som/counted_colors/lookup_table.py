@@ -1,4 +1,4 @@
-"""Labels of 8-bit colors from a table of all colors."""
+"""Labels of colors from a table of all colors."""
 
 import threading
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dasksom.som.bmu.search import Search
 from dasksom.som.counted_colors.bmu_search import match_colors
-from dasksom.som.counted_colors.cells import color_numbers, colors_from_numbers, into_cells
+from dasksom.som.counted_colors.cells import ColorType, color_numbers, colors_from_numbers, searchable, type_of
 from dasksom.som.counted_colors.counts import count_colors
 from dasksom.som.numba_kernel import kernel
 from dasksom.som.samples import Samples
@@ -34,25 +34,25 @@ class _Table:
 
 
 @lru_cache(maxsize=2)
-def _lookup_table(weights: bytes, bands: int, search: Search) -> _Table:
-    codebook = np.frombuffer(weights).reshape(-1, bands)
+def _lookup_table(weights: bytes, kind: ColorType, search: Search) -> _Table:
+    codebook = np.frombuffer(weights).reshape(-1, kind.bands)
     smallest = np.min_scalar_type(len(codebook) - 1)
     if by_cells(search):
-        numbers = np.arange(256**bands, dtype=np.uint32)
-        return _Table(match_colors(into_cells(numbers, bands), codebook).astype(smallest), None)
-    return _Table(np.zeros(256**bands, smallest), np.zeros(256**bands, np.bool_))
+        numbers = np.arange(kind.colors, dtype=np.uint32)
+        return _Table(match_colors(searchable(numbers, kind), codebook).astype(smallest), None)
+    return _Table(np.zeros(kind.colors, smallest), np.zeros(kind.colors, np.bool_))
 
 
 _filling = threading.Lock()
 
 
-def _add_unknown(table: _Table, samples: NDArray[np.uint8], codebook: NDArray[np.float64], search: Search) -> None:
+def _add_unknown(table: _Table, samples: NDArray[Any], codebook: NDArray[np.float64], search: Search) -> None:
     """Add the labels of colors that are not in the table yet."""
     numbers, _ = count_colors(samples)
     numbers = numbers[~table.known[numbers]]  # type: ignore[index]
     for start in range(0, len(numbers), _BLOCK):
         new = numbers[start : start + _BLOCK]
-        colors = colors_from_numbers(new, samples.shape[1])
+        colors = colors_from_numbers(new, type_of(samples))
         table.labels[new] = search.best(search.convert(Samples(colors, None, None), colors.dtype), codebook)
         table.known[new] = True  # type: ignore[index]
 
@@ -71,7 +71,13 @@ def _look_up(samples: Any, numbers: Any, table: Any, labels: Any) -> None:
             labels[i] = table[number]
 
 
-def look_up_labels(samples: NDArray[np.uint8], codebook: NDArray[np.float64], search: Search) -> NDArray[Any]:
+@kernel
+def _look_up_line(values: Any, table: Any, labels: Any) -> None:
+    for i in range(values.size):
+        labels[i] = table[values[i]]
+
+
+def look_up_labels(samples: NDArray[Any], codebook: NDArray[np.float64], search: Search) -> NDArray[Any]:
     """Return the best-matching unit of each sample from a table of all colors.
 
     The table depends only on the codebook and the search, so every process computes and caches its own: only the
@@ -80,7 +86,7 @@ def look_up_labels(samples: NDArray[np.uint8], codebook: NDArray[np.float64], se
 
     Parameters
     ----------
-    samples : ndarray of shape (n, bands), uint8, 1 <= bands <= 3
+    samples : ndarray of shape (n, bands), of a type that is counted (`ColorType`)
     codebook : ndarray of shape (units, bands), float64
     search : Search
 
@@ -89,11 +95,14 @@ def look_up_labels(samples: NDArray[np.uint8], codebook: NDArray[np.float64], se
     ndarray of shape (n,)
         Smallest unsigned type that holds ``units - 1``.
     """
-    bands = samples.shape[1]
+    kind = type_of(samples)
     with _filling:
-        table = _lookup_table(np.ascontiguousarray(codebook, np.float64).tobytes(), bands, search)
+        table = _lookup_table(np.ascontiguousarray(codebook, np.float64).tobytes(), kind, search)
         if table.known is not None:
             _add_unknown(table, samples, codebook, search)
     labels = np.empty(len(samples), table.labels.dtype)
-    _look_up(samples, color_numbers(bands), table.labels, labels)
+    if kind.is_line:
+        _look_up_line(np.ascontiguousarray(samples).reshape(-1).view(np.uint16), table.labels, labels)
+    else:
+        _look_up(samples, color_numbers(kind.bands), table.labels, labels)
     return labels

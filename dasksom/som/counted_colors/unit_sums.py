@@ -1,11 +1,10 @@
-"""Sums of counted 8-bit colors per unit: integers, independent of the order."""
+"""Sums of counted colors per unit: integers, independent of the order."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.som.counted_colors.cells import BITS_IN_CELL, BITS_OF_CELL, CELL_SIDE
 from dasksom.som.numba_kernel import kernel
 
 
@@ -15,7 +14,7 @@ class ColorSums(NamedTuple):
     hits: NDArray[np.int64]
     """Number of samples of each unit, shape (units,)."""
     sums: NDArray[np.int64]
-    """Sum of the samples of each unit, shape (units, bands); exact for up to 3.6e16 samples."""
+    """Sum of the samples of each unit, shape (units, bands); exact for up to 1.4e14 samples."""
     squared_errors: NDArray[np.float64]
     """Sum over the samples of each unit of the squared Euclidean distance to it, shape (units,)."""
     distances: float
@@ -26,16 +25,8 @@ class ColorSums(NamedTuple):
 
 
 @kernel
-def _value(number: Any, band: int, bands: int) -> Any:
-    """Return the value of one band of a color number."""
-    below = bands - 1 - band
-    place = (number >> (BITS_IN_CELL * bands + BITS_OF_CELL * below)) & ((1 << BITS_OF_CELL) - 1)
-    return (place << BITS_IN_CELL) | ((number >> (BITS_IN_CELL * below)) & (CELL_SIDE - 1))
-
-
-@kernel
 def _gather(
-    numbers: Any,
+    colors: Any,
     counts: Any,
     best: Any,
     second: Any,
@@ -47,12 +38,12 @@ def _gather(
 ) -> float:
     bands = codebook.shape[1]
     distances = 0.0
-    for i in range(numbers.size):
-        k, number, count = best[i], np.int64(numbers[i]), counts[i]
+    for i in range(counts.size):
+        k, count = best[i], counts[i]
         hits[k] += count
         squared = 0.0
         for band in range(bands):
-            value = _value(number, band, bands)
+            value = np.int64(colors[i, band])
             sums[k, band] += count * value
             away = value - codebook[k, band]
             squared += away * away
@@ -61,14 +52,14 @@ def _gather(
         if second.size:
             next_squared = 0.0
             for band in range(bands):
-                away = _value(number, band, bands) - codebook[second[i], band]
+                away = np.int64(colors[i, band]) - codebook[second[i], band]
                 next_squared += away * away
             utilities[k] += count * (next_squared - squared)
     return distances
 
 
 def gather_colors(
-    numbers: NDArray[np.uint32],
+    colors: NDArray[Any],
     counts: NDArray[np.int64],
     best: NDArray[np.int64],
     second: NDArray[np.int64] | None,
@@ -78,7 +69,7 @@ def gather_colors(
 
     Parameters
     ----------
-    numbers : ndarray of shape (colors,), uint32
+    colors : ndarray of shape (colors, bands), uint8, uint16 or int16
     counts : ndarray of shape (colors,), int64
     best, second : ndarray of shape (colors,), int64
         Units of each color, from `match_two_colors`; `second` may be None.
@@ -89,5 +80,5 @@ def gather_colors(
     squared_errors, utilities = np.zeros(units), np.zeros(units)
     codebook = np.ascontiguousarray(codebook, np.float64)
     nexts = np.empty(0, np.int64) if second is None else second
-    distances = _gather(numbers, counts, best, nexts, codebook, hits, sums, squared_errors, utilities)
+    distances = _gather(colors, counts, best, nexts, codebook, hits, sums, squared_errors, utilities)
     return ColorSums(hits, sums, squared_errors, distances, utilities)

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dasksom.som.counted_colors.bmu_search import match_colors
-from dasksom.som.counted_colors.cells import colors_from_numbers, into_cells
+from dasksom.som.counted_colors.cells import colors_from_numbers, into_cells, type_of
 from dasksom.som.counted_colors.counts import count_colors
 
 
@@ -28,7 +28,7 @@ def test_match_colors__equals_brute_force_with_ties_to_the_lowest_unit(seed, uni
     samples[:100] = samples[0] // 8 * 8 + draw.integers(0, 8, (100, bands))
     numbers, _ = count_colors(samples)
     best = match_colors(into_cells(numbers, bands), codebook)
-    assert np.array_equal(best, brute_force(colors_from_numbers(numbers, bands), codebook))
+    assert np.array_equal(best, brute_force(colors_from_numbers(numbers, type_of(samples)), codebook))
 
 
 def test_match_colors__thousands_of_units(photograph):
@@ -38,4 +38,4 @@ def test_match_colors__thousands_of_units(photograph):
     numbers, _ = count_colors(colors)
     best = match_colors(into_cells(numbers, 3), codebook)
     some = draw.integers(0, len(numbers), 2000)
-    assert np.array_equal(best[some], brute_force(colors_from_numbers(numbers[some], 3), codebook))
+    assert np.array_equal(best[some], brute_force(colors_from_numbers(numbers[some], type_of(colors)), codebook))

@@ -4,14 +4,14 @@ from scipy.spatial.distance import cdist
 from skimage import data
 from sklearn.cluster import KMeans
 
-from dasksom.som.counted_colors.cells import colors_from_numbers
+from dasksom.som.counted_colors.cells import colors_from_numbers, type_of
 from dasksom.som.counted_colors.counts import count_colors
 from dasksom.som.counted_colors.palette_search import coarsen, search_palette
 
 
 def table(pixels):
     numbers, counts = count_colors(pixels)
-    return numbers, colors_from_numbers(numbers, pixels.shape[1]).astype(np.float64), counts.astype(np.int64)
+    return numbers, colors_from_numbers(numbers, type_of(pixels)).astype(np.float64), counts.astype(np.int64)
 
 
 def error(values, weights, codebook):

@@ -1,7 +1,7 @@
 import numpy as np
 
 from dasksom.som.counted_colors.bmu_search import match_two_colors
-from dasksom.som.counted_colors.cells import into_cells
+from dasksom.som.counted_colors.cells import colors_from_numbers, into_cells, type_of
 from dasksom.som.counted_colors.counts import count_colors
 from dasksom.som.counted_colors.unit_sums import gather_colors
 
@@ -11,7 +11,7 @@ def test_gather_colors__equals_sums_over_the_pixels(photograph):
     codebook = np.array([[40.0, 30, 20], [200, 150, 100], [120, 60, 30]])
     numbers, counts = count_colors(samples)
     best, second = match_two_colors(into_cells(numbers, 3), codebook)
-    found = gather_colors(numbers, counts, best, second, codebook)
+    found = gather_colors(colors_from_numbers(numbers, type_of(samples)), counts, best, second, codebook)
     away = ((samples[:, None].astype(float) - codebook) ** 2).sum(axis=2)
     labels = away.argmin(axis=1)
     assert found.hits.tolist() == np.bincount(labels, minlength=3).tolist()
