@@ -1,7 +1,7 @@
 """Grouping of a map's units into classes, from the vectors of the units only.
 
-To add a method, write a function of (vectors, lattice of these units, seed) that returns a `Partition`, and add it to
-``GROUPINGS``. Equal arguments must give equal classes.
+To add a method, write a function of (vectors, their weights, lattice neighbors, seed) that returns a `Partition`, and
+add it to ``GROUPINGS``. Equal arguments must give equal classes.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from sklearn.cluster import ward_tree
 from sklearn.metrics import davies_bouldin_score
 from sklearn.neighbors import kneighbors_graph
 
+from dasksom.classes.weighted_ward import weighted_ward
 from dasksom.errors import InputError
 from dasksom.som.lattice import Lattice
 from dasksom.som.u_matrix import neighbor_pairs
@@ -70,7 +71,9 @@ def group_units(
 ) -> Grouping:
     """Group the units that have pixels into classes.
 
-    Bands are standardized over these units, and limited to three standard deviations.
+    Bands are standardized over these units, and limited to three standard deviations. Ward's linkage weights units by
+    the square roots of their pixels: without weights, units between classes, which have few pixels, become classes of
+    their own; weighted by their pixels, rare classes are lost.
 
     Parameters
     ----------
@@ -101,7 +104,8 @@ def group_units(
     if len(used) == 1:
         partition: Partition = _in_one_class(1)
     else:
-        partition = GROUPINGS[method](features, _neighbors_among(used, lattice), seed)
+        weights = np.sqrt(np.asarray(hits, np.float64)[used])
+        partition = GROUPINGS[method](features, weights, _neighbors_among(used, lattice), seed)
     if count == AUTO:
         count = _best_count(features, partition)
     chosen = partition(int(count))
@@ -189,10 +193,10 @@ def _cut(merges: NDArray[Any], leaves: int) -> Partition:
     return partition
 
 
-def _ward(features: NDArray[np.float64], neighbors: coo_array, seed: int) -> Partition:
-    """Merge the two classes whose union increases the squared error least (Ward, 1963)."""
+def _ward(features: NDArray[np.float64], weights: NDArray[np.float64], neighbors: coo_array, seed: int) -> Partition:
+    """Merge the two classes whose union increases the error least; more than `MOST_UNCONNECTED` are not weighted."""
     if len(features) <= MOST_UNCONNECTED:
-        return _cut(linkage(features, "ward")[:, :2], len(features))
+        return _cut(weighted_ward(features, weights), len(features))
     with warnings.catch_warnings():
         # units without pixels may divide the lattice; scikit-learn then connects the nearest units of its parts
         warnings.filterwarnings("ignore", message="the number of connected components")
@@ -200,7 +204,9 @@ def _ward(features: NDArray[np.float64], neighbors: coo_array, seed: int) -> Par
     return _cut(merges, len(features))
 
 
-def _consensus(features: NDArray[np.float64], neighbors: coo_array, seed: int) -> Partition:
+def _consensus(
+    features: NDArray[np.float64], weights: NDArray[np.float64], neighbors: coo_array, seed: int
+) -> Partition:
     """Group units that share a class in most random samples of the units (Monti et al., 2003).
 
     Ward's linkage groups each of 100 samples of 80 % of the units; average linkage groups the units by the share of
@@ -234,7 +240,7 @@ def _consensus(features: NDArray[np.float64], neighbors: coo_array, seed: int) -
     return partition
 
 
-def _leiden(features: NDArray[np.float64], neighbors: coo_array, seed: int) -> Partition:
+def _leiden(features: NDArray[np.float64], weights: NDArray[np.float64], neighbors: coo_array, seed: int) -> Partition:
     """Find communities of the graph of nearest neighbors (Traag et al., 2019); the resolution sets their number."""
     try:
         import igraph
@@ -259,7 +265,7 @@ def _leiden(features: NDArray[np.float64], neighbors: coo_array, seed: int) -> P
     return partition
 
 
-GROUPINGS: dict[str, Callable[[NDArray[np.float64], coo_array, int], Partition]] = {
+GROUPINGS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64], coo_array, int], Partition]] = {
     "ward": _ward,
     "consensus": _consensus,
     "leiden": _leiden,

@@ -53,6 +53,26 @@ def test_ward__is_scipy_s(blobs):
         assert found.max() == count
 
 
+def test_ward__of_weighted_units_is_scipy_s_of_repeated_ones():
+    random = np.random.default_rng(4)
+    vectors, times = random.normal(size=(64, 3)), random.integers(1, 9, 64)
+    for count in (2, 5, 20):
+        found = group_units(vectors, times**2, LATTICE, count=count).numbers
+        repeated = np.repeat(standardized(vectors), times, axis=0)
+        expected = fcluster(linkage(repeated, "ward"), count, "maxclust")
+        assert adjusted_rand_score(expected, np.repeat(found, times)) == 1
+
+
+def test_ward__units_between_classes_are_no_class_of_their_own():
+    near = np.random.default_rng(5).normal(0, 0.3, (60, 2))
+    vectors = np.concatenate(
+        [near + np.repeat([[0, 0], [9, 0], [0, 9]], 20, axis=0), [[4.5, 0], [0, 4.5], [4.5, 4.5], [5, 5]]]
+    )
+    hits = np.array([1000] * 40 + [30] * 20 + [1] * 4)
+    found = group_units(vectors, hits, LATTICE, count=3).numbers
+    assert adjusted_rand_score(np.repeat([1, 2, 3], 20), found[:60]) == 1
+
+
 def test_ward__of_many_units_merges_neighbors_only_as_scikit_learn_does(monkeypatch):
     monkeypatch.setattr(unit_grouping, "MOST_UNCONNECTED", 10)
     vectors, hits = np.random.default_rng(3).normal(size=(64, 4)), np.ones(64)
