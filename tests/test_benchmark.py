@@ -39,12 +39,13 @@ def test_gigapixel__toy(tmp_path):
 
 @pytest.mark.slow
 def test_exact_and_palettes__toy(tmp_path):
-    rows = measured(tmp_path, "exact", "palettes", "photographs", "starts", "wide", "--toy")
+    rows = measured(tmp_path, "exact", "palettes", "photographs", "starts", "warm-ups", "wide", "--toy")
     wrong = [value for name, value in rows.items() if name.startswith("labels that are not nearest")]
     assert len(wrong) > 10
     assert not any(wrong)
     assert rows["error / the best of ten quantizers, worst cell"] <= 1.005
     assert max(value for name, value in rows.items() if name.startswith("start, ")) <= 1.05
+    assert 0.9 < rows["warm-up / exact: worst error"] < 1.1
     assert rows["4 colors: share below the better of the others"] == 1
     assert "wide table, 40 x 5000: PCA(2) / fit of one epoch, time" in rows
 

@@ -38,6 +38,7 @@ from benchmarks.starts import starts
 from benchmarks.startup import startup
 from benchmarks.tools import tools
 from benchmarks.viewing import view
+from benchmarks.warm_ups import warm_ups
 from benchmarks.wide import wide
 
 
@@ -55,6 +56,7 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "photographs": photographs,
     "maps": maps,
     "starts": starts,
+    "warm-ups": warm_ups,
     "wide": wide,
     "tools": tools,
     "search": search,
