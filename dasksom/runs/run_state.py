@@ -195,6 +195,8 @@ def resumed_config(request: Request, given: RunConfig) -> RunConfig:
     }
     if given.cluster.model_fields_set:
         update["cluster"] = given.cluster
+    if config.map.device == "cuda":  # results are the same where there is no GPU
+        update["map"] = config.map.model_copy(update={"device": "auto"})
     return config.model_copy(update=update)
 
 

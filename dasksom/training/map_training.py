@@ -179,7 +179,8 @@ def identity_of(
     seed = given["random_state"]
     if isinstance(seed, (np.random.RandomState, np.random.Generator)):
         raise InputError(f"checkpoint: needs a random_state that is None or an int, not a {type(seed).__name__}")
-    identity: dict[str, Any] = {name: str(value) for name, value in given.items() if name != "cache"}
+    # bits depend on neither
+    identity: dict[str, Any] = {name: str(value) for name, value in given.items() if name not in ("cache", "device")}
     init = given["init"]
     identity["keep"] = plain_colors(given["keep"])
     identity["init"] = init if isinstance(init, str) else tokenize(np.asarray(init, np.float64))

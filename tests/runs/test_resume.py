@@ -385,6 +385,12 @@ def test_secrets_are_not_kept(image, tmp_path):
     assert again.input.chunk_size == "1000B"
 
 
+def test_a_run_on_gpus_is_resumed_on_any_machine():
+    first = RunConfig.model_validate({"map": {"device": "cuda"}})
+    kept = run_state.request_of("quantize", ["a.zarr"], None, first, 1000)
+    assert run_state.resumed_config(kept, RunConfig()).map.device == "auto"
+
+
 def test_control__without_checksums_damage_is_kept(image, tmp_path, monkeypatch):
     monkeypatch.setattr(ZarrWriter, "are_intact", lambda *_: True)
     output = tmp_path / "out.zarr"

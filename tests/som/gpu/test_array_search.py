@@ -2,6 +2,8 @@
 
 import logging
 
+import dask
+import dask.array as da
 import numpy as np
 import pytest
 
@@ -71,3 +73,17 @@ def test_a_map_on_a_device__is_that_of_the_processor(random, monkeypatch):
     np.testing.assert_array_equal(som.weights_, expected.weights_)
     np.testing.assert_array_equal(som.predict(samples), expected.predict(samples))
     assert som.codebook_.about["parameters"]["device"] == "auto"
+
+
+def test_a_map_that_a_device_began__is_finished_by_the_processor(random, monkeypatch, tmp_path):
+    def stop(epoch, _):
+        raise InterruptedError
+
+    image = da.from_array(random.normal(size=(60, 50, 4)), chunks=(30, 50, 4))
+    expected = BatchSOM(4, 4, epochs=3).fit(image)
+    monkeypatch.setattr(device, "_cuda", lambda: (np, ""))
+    with dask.config.set(scheduler="threads"):
+        with pytest.raises(InterruptedError):
+            BatchSOM(4, 4, epochs=3, device="cuda").fit(image, on_epoch=stop, checkpoint=tmp_path)
+        som = BatchSOM(4, 4, epochs=3, device="cpu").fit(image, checkpoint=tmp_path)
+    assert som.weights_.tobytes() == expected.weights_.tobytes()
