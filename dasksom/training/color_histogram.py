@@ -141,7 +141,7 @@ class ColorTable:
         """Return the best of several palettes, in a color space; see `palette_search`."""
         colors = self.colors()
         values = to_space(colors, color_space, scale_of(colors.dtype)).astype(np.float64)
-        return search_palette(*coarsen(self.numbers, values, self.counts), codebook, seed, fixed)
+        return search_palette(*coarsen(self.numbers, values, self.counts, len(codebook)), codebook, seed, fixed)
 
     def quality(self, codebook: NDArray[np.float64], lattice: Lattice) -> Quality:
         """Return the quality of a codebook over all pixels, with its topographic error."""

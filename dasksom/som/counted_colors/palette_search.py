@@ -1,7 +1,7 @@
 """Search for a palette among many starts, on a coarse table of the colors.
 
 The colors of each cell are replaced by their weighted mean: some thousands of points, for which an epoch takes
-less than a millisecond. Several starts are refined by breathing (`dasksom.som.refinement`); here each change is tested
+about a millisecond. Several starts are refined by breathing (`dasksom.som.refinement`); here each change is tested
 and undone unless it reduces the error. The best palette then learns from all colors. Cells are small compared with the
 regions of up to `MOST_SEARCHED` units, so palettes that are good for the cells are good for the colors.
 """
@@ -18,7 +18,7 @@ from dasksom.som.refinement import add_near_worst, remove_least_useful
 
 MOST_SEARCHED = 64
 """Maximum number of units of a palette that is searched; cells are too coarse for more."""
-_UNITS_IN_STARTS = 192
+_UNITS_IN_STARTS = 320
 """Number of starts times the number of units; at least `_FEWEST_STARTS` starts."""
 _FEWEST_STARTS = 3
 _FEWEST_ADDED = 5
@@ -28,8 +28,8 @@ _EPOCHS = 20
 """Maximum number of epochs between two changes."""
 _LEAST_GAIN = 1e-3
 """Epochs end if the error decreases by less than this fraction."""
-_FEW_POINTS = 1000
-"""Cells are halved in each band until there are at least this number, or each color is its own."""
+_FEW_POINTS, _POINTS_A_UNIT = 1000, 40
+"""Cells are halved in each band until there are at least these numbers, or each color is its own."""
 _BLOCK = 1024
 """Number of points whose distances stay in the cache during the loop over the units."""
 
@@ -48,7 +48,7 @@ class _Palette(NamedTuple):
 
 
 def coarsen(
-    numbers: NDArray[np.uint32], values: NDArray[np.float64], counts: NDArray[np.int64]
+    numbers: NDArray[np.uint32], values: NDArray[np.float64], counts: NDArray[np.int64], units: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the mean color and the count of each cell; cells are smaller if the colors are similar.
 
@@ -59,6 +59,8 @@ def coarsen(
     values : ndarray of shape (colors, bands), float64
         The colors, in any color space.
     counts : ndarray of shape (colors,), int64
+    units : int
+        Number of units of the palette.
 
     Returns
     -------
@@ -70,7 +72,7 @@ def coarsen(
     groups = np.cumsum(np.diff(cells, prepend=cells[:1]) > 0)
     for bits in range(BITS_IN_CELL - 1, -1, -1):  # of the three low bits of each band
         low = sum(((1 << bits) - 1) << (BITS_IN_CELL * band) for band in range(bands))
-        if groups[-1] >= _FEW_POINTS:
+        if groups[-1] >= max(_FEW_POINTS, _POINTS_A_UNIT * units):
             break
         groups = np.unique(numbers & np.uint32(~low & 0xFFFFFFFF), return_inverse=True)[1]
     amounts = np.bincount(groups, weights)
