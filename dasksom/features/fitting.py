@@ -35,8 +35,11 @@ def planned_features(given: Features, scale: str, names: Sequence[str], bands: i
         If a formula or a weight names a band that does not exist.
     """
     transform, numbers = parse_choice(given.transform, TRANSFORMS, "transform")
-    formulas = tuple(parse_formula(one, names or [f"b{number}" for number in range(bands)]) for one in given.feature)
-    known = [*(names or [f"b{number}" for number in range(bands)]), *(formula.name for formula in formulas)]
+    # bands without a name of their own are known by their number only
+    own = [name if name and names.count(name) == 1 else f"b{number}" for number, name in enumerate(names)]
+    own = own or [f"b{number}" for number in range(bands)]
+    formulas = tuple(parse_formula(one, own) for one in given.feature)
+    known = [*own, *(formula.name for formula in formulas)]
     if len({*known}) < len(known):
         raise InputError(f"feature: the names {', '.join(known)} are not distinct; rename the new ones")
     weights = dict.fromkeys(known, 1.0)

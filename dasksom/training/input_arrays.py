@@ -77,7 +77,7 @@ def named_columns(X: Any) -> Any:
     """Return an object with named columns for scikit-learn's checks; X itself if it has no band names."""
     if _is_lazy_frame(X):
         return X._meta
-    if is_data_array(X) and X.dims and X.dims[-1] in X.indexes:
+    if is_data_array(X) and X.dims and X.dims[-1] in X.indexes and X.indexes[X.dims[-1]].is_unique:
         return X.indexes[X.dims[-1]].to_series().to_frame().T
     return X
 

@@ -4,8 +4,10 @@ import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from dasksom import BatchSOM, Features, InputError, load
+from dasksom.features.fitting import planned_features
 from dasksom.som.features.pixel_features import PixelFeatures
 
 ROWS, COLUMNS, BANDS = 40, 50, 4
@@ -107,6 +109,26 @@ def test_names_of_bands__are_those_of_the_data_frame():
     computed = som.features_.compute(values)
     np.testing.assert_allclose(computed[:, 4], values[:, 2] / (values[:, 1] + 1), rtol=1e-6)
     assert not computed[:, 3].any()
+
+
+@pytest.mark.parametrize("names", [["a", "a", "b", "c"], ["", "a", "", "c"], ["", "", "", ""]])
+def test_bands_without_a_name_of_their_own__are_known_by_number(names):
+    image, others = scene("f4"), ["b0", "b1", names[2] or "b2", names[3] or "b3"]
+    given = Features(feature=["r=(b1 - b0)/(b1 + 1)", f"s={others[3]}*2"], weight=["b0=3", f"{others[2]}=0.5"])
+    planned = planned_features(given, "none", names, BANDS)
+    values = image.reshape(-1, BANDS).astype(np.float64)
+    more = [(values[:, 1] - values[:, 0]) / (values[:, 1] + 1), values[:, 3] * 2]
+    expected = np.stack([*(values * [3, 1, 0.5, 1]).T, *more], axis=1)
+    np.testing.assert_allclose(planned.compute(values), expected, rtol=1e-6)
+    assert planned_features(Features(), "standard", names, BANDS).count == BANDS
+    with pytest.raises(InputError, match="no band or feature 'a'"):
+        planned_features(Features(weight=["a=2"]), "none", ["a", "a", "b", "c"], BANDS)
+
+
+def test_names_that_repeat_in_a_data_array__are_not_compared():
+    array = xr.DataArray(scene("u2"), dims=("y", "x", "band"), coords={"band": ["a", "a", "b", "c"]})
+    som = BatchSOM(2, 2, epochs=2, scale="standard", random_state=0).fit(array)
+    np.testing.assert_array_equal(som.predict(array), som.predict(scene("u2")))
 
 
 @pytest.mark.parametrize(
