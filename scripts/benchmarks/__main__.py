@@ -37,6 +37,7 @@ from benchmarks.search import search
 from benchmarks.starts import starts
 from benchmarks.startup import startup
 from benchmarks.tools import tools
+from benchmarks.values import values
 from benchmarks.viewing import view
 from benchmarks.warm_ups import warm_ups
 from benchmarks.wide import wide
@@ -50,6 +51,7 @@ def rows_of(bare: list[tuple[str, float, str, str]]) -> list[Row]:
 # A group of rows: one line here, one module in this folder.
 ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "gigapixel": gigapixel,
+    "values": values,
     "peers": peers,
     "online": online,
     "palettes": palettes,
