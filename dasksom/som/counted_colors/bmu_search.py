@@ -10,14 +10,18 @@ Boxes are nested: the candidates of a box are selected from those of the enclosi
 that each box is tested once.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dasksom.deferred import deferred
 from dasksom.som.counted_colors.cells import BITS_IN_CELL, BITS_OF_CELL, CELL_SIDE, Cells, Line
-from dasksom.som.counted_colors.line_search import match_line
 from dasksom.som.numba_kernel import kernel
+
+_Labels = tuple[NDArray[np.int64], NDArray[np.int64]]
+_match_line: Callable[..., _Labels] = deferred("dasksom.som.counted_colors.line_search:match_line")
 
 BOX_BITS = (7, 6, 5, 4, BITS_IN_CELL)
 """Sides of the nested boxes as powers of two, outermost first; the last boxes are the cells."""
@@ -175,7 +179,7 @@ def _match(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     codebook = np.ascontiguousarray(codebook, np.float64)
     if isinstance(cells, Line):
-        return match_line(cells.values, codebook, two)
+        return _match_line(cells.values, codebook, two)
     colors = len(cells.numbers)
     best, second = np.empty(colors, np.int64), np.empty(colors if two else 0, np.int64)
     slack = SLACK * max(255.0, float(np.abs(codebook).max())) ** 2
