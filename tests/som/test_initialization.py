@@ -1,5 +1,6 @@
 from itertools import product
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -70,6 +71,18 @@ def test_wide__start_in_the_plane_of_numpys_svd(weighted):
     deviations = lengths[:2] / np.sqrt(len(repeated))
     assert np.ptp(plane, axis=0) == pytest.approx(2 * deviations, rel=0.01)
     assert moments(samples).scatter.shape == (900,)
+
+
+def test_wide__has_the_same_bits_for_any_number_of_workers():
+    table = da.from_array(
+        np.random.default_rng(3).normal(size=(420, 1500)) @ np.diag(np.linspace(9, 1, 1500)), (70, -1)
+    )
+    maps = []
+    for workers in (1, 2, 4):
+        with dask.config.set(scheduler="threads", num_workers=workers):
+            maps.append(BatchSOM(4, 5, epochs=4).fit(table).weights_)
+    assert (maps[0] == maps[1]).all()
+    assert (maps[0] == maps[2]).all()
 
 
 def first_codebook_of(som, table, weights):
