@@ -21,6 +21,12 @@ _COLUMNS = ("unit", "class", "name", "color")
 MOST_CLASSES = (1 << 16) - 1
 _MOST_BYTES = 64 << 20
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+_NOT_ON_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def one_line(name: str) -> str:
+    """Return a name without line breaks and control characters, which legends and terminals cannot show."""
+    return _NOT_ON_A_LINE.sub(" ", name).strip()
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +59,7 @@ class ClassTable:
         """
         try:
             numbers = np.array(stored["numbers"], np.int64)
-            names = tuple(str(name) for name in stored["names"])
+            names = tuple(one_line(str(name)) for name in stored["names"])
             colors = np.array([list(bytes.fromhex(color[1:])) for color in stored["colors"]], np.uint8).reshape(-1, 3)
             if numbers.ndim != 1 or not len(names) == len(colors) == numbers.max(initial=0) or numbers.min() < 0:
                 raise ValueError("numbers, names and colors do not match")
@@ -120,9 +126,9 @@ class ClassTable:
         for number, name in names.items():
             if number not in used:
                 raise InputError(f"class {number}: there are the classes 1 to {self.count}")
-            if not name.strip():
+            if not one_line(name):
                 raise InputError(f"class {number}: its name is empty")
-            new_names[number - 1] = name.strip()
+            new_names[number - 1] = one_line(name)
         for number, color in (colors or {}).items():
             new_colors[number - 1] = color
         return replace(self, names=tuple(new_names), colors=new_colors)
@@ -158,12 +164,16 @@ def read_class_table(path: str | Path, units: int) -> ClassTable:
         Naming the line.
     """
     rows = _read_rows(path)
-    numbers = np.zeros(units, np.int64)
+    numbers, seen = np.zeros(units, np.int64), set()
     for line, row in rows:
         unit = _integer(path, line, row, "unit", 0, units - 1)
         if unit is None:
             raise InputError(f"{path}: line {line}: its unit is missing")
-        numbers[unit] = _integer(path, line, row, "class", 1, MOST_CLASSES) or 0
+        number = _integer(path, line, row, "class", 1, MOST_CLASSES) or 0
+        if unit in seen and numbers[unit] != number:
+            raise InputError(f"{path}: line {line}: unit {unit} is in class {number}, and in {numbers[unit]} before")
+        seen.add(unit)
+        numbers[unit] = number
     names, colors = _described(path, rows)
     numbers = _merged_by_name(numbers, names)
     table = ClassTable.of(numbers)
@@ -248,7 +258,7 @@ def _described(path: str | Path, rows: _Rows) -> tuple[dict[int, str], dict[int,
         number = _integer(path, line, row, "class", 1, MOST_CLASSES)
         if number is None:
             continue
-        name, color = row.get("name", ""), row.get("color", "")
+        name, color = one_line(row.get("name", "")), row.get("color", "")
         if name and names.setdefault(number, name) != name:
             raise InputError(f"{path}: line {line}: class {number} is named {name!r}, and {names[number]!r} before")
         if color:

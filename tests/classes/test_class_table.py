@@ -74,6 +74,7 @@ def test_names__of_classes(tmp_path):
         ("unit,class\n", "holds no classes"),
         ("unit,class\n5,1\n", "line 2: unit '5' is not a number from 0 to 4"),
         ("unit,class\n1,1.5\n", "line 2: class '1.5' is not a number from 1 to 65535"),
+        ("unit,class\n1,1\n1,2\n", "line 3: unit 1 is in class 2, and in 1 before"),
         ("unit,class,name\n1,1,a\n2,1,b\n", "line 3: class 1 is named 'b', and 'a' before"),
         ("unit,class,color\n1,1,red\n", "line 2: color 'red' is not a color such as #1f77b4"),
         ("unit,class,color\n1,1,#000000\n2,1,#000001\n", "line 3: class 1 has the color #000001, and another before"),
@@ -91,6 +92,16 @@ def test_names__refuses_unknown_classes(tmp_path):
     path.write_text("class,name\n4,ice\n")
     with pytest.raises(InputError, match=r"names.csv: class 4: there are the classes 1 to 3"):
         read_names(path, ClassTable.of(NUMBERS))
+
+
+def test_names__are_on_one_line(tmp_path):
+    name, shown = 'ice,\r\n"blue"\x1b[31m\u2028', 'ice, "blue" [31m'
+    path, table = tmp_path / "classes.csv", ClassTable.of(NUMBERS)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["unit", "class", "name"], [0, 1, name]])
+    stored = {**table.as_json(), "names": [name, "b", "c"]}
+    for read in (read_class_table(path, 5), table.named({1: name}), ClassTable.from_json(stored)):
+        assert read.names[0] == shown
 
 
 def test_describe_classes():
