@@ -95,15 +95,15 @@ PARAMETERS = (
         "(float, float), optional",
         help="Radius of the neighborhood in the first and in the last epoch, in lattice units.",
         details="By default from half the longer side of the lattice (a quarter on a torus) to 0.5, or to 0.1 for "
-        "images whose colors can be counted (`method`) without a refinement, whose map is a palette. A last radius of "
-        "0.5 or more keeps neighbors similar, which maps of tables and scenes need; toward 0 the error decreases and "
-        "the order is lost (at 0 an epoch is a step of k-means).",
+        "8-bit images of at most 3 bands without a refinement, whose map is a palette. A last radius of 0.5 or more "
+        "keeps neighbors similar, which maps of tables and scenes need; toward 0 the error decreases and the order is "
+        "lost (at 0 an epoch is a step of k-means).",
         allowed="a pair (first, last) of finite numbers with first > 0 and first >= last >= 0",
         accepts=lambda value: value is None or is_radius_pair(value),
         option="sigma",
         value=float,
         metavar="FIRST LAST",
-        default_in_words="half the longer side, 0.5; 0.1 if colors can be counted, without a refinement",
+        default_in_words="half the longer side, 0.5; 0.1 for 8-bit images of at most 3 bands without a refinement",
     ),
     integer_parameter(
         "refine",

@@ -222,7 +222,7 @@ class BatchMap(MapPredictor):
         return plan_epochs(
             self.get_params(deep=False),
             counts_colors=counted,
-            palette=all(has_color_table(image) for image, _ in images),
+            palette=all(has_color_table(image) and image.dtype == np.uint8 for image, _ in images),
             countable=all(are_countable(*image) for image in images),
         )
 

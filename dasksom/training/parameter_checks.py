@@ -129,7 +129,7 @@ def plan_epochs(given: Mapping[str, Any], *, counts_colors: bool, palette: bool,
     counts_colors : bool
         Whether the map is trained on counted colors.
     palette : bool
-        Whether the images have colors of a type that is counted: their map is a palette, others keep their order.
+        Whether the images have 8-bit colors: their map is a palette, others keep their order.
     countable : bool
         Whether the colors of the images can be counted, if only to start a refinement.
     """

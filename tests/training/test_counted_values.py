@@ -64,6 +64,11 @@ def test_fit__same_bits_for_any_chunks_masks_and_images(elevations, refine):
     assert (labels[~mask] == -1).all()
 
 
+def test_fit__keeps_the_order_of_maps_by_default(elevations):
+    assert BatchSOM(3, 3).fit(elevations).history_[-1].sigma == 0.5
+    assert BatchSOM(3, 3).fit((elevations // 256).astype(np.uint8)).history_[-1].sigma == 0.1
+
+
 def test_fit__sample_weights_are_streamed(elevations):
     weights = np.random.default_rng(0).random((300, 400))
     som = BatchSOM(3, 3, epochs=4).fit(elevations, sample_weight=weights)
