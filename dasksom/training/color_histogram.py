@@ -23,7 +23,7 @@ from dasksom.som.color_spaces import scale_of, to_space
 from dasksom.som.counted_colors.bmu_search import match_colors, match_two_colors
 from dasksom.som.counted_colors.cells import Cells, ColorType, Line, colors_from_numbers, searchable, split_by_cells
 from dasksom.som.counted_colors.counts import ColorCounts, count_colors, merge_counts
-from dasksom.som.counted_colors.palette_search import coarsen, search_palette
+from dasksom.som.counted_colors.palette_search import search_palette
 from dasksom.som.counted_colors.unit_sums import ColorSums, gather_colors
 from dasksom.som.initialization import sample_positions
 from dasksom.som.lattice import Lattice
@@ -141,7 +141,7 @@ class ColorTable:
         """Return the best of several palettes, in a color space; see `palette_search`."""
         colors = self.colors()
         values = to_space(colors, color_space, scale_of(colors.dtype)).astype(np.float64)
-        return search_palette(*coarsen(self.numbers, values, self.counts, len(codebook)), codebook, seed, fixed)
+        return search_palette(self.numbers, values, self.counts, codebook, seed, fixed)
 
     def quality(self, codebook: NDArray[np.float64], lattice: Lattice) -> Quality:
         """Return the quality of a codebook over all pixels, with its topographic error."""

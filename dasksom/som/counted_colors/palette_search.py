@@ -2,8 +2,9 @@
 
 The colors of each cell are replaced by their weighted mean: some thousands of points, for which an epoch takes
 about a millisecond. Several starts are refined by breathing (`dasksom.som.refinement`); here each change is tested
-and undone unless it reduces the error. The best palette then learns from all colors. Cells are small compared with the
-regions of up to `MOST_SEARCHED` units, so palettes that are good for the cells are good for the colors.
+and undone unless it reduces the error. A finer table compares the palettes, and the best one then learns from all
+colors. Cells are small compared with the regions of up to `MOST_SEARCHED` units, so palettes that are good for the
+cells are good for the colors.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,9 @@ _EPOCHS = 20
 _LEAST_GAIN = 1e-3
 """Epochs end if the error decreases by less than this fraction."""
 _FEW_POINTS, _POINTS_A_UNIT = 1000, 40
-"""Cells are halved in each band until there are at least these numbers, or each color is its own."""
+"""Fewest points of a search."""
+_FINER = 10
+"""How many times as many points, at least, compare the palettes that were found."""
 _BLOCK = 1024
 """Number of points whose distances stay in the cache during the loop over the units."""
 
@@ -48,7 +51,7 @@ class _Palette(NamedTuple):
 
 
 def coarsen(
-    numbers: NDArray[np.uint32], values: NDArray[np.float64], counts: NDArray[np.int64], units: int
+    numbers: NDArray[np.uint32], values: NDArray[np.float64], counts: NDArray[np.int64], least: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the mean color and the count of each cell; cells are smaller if the colors are similar.
 
@@ -59,8 +62,8 @@ def coarsen(
     values : ndarray of shape (colors, bands), float64
         The colors, in any color space.
     counts : ndarray of shape (colors,), int64
-    units : int
-        Number of units of the palette.
+    least : int
+        Cells are halved in each band until there are at least as many, or each color is its own.
 
     Returns
     -------
@@ -72,7 +75,7 @@ def coarsen(
     groups = np.cumsum(np.diff(cells, prepend=cells[:1]) > 0)
     for bits in range(BITS_IN_CELL - 1, -1, -1):  # of the three low bits of each band
         low = sum(((1 << bits) - 1) << (BITS_IN_CELL * band) for band in range(bands))
-        if groups[-1] >= max(_FEW_POINTS, _POINTS_A_UNIT * units):
+        if groups[-1] >= least:
             break
         groups = np.unique(numbers & np.uint32(~low & 0xFFFFFFFF), return_inverse=True)[1]
     amounts = np.bincount(groups, weights)
@@ -176,8 +179,9 @@ def _breathe(points: _Points, start: NDArray[np.float64], seed: int) -> _Palette
 
 
 def search_palette(
+    numbers: NDArray[np.uint32],
     values: NDArray[np.float64],
-    weights: NDArray[np.float64],
+    counts: NDArray[np.int64],
     codebook: NDArray[np.float64],
     seed: int,
     fixed: Sequence[int] = (),
@@ -186,8 +190,8 @@ def search_palette(
 
     Parameters
     ----------
-    values : ndarray of shape (points, bands), float64, 1 to 3 bands
-    weights : ndarray of shape (points,), float64
+    numbers, values, counts
+        The colors, as for `coarsen`.
     codebook : ndarray of shape (units, bands), float64
     seed : int
     fixed : sequence of int
@@ -197,13 +201,16 @@ def search_palette(
     -------
     ndarray of shape (units, bands), float64
     """
-    order = np.array([*fixed, *np.setdiff1d(np.arange(len(codebook)), fixed)], np.int64)
-    points, units = _Points(values, weights, codebook[list(fixed)]), len(codebook)
-    best = _breathe(points, codebook[order], seed)
+    units, kept = len(codebook), codebook[list(fixed)]
+    order = np.array([*fixed, *np.setdiff1d(np.arange(units), fixed)], np.int64)
+    least = max(_FEW_POINTS, _POINTS_A_UNIT * units)
+    points = _Points(*coarsen(numbers, values, counts, least), kept)
+    palettes = [_breathe(points, codebook[order], seed)]
     for start in range(1, max(_FEWEST_STARTS, _UNITS_IN_STARTS // units)):
         random = np.random.default_rng([seed, start])
-        other = _breathe(points, points.draw(units, random), int(random.integers(1 << 31)))
-        best = min(best, other, key=lambda palette: palette.error)
+        palettes.append(_breathe(points, points.draw(units, random), int(random.integers(1 << 31))))
+    finer = _Points(*coarsen(numbers, values, counts, _FINER * least), kept)
+    best = min((finer.learn(palette.codebook) for palette in palettes), key=lambda palette: palette.error)
     found = np.empty_like(codebook)
     found[order] = best.codebook
     return found
