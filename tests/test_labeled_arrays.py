@@ -65,6 +65,16 @@ def test_a_dataset__is_an_image_of_its_variables(scene):
     assert labels.rio.crs.to_epsg() == 32633
 
 
+def test_a_tree_of_scales__is_its_finest_level(scene):
+    """As images of several scales in SpatialData: levels of one variable each."""
+    scales = {f"scale{level}": scene[:, :: 2**level, :: 2**level].to_dataset(name="image") for level in range(3)}
+    tree = xarray.DataTree.from_dict(scales)
+    som = BatchSOM(3, 3, epochs=3, random_state=0).fit(tree)
+    labels = som.predict(tree)
+    xarray.testing.assert_identical(labels, som.predict(scene.rename("image")))
+    assert som.quantize(tree).dims == scene.dims
+
+
 def test_masks_and_distances__have_dimensions_too(scene):
     mask = (scene.sel(band="B08") > 50).transpose("x", "y")
     som = BatchSOM(3, 3, epochs=3).fit(scene, mask=mask)

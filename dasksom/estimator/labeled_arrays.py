@@ -23,6 +23,19 @@ def is_dataset(X: Any) -> bool:
     return hasattr(X, "data_vars") and hasattr(X, "to_dataarray")
 
 
+def finest_level(X: Any) -> Any:
+    """Return the finest level of a DataTree of resolutions, such as images of SpatialData; others as they are.
+
+    A level is a DataArray if it has one variable, else a Dataset.
+    """
+    if not (hasattr(X, "children") and hasattr(X, "to_dataset")):
+        return X
+    levels = [level.to_dataset() for level in (X, *X.children.values())]
+    finest = max(levels, key=lambda level: sum(variable.size for variable in level.data_vars.values()))
+    names = list(finest.data_vars)
+    return finest[names[0]] if len(names) == 1 else finest
+
+
 def with_bands_last(X: Any) -> Any:
     """Return a DataArray with the bands in its last dimension; a Dataset's variables are the bands. Others as they are.
 

@@ -13,7 +13,7 @@ from dasksom._version import __version__
 from dasksom.config.map_parameters import PARAMETERS
 from dasksom.config.parameter import plain_colors
 from dasksom.deferred import deferred
-from dasksom.estimator.labeled_arrays import LastAxis, in_sample_order, labeled_like, with_bands_last
+from dasksom.estimator.labeled_arrays import LastAxis, finest_level, in_sample_order, labeled_like, with_bands_last
 from dasksom.estimator.map_structure import MapStructure
 from dasksom.image.sources.dtypes_and_axes import is_data_array
 from dasksom.quantization.labels import distances_to, labels_of, rebuild
@@ -212,7 +212,7 @@ class MapPredictor(MapStructure):
         """Compare the names of a data frame's columns with those of the training."""
 
     def _prepare(self, X: Any, mask: Any, sample_weight: Any, *, reset: bool) -> Weighted:
-        X = with_bands_last(X)
+        X = with_bands_last(finest_level(X))
         X = X if reset else self._in_band_order(X)
         mask, sample_weight = in_sample_order(mask, X), in_sample_order(sample_weight, X)
         image, own_mask = as_image(X)
@@ -242,7 +242,8 @@ class MapPredictor(MapStructure):
         last: LastAxis = None,
     ) -> Any:
         self._units()
-        original, X = X, self._in_band_order(with_bands_last(X))
+        original = finest_level(X)
+        X = self._in_band_order(with_bands_last(original))
         image, weights = self._prepare(X, mask, None, reset=False)
         with computing(X):  # features of this image may be measured
             result = function(*blurred_images([(image, weights)], self.blur)[0], image.dtype)
