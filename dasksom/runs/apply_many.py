@@ -84,8 +84,9 @@ def _outputs(images: Sequence[ImagePaths], folder: str, suffix: str) -> dict[str
     """Return the images by the names of their outputs."""
     outputs: dict[str, ImagePaths] = {}
     for paths in images:
-        name = Path(shown(paths[0])).name
-        output = str(Path(folder).expanduser() / (name.removesuffix(output_suffix(name) or Path(name).suffix) + suffix))
+        name = Path(shown(paths[0])).name.removesuffix(".zip")
+        stem = name.removesuffix(output_suffix(name) or Path(name).suffix).removesuffix(".ome")
+        output = str(Path(folder).expanduser() / (stem + suffix))
         if output in outputs:
             raise InputError(
                 f"{shown_image(paths)} and {shown_image(outputs[output])} would both be written to {output}; rename "
