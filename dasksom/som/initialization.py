@@ -31,6 +31,8 @@ _UNITS_IN_STARTS = 1024
 _FEWEST_STARTS = 6
 _TIMES_COMPARED = 8
 """How many times as many samples compare the best of these starts with that in the plane."""
+_MOST_BYTES = 4 << 20
+"""Most bytes of these samples; a task merges those of 16 chunks."""
 _BETTER = 0.95
 """Ratio of errors below which another start is used: the plane gives a known orientation."""
 
@@ -168,9 +170,9 @@ def is_arbitrary(of: Moments) -> bool:
     return bool(equally_long(np.sqrt(np.maximum(variances[:3], 0.0))).any())
 
 
-def drawn_samples(units: int) -> int:
-    """Return the most samples that the trials of a map use."""
-    return _TIMES_COMPARED * _tried_samples(units)
+def drawn_samples(units: int, bands: int) -> int:
+    """Return the most samples that the trials of a map use, few enough for the memory of workers that merge them."""
+    return min(_TIMES_COMPARED * _tried_samples(units), _MOST_BYTES // (8 * bands))
 
 
 def _tried_samples(units: int) -> int:

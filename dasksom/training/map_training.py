@@ -2,23 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
 from dask.base import tokenize
+from numpy.typing import NDArray
 
 from dasksom._version import __version__
 from dasksom.chunkwise import SMALL_RECORD_SECONDS, Keeper, Progress, ThrottledKeeper
 from dasksom.config.parameter import plain_colors
 from dasksom.errors import InputError
-from dasksom.som.initialization import drawn_samples
+from dasksom.som.initialization import MOST_TRIED_UNITS, drawn_samples
 from dasksom.som.schedule import Step, WarmUp
+from dasksom.som.statistics.moments import WIDEST_SCATTER
 from dasksom.training.checkpoint import STATE
 from dasksom.training.color_histogram import has_color_table
 from dasksom.training.epochs import OnEpoch, Training, train_epochs
 from dasksom.training.parameter_checks import fixed_colors, lattice_from, search_from, seed_from
-from dasksom.training.sources import Weighted, samples_of, searched
+from dasksom.training.sources import Draws, Weighted, samples_of, searched
 from dasksom.training.start import (
     TrainingImages,
     bands_of,
@@ -27,13 +30,15 @@ from dasksom.training.start import (
     fixed_vectors,
     place_fixed,
     plan_features,
-    tried_sigmas,
 )
 from dasksom.training.trained_map import MapState, TrainedMap
 
 if TYPE_CHECKING:
     from dasksom.som.features.pixel_features import PixelFeatures
     from dasksom.som.statistics.moments import Moments
+
+_MOST_TRIED_PIXELS = 1 << 21
+"""Most pixels of images without a sample from which pixels are drawn to try starts."""
 
 
 def are_countable(image: da.Array, weights: da.Array | None) -> bool:
@@ -110,26 +115,16 @@ def train_map(
     lattice, search, seed = lattice_from(given), search_from(given), seed_from(given)
     kept, planned = fixed_colors(given["keep"], shared.dtype, shared.bands), plan_features(given, shared)
     if planned is not None and planned.by_image and len(images) > 1:
-        if not isinstance(given["init"], str):
-            raise InputError("init: an array of bands has no features that each image scales by itself; use init='pca'")
-        if len(kept):
-            raise InputError("keep: a color has no features that each image scales by itself; use another scale")
+        _check_without_given_bands(given)
     count = all(counts_colors(*image, given) for image in images)
-    tried = tried_sigmas(
-        given,
-        [image for image, _ in images],
-        steps if before is None else (),
-        counted=all(are_countable(*image) for image in images),
-        sampled=warm_up.samples > 0,
-    )
+    tried = _tried_sigmas(images, given, steps, sampled=warm_up.samples > 0) if before is None else []
+    pilot = drawn_samples(lattice.units, shared.bands) if tried else 0
     plain = samples_of(
         images,
         search,
         count=count,
         share=given["sample"],
-        warm_up=warm_up.samples,
-        pilot=drawn_samples(lattice.units) if tried else 0,
-        seed=seed or 0,
+        draws=Draws(warm_up.samples, pilot, seed or 0),
         cache=given["cache"],
         progress=progress,
         keeper=keeper,
@@ -142,18 +137,16 @@ def train_map(
     samples = searched(plain, search, given["cache"], features)
     state = None if keeper is None else keeper.load(STATE)
     if state is None:
-        codebook = np.array(first_codebook(samples, search, given, shared, lattice, seed, before, known, tried))
-        fixed = place_fixed(codebook, fixed_vectors(kept, search, shared.dtype))
-        state = MapState(codebook, codebook, () if before is None else before.history, fixed)
+        codebook = first_codebook(samples, search, given, shared, seed, before, known, tried)
+        state = _first_state(codebook, fixed_vectors(kept, search, shared.dtype), before)
         if keeper is not None:
             keeper.save(STATE, state)  # the initialization may have taken a pass
     throttled = ThrottledKeeper(keeper, delay=SMALL_RECORD_SECONDS, interval=SMALL_RECORD_SECONDS)
-    training = Training(lattice, given["neighborhood"], given["tol"], given["empty_units"], seed or 0)
     state = train_epochs(
         state,
         steps,
         samples,
-        training,
+        Training(lattice, given["neighborhood"], given["tol"], given["empty_units"], seed or 0),
         warm_up=getattr(samples, "warm_up", None),
         on_epoch=on_epoch,
         on_state=lambda state: throttled.save(STATE, state),
@@ -164,6 +157,36 @@ def train_map(
     weights[list(state.fixed)] = kept  # conversions of color spaces and features round
     compared = None if search.features is None else state.codebook.reshape(shape)
     return TrainedMap(weights.reshape(shape), state.history, quality, str(shared.dtype), search.features, compared)
+
+
+def _first_state(codebook: NDArray[np.float64], fixed: NDArray[np.float64], before: TrainedMap | None) -> MapState:
+    """Return the state before the next epoch, with the vectors of fixed units in place."""
+    placed = codebook.copy()
+    numbers = place_fixed(placed, fixed)
+    return MapState(placed, placed, () if before is None else before.history, numbers)
+
+
+def _check_without_given_bands(given: Mapping[str, Any]) -> None:
+    """Refuse units that are given as bands where each image has features of its own."""
+    if not isinstance(given["init"], str):
+        raise InputError("init: an array of bands has no features that each image scales by itself; use init='pca'")
+    if len(given["keep"]):
+        raise InputError("keep: a color has no features that each image scales by itself; use another scale")
+
+
+def _tried_sigmas(
+    images: Sequence[Weighted], given: Mapping[str, Any], steps: Sequence[Step], *, sampled: bool
+) -> list[float]:
+    """Return the radii of the epochs by which several starts are tried; empty if none is tried.
+
+    Palettes are searched among many starts anyway; the pixels that are drawn from large images without a sample would
+    take long to merge.
+    """
+    in_plane = isinstance(given["init"], str) and given["init"] == "pca"
+    searched = all(are_countable(*image) for image in images) or any(step.added or step.searched for step in steps)
+    fits = sampled or sum(prod(image.shape[:-1]) for image, _ in images) <= _MOST_TRIED_PIXELS
+    is_small = given["rows"] * given["columns"] <= MOST_TRIED_UNITS and images[0][0].shape[-1] <= WIDEST_SCATTER
+    return [step.sigma for step in steps] if in_plane and not searched and fits and is_small else []
 
 
 def identity_of(

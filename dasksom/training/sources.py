@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import dask
@@ -28,6 +29,19 @@ _stream = deferred("dasksom.training.streaming:Stream")
 _warm_up_streams: "Callable[..., Streams]" = deferred("dasksom.training.warm_up:WarmUpStreams")
 _streams: "Callable[..., Streams]" = deferred("dasksom.training.streaming:Streams")
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The pixels that streams draw at random."""
+
+    warm_up: int = 0
+    """Number of samples for the early epochs; 0 for none."""
+    pilot: int = 0
+    """Number of samples of each image to draw while its moments are computed."""
+    seed: int = 0
+    """Seed of these choices, and of that of a fraction of the samples."""
+
 
 Weighted = tuple[da.Array, da.Array | None]
 """An image of shape (..., bands), and the weights of its samples (..., 1), bool or real; None: all equal."""
@@ -77,18 +91,16 @@ def streamed(
     keeper: Keeper | None,
     *,
     here: bool,
-    warm_up: int = 0,
-    pilot: int = 0,
-    seed: int = 0,
+    draws: Draws,
 ) -> "Stream | Streams":
     """Return streams of all images, cached in the cluster's memory according to `cache`; see `samples_of`."""
     parts = []
     for number, (image, weights) in enumerate(images):
         source = (image, weights) if here else keep_in_memory(image, weights, cache)
-        drawn = _pilot(pilot, seed, number) if pilot else None
-        parts.append(_stream(*source, search, progress, here, keeper, drawn))
-    if warm_up:
-        return _warm_up_streams(tuple(parts), warm_up, seed)
+        pilot = _pilot(draws.pilot, draws.seed, number) if draws.pilot else None
+        parts.append(_stream(*source, search, progress, here, keeper, pilot))
+    if draws.warm_up:
+        return _warm_up_streams(tuple(parts), draws.warm_up, draws.seed)
     return parts[0] if len(parts) == 1 else _streams(tuple(parts))
 
 
@@ -98,9 +110,7 @@ def samples_of(
     *,
     count: bool,
     share: float = 1.0,
-    warm_up: int = 0,
-    pilot: int = 0,
-    seed: int = 0,
+    draws: Draws | None = None,
     cache: str = "none",
     progress: Progress | None = None,
     keeper: Keeper | None = None,
@@ -115,12 +125,8 @@ def samples_of(
         Whether to count colors (of a type that is counted, without real weights) instead of streaming chunks.
     share : float
         Fraction of the samples to use, chosen at random by position.
-    warm_up : int
-        Number of samples for the early epochs of streams; 0 for none.
-    pilot : int
-        Number of samples of each stream to draw while its moments are computed.
-    seed : int
-        Seed of these choices.
+    draws : Draws, optional
+        Pixels that streams draw; none by default.
     cache : str
         One of ``dasksom.config.map_parameters.CACHES``.
     progress : callable, optional
@@ -132,12 +138,13 @@ def samples_of(
     InputError
         If there are no samples, or they do not fit in memory while `share` < 1.
     """
+    draws = draws or Draws()
     if share < 1:
-        images = sampled(images, share, search, seed, progress)
+        images = sampled(images, share, search, draws.seed, progress)
         progress = keeper = None
     with dask.config.set(scheduler="threads") if share < 1 else nullcontext():
         if count:
             table = count_images(images, progress, keeper)
             logger.info("%d different colors in %d pixels", len(table), table.counts.sum())
             return table
-    return streamed(images, search, cache, progress, keeper, here=share < 1, warm_up=warm_up, pilot=pilot, seed=seed)
+    return streamed(images, search, cache, progress, keeper, here=share < 1, draws=draws)

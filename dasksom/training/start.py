@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,12 +17,11 @@ from dasksom.errors import InputError
 from dasksom.som.bmu.search import Search
 from dasksom.som.choices import INITIALIZATIONS
 from dasksom.som.codebook import Codebook
-from dasksom.som.initialization import MOST_TRIED_UNITS, best_start, is_arbitrary
-from dasksom.som.lattice import Lattice
-from dasksom.som.schedule import Step
+from dasksom.som.initialization import best_start, is_arbitrary
 from dasksom.som.statistics.moments import WIDEST_SCATTER, merge_moments
 from dasksom.training.checkpoint import FEATURES
 from dasksom.training.color_histogram import ColorTable
+from dasksom.training.parameter_checks import lattice_from
 from dasksom.training.sources import measured
 from dasksom.training.trained_map import TrainedMap
 
@@ -48,9 +45,6 @@ _UNEVEN = 100.0
 """Ratio of the variances of two bands from which a warning is logged."""
 _DECIDING = 0.01
 """Share of the variance of all bands from which on one band of a wide table decides."""
-
-_MOST_PIXELS = 1 << 21
-"""Most pixels of images without a sample from which pixels are drawn to try starts."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +142,6 @@ def first_codebook(
     search: Search,
     given: Mapping[str, Any],
     images: TrainingImages,
-    lattice: Lattice,
     seed: int | None,
     before: TrainedMap | None,
     known: Moments | None,
@@ -158,7 +151,7 @@ def first_codebook(
 
     Parameters
     ----------
-    samples, search, given, images, lattice, seed
+    samples, search, given, images, seed
         Those of the training.
     before : TrainedMap, optional
         The map to continue with.
@@ -173,7 +166,7 @@ def first_codebook(
     units = _given_codebook(given, images.bands) if before is None else before.compared_units
     if units is not None:
         return np.asarray(search.compared(units, images.dtype), np.float64)
-    start = _Start(samples, known)
+    start, lattice = _Start(samples, known), lattice_from(given)
     codebook = INITIALIZATIONS[str(given["init"])](lattice, start, seed)
     if search.features is None and search.color_space == "rgb":
         moments = start.known
@@ -182,28 +175,6 @@ def first_codebook(
         return codebook
     _, drawn = cast("Stream | Streams", samples).random_samples()  # never counted colors
     return best_start(codebook, drawn, search, lattice, str(given["neighborhood"]), sigmas)
-
-
-def tried_sigmas(
-    given: Mapping[str, Any],
-    images: Sequence[da.Array],
-    steps: Sequence[Step],
-    *,
-    counted: bool,
-    sampled: bool,
-) -> list[float]:
-    """Return the radii of the epochs by which several starts are tried; empty if none is tried.
-
-    Palettes are searched among many starts anyway; the pixels that are drawn from large images without a sample would
-    take long to merge.
-    """
-    in_plane = isinstance(given["init"], str) and given["init"] == "pca"
-    searched = counted or any(step.added or step.searched for step in steps)
-    fits = sampled or sum(prod(image.shape[:-1]) for image in images) <= _MOST_PIXELS
-    is_small = given["rows"] * given["columns"] <= MOST_TRIED_UNITS and images[0].shape[-1] <= WIDEST_SCATTER
-    if not in_plane or searched or not fits or not is_small:
-        return []
-    return [step.sigma for step in steps]
 
 
 def _given_codebook(given: Mapping[str, Any], bands: int) -> NDArray[np.float64] | None:

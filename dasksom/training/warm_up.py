@@ -154,15 +154,12 @@ class WarmUpStreams(Streams):
         compared = [compared_draws(drawn, part.search) for drawn, part in zip(parts, self.parts, strict=True)]
         return lowest_draws(compared, max(len(numbers) for numbers, _ in compared))
 
-    def _take_pilot(self) -> None:
-        if "pilot" not in self._drawn:
-            self._drawn["pilot"] = tuple(self._draw(_chunk_draw, _join, self._pilot_rule(), "pilot"))
-
     def warm_up(self) -> Stream | Streams:
         """Return the sample, in this process's memory; the first call takes a pass, or two if there is no pilot."""
         if "sample" not in self._drawn:
             self._check_memory()
-            self._take_pilot()
+            if "pilot" not in self._drawn:
+                self._drawn["pilot"] = tuple(self._draw(_chunk_draw, _join, self._pilot_rule(), "pilot"))
             parts = self._draw(_chunk_draw, _join, self._rule(), "sample")
             # by image and random number, which is by no chunk
             self._drawn["sample"] = [_sorted(part) for part in parts]
@@ -183,9 +180,7 @@ class WarmUpStreams(Streams):
             )
 
     def _draw(self, function: Any, combine: Any, rule: _Rule, name: str) -> Iterator[Any]:
-        first = (
-            first_seed(self.seed) if name == "pilot" else int(np.random.default_rng([self.seed, 1]).integers(1 << 63))
-        )
+        first = first_seed(self.seed if name == "pilot" else [self.seed, 1])
         for number, part in enumerate(self.parts):
             leading = part.image.shape[:-1]
             yield part.reduce(function, combine, leading=leading, rule=rule, seed=first + number)

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dasksom import BatchSOM
-from dasksom.som.initialization import pca_codebook, sample_positions
+from dasksom.som.initialization import drawn_samples, pca_codebook, sample_positions
 from dasksom.som.lattice import Lattice
 from dasksom.som.statistics.moments import merge_moments, moments
 from dasksom.som.statistics.principal_components import exact_spans
-from dasksom.training.parameter_checks import lattice_from, search_from
+from dasksom.training.parameter_checks import search_from
 from dasksom.training.start import TrainingImages, first_codebook
 from dasksom.training.streaming import Stream
 
@@ -90,7 +90,7 @@ def first_codebook_of(som, table, weights):
     given = som.get_params()
     stream = Stream(table, None if weights is None else da.from_array(weights[:, None], chunks=(70, 1)))
     images = TrainingImages(table.dtype, table.shape[-1], ())
-    return first_codebook(stream, search_from(given), given, images, lattice_from(given), 0, None, None)
+    return first_codebook(stream, search_from(given), given, images, 0, None, None)
 
 
 def symmetric_sets():
@@ -146,3 +146,8 @@ def test_sample_positions__are_in_the_image_repeatable_and_different(samples, un
     assert np.array_equal(positions, sample_positions(samples, units, seed))
     if samples >= units:
         assert len(set(positions.tolist())) == units
+
+
+@pytest.mark.parametrize(("units", "bands"), [(1, 1), (64, 10), (400, 512)])
+def test_drawn_samples__are_few_enough_to_be_merged(units, bands):
+    assert 16 * 8 * bands * drawn_samples(units, bands) <= 64 << 20
