@@ -1,4 +1,4 @@
-"""How a trained map labels pixels: its lattice, its search, and the features of an image."""
+"""Labeling of pixels by a trained map: lattice, search, and features of an image."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any

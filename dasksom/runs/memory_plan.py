@@ -284,7 +284,7 @@ def check_fits(plan: Plan, memory: int, where: str = "a worker") -> None:
         pieces = format_bytes(plan.decoded_whole_bytes)
         way = f"the file decodes {pieces} at once, so convert it to a tiled TIFF or to Zarr, or {way}"
     elif not size and plan.stored_chunk_bytes:
-        way = f"its chunks are stored so, so store smaller ones, or {way}"
+        way = f"these are the chunks of the file, so store it in smaller ones, or {way}"
     elif not size:
         way = f"no chunk is small enough, so {way}"
     raise InputError(

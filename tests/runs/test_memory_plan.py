@@ -204,7 +204,9 @@ def test_run__what_cannot_fit_is_refused_before_a_pixel_is_read(tmp_path):
     config = load_config(None, {**given, "input": {"fill_missing": True}})
     with pytest.raises(InputError, match=r"for chunks of 4096 x 4096 pixels \(256.00 MiB decoded\).*of the 1.00 GiB"):
         forecast(str(tmp_path / "in.zarr"), "out.zarr", config)
-    with pytest.raises(InputError, match=r"stored so, so store smaller ones, or give each worker \d+MiB") as refusal:
+    with pytest.raises(
+        InputError, match=r"the chunks of the file, so store it in smaller ones, or give each worker \d+MiB"
+    ) as refusal:
         quantize_image(str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), config, _Silent())
     assert "--chunk-size" not in str(refusal.value)
     enough = re.search(r"give each worker (\w+)", str(refusal.value))[1]  # the way out works

@@ -14,7 +14,7 @@ RandomSamples = tuple[NDArray[np.uint64], NDArray[Any]]
 """Random numbers and values (n, bands) of samples."""
 
 
-def first_seed(seed: int | None) -> int:
+def first_seed(seed: int | Sequence[int] | None) -> int:
     """Return the seed of the random numbers of the first image; those of the next ones follow."""
     return int(np.random.default_rng(seed).integers(1 << 63))
 
