@@ -11,6 +11,7 @@ from typing import Any
 
 from dasksom.classes import AUTO, ClassTable, read_class_table
 from dasksom.classes.class_edits import edit_of
+from dasksom.classes.class_image import Tidying
 from dasksom.classes.table_files import save_class_table
 from dasksom.errors import DasksomError, InputError
 from dasksom.redaction import printable
@@ -31,8 +32,8 @@ class ClassActions:
 
     group: Callable[[str, int | str, WriteStatus], ClassTable]
     """Groups the units of an output into a number of classes, or "auto"."""
-    write: Callable[[str, ClassTable, WriteStatus], list[str]]
-    """Writes the class of every pixel of an output."""
+    write: Callable[[str, ClassTable, Tidying, WriteStatus], list[str]]
+    """Writes the class of every pixel of an output, tidied."""
 
 
 @dataclass(eq=False)
@@ -83,7 +84,7 @@ class ClassSession:
         ----------
         request : mapping
             JSON with the keys `version`, that of the classes that the page shows, and `edit`: "undo", "group",
-            "write", or a name in `class_edits.EDITS`.
+            "write", or a name in `class_edits.EDITS`. "group" takes a `count`, "write" the fields of `Tidying`.
 
         Raises
         ------
@@ -181,13 +182,15 @@ class ClassSession:
             raise InputError("there are no classes to write; make some first")
         if self.writing.state == "running":
             raise InputError("classes are being written; wait until they are")
+        tidying = Tidying(_pixels(request, "smooth"), _pixels(request, "min_area"))
         self.writing = WriteStatus(self.version, "running")
-        self._thread = Thread(target=self._write, args=(self.actions, self.table, self.writing), daemon=True)
+        chosen = self.actions, self.table, tidying, self.writing
+        self._thread = Thread(target=self._write, args=chosen, daemon=True)
         self._thread.start()
 
-    def _write(self, actions: ClassActions, table: ClassTable, status: WriteStatus) -> None:
+    def _write(self, actions: ClassActions, table: ClassTable, tidying: Tidying, status: WriteStatus) -> None:
         try:
-            lines = actions.write(self.output, table, status)
+            lines = actions.write(self.output, table, tidying, status)
         except KeyboardInterrupt:
             status.end("stopped", [])
         except Exception as error:  # the page shows any error
@@ -195,6 +198,13 @@ class ClassSession:
             status.end("failed", [str(error) if known else f"{type(error).__name__}: {error}"])
         else:
             status.end("done", lines)
+
+
+def _pixels(request: Mapping[str, Any], name: str) -> int:
+    value = request.get(name, 0)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputError(f"{name}: {value!r:.50} is not a number of pixels")
+    return value
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:

@@ -33,7 +33,7 @@ from dasksom.view.live_scene import LiveScene
 
 _ADDRESS = "127.0.0.1"
 _TILE_THREADS = 4
-_MODULES = "bands", "card", "classes", "elements", "heatmap", "lasso", "lattice", "linked", "tiles"
+_MODULES = "bands", "card", "classes", "elements", "heatmap", "lasso", "lattice", "linked", "rectangle", "tiles"
 ASSETS = {
     "": "index.html",
     "viewer.css": "viewer.css",

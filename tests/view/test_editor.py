@@ -1,10 +1,12 @@
 """The page on which classes are edited, in a real browser."""
 
+import re
 import shutil
 
 import numpy as np
 import pytest
 import zarr
+from click.testing import CliRunner
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
@@ -12,11 +14,12 @@ from selenium.webdriver.support.ui import Select
 from dasksom import runs
 from dasksom.classes import read_class_table
 from dasksom.classes.table_files import classes_csv
+from dasksom.cli.main import cli
 from dasksom.view.class_session import ClassActions
 from dasksom.view.live_scene import LiveScene
 from tests.browsing import picture, wait
 from tests.view.conftest import served
-from tests.view.test_browser import find, middle, press, settled, show, text
+from tests.view.test_browser import drag, find, hover, middle, press, settled, show, text
 
 ACTIONS = ClassActions(runs.group_output, runs.write_edited_classes)
 
@@ -93,7 +96,22 @@ def test_editor__merges_names_undoes_reloads_and_writes(browser, editor):
     find(browser, "#write").click()
     wait(lambda: text(browser, "#saved").startswith("Written: "))
     labels = zarr.open_array(editor.output / "labels")[...]
-    assert np.array_equal(zarr.open_array(editor.output / "classes")[...], np.array([0, *numbers])[labels])
+    written = zarr.open_array(editor.output / "classes")[...]
+    assert np.array_equal(written, np.array([0, *numbers])[labels])
+
+    find(browser, "#smooth").send_keys("5")
+    find(browser, "#min-area").send_keys("30")
+    find(browser, "#write").click()
+    wait(lambda: editor.classes.writing.state == "done" and text(browser, "#saved").startswith("Written: "))
+    other = shutil.copytree(editor.output, editor.output.with_name("other.zarr"))
+    names = str(classes_csv(str(editor.output)))
+    command = ["classes", str(other), "--names", names, "--smooth", "5", "--min-area", "30", "--overwrite"]
+    done = CliRunner().invoke(cli, command)
+    assert done.exit_code == 0, done.output
+    tidied = [zarr.open_array(path / "classes") for path in (editor.output, other)]
+    assert np.array_equal(*(array[...] for array in tidied))
+    assert dict(tidied[0].attrs) == dict(tidied[1].attrs)
+    assert not np.array_equal(tidied[0][...], written)
     settled(browser)
     assert browser.get_log("browser") == []
 
@@ -141,6 +159,46 @@ def test_lasso__chooses_the_units_inside(browser, editor):
     assert {"0", "5"} <= {*lit}
     assert "11" not in lit
     assert "units" in text(browser, "#chosen")
+
+
+def test_rectangle__chooses_the_units_of_its_pixels(browser, editor):
+    """By the tool and the mouse, by Shift, by keys, and by a finger."""
+    show(browser, editor)
+    press(browser, "1")
+    units = zarr.open_array(editor.output / "labels")[...].astype(int) - 1
+    corner = np.add(middle(browser, "#original .map"), (10, 20))
+    column, row = reversed(hover(browser, *corner))
+
+    def check(area, start=(row, column)):
+        (top, left), (down, across) = start, area
+        expected = np.unique(units[top : top + down + 1, left : left + across + 1]).tolist()
+        lit = "return document.documentElement.dataset.lit"
+        wait(lambda: browser.execute_script(lit) == ",".join(map(str, expected)))
+        press(browser, Keys.ESCAPE)
+
+    ActionChains(browser).key_down(Keys.SHIFT).perform()
+    drag(browser, corner, np.add(corner, (40, 30)))
+    ActionChains(browser).key_up(Keys.SHIFT).perform()
+    check((30, 40))
+    press(browser, "r")
+    assert find(browser, "#rectangle").get_attribute("aria-pressed") == "true"
+    drag(browser, corner, np.subtract(corner, (60, 25)))
+    check((25, 60), (row - 25, column - 60))
+    assert hover(browser, *corner) == (row, column)  # nothing has moved
+
+    press(browser, Keys.ENTER, 3 * Keys.ARROW_RIGHT, 2 * Keys.ARROW_UP)
+    line = r"Rectangle: x ([\d,]+) to ([\d,]+), y ([\d,]+) to ([\d,]+);"
+    shown = wait(lambda: re.match(line, text(browser, "#status")))
+    left, right, top, bottom = (int(number.replace(",", "")) for number in shown.groups())
+    assert (right - left, bottom - top) == (31, 21)
+    press(browser, Keys.ENTER)
+    check((bottom - top - 1, right - left - 1), (top, left))
+
+    for kind, end in (("touchStart", (0, 0)), ("touchMove", (20, 0)), ("touchMove", (35, 15))):
+        finger = [dict(zip("xy", np.add(corner, end).tolist(), strict=True))]
+        browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": finger})
+    browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    check((15, 35))
 
 
 def test_two_pages__lose_nothing(browser, editor):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dasksom.classes import ClassTable
+from dasksom.classes.class_image import Tidying
 from dasksom.image import open_result
 from dasksom.runs.classes.class_choice import ClassOptions, choose_classes, hits_of
 from dasksom.runs.classes.class_run import classify_output
@@ -15,6 +16,6 @@ def group_output(output: str, count: int | str, watcher: Watcher) -> ClassTable:
         return choose_classes(result, ClassOptions(count), hits_of(result), watcher).table
 
 
-def write_edited_classes(output: str, table: ClassTable, watcher: Watcher) -> list[str]:
+def write_edited_classes(output: str, table: ClassTable, tidying: Tidying, watcher: Watcher) -> list[str]:
     """Write the class of every pixel of an output; return what was written, in words."""
-    return classify_output(output, None, ClassOptions(table=table), watcher, overwrite=True)
+    return classify_output(output, None, ClassOptions(table=table, tidying=tidying), watcher, overwrite=True)

@@ -73,7 +73,7 @@ export async function makeEditor(about, chosen, { changed, choose, failed }) {
     at("class-table").hidden = !editor.used.length;
     at("no-classes").hidden = editor.used.length > 0;
     at("undo").disabled = !state.undo;
-    at("group").hidden = at("write").hidden = at("count-label").hidden = !state.actions;
+    at("group").hidden = at("writing").hidden = at("count-label").hidden = !state.actions;
     at("write").disabled = !editor.used.length;
     at("problem").textContent = state.problem ?? "";
     if (focused) document.querySelector(`[data-edits="${CSS.escape(focused)}"]`)?.focus();
@@ -113,8 +113,9 @@ export async function makeEditor(about, chosen, { changed, choose, failed }) {
 
   function showChosen() {
     const classes = new Set([...chosen].map(unit => editor.state.numbers[unit]));
-    at("chosen").textContent = chosen.size ? `${plural(chosen.size, "unit")} of ${plural(classes.size, "class")} chosen`
-      : "No unit is chosen";
+    const named = [...classes].filter(Boolean).length;
+    at("chosen").textContent = !chosen.size ? "No unit is chosen"
+      : `${plural(chosen.size, "unit")}${named ? ` of ${plural(named, "class")}` : ""} chosen`;
     at("make").disabled = !chosen.size;
     at("merge").disabled = classes.size < 2 || target() === null;
     at("move").disabled = at("target").disabled = !chosen.size;
@@ -141,9 +142,11 @@ export async function makeEditor(about, chosen, { changed, choose, failed }) {
   at("move").onclick = () => change({ edit: "units", units: [...chosen], class: Number(at("target").value) });
   at("group").onclick = () => change({ edit: "group", count: at("count").value ? Number(at("count").value) : "auto" });
   at("write").onclick = () => {
+    const fields = [at("smooth"), at("min-area")], [smooth, least] = fields.map(field => Number(field.value));
+    if (!fields.every(field => field.reportValidity())) return null;
     seenWriting = "idle";
     at("saved").textContent = `Writing ${number(about.width * about.height)} pixels …`;
-    return change({ edit: "write" });
+    return change({ edit: "write", smooth, min_area: least });
   };
   show(editor.state);
   return editor;

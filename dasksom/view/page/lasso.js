@@ -1,6 +1,6 @@
 // A line drawn around units with the pointer, which chooses those inside.
 
-const FAR = 6;  // pixels of the screen from which on a press is a drag
+export const FAR = 6;  // pixels of the screen from which on a press is a drag
 
 const isInside = ([x, y], line) => {
   let inside = false;

@@ -17,6 +17,7 @@ export function makeMap(element, about, calm) {
     inertia: !calm,
     maxBounds: L.latLngBounds([[-about.height, -about.width], [2 * about.height, 2 * about.width]]),
     maxBoundsViscosity: 0.8,
+    boxZoom: false,  // Shift with a drag chooses units
     doubleClickZoom: false,  // a click asks for a pixel
     wheelPxPerZoomLevel: 100,
   });

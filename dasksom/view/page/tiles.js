@@ -50,6 +50,29 @@ async function labelsOf(about, place, signal) {
   return { complete: answer.headers.get("X-Complete") === "1", labels: new kinds[about.bytes](bytes) };
 }
 
+// The units of the pixels {top, left, bottom, right} as tiles of a number of steps show them, and whether all were read.
+export async function unitsWithin(about, steps, { top, left, bottom, right }) {
+  const scale = 2 ** steps, seen = new Uint8Array(about.colors.length + 1);
+  const ends = (first, stop) => {
+    const one = Math.floor(first / scale);
+    return [one, Math.max(one + 1, Math.ceil(stop / scale))];
+  };
+  const [above, below] = ends(top, bottom), [before, after] = ends(left, right), places = [];
+  for (let y = Math.floor(above / about.tile); y * about.tile < below; y++) {
+    for (let x = Math.floor(before / about.tile); x * about.tile < after; x++) places.push([y, x]);
+  }
+  const found = await Promise.all(places.map(async ([y, x]) => {
+    const { labels, complete } = await labelsOf(about, `${steps}/${y}/${x}`);
+    const ends = (first, stop, at) => [Math.max(first - at * about.tile, 0), Math.min(stop - at * about.tile, about.tile)];
+    const [firstRow, lastRow] = ends(above, below, y), [firstColumn, lastColumn] = ends(before, after, x);
+    for (let row = firstRow; row < lastRow; row++) {
+      for (let column = firstColumn; column < lastColumn; column++) seen[labels[row * about.tile + column]] = 1;
+    }
+    return complete;
+  }));
+  return { units: about.colors.flatMap((_, unit) => seen[unit + 1] ? [unit] : []), complete: found.every(Boolean) };
+}
+
 // Each kind fetches what a tile needs, and paints it.
 const KINDS = {
   rebuilt: {

@@ -7,7 +7,8 @@ import { at, make, number, percent, say } from "./elements.js";
 import { drawHeatmap, unitValues } from "./heatmap.js";
 import { drawLattice, ramp } from "./lattice.js";
 import { link, makeDivider, makeMap, makeZoom } from "./linked.js";
-import { ask, colorTable, tileLayer } from "./tiles.js";
+import { makeRectangles } from "./rectangle.js";
+import { ask, colorTable, tileLayer, unitsWithin } from "./tiles.js";
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const events = new EventTarget();
@@ -31,6 +32,7 @@ async function start() {
   const views = showImages(about, look);
   const map = await showMap(about, look, views);
   views.onPixel = map.find;
+  useRectangle(views, map);
   useKeys(views, map);
   watch(views, map.editor);
 }
@@ -61,6 +63,9 @@ function showImages(about, look) {
   });
   const [main, other] = panes, image = L.latLngBounds([[0, 0], [about.height, about.width]]);
   const views = { about, panes, main, onPixel: () => {} };
+
+  // of the tiles that are shown: each step halves the image
+  views.steps = () => Math.min(about.steps, Math.max(0, -Math.round(main.map.getZoom()) - Math.log2(density)));
 
   views.zoom = makeZoom(main.map, other?.map);
   views.fit = () => views.zoom.instead(() => main.map.fitBounds(image, { animate: false, padding: [8, 8] }));
@@ -132,8 +137,37 @@ function tellZoom(map, density) {
 let place = "";
 
 function tellPlace(latlng) {
-  place = latlng ? `x ${number(Math.floor(latlng.lng))}, y ${number(Math.floor(latlng.lat))}` : "";
+  tell(latlng ? `x ${number(Math.floor(latlng.lng))}, y ${number(Math.floor(latlng.lat))}` : "");
+}
+
+function tell(text) {
+  place = text;
   if (root.dataset.state === "ready") at("status").textContent = place;
+}
+
+function useRectangle({ about, panes, steps }, map) {
+  const button = at("rectangle"), isOn = () => button.getAttribute("aria-pressed") === "true";
+  const rectangles = makeRectangles(panes, about, {
+    isOn,
+    drawn: async (box, event) => {
+      try {
+        const { units, complete } = await unitsWithin(about, steps(), box);
+        if (!complete) say("Not all pixels of the rectangle have been read yet: draw it again later.");
+        if (units.length) map.chooseBy(units, event);
+      } catch (error) {
+        failed(error);
+      }
+    },
+    tell: box => tell(box ? `Rectangle: x ${number(box.left)} to ${number(box.right)}, `
+      + `y ${number(box.top)} to ${number(box.bottom)}; Enter chooses its units` : ""),
+  });
+  button.onclick = () => {
+    button.setAttribute("aria-pressed", String(!isOn()));
+    rectangles.cancel();
+    at("views").classList.toggle("drawing", isOn());
+    for (const pane of panes) pane.map.dragging[isOn() ? "disable" : "enable"]();
+    if (isOn()) panes.find(({ element }) => element.checkVisibility({ visibilityProperty: true })).element.focus();
+  };
 }
 
 // ---------------------------------------------------------------------------------------------------------- the map
@@ -152,7 +186,7 @@ async function showMap(about, look, views) {
   const choose = (units, event) => map.choose(units, several() || event.shiftKey || event.ctrlKey || event.metaKey);
   const palette = drawLattice(at("palette"), about, about.colors, { name: "palette-name", describe, choose, several, over: unit => both(unit) });
   const distances = drawLattice(at("u-matrix"), about, about.distances.map(value => ramp((value - nearest) / span)),
-    { name: "u-matrix-name", describe: far, over: unit => both(unit) });
+    { name: "u-matrix-name", describe: far, choose, several, over: unit => both(unit) });
 
   const byClass = () => at("by-class").checked;
   const repaint = () => {
@@ -169,6 +203,7 @@ async function showMap(about, look, views) {
 
   const map = {
     chosen,
+    chooseBy: choose,
     // Chooses units in place of others, or with `more` in addition to them; the same again: none of them.
     choose(units, more) {
       const again = units.every(unit => chosen.has(unit)) && (more || units.length === chosen.size);
@@ -268,6 +303,7 @@ function useKeys(views, map) {
     "?": () => help.showModal(),
     c: map.editor.make,
     j: map.editor.merge,
+    r: () => at("rectangle").click(),
     s: () => at("several").click(),
     u: map.editor.undo,
     Escape: () => map.clear(),
