@@ -194,7 +194,7 @@ output_options = options_group(
         flag_value=False,
         default=None,
         type=bool,
-        help="Write labels and palette only (.zarr outputs).",
+        help="Write only labels and palette (.zarr, .ome.zarr, or a .tif of unit + 1 with a color table).",
     ),
     option(
         "--pixels",

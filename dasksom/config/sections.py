@@ -227,7 +227,7 @@ class OutputSection(_Section):
     """Options of the output."""
 
     image: bool = True
-    """Whether a .zarr output includes the rebuilt image in addition to labels and palette."""
+    """Whether the output includes the rebuilt image in addition to labels and palette."""
     pixels: str = "auto"
     layout: str = "auto"
     chunk: int | None = None

@@ -110,7 +110,7 @@ class BatchSOM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator,
         mask : array of shape (height, width), bool, optional
             True where a pixel holds data.
         image : bool
-            Whether a .zarr has the rebuilt image, not only the labels.
+            Whether the output has the rebuilt image, not only labels and palette (.zarr, .ome.zarr, .tif).
         dither : {"none", "bayer"}
             As for `predict`.
         overwrite : bool

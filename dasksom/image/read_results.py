@@ -28,7 +28,7 @@ from dasksom.image.writers.own_descriptions import MOST_COLORS, palette_in_file,
 from dasksom.image.writers.protocol import JSON, with_nodata_row
 from dasksom.image.zarr.guarded_store import store_of
 from dasksom.image.zarr.stored_labels import StoredLabels
-from dasksom.image.zarr.target import CLASSES, MODEL, OME_CLASSES, SUMS
+from dasksom.image.zarr.target import CLASSES, MODEL, OME_CLASSES, OME_LABELS, SUMS
 from dasksom.storage.local_paths import check_readable, listed, local_path, match_suffix
 from dasksom.storage.locations import Location
 
@@ -159,7 +159,7 @@ def _open_zarr(path: Path) -> Iterator[QuantizedImage]:
         about = dict(group.attrs["dasksom"])["metadata"]  # type: ignore[arg-type]
         palette = _palette(_array(group, "palette"))
         flat = isinstance(group["labels"], zarr.Array)
-        levels = [_array(group, "labels")] if flat else _pyramid(group["labels/som"])
+        levels = [_array(group, "labels")] if flat else _pyramid(group.get(OME_LABELS, group))
         own: dict[str, Any] = dict(group.attrs["dasksom"])  # type: ignore[arg-type]
         classes = _classes(group, CLASSES if flat else OME_CLASSES)
     except InputError:

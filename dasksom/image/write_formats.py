@@ -63,9 +63,9 @@ WRITERS: dict[str, Format] = {
     ".jpeg": Format(_create_jpeg, _create_jpeg, _any_chunks),
     ".jpg": Format(_create_jpeg, _create_jpeg, _any_chunks),
     ".png": Format(_create_png, _create_png, _any_chunks, _PHOTOGRAPH),
-    ".tif": Format(_create_tiff, _create_tiff, _tiles, _TIFF),
-    ".tiff": Format(_create_tiff, _create_tiff, _tiles, _TIFF),
-    ".ome.zarr": Format(_create_ome_zarr, _check_ome_zarr, _shards, _OME),
+    ".tif": Format(_create_tiff, _create_tiff, _tiles, _TIFF, labels_only=True),
+    ".tiff": Format(_create_tiff, _create_tiff, _tiles, _TIFF, labels_only=True),
+    ".ome.zarr": Format(_create_ome_zarr, _check_ome_zarr, _shards, _OME, labels_only=True),
     ".zarr": Format(_create_zarr, _check_zarr, _stored_chunks, frozenset({"chunk", "codec"}), labels_only=True),
 }
 
@@ -129,7 +129,9 @@ def check_format(
     """
     name, form = _named(path), output_format(path)
     if not with_image and not form.labels_only:
-        raise InputError(f"{name}: labels without the image (--no-image) are only written to .zarr")
+        known = [suffix for suffix, other in WRITERS.items() if other.labels_only]
+        png = "; a .png of labels is written with --pixels labels" if name.lower().endswith(".png") else ""
+        raise InputError(f"{name}: labels without the image (--no-image) are written to {listed(known)}{png}")
     if vain := [option for option in options.given if option not in form.options]:
         known = [suffix for suffix, other in WRITERS.items() if vain[0] in other.options]
         raise InputError(

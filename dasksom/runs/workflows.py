@@ -151,9 +151,8 @@ def _check_outputs(output: str, picture: Picture, som: BatchMap, config: RunConf
     check_output_format(output, picture, som, config)
     if config.output.report or config.output.classes is not None:
         gaps = may_have_gaps(picture, som, config)
-        image_files.check_result(
-            output, dtype=image.dtype, bands=image.shape[2], units=som.units + gaps, pixels=config.output.pixels
-        )
+        pixels = config.output.pixels if config.output.image else "labels"
+        image_files.check_result(output, dtype=image.dtype, bands=image.shape[2], units=som.units + gaps, pixels=pixels)
     if config.output.classes is not None:
         _check_class_files(output, config.output.classes, som.units, overwrite=overwrite)
 

@@ -102,7 +102,7 @@ PATHS = [
          "write .tif or .zarr"),
     Case("output: a JPEG of five bands", quantize("five.zarr", output="out.jpg"), "5 bands", "write .tif or .zarr"),
     Case("output: labels in a PNG alone", quantize("photo.png", "--no-image", output="out.png"), "--no-image",
-         "only written to .zarr"),
+         "are written to .ome.zarr, .tif, .tiff, .zarr"),
     Case("output: a palette of 400 colors",
          ("quantize", "photo.png", "out.tif", "--grid", "20x20", "--pixels", "palette"), "400 colors", "--pixels"),
     Case("output: on a store that is none", quantize("photo.png", output="ftp://host/out.zarr"), "ftp://",

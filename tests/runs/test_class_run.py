@@ -31,7 +31,8 @@ from dasksom.runs.classes.class_run import classify_output, resume_classes
 from dasksom.runs.workflows import quantize_image
 from tests.runs.test_resume import StoppedError, Stops
 
-OUTPUTS = ["out.zarr", "out.ome.zarr", "out.tif"]
+OUTPUTS = ["out.zarr", "out.ome.zarr", "out.tif", "labels.ome.zarr", "labels.tif"]
+"""Those of `labels` are written without the image."""
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +45,10 @@ def outputs(tmp_path_factory, photograph):
     with rasterio.open(folder / "scene.tif", "w", "GTiff", 384, 320, 3, dtype="uint8", **place) as file:
         file.write(np.moveaxis(image, -1, 0))
     for name in OUTPUTS:
-        more = {"out.tif": {"layout": "pyramid"}, "out.ome.zarr": {"shard": 64}}.get(name, {})
-        config = {"map": {"grid": [4, 4], "epochs": 3, "refine": 0}, "output": {"chunk": 64, **more}}
+        form = name.partition(".")[2]
+        more = {"tif": {"layout": "pyramid"}, "ome.zarr": {"shard": 64}}.get(form, {})
+        output = {"chunk": 64, "image": not name.startswith("labels"), **more}
+        config = {"map": {"grid": [4, 4], "epochs": 3, "refine": 0}, "output": output}
         quantize_image(str(folder / "scene.tif"), str(folder / name), RunConfig.model_validate(config), Stops())
     return folder
 
@@ -60,7 +63,7 @@ def output(request, outputs, tmp_path):
 def classes_in(folder, name):
     if name == "out.zarr":
         return zarr.open_array(folder / name / "classes")[...]
-    if name == "out.ome.zarr":
+    if name.endswith(".ome.zarr"):
         return zarr.open_array(folder / name / "labels/classes/0")[...]
     with rasterio.open(folder / f"{name}.classes.tif") as file:
         return file.read(1)
@@ -92,24 +95,23 @@ def test_classify__writes_the_class_of_every_pixel(output, name):
     assert not problems(output / name)
     shares = np.bincount(expected.ravel())[1:] / (expected > 0).sum()
     assert [line.rsplit(", ")[1] for line in lines[:5]] == [f"{share:.1%}" for share in shares]
-    csv = output / {"out.zarr": "out.classes.csv", "out.ome.zarr": "out.ome.classes.csv"}.get(
-        name, "out.tif.classes.csv"
-    )
+    csv = output / f"{name.removesuffix('.zarr')}.classes.csv"
     assert csv.read_text() == table.to_csv()
 
 
-def test_classes__of_a_pyramid_are_those_of_its_labels(output):
-    path = output / "out.ome.zarr"
+@pytest.mark.parametrize(("name", "som", "listed"), [("out", "labels/som", ["som"]), ("labels", "", [])])
+def test_classes__of_a_pyramid_are_those_of_its_labels(output, name, som, listed):
+    path = output / f"{name}.ome.zarr"
     classify_output(str(path), None, ClassOptions(5), Stops())
     root = zarr.open_group(path, mode="r")
     _, table = expected_classes(output, "out.ome.zarr", 5)
-    levels = [name for name, _ in root["labels/som"].arrays()]
+    levels = [level for level in root["labels/classes"].array_keys() if level.isdigit()]
     assert len(levels) > 1
     for level in levels:
-        labels, classes = root[f"labels/som/{level}"], root[f"labels/classes/{level}"]
+        labels, classes = root[f"{som}/{level}"], root[f"labels/classes/{level}"]
         assert (classes.chunks, classes.shards) == (labels.chunks, labels.shards)
         assert np.array_equal(classes[...], np.append(0, table.numbers)[labels[...]])
-    assert root["labels"].attrs["ome"]["labels"] == ["som", "classes"]
+    assert root["labels"].attrs["ome"]["labels"] == [*listed, "classes"]
     label = ImageLabel.from_zarr(root["labels/classes"]).attributes.ome.image_label
     assert [tuple(color.rgba) for color in label.colors] == [(*color, 255) for color in table.colors.tolist()]
     properties = root["labels/classes"].attrs["ome"]["image-label"]["properties"]  # napari takes one value of each name
@@ -157,6 +159,8 @@ def test_class_tiff__of_many_classes_has_16_bits(tmp_path):
     with open_result(tmp_path / "out.zarr") as result:
         assert found.dtype == np.uint16
         assert np.array_equal(found, table.of_labels(result.units_of(np.asarray(result.labels[0]))))
+    with tifffile.TiffFile(tmp_path / "classes.tif") as file:
+        assert np.array_equal(file.pages.first.colormap.T[1:261] >> 8, table.colors)
 
 
 def test_classify__takes_edited_tables_and_keeps_written_ones(output):
@@ -186,7 +190,7 @@ def test_classify__resumes(output, name, again, tidying, monkeypatch):
         classify_output(path, None, ClassOptions(5, tidying=tidying), Stops(3))  # in the second of two windows
     watcher = Stops()
     if again == "resume":
-        target = f"{path}.classes.tif" if name == "out.tif" else path
+        target = f"{path}.classes.tif" if name.endswith(".tif") else path
         assert resume_classes(target, watcher)
     else:
         classify_output(path, None, ClassOptions(5, tidying=tidying), watcher)

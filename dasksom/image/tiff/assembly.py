@@ -23,7 +23,7 @@ import tifffile
 
 from dasksom.image.tiff.pixel_kinds import Pixels
 from dasksom.image.writers.codecs import TIFF, codec_named
-from dasksom.image.writers.own_descriptions import palette_as_json
+from dasksom.image.writers.own_descriptions import MOST_DESCRIBED_BYTES, labels_as_json
 from dasksom.image.writers.protocol import Output
 from dasksom.image.writers.pyramid import PyramidPlan, Size
 from dasksom.redaction import printable
@@ -33,9 +33,6 @@ from dasksom.storage.own_files import create
 _GDAL_METADATA, _GDAL_NODATA = 42112, 42113
 _OFFSETS, _BYTE_COUNTS = 324, 325
 _COPY_BYTES = 16 << 20
-_MOST_MODEL_BYTES = 1 << 20
-"""Larger maps and palettes are not written into a TIFF's description."""
-
 _CENTIMETERS = {"nanometer": 1e-7, "micrometer": 1e-4, "millimeter": 0.1, "centimeter": 1.0, "meter": 100.0}
 
 
@@ -107,7 +104,7 @@ def _write_directories(file: Any, output: Output, pixels: Pixels, pyramid: Pyram
         "tile": (tile, tile),
         "compression": codec_named(output.options.codec, TIFF).scheme,
         "metadata": None,
-        **_kind(output, pixels),
+        **_kind(pixels),
     }
     nodata: list[tuple[Any, ...]] = []
     if pixels.nodata_value is not None:
@@ -121,8 +118,8 @@ def _write_directories(file: Any, output: Output, pixels: Pixels, pyramid: Pyram
             if number == 0:
                 # the checksum is looked for at the beginning of the file, so it precedes the model
                 described = {"dasksom": dict(output.metadata), "checksum": UNSEALED, **_model(output)}
-                if pixels.kind == "labels" and output.palette.nbytes <= _MOST_MODEL_BYTES:
-                    described["palette"] = palette_as_json(output.palette)
+                if pixels.kind == "labels":
+                    described |= labels_as_json(output.palette)
                 how: dict[str, Any] = {
                     "description": json.dumps(described),
                     "software": "dasksom",
@@ -148,16 +145,16 @@ def _descriptions(output: Output, pixels: Pixels) -> list[tuple[Any, ...]]:
 
 
 def _model(output: Output) -> dict[str, str]:
-    if not output.model or len(output.model) > _MOST_MODEL_BYTES:
+    if not output.model or len(output.model) > MOST_DESCRIBED_BYTES:
         return {}
     return {"model": base64.b64encode(output.model).decode("ascii")}
 
 
-def _kind(output: Output, pixels: Pixels) -> dict[str, Any]:
+def _kind(pixels: Pixels) -> dict[str, Any]:
     """Return the arguments of tifffile that declare how the pixels are displayed."""
-    if pixels.kind == "palette":
-        colors = np.zeros((3, 256), np.uint16)
-        colors[:, : output.units] = output.palette.T.astype(np.uint16) * 257
+    if pixels.color_table is not None:
+        colors = np.zeros((3, 1 << 8 * pixels.dtype.itemsize), np.uint16)
+        colors[:, : len(pixels.color_table)] = pixels.color_table.T.astype(np.uint16) * 257
         return {"photometric": "palette", "colormap": colors}
     if pixels.bands == 1:
         return {"photometric": "minisblack"}

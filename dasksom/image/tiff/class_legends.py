@@ -16,8 +16,6 @@ from dasksom.image.writers.options import Options
 from dasksom.image.writers.protocol import Output
 from dasksom.storage.own_files import replace_file
 
-MOST_PALETTE_CLASSES = 255
-"""Most classes in a color table of 8-bit numbers, in which 0 is no class."""
 _INTEGER, _REAL, _TEXT = 0, 1, 2
 """GDALRATFieldType."""
 _GENERIC, _COUNT, _NAME, _VALUE, _RED, _GREEN, _BLUE = 0, 1, 2, 5, 6, 7, 8
@@ -41,7 +39,7 @@ class Legend:
 def create_class_tiff(output: Output, legend: Legend) -> TiffWriter:
     """Prepare the writer of a TIFF whose pixels are class numbers, with the no-data value 0.
 
-    Up to 255 classes are 8-bit numbers with a color table, more are 16-bit numbers.
+    Up to 255 classes are 8-bit numbers, more are 16-bit numbers; both have a color table.
 
     Parameters
     ----------
@@ -49,17 +47,10 @@ def create_class_tiff(output: Output, legend: Legend) -> TiffWriter:
         Its palette and options are replaced.
     legend : Legend
     """
-    if len(legend.names) > MOST_PALETTE_CLASSES:
-        palette = np.zeros((len(legend.names) + 1, 1), np.uint16)
-        return _numbered(create_tiff(replace(output, palette=palette, options=Options(pixels="labels"))))
-    palette = np.concatenate([np.zeros((1, 3), np.uint8), legend.colors])
-    return _numbered(create_tiff(replace(output, palette=palette, options=Options(pixels="palette"))))
-
-
-def _numbered(writer: TiffWriter) -> TiffWriter:
-    """Return a writer whose pixels are the labels themselves."""
-    table = np.arange(len(writer.pixels.table), dtype=writer.pixels.dtype)[:, np.newaxis]
-    return replace(writer, pixels=replace(writer.pixels, table=table, nodata_value=0.0))
+    output = replace(output, palette=legend.colors, with_image=False, nodata=True, options=Options())
+    writer = create_tiff(output)
+    numbers = np.arange(len(writer.pixels.table), dtype=writer.pixels.dtype)[:, np.newaxis]
+    return replace(writer, pixels=replace(writer.pixels, kind="classes", table=numbers))
 
 
 def write_legends(path: Path, legend: Legend) -> None:

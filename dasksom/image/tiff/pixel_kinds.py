@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.image.writers.palettes import check_paletted, may_be_paletted
+from dasksom.errors import InputError
+from dasksom.image.writers.own_descriptions import check_described
+from dasksom.image.writers.palettes import check_paletted, label_colors, may_be_paletted
 from dasksom.image.writers.planes import halve_mean, halve_nearest, look_up, neighbor_of
 from dasksom.image.writers.protocol import Output, clip_labels, label_table
 
@@ -18,7 +20,7 @@ class Pixels:
     """Converts labels to pixels, and pixels to those of the next level. Planes are (bands, height, width)."""
 
     kind: str
-    """ "palette", "colors" or "labels"."""
+    """ "palette", "colors", "labels" or "classes"."""
     table: NDArray[Any]
     """Pixel of each label; the last row is for no data: shape (units + 1, bands)."""
     nodata: bool
@@ -27,6 +29,8 @@ class Pixels:
     """Whether the last band is alpha: 0 for no data, the dtype's maximum otherwise."""
     nodata_value: float | None
     """Value of pixels without data, in every band; None if alpha marks them, or there are none."""
+    color_table: NDArray[np.uint8] | None = None
+    """Color of each value, shape (values, 3); None if pixels are colors, or shown as gray levels."""
 
     @property
     def bands(self) -> int:
@@ -66,15 +70,30 @@ def pixels_of(output: Output) -> Pixels:
         A palette is requested but cannot hold the colors.
     """
     kind = output.options.pixels
+    if not output.with_image:
+        return _labels_only(output)
     if kind == "auto":
         kind = "palette" if may_be_paletted(output) else "colors"
     if kind == "palette":
         check_paletted(output)
         index = np.arange(output.units + 1, dtype=np.uint16).astype(np.uint8)[:, np.newaxis]  # 256 wraps to 0
-        return Pixels(kind, index, output.nodata, False, float(output.units) if output.nodata else None)
+        nodata = float(output.units) if output.nodata else None
+        return Pixels(kind, index, output.nodata, False, nodata, output.palette)
     if kind == "labels":
         return Pixels(kind, label_table(output.units), output.nodata, False, 0.0)
     return _colors(output)
+
+
+def _labels_only(output: Output) -> Pixels:
+    """Return labels, with a color table if the user did not ask for plain numbers."""
+    kind = output.options.pixels
+    if kind not in ("auto", "labels"):
+        raise InputError(f"{output.path}: pixels={kind!r} (--pixels) is an image, which --no-image omits; remove one")
+    check_described(output.path, output.palette)
+    colors = None
+    if kind == "auto":
+        colors = np.concatenate([np.zeros((1, 3), np.uint8), label_colors(output.palette)])
+    return Pixels("labels", label_table(output.units), output.nodata, False, 0.0, colors)
 
 
 def _colors(output: Output) -> Pixels:

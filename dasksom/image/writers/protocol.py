@@ -112,7 +112,7 @@ class Output:
     metadata: Mapping[str, JSON]
     """Metadata that is written into the file if its format supports it."""
     with_image: bool = True
-    """Whether to write the rebuilt image too; only .zarr outputs can omit it."""
+    """Whether to write the rebuilt image too, not only the labels."""
     nodata: bool = False
     """Whether labels may be `units` or more, for pixels without data: label 0 in the file, NaN or 0 in the image."""
     resumed: bool = False

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from zarr.storage import MemoryStore
 
 from dasksom.image.writers.protocol import JSON, EncodedChunk, Origin, RunTasks, run_tasks_here
-from dasksom.image.zarr.target import CLASSES, OME_CLASSES, TargetWriter, put_all, writable
+from dasksom.image.zarr.target import CLASSES, OME_CLASSES, OME_LABELS, TargetWriter, put_all, writable
 from dasksom.image.zarr.writer import EVERY_CHUNK
 from dasksom.storage.checksum_manifests import MANIFEST, FileSums, has_content_of_zarr, read_manifest, sum_of_file
 from dasksom.storage.own_files import replace_file
@@ -30,8 +30,17 @@ BLOCK_SIDE = 4096
 
 def classes_path(output: str) -> Path:
     """Return the final path of the classes in a Zarr output."""
-    is_flat = isinstance(zarr.open(f"{output}/labels", mode="r"), zarr.Array)
-    return Path(output) / (CLASSES if is_flat else OME_CLASSES)
+    return Path(output) / (CLASSES if _is_flat(output) else OME_CLASSES)
+
+
+def _is_flat(output: str) -> bool:
+    return isinstance(zarr.open(f"{output}/labels", mode="r"), zarr.Array)
+
+
+def _labels_path(output: str) -> str:
+    """Return the array of labels of a .zarr, or the group of those of an .ome.zarr."""
+    som = f"{output}/{OME_LABELS}"
+    return som if Path(som).is_dir() else f"{output}/labels" if _is_flat(output) else output
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ def create_classes(
     label : attributes of an OME-Zarr label image
     resumed : whether chunks written by an earlier process may exist
     """
-    labels = f"{output}/labels" if classes_path(output) == Path(output) / CLASSES else f"{output}/labels/som"
+    labels = _labels_path(output)
     source = zarr.open(labels, mode="r")
     made: dict[str, Any] = {}
     store = MemoryStore(made)
@@ -163,8 +172,8 @@ def _label_attributes(of_labels: dict[str, Any], label: Mapping[str, JSON]) -> d
     """Return the attributes of an OME-NGFF label image, with the levels of another one."""
     inner = of_labels.get("ome", of_labels)
     levels = [{**scale, "name": "classes"} for scale in inner["multiscales"]]
-    kept = {name: inner["image-label"][name] for name in ("source", "version") if name in inner["image-label"]}
-    content = {"multiscales": levels, "image-label": {**label, **kept}}
+    version = {"version": inner["image-label"]["version"]} if "version" in inner["image-label"] else {}
+    content = {"multiscales": levels, "image-label": {**label, "source": {"image": "../../"}, **version}}
     return {"ome": {"version": inner["version"], **content}} if "ome" in of_labels else content
 
 

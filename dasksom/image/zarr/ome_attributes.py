@@ -29,8 +29,11 @@ def image_attributes(output: Output, pyramid: PyramidPlan) -> dict[str, Any]:
     content = {"multiscales": [_multiscale(output, pyramid, "image", ("c", "y", "x"), "mean")]}
     if (output.bands == 3 and output.palette.dtype.kind == "u") or output.band_names:
         content["omero"] = {"channels": _channels(output), "rdefs": {"model": "color"}}  # type: ignore[assignment]
-    about = {"units": output.units, "metadata": dict(output.metadata), **place_attributes(output)}
-    return {**_versioned(version, content), "dasksom": about}
+    return {**_versioned(version, content), "dasksom": _about(output)}
+
+
+def _about(output: Output) -> dict[str, Any]:
+    return {"units": output.units, "metadata": dict(output.metadata), **place_attributes(output)}
 
 
 def _channels(output: Output) -> list[dict[str, Any]]:
@@ -54,13 +57,16 @@ def _channels(output: Output) -> list[dict[str, Any]]:
     ]
 
 
-def labels_attributes(version: str) -> dict[str, Any]:
-    """Return the attributes of the group that holds all labels."""
-    return _versioned(version, {"labels": ["som"]})
+def labels_attributes(version: str, names: list[str]) -> dict[str, Any]:
+    """Return the attributes of the group that holds label images of these names."""
+    return _versioned(version, {"labels": names})
 
 
 def label_attributes(output: Output, pyramid: PyramidPlan) -> dict[str, Any]:
-    """Return the attributes of the labels: label k + 1 has the color of row k of the palette, 0 is no data."""
+    """Return the attributes of the labels: label k + 1 has the color of row k of the palette, 0 is no data.
+
+    Labels without the image are that of the root group, and name no image that they are of.
+    """
     version = output.options.ome_version
     shown = label_colors(output.palette).tolist()
     colors = [{"label-value": k + 1, "rgba": [*color, 255]} for k, color in enumerate(shown)]
@@ -70,14 +76,14 @@ def label_attributes(output: Output, pyramid: PyramidPlan) -> dict[str, Any]:
         {"label-value": k + 1, "unit": k, **dict(zip(names, values, strict=True))}
         for k, values in enumerate(output.palette.tolist())
     ]
-    label: dict[str, Any] = {"colors": colors, "properties": properties, "source": {"image": "../../"}}
+    label: dict[str, Any] = {"colors": colors, "properties": properties}
+    if output.with_image:
+        label["source"] = {"image": "../../"}
     if version == "0.4":
         label["version"] = version
     content = {"multiscales": [_multiscale(output, pyramid, "som", ("y", "x"), "nearest")], "image-label": label}
-    return {
-        **_versioned(version, content),
-        "dasksom": {"offset": 1, "nodata": 0, "meaning": "unit = label - 1; 0 = no data"},
-    }
+    numbers = {"offset": 1, "nodata": 0, "meaning": "unit = label - 1; 0 = no data"}
+    return {**_versioned(version, content), "dasksom": numbers if output.with_image else {**_about(output), **numbers}}
 
 
 def _multiscale(

@@ -1,4 +1,4 @@
-"""Write OME-Zarr outputs on the workers: the rebuilt image as a pyramid (c, y, x), and its labels as another."""
+"""Write OME-Zarr outputs on the workers: pyramids of the rebuilt image (c, y, x) and its labels, or of labels only."""
 
 from __future__ import annotations
 
@@ -30,12 +30,10 @@ from dasksom.image.writers.protocol import (
 )
 from dasksom.image.writers.pyramid import PyramidPlan, Size, Stage, plan_pyramid
 from dasksom.image.zarr.ome_attributes import image_attributes, label_attributes, labels_attributes
-from dasksom.image.zarr.target import PALETTE_ARRAY, TargetWriter, put_created, version_of, writable
+from dasksom.image.zarr.target import OME_LABELS, PALETTE_ARRAY, TargetWriter, put_created, version_of, writable
 from dasksom.image.zarr.writer import EVERY_CHUNK, array_to_write
 from dasksom.storage.checksum_manifests import FileSums
 from dasksom.storage.zarr_stores import written_chunks
-
-LABELS = "labels/som"
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,7 @@ class OmeWriter(TargetWriter):
     units: int
     nodata: bool
     alignment: int
+    with_image: bool
 
     @property
     def chunk_alignment(self) -> int:
@@ -59,7 +58,8 @@ class OmeWriter(TargetWriter):
         """Write one chunk and its coarser levels; see `Writer`."""
         check_labels(labels, self.units, self.nodata)
         target = self._target()
-        numbers, colors = look_up(labels, target.numbers)[0], look_up(labels, target.colors)
+        numbers = look_up(labels, target.numbers)[0]
+        colors = look_up(labels, target.colors) if self.with_image else None
         stored = self._write(target, 0, corner, numbers, colors)
         return stored + self._write_coarser(target, self.pyramid.stages[0], corner, numbers, colors)
 
@@ -75,23 +75,24 @@ class OmeWriter(TargetWriter):
         target = self._target()
         rows, columns = (slice(start, start + size) for start, size in zip(corner, stage.block, strict=True))
         numbers = np.asarray(target.labels[stage.first][rows, columns])
-        colors = np.asarray(target.image[stage.first][:, rows, columns])
+        colors = np.asarray(target.image[stage.first][:, rows, columns]) if self.with_image else None
         return self._write_coarser(target, stage, corner, numbers, colors)
 
     def _write_coarser(
-        self, target: _Target, stage: Stage, corner: Size, numbers: NDArray[Any], colors: NDArray[Any]
+        self, target: _Target, stage: Stage, corner: Size, numbers: NDArray[Any], colors: NDArray[Any] | None
     ) -> FileSums:
         stored: FileSums = ()
         for level in range(stage.first + 1, stage.last + 1):
-            present = _present(numbers, colors) if self.nodata else None
-            colors = halve_mean(colors, present, fill=target.colors[-1, 0])
+            if colors is not None:
+                present = _present(numbers, colors) if self.nodata else None
+                colors = halve_mean(colors, present, fill=target.colors[-1, 0])
             numbers = halve_nearest(numbers)
             corner = corner[0] // 2, corner[1] // 2
             stored += self._write(target, level, corner, numbers, colors)
         return stored
 
     def _write(
-        self, target: _Target, level: int, corner: Size, numbers: NDArray[Any], colors: NDArray[Any]
+        self, target: _Target, level: int, corner: Size, numbers: NDArray[Any], colors: NDArray[Any] | None
     ) -> FileSums:
         planned = self.pyramid.levels[level]
         for start, size, piece, end in zip(corner, numbers.shape, planned.piece, planned.size, strict=True):
@@ -103,13 +104,15 @@ class OmeWriter(TargetWriter):
                 )
         rows, columns = (slice(start, start + size) for start, size in zip(corner, numbers.shape, strict=True))
         target.labels[level][rows, columns] = numbers
+        stored = written_chunks(target.labels[level], (rows, columns))
+        if colors is None:
+            return stored
         target.image[level][:, rows, columns] = colors
-        return written_chunks(target.labels[level], (rows, columns)) + written_chunks(
-            target.image[level], (slice(0, len(colors)), rows, columns)
-        )
+        return stored + written_chunks(target.image[level], (slice(0, len(colors)), rows, columns))
 
     def _target(self) -> _Target:
-        return _target(self.target, len(self.pyramid.levels), version_of(self.target), self.resumed)
+        levels = len(self.pyramid.levels)
+        return _target(self.target, levels, self.with_image, version_of(self.target), self.resumed)
 
 
 def _present(numbers: NDArray[Any], colors: NDArray[Any]) -> NDArray[np.bool_]:
@@ -128,6 +131,7 @@ class _Target:
 
     labels: list[zarr.Array[Any]]
     image: list[zarr.Array[Any]]
+    """Empty if only labels are written."""
     numbers: NDArray[Any]
     """Stored value of each label, and of no data: shape (units + 1, 1)."""
     colors: NDArray[Any]
@@ -135,12 +139,13 @@ class _Target:
 
 
 @lru_cache(maxsize=4)
-def _target(place: Target, levels: int, version: Hashable, resumed: bool) -> _Target:
+def _target(place: Target, levels: int, with_image: bool, version: Hashable, resumed: bool) -> _Target:
     group = zarr.open_group(writable(place, resumed), mode="r+")
     # read the palette from the output: it may have megabytes, too many to send with every task
     palette = np.asarray(array_to_write(group, PALETTE_ARRAY)[...])
-    labels = [array_to_write(group, f"{LABELS}/{level}") for level in range(levels)]
-    image = [array_to_write(group, str(level)) for level in range(levels)]
+    root = [str(level) for level in range(levels)]
+    labels = [array_to_write(group, f"{OME_LABELS}/{name}" if with_image else name) for name in root]
+    image = [array_to_write(group, name) for name in root] if with_image else []
     return _Target(labels, image, label_table(len(palette)), with_nodata_row(palette))
 
 
@@ -159,7 +164,8 @@ def create_ome_zarr(output: Output) -> OmeWriter:
 
     Arrays `0`, `1`, ... (c, y, x) have the image's dtype; each level is the mean of the previous one. Arrays
     `labels/som/0`, ... (y, x) have the smallest unsigned dtype that holds `units`: row of the palette + 1, 0 for no
-    data; each level has every second row and column of the previous one. `palette` is (units, bands).
+    data; each level has every second row and column of the previous one. `palette` is (units, bands). Without the
+    image, the arrays of the labels are `0`, `1`, ...: the root is a label image, as OME-NGFF defines them.
     """
     check_ome_zarr(output)
     options = output.options
@@ -176,7 +182,8 @@ def create_ome_zarr(output: Output) -> OmeWriter:
     made: dict[str, Any] = {}
     _create_arrays(output, pyramid, MemoryStore(made))
     put_created(output, made)
-    return OmeWriter(output.target, output.resumed, pyramid, output.units, output.nodata, alignment)
+    form = pyramid, output.units, output.nodata, alignment, output.with_image
+    return OmeWriter(output.target, output.resumed, *form)
 
 
 def _create_arrays(output: Output, pyramid: PyramidPlan, store: MemoryStore) -> None:
@@ -184,13 +191,17 @@ def _create_arrays(output: Output, pyramid: PyramidPlan, store: MemoryStore) -> 
     root = zarr.create_group(
         store,
         zarr_format=2 if version == "0.4" else 3,
-        attributes=image_attributes(output, pyramid),
+        attributes=image_attributes(output, pyramid) if output.with_image else label_attributes(output, pyramid),
     )
-    labels = root.create_group("labels", attributes=labels_attributes(version))
-    som = labels.create_group("som", attributes=label_attributes(output, pyramid))
+    # without the image, the group is for classes that may be added
+    labels = root.create_group("labels", attributes=labels_attributes(version, ["som"] if output.with_image else []))
+    som = root
+    if output.with_image:
+        som = labels.create_group("som", attributes=label_attributes(output, pyramid))
     numbers_dtype = np.min_scalar_type(output.units)
     for level in range(len(pyramid.levels)):
-        _create_level(root, level, output, pyramid, output.bands, output.palette.dtype)
+        if output.with_image:
+            _create_level(root, level, output, pyramid, output.bands, output.palette.dtype)
         _create_level(som, level, output, pyramid, None, numbers_dtype)
     names: dict[str, Any] = {} if version == "0.4" else {"dimension_names": ("units", "bands")}
     about: dict[str, Any] = {"dasksom": {"meaning": "row k is the color of label k + 1"}}

@@ -26,6 +26,8 @@ PALETTE_ARRAY = "palette"
 """Name of the array in a Zarr output that holds the map's colors."""
 CLASSES, OME_CLASSES = "classes", "labels/classes"
 """Names of the classes: an array of a .zarr, a group of an .ome.zarr."""
+OME_LABELS = "labels/som"
+"""Group of the labels of an .ome.zarr with the image; without the image, they are in its root group."""
 MODEL, SUMS = f"{PALETTE_ARRAY}/model.npz", f"{PALETTE_ARRAY}/sums.npz"
 """Keys of the trained map and of the sums of its units; inside an array, as zarr warns about other files in a group."""
 

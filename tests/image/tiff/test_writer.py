@@ -7,10 +7,22 @@ import pyvips
 import rasterio
 import tifffile
 from PIL import Image
+from rasterio.enums import ColorInterp
 from rio_cogeo import cog_validate
 
 from dasksom.errors import InputError
-from dasksom.image import Options, Output, Picture, check_format, create_writer, open_image, open_picture, publish
+from dasksom.image import (
+    Options,
+    Output,
+    Picture,
+    check_format,
+    create_writer,
+    open_image,
+    open_picture,
+    open_result,
+    publish,
+)
+from dasksom.image.writers.palettes import label_colors
 from tests.image.writes import halved_colors, halved_labels, write
 
 
@@ -254,6 +266,39 @@ def test_writes__uint16_labels_of_many_units(tmp_path, random):
     with _opened(tmp_path / "a.tif") as opened:
         assert opened.dtypes == ("uint16",)
         assert np.array_equal(opened.read(1), labels + 1)
+
+
+@pytest.mark.parametrize(("units", "dtype"), [(255, "uint8"), (256, "uint16")])
+def test_writes__labels_without_the_image_with_a_color_table(tmp_path, random, units, dtype):
+    palette = random.normal(0, 100, (units, 5)).astype(np.float32)
+    labels = random.integers(0, units + 1, (700, 1100), np.uint16)
+    _write(tmp_path / "a.tif", labels, palette, nodata=True, with_image=False, options=Options(chunk=128))
+    with _opened(tmp_path / "a.tif") as opened:
+        assert (opened.dtypes, opened.nodata, opened.overviews(1)) == ((dtype,), 0, [2, 4, 8, 16])
+        assert np.array_equal(opened.read(1), np.where(labels < units, labels + 1, 0))
+        table = opened.colormap(1)
+    assert [table[unit + 1] for unit in range(units)] == [(*color, 255) for color in label_colors(palette).tolist()]
+    with open_result(tmp_path / "a.tif") as result:
+        assert np.array_equal(result.palette, palette)
+        found = result.units_of(np.asarray(result.labels[0]))
+    assert np.array_equal(found, np.where(labels < units, labels.astype(int), -1))
+    _write(tmp_path / "b.tif", labels, palette, nodata=True, with_image=False, options=Options(pixels="labels"))
+    with _opened(tmp_path / "b.tif") as plain:
+        assert plain.colorinterp == (ColorInterp.gray,)
+
+
+@pytest.mark.parametrize(
+    ("name", "units", "pixels", "message"),
+    [
+        ("a.tif", 9, "colors", "pixels='colors'"),
+        ("a.tif", 60_000, "auto", r"holds at most 1 MiB of colors of labels, and these are 1\.4 MiB"),
+        ("a.png", 9, "labels", r"written to \.ome\.zarr, \.tif, \.tiff, \.zarr; a \.png of labels .* --pixels labels"),
+    ],
+)
+def test_refused__without_the_image(tmp_path, name, units, pixels, message):
+    how = {"shape": (9, 9, 3), "dtype": np.dtype("f8"), "units": units, "options": Options(pixels=pixels)}
+    with pytest.raises(InputError, match=message):
+        check_format(tmp_path / name, with_image=False, **how)
 
 
 def test_refused__palettes_that_are_too_large(tmp_path):

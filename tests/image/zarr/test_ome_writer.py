@@ -72,6 +72,35 @@ def test_writes__the_same_pyramid_for_any_chunks(tmp_path, scene, chunks):
 
 
 @pytest.mark.parametrize("version", ["0.5", "0.4"])
+@pytest.mark.parametrize(("bands", "units"), [(3, 9), (5, 300)])
+def test_writes__labels_without_the_image_as_a_label_image(tmp_path, random, version, bands, units):
+    labels = random.integers(0, units + 1, (301, 423), np.uint16)
+    palette = random.normal(0, 100, (units, bands))
+    options = Options(chunk=64, ome_version=version)
+    path = tmp_path / "a.ome.zarr"
+    write(path, labels, palette, (128, 192), nodata=True, with_image=False, options=options)
+    root = zarr.open_group(path, mode="r")
+    numbers = np.where(labels < units, labels + 1, 0)
+    for level in _levels(root):
+        assert level.dtype == np.min_scalar_type(units)
+        assert np.array_equal(level, numbers)
+        numbers = halved_labels(numbers)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from ome_zarr.io import parse_url
+        from ome_zarr.reader import Label, Reader
+
+        models = v05 if version == "0.5" else v04
+        models.ImageLabel.from_zarr(root)
+        assert models.Image.from_zarr(root).labels is not None
+        [node, _] = Reader(parse_url(path))()
+    assert any(isinstance(spec, Label) for spec in node.specs), "napari-ome-zarr makes a layer of labels of it"
+    assert [data.shape for data in node.data] == [(301, 423), (151, 212), (76, 106), (38, 53)]
+    assert [values["unit"] for values in node.metadata["properties"].values()] == list(range(units))
+    assert np.allclose(node.metadata["color"][units], [*label_colors(palette)[-1] / 255, 1])
+
+
+@pytest.mark.parametrize("version", ["0.5", "0.4"])
 @pytest.mark.parametrize(("bands", "units"), [(3, 9), (1, 300), (5, 2)])
 def test_writes__what_the_standard_says(tmp_path, random, version, bands, units):
     palette = random.integers(0, 256, (units, bands), np.uint8)
@@ -247,14 +276,16 @@ def test_labels__as_napari_takes_them(tmp_path, random, bands, version):
 
 
 @pytest.mark.filterwarnings("default")  # of napari's own dependencies
-def test_labels__open_in_the_layer_of_napari(tmp_path, random):
+@pytest.mark.parametrize(("with_image", "som"), [(True, "labels/som"), (False, "")])
+def test_labels__open_in_the_layer_of_napari(tmp_path, random, with_image, som):
     """Make the layer from what napari-ome-zarr passes to it: the levels, properties by name, and colors."""
     layers = pytest.importorskip("napari.layers")
     from napari.utils.colormaps import DirectLabelColormap
 
     labels, palette = random.integers(0, 41, (700, 520)).astype(np.uint8), random.normal(0, 100, (40, 5))
-    write(tmp_path / "a.ome.zarr", labels, palette, (700, 520), nodata=True, options=Options(chunk=128))
-    group = zarr.open_group(tmp_path / "a.ome.zarr/labels/som", mode="r")
+    form = {"with_image": with_image, "options": Options(chunk=128)}
+    write(tmp_path / "a.ome.zarr", labels, palette, (700, 520), nodata=True, **form)
+    group = zarr.open_group(tmp_path / "a.ome.zarr" / som, mode="r")
     image_label = group.attrs["ome"]["image-label"]
     levels = [group[row["path"]] for row in group.attrs["ome"]["multiscales"][0]["datasets"]]
     rows = [{"label-value": 0, "unit": -1}, *image_label["properties"]]
