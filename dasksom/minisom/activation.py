@@ -187,6 +187,16 @@ def _distances(metric: int, samples: Any, by_band: Any, out: Any) -> None:
         out[i] = distances[: out.shape[1]]
 
 
+@kernel
+def _distances_from_units(samples: Any, codebook: Any, units: Any, out: Any) -> None:
+    for i in range(len(samples)):
+        total = 0.0
+        for band in range(samples.shape[1]):
+            away = samples[i, band] - codebook[units[i], band]
+            total += away * away
+        out[i] = np.sqrt(total)
+
+
 def to_bands(codebook: NDArray[Any]) -> NDArray[np.float64]:
     """Arrange a codebook of shape (units, bands) for the kernels: a float64 copy by band, padded with 0."""
     units, bands = codebook.shape
@@ -227,3 +237,23 @@ def euclidean_distances(samples: NDArray[np.float64], codebook: NDArray[Any]) ->
     distances = np.empty((len(samples), len(codebook)))
     _distances(EUCLIDEAN, samples, to_bands(codebook), distances)
     return np.sqrt(distances, out=distances)
+
+
+def distances_from_units(
+    samples: NDArray[np.float64], codebook: NDArray[Any], units: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return the euclidean distance of each sample from one unit, without temporary arrays of all bands.
+
+    Parameters
+    ----------
+    samples : ndarray of shape (n, bands), float64
+    codebook : ndarray of shape (units, bands), real
+    units : ndarray of shape (n,), integers
+
+    Returns
+    -------
+    ndarray of shape (n,), float64
+    """
+    distances = np.empty(len(samples))
+    _distances_from_units(samples, codebook, units, distances)
+    return distances

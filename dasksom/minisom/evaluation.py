@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dasksom.errors import InputError
+from dasksom.minisom.activation import distances_from_units
 from dasksom.minisom.lattice import neighbor_distances
 from dasksom.minisom.online_map import OnlineMap, Position
 from dasksom.minisom.online_training import distortion
 from dasksom.minisom.parameter_checks import check_choice, warn
-from dasksom.som.bmu.nearest import nearest_units, two_nearest_units
+from dasksom.som.bmu.nearest import NearestSearch
 
 
 class EvaluatedMap(OnlineMap):
@@ -20,14 +21,18 @@ class EvaluatedMap(OnlineMap):
     def quantization(self, data: Any) -> NDArray[Any]:
         """Return each sample its nearest unit's vector: shape (n, input_len)."""
         units = self._codebook()
-        nearest = [nearest_units(t, units) for t in self._rows(data).tiles()]
-        quantized: NDArray[Any] = units[np.concatenate(nearest)]
+        search = NearestSearch(units)
+        quantized: NDArray[Any] = units[np.concatenate([search.labels(t)[0] for t in self._rows(data).tiles()])]
         return quantized
 
     def quantization_error(self, data: Any) -> float:
         """Return the mean euclidean distance of samples from their nearest units."""
-        rows = self._rows(data)
-        away = (np.linalg.norm(tile - self.quantization(tile), axis=1).sum() for tile in rows.tiles())
+        rows, units = self._rows(data), self._codebook()
+        search = NearestSearch(units)
+        if self._is_ours("quantization"):
+            away = (distances_from_units(tile, units, search.labels(tile)[0]).sum() for tile in rows.tiles())
+        else:
+            away = (np.linalg.norm(tile - self.quantization(tile), axis=1).sum() for tile in rows.tiles())
         return float(sum(away) / len(rows))
 
     def distortion_measure(self, data: Any) -> float:
@@ -53,9 +58,9 @@ class EvaluatedMap(OnlineMap):
             warn("the topographic error is not defined for a map of one unit")
             return float("nan")
         xx, yy = (along.ravel() for along in self.get_euclidean_coordinates())
-        errors = 0
+        errors, search = 0, NearestSearch(units, ranks=2)
         for tile in rows.tiles():
-            first, second = two_nearest_units(tile, units)
+            first, second = search.labels(tile)
             away = np.hypot(xx[first] - xx[second], yy[first] - yy[second])
             errors += int((~np.isclose(away, 1) if self.topology == "hexagonal" else away > 1.5).sum())
         return errors / len(rows)
