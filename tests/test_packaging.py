@@ -20,6 +20,8 @@ CONDA_NAMES = {"dask": "dask-core"}
 def test_recipe__is_the_project():
     recipe = yaml.safe_load((ROOT / "packaging" / "recipe.yaml").read_text())
     assert recipe["context"]["version"] == dasksom.__version__
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == dasksom.__version__
+    assert f"## [{dasksom.__version__}] - " in (ROOT / "CHANGELOG.md").read_text()
     described = (Requirement(one.replace(" ", "", 1)) for one in recipe["requirements"]["run"])
     found = {one.name: one.specifier for one in described}
     assert found.pop("python") == PROJECT["requires-python"]
@@ -31,7 +33,8 @@ def test_recipe__is_the_project():
 
 def test_lock__satisfies_the_project():
     lines = (ROOT / "packaging" / "requirements.lock").read_text().splitlines()
-    locked = dict(re.match(r"([\w.-]+)(?:\[.*\])?==(\S+)", line).groups() for line in lines if not line.startswith("#"))
+    locked = dict(re.match(r"([\w.-]+)(?:\[.*\])?==(\S+) \\", line).groups() for line in lines if line[0] not in "# ")
+    assert all(re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line) for line in lines if line[0] == " ")
     assert {*WANTED} <= {*locked}
     for name, specifier in WANTED.items():
         assert Version(locked[name]) in specifier, name
@@ -48,6 +51,5 @@ def test_containers__copy_and_install_what_exists(name):
     text = (ROOT / "packaging" / name).read_text()
     for path in re.findall(r"(?m)^COPY (.+) \S+$", text):
         assert all((ROOT / one).exists() for one in path.split()), path
-    (extras,) = re.findall(r"\[([a-z,]+)\]'", text)
-    assert {*extras.split(",")} <= {*PROJECT["optional-dependencies"]}
-    assert "--constraint" in text
+    assert re.search(r"--require-hashes --requirement (/source/)?packaging/requirements.lock", text)
+    assert re.search(r"--no-deps (\.|/source)", text)
