@@ -1,5 +1,6 @@
 """README, the pages of docs/, --help and scripts do what they say."""
 
+import inspect
 import os
 import re
 import runpy
@@ -17,6 +18,8 @@ import yaml
 import zarr
 from PIL import Image
 
+import dasksom
+from dasksom import minisom, show
 from dasksom.cli.main import COMMANDS, cli
 
 PROJECT = Path(__file__).parents[1]
@@ -181,6 +184,17 @@ def test_page__links_lead_somewhere(page):
 def test_page__names_files_that_exist(page):
     for path in re.findall(r"`((?:dasksom|tests|scripts|configs|examples|docs)/[^`\s]*)`", page.read_text()):
         assert (PROJECT / path).exists(), path
+
+
+@pytest.mark.parametrize("module", [dasksom, show, minisom], ids=lambda module: module.__name__)
+def test_api__every_public_name_is_documented(module):
+    page = (PROJECT / "docs" / "api.md").read_text()
+    for name in {*module.__all__} - {"__version__"}:
+        assert f" {name}\n" in page or f"automodule:: {module.__name__}\n" in page, name
+        public = getattr(module, name)
+        assert inspect.getdoc(public), name
+        members = inspect.getmembers(public, callable) if inspect.isclass(public) else []
+        assert [member for member, value in members if member[0] != "_" and not inspect.getdoc(value)] == [], name
 
 
 def test_readme__is_short_enough_to_read():

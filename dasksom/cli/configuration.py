@@ -35,7 +35,20 @@ def config_from(options: dict[str, Any]) -> "config.RunConfig":
         values["input"][name] = paths[0] if len(paths) == 1 else paths or None
     tls = {key: options.get(key) for key in _TLS_OPTIONS}
     values["cluster"]["tls"] = _complete(tls) if any(tls.values()) else None
-    return config.load_config(options["config_paths"], values)
+    try:
+        return config.load_config(options["config_paths"], values)
+    except InputError as error:
+        raise InputError(_naming_options(str(error), options["config_paths"], values)) from None
+
+
+def _naming_options(message: str, files: Sequence[str], values: dict[str, dict[str, Any]]) -> str:
+    """Replace the keys of values that were given as options by the names of these options."""
+    for section, given in values.items():
+        for name in (name for name, value in given.items() if value is not None):
+            option = "--cluster" if (section, name) == ("cluster", "name") else f"--{name.replace('_', '-')}"
+            for prefix in (f"{', '.join(map(str, files))}: ", ""):
+                message = message.replace(f"{prefix}{section}.{name}: ", f"{option}: ")
+    return message
 
 
 def _grid_of(units: int, grid: str | None) -> str:

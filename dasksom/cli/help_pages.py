@@ -62,6 +62,17 @@ class GroupedCommand(click.Command):
                 )
             )
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; of IMAGE... OUTPUT, the last argument is the one that is missing."""
+        is_given = bool(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.MissingParameter as error:
+            last = [parameter for parameter in self.params if isinstance(parameter, click.Argument)][-1]
+            if error.param is not None and error.param.nargs == -1 and error.param is not last and is_given:
+                error.param = last
+            raise
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options, each group under its title."""
         parameters = self.get_params(ctx)

@@ -1,6 +1,6 @@
 """The command line: logging options, commands, and exit codes."""
 
-import difflib
+import re
 import signal
 import sys
 import traceback
@@ -11,27 +11,27 @@ import click
 
 from dasksom._version import __version__
 from dasksom.cli.log import LOG, log_options
-from dasksom.errors import DasksomError, InputError
+from dasksom.errors import DasksomError, InputError, nearest_name
 from dasksom.redaction import redact
 
-COMMANDS = (
-    "quantize",
-    "train",
-    "apply",
-    "classes",
-    "table",
-    "resume",
-    "verify",
-    "report",
-    "view",
-    "palette",
-    "plan",
-    "config",
-    "job-script",
-    "info",
-    "demo",
-)
-"""Each is a module of `dasksom.cli.commands`, imported when it is named or listed."""
+COMMANDS = {
+    "quantize": "Reduce an image to the colors of a map.",
+    "train": "Train a map on one or several images, and save it.",
+    "apply": "Write images in the colors of a saved map or a palette.",
+    "classes": "Group the units of an output into named classes.",
+    "table": "List pixels, areas and band statistics by class.",
+    "resume": "Continue an interrupted run.",
+    "verify": "Check an output against its checksums.",
+    "report": "Write the report of a run as an HTML page.",
+    "view": "Show an output in the browser, and edit its classes.",
+    "palette": "Write the colors of a map for other programs.",
+    "plan": "Show passes, memory and time of a run before it.",
+    "config": "Write an example configuration.",
+    "job-script": "Print the script of a batch job.",
+    "info": "Show what an image or another file holds.",
+    "demo": "Quantize an example photograph, or a gigapixel mosaic.",
+}
+"""Each is a module of `dasksom.cli.commands`, imported when it is named."""
 
 
 class CommandGroup(click.Group):
@@ -41,13 +41,18 @@ class CommandGroup(click.Group):
         """Return the names of the commands."""
         return list(COMMANDS)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
     def resolve_command(
         self, context: click.Context, arguments: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that is named first; suggest the nearest name for an unknown one."""
-        near = difflib.get_close_matches(arguments[0], COMMANDS, 1)
-        if near and arguments[0] not in COMMANDS and not context.resilient_parsing:  # completion parses so
-            raise InputError(f"there is no command {arguments[0]!r}; did you mean {near[0]!r}?")
+        hint = nearest_name(arguments[0], COMMANDS)
+        if hint and arguments[0] not in COMMANDS and not context.resilient_parsing:  # completion parses so
+            raise InputError(f"there is no command {arguments[0]!r}{hint}")
         return super().resolve_command(context, arguments)
 
     def get_command(self, _: click.Context, name: str) -> click.Command | None:
@@ -83,6 +88,13 @@ def _fail(error: BaseException, code: int, text: str) -> NoReturn:
     sys.exit(code)
 
 
+def _nearest_choice(error: click.ClickException) -> str:
+    """Return the accepted name that a refused value may mean, as `nearest_name`."""
+    refused = re.match(r"'(.+)' is not one of ", error.message)
+    kind = getattr(getattr(error, "param", None), "type", None)
+    return nearest_name(refused[1], kind.choices) if refused and isinstance(kind, click.Choice) else ""
+
+
 def _print_notes(error: BaseException) -> None:
     interrupt = error.__cause__ if isinstance(error, click.Abort) else error
     for note in getattr(interrupt, "__notes__", ()):
@@ -102,7 +114,7 @@ def main() -> None:
         sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
         if LOG.as_json or (isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter)):
-            _fail(error, 2, error.format_message())
+            _fail(error, 2, error.format_message().rstrip(".") + _nearest_choice(error))
         error.show()
         sys.exit(2)
     except SystemExit as error:  # of a signal

@@ -7,7 +7,7 @@ import click
 
 from dasksom.cli.help_pages import option, options_group
 from dasksom.cluster.kinds import ALLOCATIONS, CLUSTERS
-from dasksom.config.map_parameters import CACHES, OPTIONS
+from dasksom.config.map_parameters import CACHES, GRID, OPTIONS
 from dasksom.config.parameter import Parameter
 from dasksom.image.sources.selection import ALPHA, ON_BAD_CHUNK
 from dasksom.image.writers.options import LAYOUTS, OME_VERSIONS, PIXELS
@@ -55,15 +55,14 @@ classes_option = options_group(
         help="Also group the units into classes and write the class of every pixel (see `dasksom classes`).",
     ),
 )
+_COLORS = option(
+    "--colors",
+    type=click.IntRange(1, 65536),
+    metavar="N",
+    help="Number of units, in place of --grid, such as 12 for 3x4.",
+)
 map_options = options_group(
-    "Map",
-    *map(_map_option, OPTIONS),
-    option(
-        "--colors",
-        type=click.IntRange(1, 65536),
-        metavar="N",
-        help="Number of units, in place of --grid, such as 12 for 3x4.",
-    ),
+    "Map", _map_option(GRID), _COLORS, *(_map_option(one) for one in OPTIONS if one is not GRID)
 )
 part_options = options_group(
     "Image",

@@ -1,6 +1,7 @@
 """Print results of commands to standard output."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ import click
 
 from dasksom.cli.log import LOG
 from dasksom.deferred import deferred
+from dasksom.image.writers.options import holds_labels
 from dasksom.redaction import printable
 
 if TYPE_CHECKING:
@@ -32,10 +34,25 @@ def print_line(text: str) -> None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the process ends, which would flush it again
 
 
-def print_record(record: "RunRecord") -> None:
-    """Print a summary of a run in a few lines."""
+def print_record(record: "RunRecord", *, names_next: bool = True) -> None:
+    """Print a summary of a run in a few lines; the last one names the commands that come next."""
     for line in record.lines():
         print_line(line)
+    if names_next and (commands := _next_commands(record)):
+        print_line(f"next: {commands}")
+
+
+def _next_commands(record: "RunRecord") -> str:
+    """Return the commands that a person may want after a run."""
+    output = shlex.quote(record.output)
+    if record.output.endswith(".npz"):
+        return f"dasksom apply {output} IMAGE OUTPUT"
+    pixels = record.config.get("output", {}).get("pixels", "auto")
+    _, _, bands = record.size or (0, 0, 0)
+    kind = {"dtype": str(record.dtype), "bands": bands, "units": record.units, "pixels": pixels}
+    if "://" in output or not holds_labels(record.output, **kind):
+        return f"dasksom verify {output}"
+    return f"dasksom view {output}" + ("" if record.report else f", or dasksom report {output}")
 
 
 def print_columns(columns: "Columns", *, as_text: bool) -> None:

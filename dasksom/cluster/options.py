@@ -4,12 +4,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dasksom.cluster.memory import machine_memory, process_memory
-from dasksom.errors import InputError
+from dasksom.errors import InputError, nearest_name
 
 if TYPE_CHECKING:
     from dasksom.cluster.gpus import Gpu
@@ -224,10 +223,9 @@ def check_name(name: str, kinds: list[str]) -> None:
         return
     path = Path(name).expanduser()
     if not path.is_file():
-        near = get_close_matches(name, kinds, n=1)
         raise InputError(
-            f"cluster {name!r} is not known{f'; did you mean {near[0]!r}?' if near else ''}; give one of "
-            f"{', '.join(['auto', *kinds])}, an address such as tls://host:8786, or a scheduler file that exists"
+            f"cluster {name!r} is not known; it is one of {', '.join(['auto', *kinds])}, an address such as "
+            f"tls://host:8786, or a scheduler file that exists{nearest_name(name, kinds)}"
         )
     scheduler_address(path)
 

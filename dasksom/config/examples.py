@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dasksom.errors import InputError
+from dasksom.errors import InputError, nearest_name
 
 _PACKAGE = Path(__file__).parents[1]
 _FOLDERS = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
@@ -35,5 +35,6 @@ def example_text(name: str) -> str:
         There is none of this name.
     """
     if name not in example_names():
-        raise InputError(f"No example configuration is called {name!r}; there are {', '.join(example_names())}.")
+        names = example_names()
+        raise InputError(f"no example configuration {name!r}; there are {', '.join(names)}{nearest_name(name, names)}")
     return (_folder() / f"{name}.yaml").read_text(encoding="utf-8")

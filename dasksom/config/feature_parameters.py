@@ -74,6 +74,7 @@ FEATURE_PARAMETERS = (
         details="Values without a result, such as roots of negative ones, are missing.",
         allowed=f"one of {described(TRANSFORMS)}",
         accepts=lambda value: is_choice(value, TRANSFORMS),
+        names=tuple(TRANSFORMS),
         option="transform",
         metavar="NAME[:NUMBER]",
     ),
@@ -86,6 +87,7 @@ FEATURE_PARAMETERS = (
         details="Applied after the transform and before the scaling; pixels whose sum is 0 are missing.",
         allowed=f"one of {described(ROW_SUMS)}",
         accepts=lambda value: is_choice(value, ROW_SUMS),
+        names=tuple(ROW_SUMS),
         option="row_sum",
         metavar="NAME[:NUMBER]",
     ),
@@ -168,7 +170,7 @@ class Features:
         for parameter in FEATURE_PARAMETERS:
             value = getattr(self, parameter.name)
             if not parameter.accepts(value):
-                raise InputError(f"Features: {parameter.name} must be {parameter.allowed}; got {value!r}")
+                raise InputError(f"Features: {parameter.name} {parameter.refusal(value)}")
             if parameter.multiple:
                 object.__setattr__(self, parameter.name, tuple(value))
 

@@ -1,6 +1,5 @@
 """Merge configuration files and command-line options, and check the result."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -10,7 +9,7 @@ from pydantic import ValidationError
 from dasksom.cluster import check_options
 from dasksom.config.sections import RunConfig
 from dasksom.deferred import deferred
-from dasksom.errors import InputError
+from dasksom.errors import InputError, nearest_name
 
 _read_yaml = deferred("dasksom.config.yaml_files:read_yaml")
 Paths = str | Path | Sequence[str | Path] | None
@@ -91,8 +90,7 @@ def _explain(problem: Any, path: str | None) -> str:
             annotation = owner.model_fields[part].annotation
             owner = next(one for one in (annotation, *get_args(annotation)) if hasattr(one, "model_fields"))
         known = [key for key, field in owner.model_fields.items() if not field.exclude]
-        near = difflib.get_close_matches(place[-1], known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-        return f"{prefix}unknown key {name!r}; {hint}"
+        hint = nearest_name(place[-1], known) or f"; known are {', '.join(known)}"
+        return f"{prefix}unknown key {name!r}{hint}"
     message = _IN_WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     return f"{prefix}{name}: {message}"

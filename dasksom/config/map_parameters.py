@@ -189,6 +189,7 @@ PARAMETERS = (
         "palettes remain in the units of the image; errors are those of the scaled bands.",
         allowed=f"one of {described(SCALINGS)}",
         accepts=lambda value: is_choice(value, SCALINGS),
+        names=tuple(SCALINGS),
         option="scale",
         metavar="NAME[:NUMBERS]",
     ),

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
+from dasksom.errors import nearest_name
+
 _HEXADECIMAL = re.compile(r"#([0-9a-fA-F]{6}|[0-9a-fA-F]{8})")
 COLOR_TEXT = "#RRGGBB, #RRGGBBAA or one number per band, such as 255/128/0"
 """Accepted text of a color."""
@@ -36,6 +38,8 @@ class Parameter:
     """Additional documentation in `BatchSOM`."""
     choices: tuple[str, ...] = ()
     """Accepted names."""
+    names: tuple[str, ...] = ()
+    """Names that a value may begin with, if there are no choices."""
     option: str = ""
     """Key in configuration files and name of the command-line option; empty if there is none."""
     not_an_option: str = ""
@@ -60,6 +64,14 @@ class Parameter:
     def default_text(self) -> str:
         """Default of runs, in words."""
         return self.default_in_words or str(self.run_default)
+
+    def refusal(self, value: Any) -> str:
+        """Describe what is accepted in place of a value."""
+        return f"must be {self.allowed}; got {value!r}{self.hint(value)}"
+
+    def hint(self, value: Any) -> str:
+        """Return the accepted name that a value may mean, as `nearest_name`."""
+        return nearest_name(str(value).partition(":")[0], self.choices or self.names)
 
     @property
     def documentation(self) -> str:

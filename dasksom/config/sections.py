@@ -108,7 +108,7 @@ class MapSection(_Section):
     def _is_accepted(cls, value: Any, field: ValidationInfo) -> Any:
         parameter = _OPTIONS[str(field.field_name)]
         if value != parameter.run_default and not parameter.accepts(value):
-            raise ValueError(f"must be {parameter.allowed.replace('None', 'null')}; got {value!r}")
+            raise ValueError(parameter.refusal(value).replace("None", "null"))
         return value
 
 

@@ -24,6 +24,7 @@ from dasksom.image.photographs.stored_indices import read_png_indices
 from dasksom.image.sources.protocol import Tag
 from dasksom.image.tiff.page_checks import check_chain, check_decoder, check_ome_xml
 from dasksom.image.tiff.tags import read_facts
+from dasksom.image.writers.options import holds_labels
 from dasksom.image.writers.own_descriptions import MOST_COLORS, palette_in_file, read_description
 from dasksom.image.writers.protocol import JSON, with_nodata_row
 from dasksom.image.zarr.guarded_store import store_of
@@ -141,11 +142,7 @@ def check_result(
     InputError
     """
     local = local_path(path)
-    opener = match_suffix(local, RESULTS)
-    indexed = (3, 4) if opener is _open_png else (3,)
-    fits = dtype == np.uint8 and bands in indexed and units <= 256
-    holds_labels = pixels == "labels" or (pixels != "colors" and fits)
-    if opener is None or (opener is not _open_zarr and not holds_labels):
+    if not holds_labels(str(local), dtype=str(dtype), bands=bands, units=units, pixels=pixels):
         raise InputError(
             f"{local}: labels and palette cannot be read again from it, as a report must: of {listed(RESULTS)} can, "
             "TIFF and PNG of 8-bit RGB with at most 256 colors, or of labels (--pixels labels)"

@@ -10,12 +10,13 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from dasksom._version import __version__
 from dasksom.redaction import redact_settings
 from dasksom.som.quality import Epoch, Quality
 from dasksom.storage.local_paths import absolute_path
 from dasksom.storage.locations import is_remote, shown
 
-PACKAGES = ("dasksom", "dask", "distributed", "numba", "numpy", "scikit-image", "scipy", "tifffile", "zarr")
+PACKAGES = ("dask", "distributed", "numba", "numpy", "scikit-image", "scipy", "tifffile", "zarr")
 _REPEATABLE = ("source", "stack", "size", "dtype", "decoded_bytes", "not_read", "history", "quality")
 """Fields that are equal for all repetitions of a run."""
 _STORED = (*_REPEATABLE, "started", "config", "cluster", "versions", "seconds")
@@ -132,7 +133,11 @@ class RunRecord(_Record):
             decoded_bytes=image.nbytes,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             config=redact_settings(config),
-            versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+            versions={
+                "python": platform.python_version(),
+                "dasksom": __version__,
+                **{name: version(name) for name in PACKAGES},
+            },
             image=_text(paths[0]) + (f" and {len(paths) - 1} more bands" if len(paths) > 1 else ""),
             output=_text(output),
         )

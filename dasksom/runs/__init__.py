@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dasksom.runs.classes.class_run import classify_output, resume_classes
     from dasksom.runs.classes.edited_classes import group_output, write_edited_classes
     from dasksom.runs.classes.table_run import table_of_output
-    from dasksom.runs.descriptions import describe_image, describe_model, export_palette
+    from dasksom.runs.descriptions import describe_file, export_palette
     from dasksom.runs.dry_run import forecast
     from dasksom.runs.workflows import quantize_image, resume_run, train_model
 
@@ -25,8 +25,7 @@ __all__ = [
     "apply_to_many",
     "check_table_file",
     "classify_output",
-    "describe_image",
-    "describe_model",
+    "describe_file",
     "export_palette",
     "forecast",
     "group_output",
@@ -48,7 +47,7 @@ __getattr__ = names_on_use(
         "dasksom.runs.classes.class_choice": "ClassOptions",
         "dasksom.runs.classes.class_run": "classify_output resume_classes",
         "dasksom.runs.classes.edited_classes": "group_output write_edited_classes",
-        "dasksom.runs.descriptions": "describe_image describe_model export_palette",
+        "dasksom.runs.descriptions": "describe_file export_palette",
         "dasksom.runs.dry_run": "forecast",
         "dasksom.runs.classes.table_run": "table_of_output",
         "dasksom.runs.workflows": "quantize_image resume_run train_model",

@@ -42,7 +42,8 @@ def check_parameters(given: Mapping[str, Any]) -> None:
         value = given[parameter.name]
         if not parameter.accepts(value):
             raise InputError(
-                f"The {parameter.name!r} parameter of BatchSOM must be {parameter.allowed}. Got {value!r} instead."
+                f"The {parameter.name!r} parameter of BatchSOM must be {parameter.allowed}. Got {value!r} instead"
+                f"{parameter.hint(value) or '.'}"
             )
     _check_lattice(given)
     fixed, units = len(parse_colors(given["keep"])), given["rows"] * given["columns"]

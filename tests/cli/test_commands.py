@@ -124,9 +124,22 @@ def test_train_apply_and_info(folder, photograph):
     assert sorted(name for name, _ in group.members()) == ["labels", "palette"]
     labels = dasksom.load("palette.npz").predict(photograph)
     assert np.array_equal(group["labels"][...] - 1, labels)
-    assert run("quantize", "photo.png", "same.zarr", "--model", "palette.npz")[0] == 0
-    assert "2 x 5 units, 3 bands" in run("info", "palette.npz")[1]
-    assert "600 x 400 pixels" in run("info", "photo.png")[1]
+    code, out, _ = run("quantize", "photo.png", "same.zarr", "--model", "palette.npz", "--summary", "run.json")
+    assert (code, out.splitlines()[-1]) == (0, "next: dasksom view same.zarr, or dasksom report same.zarr")
+    assert run("classes", "same.zarr", "--count", "2")[0] == run("palette", "palette.npz", "palette.gpl")[0] == 0
+    (folder / "run.yaml").write_text("map: {grid: 5x5}\n")
+    for name, *expected in (
+        ("palette.npz", "2 x 5 units, 3 bands"),
+        ("photo.png", "600 x 400 pixels"),
+        ("same.zarr", "600 x 400 pixels", f"from {folder / 'photo.png'}", "labels and palette of 10 units, classes"),
+        ("same.classes.csv", "table of classes", "class 2, #", "classes  2"),
+        ("palette.gpl", "10: #", "and 2 more"),
+        ("run.json", f"summary of a run of dasksom {dasksom.__version__}", "same.zarr"),
+        ("run.yaml", "map.grid  (5, 5)"),
+    ):
+        code, shown, error = run("info", name)
+        assert code == 0, error
+        assert all(text in shown for text in expected), shown
 
 
 def test_quantize__options_from_a_file_and_from_the_line(folder):
@@ -185,6 +198,7 @@ def _make_bad_images(folder):
     Image.new("L", (50, 60)).save("mask.png")
     dasksom.BatchSOM(2, 2, epochs=1).fit(np.random.default_rng(0).random((9, 3))).save("map.npz")
     (folder / "broken.npz").write_bytes(b"no model")
+    (folder / "broken.json").write_text('["seconds"]')
     np.savez(folder / "list.npz", weights=np.ones((1, 1, 3)), about=np.frombuffer(b"[1]", np.uint8))
 
 
@@ -201,16 +215,16 @@ BAD = [
     (["quantize", "cube.zarr", "out.zarr"], "--axes tzyx"),
     (["quantize", "ftp://bucket/image.zarr", "out.zarr"], "URLs of ftp:// are not read"),
     (["quantize", "photo.png", "out.png", "--grid", "3by3"], "3by3"),
-    (["quantize", "photo.png", "out.png", "--grid", "0x3"], "map.grid: 0x3 has no units"),
+    (["quantize", "photo.png", "out.png", "--grid", "0x3"], "--grid: 0x3 has no units"),
     (["quantize", "photo.png", "out.png", "--grid", "999x999"], "65536"),
-    (["quantize", "photo.png", "out.png", "--epochs", "0"], "map.epochs: must be an int from 1"),
+    (["quantize", "photo.png", "out.png", "--epochs", "0"], "--epochs: must be an int from 1"),
     (["quantize", "photo.png", "out.png", "--sigma", "1", "2"], "first >= last"),
     (["quantize", "photo.png", "out.png", "--decay", "sudden"], "'exponential', 'linear'"),
     (["quantize", "photo.png", "out.png", "--init", "zero"], "'pca', 'sample'"),
     (["quantize", "photo.png", "out.png", "--method", "magic"], "'auto', 'colors', 'stream'"),
     (["quantize", "scene.zarr", "out.zarr", "--method", "colors"], "float32"),
     (["quantize", "photo.png", "out.png", "--cache", "disk"], "'auto', 'memory', 'none'"),
-    (["quantize", "photo.png", "out.png", "--chunk-size", "huge"], "chunk_size"),
+    (["quantize", "photo.png", "out.png", "--chunk-size", "huge"], "--chunk-size"),
     (["quantize", "photo.png", "out.png", "--cluster", "moon"], "moon"),
     (["quantize", "photo.png", "out.png", "--workers", "0"], "at least 1"),
     (["quantize", "photo.png", "out.png", "--memory-limit", "much"], "much"),
@@ -250,6 +264,11 @@ BAD = [
     (["apply", "map.npz", "bands.zarr", "out.zarr"], "bands.zarr: has 5 bands, and map.npz was trained on 3"),
     (["info", "none.png"], "none.png"),
     (["quantise", "photo.png", "out.png"], "did you mean 'quantize'?"),
+    (["quantize", "photo.png", "out.png", "--metric", "euclidian"], "'cosine'; did you mean 'euclidean'?"),
+    (["quantize", "photo.png", "out.png", "--scale", "standart:9"], "--scale: must be one of none, standard"),
+    (["quantize", "photo.png", "out.png", "--scale", "standart"], "did you mean 'standard'?"),
+    (["config", "slrum"], "did you mean 'slurm'?"),
+    (["info", "broken.json"], "is not the summary of a run"),
     (["demo", "demo", "--gigapixel", "--side", "0"], "--side"),
     (["demo", "demo", "--side", "64"], "--gigapixel"),
     (["demo", "photo.png"], "is a file"),

@@ -119,8 +119,8 @@ def test_a_transparent_pixel_stays_without_data_when_bands_are_selected(tmp_path
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        ("CD4", "did you mean CD45"),
-        ("cd3", "did you mean CD3"),
+        ("CD4", "did you mean 'CD45'"),
+        ("cd3", "did you mean 'CD3'"),
         ("CD3,1", r"band 1 \(CD3\) twice"),
         ("4", "0 DAPI, 1 CD3, 2 CD45, 3 CD8"),
         ("-1", "no band has this name"),

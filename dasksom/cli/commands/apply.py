@@ -66,7 +66,7 @@ def command(
     with ProgressDisplay() as display:
         for applied in runs.apply_to_many(model_path, image_paths, output_path, suffix or ".zarr", settings, display):
             if applied.record is not None:
-                print_record(applied.record)
+                print_record(applied.record, names_next=False)
             elif applied.error is None:
                 print_line(f"{applied.output}: exists already, skipped")
             else:

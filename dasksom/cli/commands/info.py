@@ -1,4 +1,4 @@
-"""``dasksom info``: the metadata of an image or a model."""
+"""``dasksom info``: the metadata of an image, a model or another file of dasksom."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from dasksom.cli.run_results import print_table
 
 
 @click.command("info", cls=GroupedCommand)
-@click.argument("paths", metavar="IMAGE...|MODEL.npz", nargs=-1, required=True)
+@click.argument("paths", metavar="IMAGE...|FILE", nargs=-1, required=True)
 @part_options
 @mask_options
 @click.option(
@@ -21,7 +21,10 @@ from dasksom.cli.run_results import print_table
 )
 @log_options
 def command(paths: tuple[str, ...], **options: Any) -> None:
-    """Show the metadata of an image or a model without reading pixels.
+    """Show the metadata of an image without reading pixels, or of FILE.
+
+    FILE is an output, a model (.npz), a palette (.gpl, .act, .clr, .txt), a table of classes (.csv), a summary (.json)
+    or a configuration (.yaml), which is checked.
 
     \b
     Examples:
@@ -30,7 +33,4 @@ def command(paths: tuple[str, ...], **options: Any) -> None:
     """  # noqa: D301 - click takes the character itself
     settings = config_from(options)
     check_one_image(paths, settings.input.stack)
-    if paths[0].lower().endswith(".npz"):
-        print_table(runs.describe_model(paths[0], settings.input))
-    else:
-        print_table(runs.describe_image(paths, settings.input))
+    print_table(runs.describe_file(paths, settings.input))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.errors import InputError
+from dasksom.errors import InputError, nearest_name
 from dasksom.image.sources.numpy_indexing import NumpyIndexing
 
 if TYPE_CHECKING:
@@ -85,11 +84,9 @@ def _find_band(named: str, one: str | int, names: Sequence[str], count: int) -> 
         return places[0]
     if not isinstance(one, bool) and str(one).isdecimal() and int(one) < count:
         return int(one)
-    folded = {name.casefold(): name for name in names}
-    near = difflib.get_close_matches(str(one).casefold(), folded, n=1)
-    hint = f"; did you mean {folded[near[0]]}?" if near else ""
     raise InputError(
-        f"{named}: --bands {one}: no band has this name or number; its bands are {listed_bands(names, count)}{hint}"
+        f"{named}: --bands {one}: no band has this name or number; its bands are {listed_bands(names, count)}"
+        f"{nearest_name(str(one), names)}"
     )
 
 

@@ -20,6 +20,24 @@ CHUNK_STEP = 16
 """Chunk sides are multiples of this: the TIFF standard requires it for tiles, and chunks have to be halved."""
 
 
+def holds_labels(path: str, *, dtype: str, bands: int, units: int, pixels: str = "auto") -> bool:
+    """Return whether labels and palette can be read again from an output, as `report` and `view` do.
+
+    Parameters
+    ----------
+    path : of the output; its suffix is the format
+    dtype, bands : of the image
+    units : number of colors in the palette
+    pixels : what the pixels of a TIFF or PNG are: "auto", "palette", "colors" or "labels"
+    """
+    name = path.lower()
+    if not name.endswith((".png", ".tif", ".tiff")):
+        return name.endswith(".zarr")
+    indexed = (3, 4) if name.endswith(".png") else (3,)
+    has_palette = dtype == "uint8" and bands in indexed and units <= 256
+    return pixels == "labels" or (pixels != "colors" and has_palette)
+
+
 @dataclass(frozen=True)
 class Options:
     """Storage options of an output; None and "auto" select the format's default."""
