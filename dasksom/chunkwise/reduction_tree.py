@@ -46,7 +46,7 @@ def window_of(results: da.Array, part: range, combine: Callable[[Sequence[Any]],
         _fuse_run(graph, (f"run-{name}", at), leaves[at : at + length], combine, length)
         for at in range(0, len(leaves), length)
     ]
-    root = _grow(graph, f"combine-{name}", runs, combine, length)
+    root = _grow(graph, f"combine-{name}", runs, combine, _fan_ins(len(part), length))
     return Window(Delayed(root, graph), len(part), len(runs), partial(_describe_task, results.chunks, part, length))
 
 
@@ -77,20 +77,21 @@ def _combine_twice(combine: Callable[[Sequence[Any]], Any], results: Sequence[An
     return combine([combine(results[start : start + _STEP]) for start in range(0, len(results), _STEP)])
 
 
-def _fan_ins(runs: int, length: int) -> Iterator[int]:
+def _fan_ins(chunks: int, length: int) -> Iterator[int]:
     """Yield the number of results that a task combines, for each level of the tree over runs of a length."""
-    if length < FAN_IN:
-        yield FAN_IN // length
-        runs = math.ceil(runs * length / FAN_IN)
-    while runs > 1:
-        yield FAN_IN
-        runs = math.ceil(runs / FAN_IN)
+    steps, left = 2, math.ceil(chunks / FAN_IN)
+    while left > 1:
+        steps, left = steps + 2, math.ceil(left / FAN_IN)
+    steps -= round(math.log(length, _STEP))  # those of the runs themselves
+    while steps > 0:
+        yield FAN_IN if steps > 1 else _STEP
+        steps -= 2
 
 
-def _grow(graph: dict[Any, Any], name: str, runs: Sequence[Any], combine: Any, length: int) -> Any:
-    """Add the tree over runs of a length to their graph and return the key of its root."""
+def _grow(graph: dict[Any, Any], name: str, runs: Sequence[Any], combine: Any, fan_ins: Iterator[int]) -> Any:
+    """Add the tree over runs to their graph and return the key of its root."""
     level = list(runs)
-    for depth, fan_in in enumerate(_fan_ins(len(runs), length)):
+    for depth, fan_in in enumerate(fan_ins):
         function = partial(_combine_twice, combine) if fan_in == FAN_IN else combine
         tasks = [
             Task((name, depth, start), function, List(*map(TaskRef, level[start : start + fan_in])))
@@ -122,9 +123,9 @@ def pass_tasks(image: da.Array, threads: int) -> int:
     for part in windows(chunks, window_size(chunks)):
         length = run_length(left, chunks, threads)
         left -= len(part)
-        level = runs = math.ceil(len(part) / length)
-        total += runs
-        for fan_in in _fan_ins(runs, length):
+        level = math.ceil(len(part) / length)
+        total += level
+        for fan_in in _fan_ins(len(part), length):
             level = math.ceil(level / fan_in)
             total += level
     return total

@@ -1,5 +1,6 @@
 """The cluster of a pass: submission of windows, a few at a time, and the memory of its workers."""
 
+import math
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -21,9 +22,9 @@ RUN_LENGTHS = (1, 4, 16)
 """Numbers of neighboring chunks that one task may process; each is a complete subtree of the tree of a window."""
 _MANY = 24
 """Number of chunks for each thread from which on tasks process runs; fewer tasks cost no scheduler much time."""
-_RUNS_A_THREAD = 1.5
+_RUNS_A_THREAD = 0.75
 """Least number of runs of a length that each thread would get. Runs become shorter toward the end of a pass, so that
-all threads end at about the same time."""
+all threads end at about the same time: while a last long run is processed, the others end theirs and share the rest."""
 _RUNS_HERE = 4
 """Least number of runs of a window for each thread of this process."""
 _THREADS_A_CHUNK = 128
@@ -65,7 +66,7 @@ def run_length(left: int, chunks: int, threads: int) -> int:
         Number of chunks of the pass.
     threads : int
 
-    >>> [run_length(left, 1000, threads=2) for left in (1000, 48, 47, 12, 11)]
+    >>> [run_length(left, 1000, threads=2) for left in (1000, 24, 23, 6, 5)]
     [16, 16, 4, 4, 1]
     >>> [run_length(left, 8192, threads=256) for left in (8192, 1000, 1)]
     [16, 4, 4]
@@ -116,7 +117,7 @@ def run_windows(planned: Sequence[PlannedWindow]) -> Iterator[Any]:
             window = plan.make(run_length(left, chunks, threads))
             left -= plan.chunks
             waiting.append((supervisor.submit(window.root), window))
-            while _is_enough([later for _, later in waiting][1:], threads):
+            while _is_enough([one for _, one in waiting], threads):
                 yield _take(waiting, supervisor)
         while waiting:
             yield _take(waiting, supervisor)
@@ -126,9 +127,11 @@ def run_windows(planned: Sequence[PlannedWindow]) -> Iterator[Any]:
                 future.cancel()
 
 
-def _is_enough(later: Sequence[Window], threads: int) -> bool:
-    """Return whether two tasks per thread are submitted while the oldest window finishes."""
-    return sum(one.chunks for one in later) >= _IN_FLIGHT and sum(one.tasks for one in later) >= 2 * threads
+def _is_enough(submitted: Sequence[Window], threads: int) -> bool:
+    """Return whether all threads have work until the oldest window is complete, and two tasks each in addition."""
+    oldest, *later = submitted
+    busy = 2 * threads * math.ceil(oldest.chunks / oldest.tasks)
+    return sum(one.chunks for one in later) >= max(_IN_FLIGHT, busy) and sum(one.tasks for one in later) >= 2 * threads
 
 
 def _take(waiting: deque[tuple[Any, Window]], supervisor: "cluster.Supervisor") -> Any:
