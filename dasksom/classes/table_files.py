@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.classes.class_table import ClassTable
+from dasksom.classes.class_table import ClassTable, read_class_table
 from dasksom.classes.unit_tables import Columns
 from dasksom.errors import InputError
+from dasksom.image import QuantizedImage
 from dasksom.storage.local_paths import absolute_path, listed, match_suffix
 from dasksom.storage.own_files import replace_file, write_file
 from dasksom.storage.publish.atomic_publish import check_output, publish
@@ -141,6 +142,14 @@ def classes_csv(output: str, target: str | None = None) -> Path:
     path = absolute_path(output)
     stem = path.name[:-5] if path.name.lower().endswith(".zarr") else path.name
     return path.with_name(f"{stem}.classes.csv")
+
+
+def classes_of_output(result: QuantizedImage) -> ClassTable | None:
+    """Return the classes in an output, or those in the table next to it; None if there are none."""
+    if result.classes is not None:
+        return ClassTable.from_json(result.classes)
+    path = classes_csv(result.path)
+    return read_class_table(path, len(result.palette)) if path.is_file() else None
 
 
 def save_class_table(path: Path, table: ClassTable) -> None:

@@ -246,7 +246,6 @@ def _in_tiff(file: tifffile.TiffFile, path: Path) -> QuantizedImage:
     series = file.series[0]
     levels = [zarr.open_array(series.aszarr(level=number), mode="r") for number in range(len(series.levels))]
     stored = tuple(StoredLabels(level, path) for level in levels)
-    facts = read_facts(file, 0, page, page)
     return QuantizedImage(
         str(path),
         tuple(array.lazy() for array in stored),
@@ -254,9 +253,19 @@ def _in_tiff(file: tifffile.TiffFile, path: Path) -> QuantizedImage:
         palette,
         about,
         stored,
-        Place(facts.geo_tags, facts.pixel_size, facts.unit),
+        _place_in_tiff(file, page),
         model=description.get("model", b""),
     )
+
+
+def _place_in_tiff(file: tifffile.TiffFile, page: Any) -> Place:
+    """Return the georeference of a TIFF; the size of a pixel is the resolution that dasksom writes without one."""
+    facts = read_facts(file, 0, page, page)
+    if facts.pixel_size is None and not facts.geo_tags and page.resolutionunit == tifffile.RESUNIT.CENTIMETER:
+        across, down = page.get_resolution(tifffile.RESUNIT.MICROMETER)
+        if across > 0 and down > 0:
+            return Place((), (1 / down, 1 / across), "micrometer")
+    return Place(facts.geo_tags, facts.pixel_size, facts.unit)
 
 
 @contextmanager

@@ -156,8 +156,12 @@ def _report(
         notes.append(describe_colors(palette, result, names))
     rows = _rows(som, palette, result)
     sizes = [None if path is None else size_on_disk(path) for path in (original.path, result.path)]
-    views = tuple(_views(result, before, overview, palette))
-    classes, class_figures = class_section(result, names)
+    small, units, step = _overview(result, before, overview)
+    size = "all pixels" if step == 1 else f"one pixel of {step} x {step}"
+    views = [tuple(_pair(small, result.colors_of(units), units, palette, size))]
+    if step > 1:
+        views.append(_detail(result, before, palette))
+    classes = class_section(result, names, som, units, size)
     result = replace(result, path=name or result.path)
     training, maps = tuple(_training(som)), tuple(_maps(som))
     return Report(
@@ -165,9 +169,8 @@ def _report(
         subtitle=f"made from {record.source or original.path or 'an unknown image'}",
         headline=tuple(headline(result, record, comparison, sizes)),
         notes=tuple(notes),
-        views=views,
+        views=tuple(views),
         classes=classes,
-        class_figures=class_figures,
         training=training,
         palette=rows[:_TABLE_ROWS],
         palette_note=describe_palette(rows, _TABLE_ROWS, names),
@@ -197,28 +200,26 @@ def _stored_map(result: QuantizedImage, record: RunRecord, names: tuple[str, ...
 # --------------------------------------------------------------------------------------------------------- in pictures
 
 
-def _views(
-    result: QuantizedImage, original: "da.Array | None", overview: Overview | None, palette: Palette
-) -> Iterator[tuple[ImageView, ...]]:
-    """Yield pairs of views: the image made small, and a detail at full resolution."""
-    height, width = result.shape
-    step = -(-max(height, width) // show.THUMBNAIL_SIDE)
+def _overview(
+    result: QuantizedImage, original: "da.Array | None", overview: Overview | None
+) -> tuple[NDArray[Any] | None, NDArray[np.int64], int]:
+    """Return the image and the unit of each pixel (-1 is no data), both made small, and the pixels of a small one."""
+    step = -(-max(result.shape) // show.THUMBNAIL_SIDE)
     if overview is not None:
-        before: NDArray[Any] | None = overview.pixels
-        units = np.where(overview.labels < len(result.palette), overview.labels, -1)
-    else:
-        before = None if original is None else show.thumbnail(original)
-        units = result.units_of(show.thumbnail(result.labels))
-    size = "all pixels" if step == 1 else f"one pixel of {step} x {step}"
-    yield tuple(_pair(before, result.colors_of(units), units, palette, size))
-    if step > 1:
-        regions = tiles(height, width, count=9, side=_DETAIL_SIDE)
-        chosen = regions[len(regions) // 2]
-        part = slice(chosen.top, chosen.bottom), slice(chosen.left, chosen.right)
-        detail = None if original is None else np.asarray(original[part])
-        units = result.units_of(np.asarray(result.labels[0][part]))
-        where = f"every pixel of rows {chosen.top:,} to {chosen.bottom:,}, columns {chosen.left:,} to {chosen.right:,}"
-        yield tuple(_pair(detail, result.colors_of(units), units, palette, where))
+        return overview.pixels, np.where(overview.labels < len(result.palette), overview.labels, -1), step
+    before = None if original is None else show.thumbnail(original)
+    return before, result.units_of(show.thumbnail(result.labels)), step
+
+
+def _detail(result: QuantizedImage, original: "da.Array | None", palette: Palette) -> tuple[ImageView, ...]:
+    """Return views of a part of the image at full resolution."""
+    regions = tiles(*result.shape, count=9, side=_DETAIL_SIDE)
+    chosen = regions[len(regions) // 2]
+    part = slice(chosen.top, chosen.bottom), slice(chosen.left, chosen.right)
+    before = None if original is None else np.asarray(original[part])
+    units = result.units_of(np.asarray(result.labels[0][part]))
+    where = f"every pixel of rows {chosen.top:,} to {chosen.bottom:,}, columns {chosen.left:,} to {chosen.right:,}"
+    return tuple(_pair(before, result.colors_of(units), units, palette, where))
 
 
 def _pair(

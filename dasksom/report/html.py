@@ -61,6 +61,16 @@ class ImageView:
 
 
 @dataclass(frozen=True)
+class ClassSection:
+    """The classes of an output."""
+
+    rows: tuple[ClassRow, ...]
+    view: ImageView
+    """The class of each pixel."""
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True)
 class Fact:
     """A name with its value, and a note in small print."""
 
@@ -80,9 +90,8 @@ class Report:
     """How the numbers were computed, and what is missing."""
     views: tuple[tuple[ImageView, ...], ...]
     """Pairs, before and after."""
-    classes: tuple[ClassRow, ...]
-    """Empty if the output has no classes."""
-    class_figures: tuple[Figure, ...]
+    classes: ClassSection | None
+    """None if the output has no classes."""
     training: tuple[Figure, ...]
     palette: tuple[Row, ...]
     palette_note: str

@@ -59,7 +59,8 @@ def panel_height(lattice: Lattice, width: float, *, bar: bool = True) -> float:
     ratio = _height_to_width(lattice)
     if bar and ratio < _FLAT:
         return float((width - 0.8) * ratio + 1.75)
-    return float(np.clip((width - 1.5) * ratio + 0.9, 1.8 if bar else 1.3, 1.6 * width))
+    decorations = 1.75 if bar else 1.5  # less than the numbers of a color bar need would cut them off
+    return float(np.clip((width - decorations) * ratio + 0.9, 1.6 if bar else 1.3, 1.6 * width))
 
 
 def _height_to_width(lattice: Lattice) -> float:

@@ -8,6 +8,7 @@ import re
 import shutil
 
 import numpy as np
+import pandas
 import pytest
 import tifffile
 import zarr
@@ -116,6 +117,32 @@ def test_report__shows_views(folder, photograph, no_figures):
     where = page.all("img")[3]["attributes"]["alt"]
     top, bottom, left, right = (int(number) for number in re.findall(r"\d+", where))
     assert np.array_equal(detail, rebuilt[top:bottom, left:right])
+
+
+@pytest.mark.parametrize("name", ["out.zarr", "out.tif"])
+def test_report__shows_classes(folder, photograph, no_figures, name):
+    sizes = {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}  # micrometers
+    tifffile.imwrite("scaled.ome.tif", photograph, photometric="rgb", metadata={"axes": "YXS", **sizes})
+    options = ("--grid", "4x4", "--epochs", "2", "--classes", "3", "--no-image", "--report")
+    run("quantize", "scaled.ome.tif", name, *options)
+    page = page_of(folder / report_path(name))
+    with dasksom.image.open_result(name) as result:
+        units = result.units_of(np.asarray(result.labels[0]))
+    table = pandas.read_csv(folder / f"{name.removesuffix('.zarr')}.classes.csv")
+    numbers = table["class"].to_numpy()[units]
+    shown = {number: bytes.fromhex(color[1:]) for number, color in zip(table["class"], table["color"], strict=True)}
+    assert np.array_equal(pictures(page)[2], np.array([[*shown[number]] for number in range(1, 4)])[numbers - 1])
+    counts = np.bincount(numbers.ravel(), minlength=4)[1:]
+    [element] = [one for one in page.all("table") if one["attributes"].get("id") == "classes"]
+    rows = [line.strip() for line in element["text"].splitlines() if line.strip()][4:]
+    cells = [
+        [f"class {number + 1}", f"{share:.3f} %", f"{count:,}", f"{count * 0.25e-6:.5f} mm2"]
+        for number, (share, count) in enumerate(zip(100 * counts / counts.sum(), counts, strict=True))
+    ]
+    assert rows == [cell for row in cells for cell in row]
+    labels = [one["attributes"]["aria-label"] for one in page.all("svg") if "aria-label" in one["attributes"]]
+    assert labels == ["Mean of each band by class", "Signatures of the classes", "Classes on the map"]
+    assert ("in the colors of the map" in (folder / report_path(name)).read_text()) == (name == "out.tif")
 
 
 def test_report__shows_figures(made):

@@ -139,7 +139,10 @@ def test_class_tiff__has_place_colors_and_names(output):
         assert colors[2] == (*table.colors[1].tolist(), 255)
     rows = xml_of(output / "groups.tif.aux.xml").findall(".//Row")
     assert [row[1].text for row in rows] == ["river & lake", "<forest>", "class 3", "class 4"]
-    assert [int(row[2].text) for row in rows] == np.bincount(expected.ravel())[1:].tolist()
+    counts = np.bincount(expected.ravel())[1:]
+    assert [int(row[2].text) for row in rows] == counts.tolist()
+    assert [field[0].text for field in xml_of(output / "groups.tif.aux.xml").findall(".//FieldDefn")][-1] == "Area_ha"
+    assert [float(row[6].text) for row in rows] == pytest.approx(counts * 0.01, rel=1e-12), "pixels of 10 m"
     style = xml_of(output / "groups.qml").findall(".//paletteEntry")
     assert [(entry.get("value"), entry.get("label")) for entry in style][:2] == [
         ("1", "river & lake"),

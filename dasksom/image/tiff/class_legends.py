@@ -31,9 +31,8 @@ class Legend:
     """sRGB, shape (classes, 3)."""
     pixels: Sequence[int]
     """Number of pixels of each class."""
-    areas: Sequence[float] | None = None
-    """Area of each class, in `area_unit`."""
-    area_unit: str = ""
+    pixel_area: tuple[float, str] | None = None
+    """Area of a pixel and its unit, "mm2" or "ha"; None if it is unknown."""
 
 
 def create_class_tiff(output: Output, legend: Legend) -> TiffWriter:
@@ -85,8 +84,8 @@ def _attribute_table(legend: Legend) -> str:
         ("Green", _INTEGER, _GREEN),
         ("Blue", _INTEGER, _BLUE),
     ]
-    if legend.areas is not None:
-        fields.append((f"Area_{legend.area_unit}", _REAL, _GENERIC))
+    if legend.pixel_area is not None:
+        fields.append((f"Area_{legend.pixel_area[1]}", _REAL, _GENERIC))
     lines = ["<PAMDataset>", '  <PAMRasterBand band="1">', "    <CategoryNames>"]
     lines += [f"      <Category>{_text(name)}</Category>" for name in ("", *legend.names)]
     lines += ["    </CategoryNames>", '    <GDALRasterAttributeTable tableType="thematic">']
@@ -96,8 +95,8 @@ def _attribute_table(legend: Legend) -> str:
         )
     for index, (number, name, color, count) in enumerate(_classes(legend)):
         values: list[Any] = [number, name, count, *color]
-        if legend.areas is not None:
-            values.append(repr(float(legend.areas[number - 1])))
+        if legend.pixel_area is not None:
+            values.append(repr(count * legend.pixel_area[0]))
         row = "".join(f"<F>{_text(str(value))}</F>" for value in values)
         lines.append(f'      <Row index="{index}">{row}</Row>')
     lines += ["    </GDALRasterAttributeTable>", "  </PAMRasterBand>", "</PAMDataset>", ""]

@@ -20,6 +20,7 @@ from dasksom.classes.class_table import describe_classes
 from dasksom.classes.table_files import classes_csv, save_class_table
 from dasksom.errors import InputError
 from dasksom.image import Manifest, QuantizedImage, RunFolder, check_output, open_result, run_folder, run_on_disk
+from dasksom.image.metadata.pixel_area import pixel_area
 from dasksom.image.tiff.class_legends import Legend, legend_paths, write_legends
 from dasksom.image.zarr.class_writer import add_to_output, classes_path
 from dasksom.quantization.write_journal import WriteJournal
@@ -153,7 +154,9 @@ def _write(
     tidying = Tidying(**job.tidying)
     table, final, csv_path = ClassTable.from_json(job.classes), Path(job.final), Path(job.csv)
     pixels = np.bincount(table.numbers, hits, minlength=table.count + 1)[1:].astype(np.int64).tolist()
-    legend = Legend(table.names, table.colors, pixels) if is_tiff(final) else None
+    place = result.place
+    area = pixel_area(place.geo_tags, place.pixel_size, place.unit)
+    legend = Legend(table.names, table.colors, pixels, area) if is_tiff(final) else None
     with run_on_disk(final, overwrite=overwrite, resume=resumed) as work, Manifest() as manifest:
         keeper = _begin(work, job, _identity(result, table, tidying))
         watcher.stage("classes", result.shape[0] * result.shape[1])
@@ -177,9 +180,15 @@ def _write(
             add_to_output(result.path, work.place, read_manifest(manifest.content().splitlines(keepends=True)))
         else:
             write_legends(final, replace(legend, pixels=pixels))
-    written = [f"{path}: written" for path in (final, *about)]
-    table_written = [f"{csv_path}: names and colors, to edit"] if job.csv else []
+    written = [f"{_from_here(path)}: written" for path in (final, *about)]
+    table_written = [f"{_from_here(csv_path)}: names and colors, to edit"] if job.csv else []
     return [*describe_classes(table, pixels), *written, *table_written]
+
+
+def _from_here(path: Path) -> str:
+    """Return a path as a person types it: relative, if it is in the current folder."""
+    here = Path.cwd()
+    return shown(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _is_about_reference(head: bytes) -> bool:

@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from dasksom.classes import ClassTable
 from dasksom.classes.class_pass import class_of_values
-from dasksom.classes.class_table import read_class_table
 from dasksom.classes.statistics_pass import pixels_within, statistics_of_output
 from dasksom.classes.stored_statistics import decode_statistics
-from dasksom.classes.table_files import check_table_file, classes_csv, write_table_file
+from dasksom.classes.table_files import check_table_file, classes_of_output, write_table_file
 from dasksom.classes.unit_tables import GROUPS, Columns, UnitData, unit_table
 from dasksom.errors import InputError
 from dasksom.image import QuantizedImage, open_picture, open_result
@@ -54,7 +53,7 @@ def table_of_output(
         If the output has no classes, or the sums are not known and the image cannot be read.
     """
     with open_result(output) as result:
-        classes = _classes_of(result)
+        classes = classes_of_output(result)
         by = by or ("unit" if classes is None else "class")
         if by not in GROUPS:
             raise InputError(f"by: {by!r} is not one of {', '.join(GROUPS)}")
@@ -73,14 +72,6 @@ def table_of_output(
             name=Path(output).name,
         )
     return unit_table(data, by)
-
-
-def _classes_of(result: QuantizedImage) -> ClassTable | None:
-    """Return the classes in a Zarr output, or those in the table next to a TIFF."""
-    if result.classes is not None:
-        return ClassTable.from_json(result.classes)
-    path = classes_csv(result.path)
-    return read_class_table(path, len(result.palette)) if path.is_file() else None
 
 
 def _statistics_of(
