@@ -24,7 +24,7 @@ from dasksom.errors import InputError
 from dasksom.som.bmu.search import Search
 from dasksom.som.features.pixel_features import ImageFeatures
 from dasksom.som.samples import place_numbers
-from dasksom.som.statistics.moments import Moments, merge_moments
+from dasksom.som.statistics.moments import Moments, merge_moments, squared_distances
 from dasksom.som.statistics.random_samples import RandomSamples, compared_draws, first_seed, lowest_draws
 from dasksom.training.streaming import Stream, Streams, chunk_moments
 from dasksom.training.subsampling import MOST_OF_MEMORY, ROWS_A_TASK
@@ -51,8 +51,7 @@ class _Rule:
         """Return the probability of each of some features of shape (n, features)."""
         if self.mean is None:
             return np.full(len(features), min(self.least, 1.0))
-        away = np.nan_to_num(features - self.mean, nan=0.0)
-        squares = np.einsum("nf,nf->n", away, away)
+        squares = squared_distances(features, self.mean)
         return np.asarray(np.minimum(self.least + self.slope * squares, 1.0), np.float64)
 
 

@@ -42,15 +42,26 @@ class Moments:
 
 
 @kernel
-def _scatter(away: Any, times: Any) -> Any:
-    """Sum outer products, each ``times`` its weight; unlike BLAS, in an order independent of threads."""
-    n, bands = away.shape
+def _scatter(samples: Any, mean: Any, times: Any) -> Any:
+    """Sum outer products about a mean, each times its weight; unlike BLAS, in an order independent of threads.
+
+    Four rows are added at once, because loading and storing the sums takes longer than the products.
+    """
+    n, bands = samples.shape
     scatter = np.zeros((bands, bands))
-    for i in range(n):
+    away, weights = np.zeros((4, bands)), np.zeros(4)
+    for first in range(0, n, 4):
+        rows = min(4, n - first)
+        weights[rows:] = 0.0  # rows of the last group that are missing
+        for i in range(rows):
+            weights[i] = times[first + i]
+            for b in range(bands):
+                away[i, b] = samples[first + i, b] - mean[b]
         for b in range(bands):
-            share = times[i] * away[i, b]
+            one, two = weights[0] * away[0, b], weights[1] * away[1, b]
+            three, four = weights[2] * away[2, b], weights[3] * away[3, b]
             for c in range(bands):
-                scatter[b, c] += share * away[i, c]
+                scatter[b, c] += (one * away[0, c] + two * away[1, c]) + (three * away[2, c] + four * away[3, c])
     return scatter
 
 
@@ -70,8 +81,7 @@ def moments(samples: NDArray[Any], weights: NDArray[Any] | None = None) -> Momen
         else:
             mean = np.einsum("n,nb->b", times, np.where(known, part, 0)) / np.maximum(times @ known, 1e-300)
             part = np.where(known, part, mean)
-        away = part - mean
-        scatter = np.einsum("n,nb,nb->b", times, away, away) if is_wide else _scatter(away, times)
+        scatter = np.einsum("n,nb->b", times, (part - mean) ** 2) if is_wide else _scatter(part, mean, times)
         parts.append(Moments(float(times.sum()), mean, scatter))
     return merge_moments(parts)
 
@@ -130,6 +140,19 @@ def _add_products(away: Any, times: Any, basis: Any, total: Any) -> None:
                 value = away[first + i, b]
                 for v in range(vectors):
                     total[b, v] += value * along[i, v]
+
+
+@kernel
+def squared_distances(samples: Any, mean: Any) -> Any:
+    """Return the squared distance of each of some samples (n, bands) from a mean, over the bands that are not NaN."""
+    n, bands = samples.shape
+    squares = np.zeros(n)
+    for i in range(n):
+        for b in range(bands):
+            away = samples[i, b] - mean[b]
+            if not np.isnan(away):
+                squares[i] += away * away
+    return squares
 
 
 def merge_moments(parts: Sequence[Moments]) -> Moments:
