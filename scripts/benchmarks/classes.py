@@ -1,4 +1,4 @@
-"""Classes of a mosaic: their pass over the labels against a copy of them, and the sums of units in the writing pass."""
+"""Classes of a mosaic: their pass over the labels against a copy of them, the sums of units, and merges in the viewer."""
 
 import shutil
 import statistics
@@ -12,6 +12,7 @@ import numpy as np
 import zarr
 
 from benchmarks.measuring import GRID, Row, Sizes, cluster, peak_memory, shown, timed
+from benchmarks.viewing import CLASSES, repaints
 from dasksom import BatchSOM, open_image
 from dasksom.classes import ClassTable
 from dasksom.classes.class_image import Tidying
@@ -20,7 +21,6 @@ from dasksom.demo.synthetic_mosaic import write_mosaic
 from dasksom.image import Output, create_writer, open_result
 from dasksom.quantization.write_pass import quantize_into
 
-CLASSES = 10
 LEAST_AREA = 20
 TIDIED_SIDE = 8192
 
@@ -84,6 +84,7 @@ def classes(sizes: Sizes, folder: Path) -> list[Row]:
     return [
         Row("classes over a copy of the labels", ratio, "<= 1.3", f"{shown(classified)} / {shown(copied)}"),
         Row("what sums add to the writing pass", added, "<= 0.05", f"{shown(with_sums)} / {shown(plain)}"),
+        *repaints(output, mosaic, toy=sizes.toy),
         *_tidied(mosaic, small, som, min(sizes.side, TIDIED_SIDE)),
     ]
 

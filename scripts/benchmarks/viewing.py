@@ -8,27 +8,32 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import psutil
 
 from benchmarks.measuring import GRID, Row, Sizes
+from dasksom.classes import ClassTable
+from dasksom.classes.table_files import classes_csv, save_class_table
 from dasksom.demo.synthetic_mosaic import write_mosaic
 
 TILES, TOY_TILES = 500, 40
 CONNECTIONS = 4
-WINDOW = (1400, 900)
+WINDOW, LARGE_WINDOW = (1400, 900), (3840, 2160)
+CLASSES, MERGES = 10, 5
 
 
 @contextmanager
-def viewer(output: Path) -> Iterator[tuple[str, psutil.Process]]:
+def viewer(output: Path, *words: str) -> Iterator[tuple[str, psutil.Process]]:
     """Start `dasksom view`; return its address and process."""
-    command = [sys.executable, "-m", "dasksom", "view", str(output), "--no-browser"]
+    command = [sys.executable, "-m", "dasksom", "view", str(output), "--no-browser", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         try:
             assert running.stdout is not None
@@ -38,8 +43,9 @@ def viewer(output: Path) -> Iterator[tuple[str, psutil.Process]]:
             running.wait(60)
 
 
-def first_view(address: str) -> dict[str, float]:
-    """Open the page in Chromium; return the milliseconds after which each of its states began."""
+@contextmanager
+def chromium(window: tuple[int, int] = WINDOW) -> Iterator[Any]:
+    """Start a browser without a screen, with a window of a width and a height."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
@@ -48,18 +54,69 @@ def first_view(address: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as profile:
         for flag in ("--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"):
             options.add_argument(flag)
-        options.add_argument(f"--window-size={WINDOW[0]},{WINDOW[1]}")
+        options.add_argument(f"--window-size={window[0]},{window[1]}")
         browser = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
         try:
-            browser.get(address)
-            end = time.monotonic() + 100
-            seen = """return Object.fromEntries(performance.getEntriesByType('mark').reverse()
-                .map(mark => [mark.name, mark.startTime]))"""
-            while "ready" not in (marks := browser.execute_script(seen)) and time.monotonic() < end:
-                time.sleep(0.05)
-            return marks
+            yield browser
         finally:
             browser.quit()
+
+
+def first_view(address: str) -> dict[str, float]:
+    """Open the page in Chromium; return the milliseconds after which each of its states began."""
+    with chromium() as browser:
+        browser.get(address)
+        seen = """return Object.fromEntries(performance.getEntriesByType('mark').reverse()
+            .map(mark => [mark.name, mark.startTime]))"""
+        return _until(lambda: marks if "ready" in (marks := browser.execute_script(seen)) else None)
+
+
+def merges(address: str, window: tuple[int, int], count: int) -> list[tuple[float, float]]:
+    """Merge classes in the page, one pixel of the image for one of the screen.
+
+    Returns the milliseconds from the click to the frame that shows it, and those of painting, of each merge.
+    """
+    with chromium(window) as browser:
+        browser.get(address)
+        browser.set_script_timeout(60)
+        ready = "return document.documentElement.dataset.state === 'ready'"
+        _until(lambda: browser.execute_script(ready))
+        browser.execute_script("for (const id of ['actual', 'by-class']) document.getElementById(id).click()")
+        time.sleep(1)
+        _until(lambda: browser.execute_script(ready))
+        times = []
+        for _ in range(count):
+            times.append(tuple(browser.execute_async_script(_MERGE)))
+            time.sleep(0.5)
+        return times
+
+
+def _until(look: Callable[[], Any]) -> Any:
+    end = time.monotonic() + 100
+    while not (seen := look()):
+        if time.monotonic() > end:
+            raise TimeoutError("the page did not become ready within 100 s")
+        time.sleep(0.05)
+    return seen
+
+
+_MERGE = """
+const done = arguments[0], rows = [...document.querySelectorAll('#class-rows button')].slice(0, 2);
+document.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape' }));
+document.getElementById('several').checked = true;
+rows.forEach(row => row.click());
+setTimeout(() => {
+  performance.clearMeasures('repaint');
+  const start = performance.now();
+  document.getElementById('merge').click();
+  const look = () => {
+    const [painted] = performance.getEntriesByName('repaint');
+    if (!painted) return setTimeout(look);
+    requestAnimationFrame(() => setTimeout(() => done([performance.now() - start, painted.duration])));
+  };
+  look();
+}, 500);
+"""
 
 
 def pan(address: str, side: int, steps: int, count: int) -> list[float]:
@@ -108,6 +165,20 @@ def view(sizes: Sizes, folder: Path) -> list[Row]:
         subprocess.run(command, check=True, capture_output=True)
         rows += list(measure(output, sizes.side, suffix, TOY_TILES if sizes.toy else TILES))
     return rows
+
+
+def repaints(output: Path, original: Path, *, toy: bool) -> Iterator[Row]:
+    """Measure merges of classes in a window of usual size, and in a large one."""
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        return
+    for window in (WINDOW,) if toy else (WINDOW, LARGE_WINDOW):
+        save_class_table(classes_csv(str(output)), ClassTable.of(np.arange(GRID[0] * GRID[1]) % CLASSES + 1))
+        with viewer(output, "--original", str(original)) as (address, _):
+            times = merges(address, window, 1 if toy else MERGES)
+        shown, painted = (statistics.median(part) for part in zip(*times, strict=True))
+        name = f"merge of two classes, window of {window[0]} x {window[1]}: shown after, ms"
+        worst = max(time for time, _ in times)
+        yield Row(name, shown, "< 100", f"painting {painted:.0f} ms; the slowest of {len(times)} {worst:.0f} ms")
 
 
 def measure(output: Path, side: int, name: str, tiles: int) -> Iterator[Row]:

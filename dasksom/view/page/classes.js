@@ -42,14 +42,20 @@ export async function makeEditor(about, chosen, { changed, choose, failed }) {
   // changes are sent one after the other, each with the version that the one before has made
   function change(edit) {
     queue = queue.then(async () => {
+      const before = editor.state, isMerge = edit.edit === "units" && edit.class !== null;
       try {
         at("saved").textContent = "Saving …";
-        const state = await send({ ...edit, version: editor.state.version });
+        if (isMerge) {  // shown before it is saved
+          const units = new Set(edit.units);
+          show({ ...before, numbers: before.numbers.map((own, unit) => units.has(unit) ? edit.class : own) });
+        }
+        const state = await send({ ...edit, version: before.version });
         show(state);
         say(state.error ?? null);
         at("saved").textContent = state.error ? "" : edit.edit === "write" ? "" : `Saved in ${state.file}`;
       } catch (error) {
         at("saved").textContent = "";
+        if (isMerge) show(before);
         failed(error);
       }
     });
@@ -96,7 +102,7 @@ export async function makeEditor(about, chosen, { changed, choose, failed }) {
       onchange: event => change({ edit: "color", class: wanted, color: event.target.value }),
     });
     const title = make("input", {
-      type: "text", value: name, maxLength: 200, autocomplete: "off", label: `Name of class ${wanted}`, ...data("name"),
+      type: "text", value: name, maxLength: 200, autocomplete: "off", dir: "auto", label: `Name of class ${wanted}`, ...data("name"),
       onchange: ({ target: field }) => {
         if (field.value.trim()) change({ edit: "name", class: wanted, name: field.value });
         else field.value = name;

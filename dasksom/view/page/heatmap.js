@@ -1,7 +1,7 @@
 // The mean of each class, or unit, in each band: a table whose rows choose their units.
 
 import { at, make } from "./elements.js";
-import { ramp } from "./lattice.js";
+import { ink, ramp } from "./lattice.js";
 
 const MOST_UNITS = 100;  // rows, where there are no classes
 const MOST_VALUES = 1 << 22;
@@ -40,13 +40,14 @@ export function drawHeatmap(about, values, groups, choose) {
   const head = make("tr", {}, make("td"), ...names.map(name => make("th", { scope: "col", textContent: name, title: name })));
   const body = rows.map(({ name, units }, row) => make("tr", {},
     make("th", { scope: "row" }, make("button", {
-      type: "button", textContent: name, title: `Choose ${name}`, onclick: event => choose(units, event),
+      type: "button", dir: "auto", textContent: name, title: `Choose ${name}`, onclick: event => choose(units, event),
     })),
     ...table[row].map((value, band) => {
       const share = (value - spans[band][0]) / spans[band][1];
-      const cell = make("td", { textContent: +value.toPrecision(3), title: `${name}, ${names[band]}: ${value}` });
+      const cell = make("td", { textContent: Number.isFinite(value) ? +value.toPrecision(3) : "–", title: `${name}, ${names[band]}: ${value}` });
+      if (!Number.isFinite(value)) return cell;
       cell.style.backgroundColor = ramp(share);
-      cell.style.color = share > 0.5 ? "#000" : "#fff";
+      cell.style.color = ink(share);
       return cell;
     })));
   at("heatmap-table").replaceChildren(make("thead", {}, head), make("tbody", {}, ...body));

@@ -13,11 +13,18 @@ const SHAPES = {
 // from near to far: dark blue, green, pale yellow
 const RAMP = [[26, 32, 66], [31, 91, 121], [62, 152, 128], [156, 204, 121], [250, 240, 170]];
 
-export function ramp(value) {
+const mixed = value => {
   const at = Math.min(Math.max(value, 0), 1) * (RAMP.length - 1);
   const below = Math.min(Math.floor(at), RAMP.length - 2), share = at - below;
-  const mixed = RAMP[below].map((part, n) => Math.round(part + share * (RAMP[below + 1][n] - part)));
-  return `rgb(${mixed.join(" ")})`;
+  return RAMP[below].map((part, n) => Math.round(part + share * (RAMP[below + 1][n] - part)));
+};
+
+export const ramp = value => `rgb(${mixed(value).join(" ")})`;
+
+// Black or white: the one with the higher contrast to a color of the ramp (WCAG 2).
+export function ink(value) {
+  const [red, green, blue] = mixed(value).map(part => ((part / 255 + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000" : "#fff";
 }
 
 const add = (parent, name, attributes) => {

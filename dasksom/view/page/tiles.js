@@ -8,28 +8,32 @@ export const rgba = (red, green, blue, opacity = 255) =>
 
 export const parts = color => [1, 3, 5].map(at => parseInt(color.slice(at, at + 2), 16));
 
-const brightness = ([red, green, blue]) => 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+const brightness = (red, green, blue) => 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+
+const grayOf = (red, green, blue, ground) => 0.18 * brightness(red, green, blue) + 0.82 * ground;
+
+const equal = (one, other) => one.length === other.length && one.every((value, at) => value === other[at]);
 
 // Other pixels fade away from the highlighted colors: to white behind dark colors, to black behind light ones.
-export const fader = colors => {
-  const lightness = colors.reduce((sum, color) => sum + brightness(parts(color)), 0) / colors.length;
-  const ground = lightness < 110 ? 240 : 18;
-  return (red, green, blue) => {
-    const gray = 0.18 * brightness([red, green, blue]) + 0.82 * ground;
-    return [gray, gray, gray];
-  };
-};
+const groundOf = (colors, lit) =>
+  [...lit].reduce((sum, unit) => sum + brightness(...parts(colors[unit])), 0) < 110 * lit.size ? 240 : 18;
 
-// The color of each number that a label tile holds; 0 is no data. Hidden units have none; `lit` is a set, or null.
-export function colorTable(colors, lit, isHidden = () => false) {
-  const fade = lit && fader([...lit].map(unit => colors[unit]));
-  const table = new Uint32Array(colors.length + 1);
-  colors.forEach((color, unit) => {
+// How layers are painted: {lit, table, fade}. `lit` is the set of highlighted units, or null, `table` the color of each
+// number that a label tile holds, where 0 is no data and hidden units have none, and `fade` says how the other pixels
+// of the original fade. `shown` are the colors of the units, `own` those that they have in the image. Tables that are
+// equal stay the same object, so that tiles are not painted again.
+export function setLook(look, shown, own, lit, isHidden = () => false) {
+  const isLit = new Uint8Array(own.length + 1), table = new Uint32Array(own.length + 1);
+  for (const unit of lit ?? []) isLit[unit + 1] = 1;
+  look.lit = lit;
+  const ground = lit && groundOf(shown, lit), fade = lit && { ground: groundOf(own, lit), isLit };
+  if (!fade || fade.ground !== look.fade?.ground || !equal(fade.isLit, look.fade.isLit)) look.fade = fade;
+  shown.forEach((color, unit) => {
     if (isHidden(unit)) return;
-    const own = parts(color);
-    table[unit + 1] = rgba(...(fade && !lit.has(unit) ? fade(...own) : own));
+    const [red, green, blue] = parts(color), gray = grayOf(red, green, blue, ground);
+    table[unit + 1] = lit && !isLit[unit + 1] ? rgba(gray, gray, gray) : rgba(red, green, blue);
   });
-  return table;
+  if (!look.table || !equal(look.table, table)) look.table = table;
 }
 
 export async function ask(path, signal) {
@@ -73,17 +77,22 @@ export async function unitsWithin(about, steps, { top, left, bottom, right }) {
   return { units: about.colors.flatMap((_, unit) => seen[unit + 1] ? [unit] : []), complete: found.every(Boolean) };
 }
 
-// Each kind fetches what a tile needs, and paints it.
+let buffer = null;  // in which tiles are painted one after the other
+
+// Each kind fetches what a tile needs, and paints it by that part of the look which `shows` returns.
 const KINDS = {
   rebuilt: {
+    shows: look => look.table,
     fetch: (about, place, lit, signal) => labelsOf(about, place, signal),
     paint(context, { labels }, { tile }, { table }) {
-      const pixels = new Uint32Array(tile * tile);
+      buffer ??= new ImageData(tile, tile);
+      const pixels = new Uint32Array(buffer.data.buffer);
       for (let at = 0; at < pixels.length; at++) pixels[at] = table[labels[at]];
-      context.putImageData(new ImageData(new Uint8ClampedArray(pixels.buffer), tile, tile), 0, 0);
+      context.putImageData(buffer, 0, 0);
     },
   },
   original: {
+    shows: look => look.fade,
     async fetch(about, place, lit, signal) {
       const [answer, labeled] = await Promise.all(
         [ask(`original/${about.version}/${place}/${about.shown.join("-")}`, signal), lit === null ? null : labelsOf(about, place, signal)]);
@@ -92,26 +101,31 @@ const KINDS = {
       const complete = answer.headers.get("X-Complete") === "1" && (labeled === null || labeled.complete);
       return { complete, image, labels: labeled && labeled.labels };
     },
-    paint(context, { image, labels }, { tile }, { lit, colors }) {
+    paint(context, { image, labels }, { tile }, { fade }) {
       context.clearRect(0, 0, tile, tile);
       context.drawImage(image, 0, 0);
-      if (lit === null || !labels) return;
-      const fade = fader([...lit].map(unit => colors[unit])), painted = context.getImageData(0, 0, tile, tile), bytes = painted.data;
+      if (fade === null || !labels) return;
+      const painted = context.getImageData(0, 0, tile, tile), bytes = painted.data;
       for (let at = 0; at < labels.length; at++) {
-        if (lit.has(labels[at] - 1)) continue;
-        const gray = fade(bytes[4 * at], bytes[4 * at + 1], bytes[4 * at + 2]);
-        bytes.set(gray, 4 * at);
+        if (fade.isLit[labels[at]]) continue;
+        const byte = 4 * at, gray = grayOf(bytes[byte], bytes[byte + 1], bytes[byte + 2], fade.ground);
+        bytes[byte] = bytes[byte + 1] = bytes[byte + 2] = gray;
       }
       context.putImageData(painted, 0, 0);
     },
   },
 };
 
-// A layer of one kind. `look` is shared by all layers: {lit, table}, where lit is the set of highlighted units, or null; `events` receives "state" and "failed".
+// A layer of one kind. `look` is shared by all layers; `events` receives "state" and "failed".
 export function tileLayer(kind, about, look, events, density) {
   const shift = Math.round(Math.log2(density));
   const own = KINDS[kind];
   const alive = new Map();
+
+  const paint = entry => {
+    entry.shown = own.shows(look);
+    own.paint(entry.canvas.getContext("2d", { willReadFrequently: kind === "original" }), entry.data, about, look);
+  };
 
   async function load(entry) {
     entry.loading = true;
@@ -122,7 +136,7 @@ export function tileLayer(kind, about, look, events, density) {
       if (alive.get(entry.canvas) !== entry) return;
       entry.data?.image?.close();
       entry.data = data;
-      own.paint(entry.canvas.getContext("2d", { willReadFrequently: kind === "original" }), data, about, look);
+      paint(entry);
       entry.canvas.classList.remove("failed");
       entry.done(null, entry.canvas);
     } catch (error) {
@@ -142,7 +156,7 @@ export function tileLayer(kind, about, look, events, density) {
     createTile(coords, done) {
       const canvas = L.DomUtil.create("canvas", "tile");
       canvas.width = canvas.height = about.tile;
-      const entry = { canvas, coords, stop: new AbortController(), data: null, loading: true, done };
+      const entry = { canvas, coords, stop: new AbortController(), data: null, shown: null, loading: true, done };
       alive.set(canvas, entry);
       load(entry);
       return canvas;
@@ -152,7 +166,7 @@ export function tileLayer(kind, about, look, events, density) {
       for (const entry of alive.values()) {
         if (!entry.data || entry.loading) continue;
         if (kind === "original" && look.lit && !entry.data.labels) load(entry);
-        else own.paint(entry.canvas.getContext("2d"), entry.data, about, look);
+        else if (entry.shown !== own.shows(look)) paint(entry);
       }
     },
     // request all tiles again

@@ -8,7 +8,7 @@ import { drawHeatmap, unitValues } from "./heatmap.js";
 import { drawLattice, ramp } from "./lattice.js";
 import { link, makeDivider, makeMap, makeZoom } from "./linked.js";
 import { makeRectangles } from "./rectangle.js";
-import { ask, colorTable, tileLayer, unitsWithin } from "./tiles.js";
+import { ask, setLook, tileLayer, unitsWithin } from "./tiles.js";
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const events = new EventTarget();
@@ -28,7 +28,8 @@ async function start() {
   at("title").textContent = about.title;
   at("subtitle").textContent = `${number(about.width)} × ${number(about.height)} pixels, ${number(about.colors.length)} `
     + `color${about.colors.length === 1 ? "" : "s"}`;
-  const look = { lit: null, colors: about.colors, table: colorTable(about.colors, null) };
+  const look = { lit: null, table: null, fade: null };
+  setLook(look, about.colors, about.colors, null);
   const views = showImages(about, look);
   const map = await showMap(about, look, views);
   views.onPixel = map.find;
@@ -191,13 +192,12 @@ async function showMap(about, look, views) {
   const byClass = () => at("by-class").checked;
   const repaint = () => {
     const before = performance.now(), { editor } = map;
-    look.lit = chosen.size ? new Set(chosen) : null;
-    look.colors = !editor || !byClass() ? about.colors
+    const shown = !editor || !byClass() ? about.colors
       : editor.state.numbers.map(own => own ? editor.state.colors[own - 1] : NO_CLASS);
     const isHidden = unit => editor.hidden.has(editor.state.numbers[unit]);
-    look.table = colorTable(look.colors, look.lit, editor?.hidden.size ? isHidden : undefined);
+    setLook(look, shown, about.colors, chosen.size ? new Set(chosen) : null, editor?.hidden.size ? isHidden : undefined);
     views.panes.forEach(({ layer }) => layer.repaint());
-    palette.paint(look.colors);
+    palette.paint(shown);
     performance.measure("repaint", { start: before });
   };
 
