@@ -21,12 +21,19 @@ _COLUMNS = ("unit", "class", "name", "color")
 MOST_CLASSES = (1 << 16) - 1
 _MOST_BYTES = 64 << 20
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+_FORMULA = re.compile("'*[=+\\-@\uff1d\uff0b\uff0d\uff20]")
+"""Beginning of a text that spreadsheets take for a formula, or that `csv_text` has changed."""
 _NOT_ON_A_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def one_line(name: str) -> str:
     """Return a name without line breaks and control characters, which legends and terminals cannot show."""
     return _NOT_ON_A_LINE.sub(" ", name).strip()
+
+
+def csv_text(text: str) -> str:
+    """Return a text as CSV holds it: with an apostrophe before it where a spreadsheet would run it as a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +147,7 @@ class ClassTable:
         writer.writerow(_COLUMNS)
         hexadecimal = self.hexadecimal
         for unit, number in enumerate(self.numbers.tolist()):
-            described = (number, self.names[number - 1], hexadecimal[number - 1]) if number else ("", "", "")
+            described = (number, csv_text(self.names[number - 1]), hexadecimal[number - 1]) if number else 3 * ("",)
             writer.writerow((unit, *described))
         return text.getvalue()
 
@@ -259,6 +266,8 @@ def _described(path: str | Path, rows: _Rows) -> tuple[dict[int, str], dict[int,
         if number is None:
             continue
         name, color = one_line(row.get("name", "")), row.get("color", "")
+        if name.startswith("'") and _FORMULA.match(name):
+            name = name[1:]  # of `csv_text`
         if name and names.setdefault(number, name) != name:
             raise InputError(f"{path}: line {line}: class {number} is named {name!r}, and {names[number]!r} before")
         if color:

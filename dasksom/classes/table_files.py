@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dasksom.classes.class_table import ClassTable, read_class_table
+from dasksom.classes.class_table import ClassTable, csv_text, read_class_table
 from dasksom.classes.unit_tables import Columns
 from dasksom.errors import InputError
 from dasksom.image import QuantizedImage
@@ -35,13 +35,13 @@ def as_csv(columns: Columns) -> str:
     """Return a table as CSV; numbers have the digits that identify them."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow(map(csv_text, columns))
     writer.writerows(zip(*(map(_as_text, values) for values in columns.values()), strict=True))
     return text.getvalue()
 
 
 def _as_text(value: Any) -> str:
-    return "" if value is None else str(value)
+    return csv_text(value) if isinstance(value, str) else "" if value is None else str(value)
 
 
 def _parquet(columns: Columns) -> bytes:

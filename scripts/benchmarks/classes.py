@@ -1,4 +1,4 @@
-"""Classes of a mosaic: their pass over the labels against a copy of them, the sums of units, and merges in the viewer."""
+"""Classes of a mosaic: their pass over the labels against a copy of them, sums of units, and merges in the viewer."""
 
 import shutil
 import statistics

@@ -7,6 +7,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from dasksom.classes.class_colors import class_colors
 from dasksom.classes.class_table import ClassTable, describe_classes, lists_units, read_class_table, read_names
+from dasksom.classes.table_files import as_csv
 from dasksom.errors import InputError
 
 NUMBERS = np.array([2, 0, 1, 1, 3])
@@ -46,6 +47,36 @@ def test_table__is_read_as_it_was_written(tmp_path):
     assert again.names == table.names == ('water, "deep"', "class 2", "Wald\u00e4hnlich")
     assert np.array_equal(again.colors, table.colors)
     assert ClassTable.from_json(table.as_json()).to_csv() == table.to_csv()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        '=HYPERLINK("http://example.org", "forest")',
+        "-2+3",
+        "@water",
+        "\uff1dfull width",
+        "'=quoted",
+        "''+",
+        "'plain'",
+        "\u05de\u05d9\u05dd, \u0639\u0645\u064a\u0642",
+        '\U0001f332\u200d; "tree"',
+    ],
+)
+def test_names__are_no_formulas_in_a_spreadsheet(tmp_path, name):
+    table = ClassTable.of(NUMBERS).named({1: name})
+    path = tmp_path / "classes.csv"
+    for text, read in [
+        (table.to_csv(), lambda: read_class_table(path, 5)),
+        (
+            as_csv({"class": [1, 3], "name": [name, "b"], name: [1, 2]}),
+            lambda: read_names(path, ClassTable.of(NUMBERS)),
+        ),
+    ]:
+        path.write_text(text, encoding="utf-8")
+        cells = [cell for row in csv.reader(text.splitlines()) for cell in row]
+        assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\uff1d"))]
+        assert read().names[0] == name
 
 
 def test_table__of_a_spreadsheet(tmp_path):
