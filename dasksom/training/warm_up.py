@@ -3,7 +3,9 @@
 Half of the sample is drawn uniformly and half in proportion to the squared distance from the mean, so that rare and
 distant classes are kept; each sample has the inverse of its probability as weight, so that sums over the sample
 estimate those over all pixels. A small uniform sample, drawn while the moments are computed, estimates the mean and the
-distances. Whether a pixel is drawn depends on its position, its features and the seed, not on the chunks.
+distances, and gives strata: the pass that draws the sample also adds up all pixels of each stratum, and the weights are
+calibrated to these totals. Batch epochs amplify small errors of the sums until a rare class gets a unit or not.
+Whether a pixel is drawn depends on its position, its features and the seed, not on the chunks.
 
 Source: Bachem, Lucic, Krause, "Scalable k-means clustering via lightweight coresets" (2018).
 """
@@ -23,15 +25,19 @@ from dasksom.cluster import thread_pool_memory
 from dasksom.errors import InputError
 from dasksom.som.bmu.search import Search
 from dasksom.som.features.pixel_features import ImageFeatures
-from dasksom.som.samples import place_numbers
+from dasksom.som.samples import Samples, place_numbers
 from dasksom.som.statistics.moments import Moments, merge_moments, squared_distances
 from dasksom.som.statistics.random_samples import RandomSamples, compared_draws, first_seed, lowest_draws
+from dasksom.som.statistics.strata import Strata, strata_of
+from dasksom.som.unit_sums import add_up
 from dasksom.training.streaming import Stream, Streams, chunk_moments
 from dasksom.training.subsampling import MOST_OF_MEMORY, ROWS_A_TASK
 from dasksom.training.warm_up_plan import MOST_BYTES, sample_bytes
 
 _PILOT = 1 << 16
 """Expected number of samples that estimate the mean and the mean squared distance from it."""
+_SAMPLES_A_STRATUM, _PILOT_A_STRATUM = 1 << 13, 1 << 6
+"""Expected number of samples, and fewest samples of the pilot, for each stratum."""
 _BLOCK_PIXELS = 1 << 16
 """Most pixels of complete rows that are processed at once, to bound the memory."""
 
@@ -78,21 +84,36 @@ def _chunk_draw(
     seed: int,
     search: Search,
 ) -> _Drawn:
-    return _join([_draw(*part, leading, rule, seed, search) for part in _row_blocks(block, corner, weights)])
+    parts = _row_blocks(block, corner, weights)
+    return _join([_draw(*part[:2], search.take(*part), leading, rule, seed) for part in parts])
+
+
+def _chunk_sample(
+    block: NDArray[Any],
+    corner: Corner,
+    weights: NDArray[Any] | None = None,
+    *,
+    strata: Strata,
+    search: Search,
+    **draw: Any,
+) -> tuple[_Drawn, NDArray[np.float64]]:
+    drawn, totals = [], strata.no_totals()
+    for part in _row_blocks(block, corner, weights):
+        samples = search.convert(search.take(*part), block.dtype)
+        strata.add(samples.values, search.best(samples, strata.centers), samples.weights, totals)
+        drawn.append(_draw(*part[:2], samples, **draw))
+    return _join(drawn), totals
+
+
+def _join_samples(parts: Sequence[tuple[_Drawn, NDArray[np.float64]]]) -> tuple[_Drawn, NDArray[np.float64]]:
+    drawn, totals = zip(*parts, strict=True)
+    return _join(drawn), add_up(totals)
 
 
 def _draw(
-    block: NDArray[Any],
-    corner: Corner,
-    weights: NDArray[Any] | None,
-    leading: tuple[int, ...],
-    rule: _Rule,
-    seed: int,
-    search: Search,
+    block: NDArray[Any], corner: Corner, converted: Samples, leading: tuple[int, ...], rule: _Rule, seed: int
 ) -> _Drawn:
-    samples = search.take(block, corner, weights)
     numbers, values = place_numbers(block.shape[:-1], corner, leading, seed), block.reshape(-1, block.shape[-1])
-    converted = samples if rule.mean is None else search.convert(samples, block.dtype)
     if converted.kept is not None:
         numbers, values = numbers[converted.kept], values[converted.kept]
     chances = rule.probabilities(converted.values)
@@ -159,9 +180,7 @@ class WarmUpStreams(Streams):
             self._check_memory()
             if "pilot" not in self._drawn:
                 self._drawn["pilot"] = tuple(self._draw(_chunk_draw, _join, self._pilot_rule(), "pilot"))
-            parts = self._draw(_chunk_draw, _join, self._rule(), "sample")
-            # by image and random number, which is by no chunk
-            self._drawn["sample"] = [_sorted(part) for part in parts]
+            self._drawn["sample"] = self._sample()
         searches = tuple(part.search for part in self.parts)
         if searches not in self._drawn:
             self._drawn[searches] = _stream_of(searches, self._drawn["sample"])
@@ -178,32 +197,62 @@ class WarmUpStreams(Streams):
                 "of this process's free memory, are possible: use fewer, 'auto', or 'none' for all pixels"
             )
 
-    def _draw(self, function: Any, combine: Any, rule: _Rule, name: str) -> Iterator[Any]:
+    def _sample(self) -> list[_Drawn]:
+        """Return the sample of each image, by random number, which is by no chunk, with calibrated weights."""
+        pilot = self._pilot_features()
+        rule = self._rule(pilot)
+        if not len(pilot):
+            return [_sorted(part) for part in self._draw(_chunk_draw, _join, rule, "sample")]
+        strata = self._strata(pilot)
+        found = list(self._draw(_chunk_sample, _join_samples, rule, "sample", strata=strata))
+        drawn, totals = [_sorted(part) for part, _ in found], add_up([total for _, total in found])
+        features, labels = [], []
+        for part, (_, values, _) in zip(self.parts, drawn, strict=True):
+            samples = _converted(part.search, values)
+            features.append(samples.values)
+            labels.append(part.search.on_driver().best(samples, strata.centers))
+        weights = np.concatenate([weights for _, _, weights in drawn])
+        weights = strata.calibrated(np.concatenate(features), np.concatenate(labels), weights, totals)
+        ends = np.cumsum([len(numbers) for numbers, _, _ in drawn])[:-1]
+        return [(*part[:2], own) for part, own in zip(drawn, np.split(weights, ends), strict=True)]
+
+    def _strata(self, pilot: NDArray[np.float64]) -> Strata:
+        count = max(1, min(self.samples // _SAMPLES_A_STRATUM, len(pilot) // _PILOT_A_STRATUM))
+        samples, search = Samples(pilot, None, None), replace(self.parts[0].search, features=None).on_driver()
+        return strata_of(pilot, count, lambda centers: search.best(samples, centers))
+
+    def _draw(self, function: Any, combine: Any, rule: _Rule, name: str, **more: Any) -> Iterator[Any]:
         first = first_seed(self.seed if name == "pilot" else [self.seed, 1])
         for number, part in enumerate(self.parts):
             leading = part.image.shape[:-1]
-            yield part.reduce(function, combine, leading=leading, rule=rule, seed=first + number)
+            yield part.reduce(function, combine, leading=leading, rule=rule, seed=first + number, **more)
 
     def _pilot_rule(self) -> _Rule:
         return _Rule(_PILOT / sum(prod(part.image.shape[:-1]) for part in self.parts))
 
-    def _rule(self) -> _Rule:
-        """Return the probabilities of the sample, from the pilot's features."""
-        share = min(self._pilot_rule().least, 1.0)
+    def _pilot_features(self) -> NDArray[np.float64]:
+        """Return the features of the pilot, shape (n, features), in random order: sums do not depend on the chunks."""
         numbers, features = [], []
         for part, (drawn, values, _) in zip(self.parts, self._drawn["pilot"], strict=True):
-            samples = part.search.convert(part.search.take(values, (0, 0)), values.dtype)
+            samples = _converted(part.search, values)
             numbers.append(drawn if samples.kept is None else drawn[samples.kept])
             features.append(samples.values)
-        order = np.argsort(np.concatenate(numbers), kind="stable")  # sums do not depend on the chunks
-        converted = np.concatenate(features)[order].astype(np.float64)
-        if not len(converted):  # so few pixels are used that all of them are drawn
+        order = np.argsort(np.concatenate(numbers), kind="stable")
+        return np.concatenate(features)[order].astype(np.float64)
+
+    def _rule(self, pilot: NDArray[np.float64]) -> _Rule:
+        """Return the probabilities of the sample, from the pilot's features."""
+        if not len(pilot):  # so few pixels are used that all of them are drawn
             return _Rule(1.0)
-        known = ~np.isnan(converted)
-        mean = np.where(known, converted, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-        squares = float((np.where(known, converted - mean, 0.0) ** 2).sum())
-        half = 0.5 * self.samples * share
-        return _Rule(half / len(converted), half / squares if squares > 0 else 0.0, mean)
+        known = ~np.isnan(pilot)
+        mean = np.where(known, pilot, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        squares = float((np.where(known, pilot - mean, 0.0) ** 2).sum())
+        half = 0.5 * self.samples * min(self._pilot_rule().least, 1.0)
+        return _Rule(half / len(pilot), half / squares if squares > 0 else 0.0, mean)
+
+
+def _converted(search: Search, values: NDArray[Any]) -> Samples:
+    return search.convert(search.take(values, (0, 0)), values.dtype)
 
 
 def _stream_of(searches: Sequence[Search], samples: Sequence[_Drawn]) -> Stream | Streams:

@@ -33,6 +33,11 @@ def sample_bytes(image: da.Array) -> int:
     return int(image.shape[-1] * image.dtype.itemsize + _EXTRA_BYTES)
 
 
+def _samples_of(units: int) -> int:
+    """Return the default number of samples for a number of units."""
+    return max(_SAMPLES_A_UNIT * units, _LEAST_SAMPLES)
+
+
 def plan_warm_up(given: Mapping[str, Any], images: Sequence[da.Array], epochs: int) -> WarmUp:
     """Plan the warm-up of a training on images whose colors cannot be counted.
 
@@ -51,7 +56,7 @@ def plan_warm_up(given: Mapping[str, Any], images: Sequence[da.Array], epochs: i
     if requested == "auto":
         units = given["rows"] * given["columns"]
         most = min(_MOST_SAMPLES, MOST_BYTES // one)
-        samples = min(max(_SAMPLES_A_UNIT * units, _LEAST_SAMPLES), most)
+        samples = min(_samples_of(units), most)
         planned = samples if samples >= _FEWEST_A_UNIT * units and pixels >= _LEAST_PIXELS * samples else 0
     else:
         planned = int(requested) if requested < pixels else 0

@@ -1,7 +1,8 @@
 """Maps of a warm-up against maps of as many epochs on every sample: errors, of all samples and of a rare class.
 
-A quarter of the samples is drawn, a thousand for each unit. Half of them are drawn in proportion to the squared
-distance from the mean; all of them uniformly, for comparison.
+Images have as many pixels as the smallest that have a warm-up by default: four for each sample. Half of the samples are
+drawn in proportion to the squared distance from the mean; all of them uniformly, for comparison. Each seed draws other
+pixels, from other clusters or surfaces.
 """
 
 from contextlib import nullcontext
@@ -15,12 +16,9 @@ from numpy.typing import NDArray
 
 from benchmarks.measuring import Row, Sizes
 from dasksom import BatchSOM
-from dasksom.training import warm_up
+from dasksom.training import warm_up, warm_up_plan
 
 _SEEDS = 5
-_SAMPLES_A_UNIT = 1000
-_DRAWN = 4
-"""Samples for each one that is drawn."""
 
 
 class _Set(NamedTuple):
@@ -31,15 +29,16 @@ class _Set(NamedTuple):
     """Whether samples lie on a smooth surface instead of in clusters."""
     rare: float
     """Share of the rare class."""
+    count: int
+    """Number of pixels."""
 
     def __str__(self) -> str:
         kind = "smooth" if self.is_smooth else "clustered"
         return f"{self.bands} bands, {self.side}x{self.side}, {kind}, rare {100 * self.rare:g} %"
 
     def samples(self, seed: int) -> tuple[NDArray[np.float32], int]:
-        """Return samples, float32, in random order, and the number of rare ones, which are the last before that."""
-        draw = np.random.default_rng([seed, *map(int, self[:3]), round(1e5 * self.rare)])
-        count = _DRAWN * _SAMPLES_A_UNIT * self.side**2
+        """Return pixels, float32, and the number of rare ones, which are the first."""
+        draw, count = np.random.default_rng([seed, *map(int, self[:3]), round(1e5 * self.rare)]), self.count
         if self.is_smooth:
             place = draw.random((count, 2), np.float32) * 6
             waves = draw.normal(0, 1, (2, self.bands)).astype(np.float32)
@@ -55,7 +54,7 @@ class _Set(NamedTuple):
 
 
 _SETS = [
-    _Set(bands, side, is_smooth, rare)
+    _Set(bands, side, is_smooth, rare, warm_up_plan._LEAST_PIXELS * warm_up_plan._samples_of(side**2))
     for (bands, side), rare in zip(
         [(3, 32), (4, 16), (10, 16), (10, 8), (22, 8), (34, 8)], [1e-3, 2e-4, 1e-3, 2e-4, 1e-3, 2e-4], strict=True
     )
@@ -71,6 +70,7 @@ class _Errors(NamedTuple):
 
 def _errors(samples: NDArray[np.float32], rare: int, side: int, size: int | str, seed: int) -> _Errors:
     som = BatchSOM(side, side, epochs=20, warm_up=size, random_state=seed).fit(samples)
+    assert som.history_[0].sampled == (size != "none")
     quality = som.evaluate(samples)
     assert quality.topographic_error is not None
     return _Errors(
@@ -78,13 +78,13 @@ def _errors(samples: NDArray[np.float32], rare: int, side: int, size: int | str,
     )
 
 
-def _uniform(streams: warm_up.WarmUpStreams) -> warm_up._Rule:
-    return warm_up._Rule(streams.samples / sum(len(part.image) for part in streams.parts))
+def _uniform(streams: warm_up.WarmUpStreams, pilot: NDArray[np.float64]) -> warm_up._Rule:
+    return warm_up._Rule(streams.samples / sum(len(part.image) for part in streams.parts), 0.0, pilot.mean(axis=0))
 
 
 def warm_ups(sizes: Sizes, _: Path) -> list[Row]:
     """Fit every set with and without a warm-up."""
-    sets, seeds = ([_Set(3, 4, False, 1e-3)], 1) if sizes.toy else (_SETS, _SEEDS)
+    sets, seeds, size = ([_Set(3, 4, False, 1e-3, 64_000)], 1, 16_000) if sizes.toy else (_SETS, _SEEDS, "auto")
     ratios: dict[str, list[_Errors]] = {"": [], ", uniform sample": []}
     rows = []
     for one in sets:
@@ -93,7 +93,7 @@ def warm_ups(sizes: Sizes, _: Path) -> list[Row]:
             exact = _errors(samples, rare, one.side, "none", seed)
             for name, found in ratios.items():
                 with patch.object(warm_up.WarmUpStreams, "_rule", _uniform) if name else nullcontext():
-                    got = _errors(samples, rare, one.side, _SAMPLES_A_UNIT * one.side**2, seed)
+                    got = _errors(samples, rare, one.side, size, seed)
                 found.append(_Errors(got.all / exact.all, got.rare / exact.rare, got.topographic - exact.topographic))
         here = [found[-seeds:] for found in ratios.values()]
         detail = "; ".join(", ".join(f"{ratio.rare:.3f}" for ratio in found) for found in here)
