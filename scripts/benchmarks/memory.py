@@ -2,20 +2,26 @@
 
 import os
 import time
+from functools import lru_cache
 from pathlib import Path
 
 import dask.array as da
 import numpy as np
 import zarr
+from zarr.codecs import BloscCodec
 
 from benchmarks.measuring import Row, Sizes, cluster, peak_memory, pid_and_spilled
 from dasksom import BatchSOM, open_image
 from dasksom.cluster import ClusterOptions, connect
 
 
+@lru_cache  # once in each worker
+def _noise(rows: int, columns: int) -> np.ndarray:
+    return (np.random.default_rng(7).standard_normal((rows, columns, 4), np.float32) * 25 + 100).round(1)
+
+
 def _float_scene(block_id, rows, columns):
-    draw = np.random.default_rng([7, *block_id])
-    return (draw.standard_normal((rows, columns, 4), np.float32) * 25 + 100).round(1)
+    return _noise(rows, columns) + np.float32(sum(block_id))
 
 
 def memory(sizes: Sizes, folder: Path) -> list[Row]:
@@ -23,9 +29,9 @@ def memory(sizes: Sizes, folder: Path) -> list[Row]:
     path, chunk = folder / "float.zarr", 512
     side = sizes.memory_side // chunk * chunk
     with cluster(2, "3GiB"):
-        target = zarr.create_array(
-            path, shape=(side, side, 4), chunks=(chunk, chunk, 4), dtype=np.float32, fill_value=0
-        )
+        fast = BloscCodec(cname="lz4", clevel=1, shuffle="shuffle", typesize=4)
+        shape, stored = (side, side, 4), (chunk, chunk, 4)
+        target = zarr.create_array(path, shape=shape, chunks=stored, dtype=np.float32, compressors=fast)
         grid = (chunk,) * (side // chunk)
         scene = da.map_blocks(_float_scene, rows=chunk, columns=chunk, chunks=(grid, grid, (4,)), dtype=np.float32)
         da.store(scene, target, lock=False)
