@@ -43,6 +43,9 @@ html_title = f"dasksom {version}"
 html_static_path = ["static"]
 html_extra_path = ["files"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
+html_sidebars = {"install": []}  # a section of one page
+html_domain_indices = False
 html_show_sourcelink = False
 html_theme_options = {
     "navbar_align": "left",
