@@ -7,7 +7,6 @@ add it to ``GROUPINGS``. Equal arguments must give equal classes.
 from __future__ import annotations
 
 import random
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,11 +19,10 @@ from scipy.cluster.hierarchy import linkage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
-from sklearn.cluster import ward_tree
 from sklearn.metrics import davies_bouldin_score
 from sklearn.neighbors import kneighbors_graph
 
-from dasksom.classes.weighted_ward import weighted_ward
+from dasksom.classes.weighted_ward import merge_neighbors, weighted_ward
 from dasksom.errors import InputError
 from dasksom.som.lattice import Lattice
 from dasksom.som.u_matrix import neighbor_pairs
@@ -39,7 +37,7 @@ AUTO_COUNTS = range(2, 31)
 LARGEST_DEVIATION = 3.0
 """Standardized values are limited to this, so that one extreme unit does not decide the scale."""
 MOST_UNCONNECTED = 4096
-"""Most units that are compared in pairs; Ward's linkage of more units merges only lattice neighbors."""
+"""Most groups that are compared in pairs; of more units, neighbors on the map are merged until that many are left."""
 _RESAMPLES, _SHARE = 100, 0.8
 _RESOLUTIONS = np.geomspace(0.05, 20, 41)
 """Resolutions of the Leiden algorithm that are tried for a number of classes."""
@@ -71,9 +69,10 @@ def group_units(
 ) -> Grouping:
     """Group the units that have pixels into classes.
 
-    Bands are standardized over these units, and limited to three standard deviations. Ward's linkage weights units by
-    the square roots of their pixels: without weights, units between classes, which have few pixels, become classes of
-    their own; weighted by their pixels, rare classes are lost.
+    Bands are standardized over these units, and limited to three standard deviations. Ward's linkage, also of the
+    samples of a consensus, weights units by the square roots of their pixels: without weights, units between classes,
+    which have few pixels, become classes of their own; weighted by their pixels, rare classes are lost. The graph of
+    the Leiden algorithm has no weights.
 
     Parameters
     ----------
@@ -194,14 +193,14 @@ def _cut(merges: NDArray[Any], leaves: int) -> Partition:
 
 
 def _ward(features: NDArray[np.float64], weights: NDArray[np.float64], neighbors: coo_array, seed: int) -> Partition:
-    """Merge the two classes whose union increases the error least; more than `MOST_UNCONNECTED` are not weighted."""
-    if len(features) <= MOST_UNCONNECTED:
-        return _cut(weighted_ward(features, weights), len(features))
-    with warnings.catch_warnings():
-        # units without pixels may divide the lattice; scikit-learn then connects the nearest units of its parts
-        warnings.filterwarnings("ignore", message="the number of connected components")
-        merges = ward_tree(features, connectivity=neighbors.tocsr())[0]
-    return _cut(merges, len(features))
+    """Merge the two classes whose union increases the error least."""
+    units = len(features)
+    if units <= MOST_UNCONNECTED:
+        return _cut(weighted_ward(features, weights), units)
+    pairs = np.stack([neighbors.row, neighbors.col], axis=1)
+    first, left, means, sizes = merge_neighbors(features, weights, pairs[pairs[:, 0] < pairs[:, 1]], MOST_UNCONNECTED)
+    numbers = np.concatenate([left, units + len(first) + np.arange(len(left) - 1)])
+    return _cut(np.concatenate([first, numbers[weighted_ward(means, sizes)]]), units)
 
 
 def _consensus(
@@ -209,8 +208,8 @@ def _consensus(
 ) -> Partition:
     """Group units that share a class in most random samples of the units (Monti et al., 2003).
 
-    Ward's linkage groups each of 100 samples of 80 % of the units; average linkage groups the units by the share of
-    the samples with both in which they had the same class.
+    Ward's linkage of weighted units groups each of 100 samples of 80 % of the units; average linkage groups the units
+    by the share of the samples with both in which they had the same class.
     """
     units = len(features)
     if units > MOST_UNCONNECTED:
@@ -220,7 +219,7 @@ def _consensus(
     generator = np.random.default_rng(seed)
     size = max(2, round(_SHARE * units))
     samples = [np.sort(generator.choice(units, size, replace=False)) for _ in range(_RESAMPLES)]
-    trees = [_cut(linkage(features[sample], "ward")[:, :2], size) for sample in samples]
+    trees = [_cut(weighted_ward(features[sample], weights[sample]), size) for sample in samples]
     drawn = np.zeros((units, units), np.float32)
     for sample in samples:
         drawn[np.ix_(sample, sample)] += 1

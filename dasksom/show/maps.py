@@ -132,7 +132,7 @@ def plot_palette(som: Any, ax: Any = None, *, bands: tuple[int, int, int] | None
     drawable = drawable_map(som)
     ax = axes_or_new(ax, 4.6, panel_height(drawable.lattice, 4.6, bar=False))
     draw_colors(ax, drawable, Palette.of(drawable.weights, bands).colors(drawable.weights))
-    ax.set_title(f"{drawable.lattice.units} colors on the map")
+    ax.set_title(f"{_colors(drawable.lattice.units)} on the map")
     return ax.figure
 
 
@@ -146,7 +146,7 @@ def plot_swatches(som: Any, ax: Any = None, *, bands: tuple[int, int, int] | Non
     share = None if drawable.shares is None else drawable.shares.ravel()
     order = np.argsort(-share if share is not None else colors @ LUMA, kind="stable")
     labeled = len(colors) <= _LABELED_SWATCHES
-    across = min(len(colors), 8 if labeled else ceil((2.5 * len(colors)) ** 0.5))
+    across = 8 if labeled else ceil((2.5 * len(colors)) ** 0.5)
     down = ceil(len(colors) / across)
     ax = axes_or_new(ax, 7.0, max(1.0, (1.2 if labeled else 1.0) * 6.6 * down / across + 0.4))
     grid = np.full((down * across, 4), 0.0)  # transparent beyond the last
@@ -157,5 +157,9 @@ def plot_swatches(som: Any, ax: Any = None, *, bands: tuple[int, int, int] | Non
         ink = "black" if colors[unit] @ LUMA > 0.45 else "white"
         ax.text(position % across, position // across, text, ha="center", va="center", fontsize=7, color=ink)
     ax.set_axis_off()
-    ax.set_title(f"{len(colors)} colors, " + ("by lightness" if share is None else "the most frequent first"))
+    ax.set_title(f"{_colors(len(colors))}, " + ("by lightness" if share is None else "the most frequent first"))
     return ax.figure
+
+
+def _colors(count: int) -> str:
+    return "1 color" if count == 1 else f"{count} colors"

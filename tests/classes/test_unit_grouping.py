@@ -73,17 +73,39 @@ def test_ward__units_between_classes_are_no_class_of_their_own():
     assert adjusted_rand_score(np.repeat([1, 2, 3], 20), found[:60]) == 1
 
 
-def test_ward__of_many_units_merges_neighbors_only_as_scikit_learn_does(monkeypatch):
-    monkeypatch.setattr(unit_grouping, "MOST_UNCONNECTED", 10)
-    vectors, hits = np.random.default_rng(3).normal(size=(64, 4)), np.ones(64)
-    connectivity = np.zeros((64, 64))
-    connectivity[tuple(neighbor_pairs(LATTICE).T)] = 1
+def test_ward__of_many_units_merges_neighbors_as_scikit_learn_does_of_repeated_ones(monkeypatch):
+    monkeypatch.setattr(unit_grouping, "MOST_UNCONNECTED", 1)
+    random = np.random.default_rng(3)
+    vectors, times = random.normal(size=(64, 4)), random.integers(1, 5, 64)
+    near = np.eye(64)  # copies of a unit are neighbors too
+    near[tuple(neighbor_pairs(LATTICE).T)] = 1
+    copies = np.repeat(np.arange(64), times)
+    connectivity = np.maximum(near, near.T)[np.ix_(copies, copies)]
     for count in (2, 9):
-        found = group_units(vectors, hits, LATTICE, count=count).numbers
-        reference = AgglomerativeClustering(count, connectivity=connectivity + connectivity.T)
-        assert adjusted_rand_score(reference.fit_predict(standardized(vectors)), found) == 1
+        found = group_units(vectors, times**2, LATTICE, count=count).numbers
+        reference = AgglomerativeClustering(count, connectivity=connectivity)
+        assert adjusted_rand_score(reference.fit_predict(standardized(vectors)[copies]), found[copies]) == 1
+
+
+def test_ward__of_many_units_compares_all_groups_that_are_left(blobs, monkeypatch):
+    vectors, group, hits = blobs
+    apart = np.argsort(np.arange(64) % 2, kind="stable")  # every group in two parts of the map
+    vectors, group, hits = vectors[apart], group[apart], hits[apart]
+    monkeypatch.setattr(unit_grouping, "MOST_UNCONNECTED", 20)
+    assert adjusted_rand_score(group, group_units(vectors, hits, LATTICE, count=5).numbers) == 1
+    monkeypatch.setattr(unit_grouping, "MOST_UNCONNECTED", 1)
     hits[24:32] = 0  # a row of units without pixels divides the map
     assert group_units(vectors, hits, LATTICE, count=9).count == 9
+
+
+def test_consensus__of_clear_groups_is_ward_s_with_weights():
+    random = np.random.default_rng(6)
+    vectors = random.normal(size=(4, 3))[np.repeat(np.arange(4), 16)] * 5 + random.normal(size=(64, 3)) * 0.2
+    vectors[::16] += 3  # units between classes, of few pixels
+    hits = np.where(np.arange(64) % 16 == 0, 1, 1000)
+    found = [group_units(vectors, hits, LATTICE, count=4, method=method).numbers for method in ("ward", "consensus")]
+    assert adjusted_rand_score(*found) == 1
+    assert adjusted_rand_score(np.repeat(np.arange(4), 16)[hits > 1], found[1][hits > 1]) == 1
 
 
 def test_group_units__leaves_out_units_without_pixels(blobs):

@@ -251,15 +251,14 @@ def test_figures__are_as_high_as_their_map(trained, rows, columns):
         assert height < width
 
 
-@pytest.mark.parametrize("scale", [1, 100, 1e5])
+@pytest.mark.parametrize("scale", [1, 1e5])
 def test_figures__cut_no_number_or_label_off(trained, scale):
-    for rows, columns in ((16, 16), (3, 3)):
-        som = trained(rows, columns)
-        som.weights_ = som.weights_ * scale
-        for figure in (plot_u_matrix(som), plot_component_planes(som)):
-            figure.draw_without_rendering()
-            box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-            assert min(box.x0, box.y0, width - box.x1, height - box.y1) > -0.01
+    som = trained(16, 16)
+    som.weights_ = som.weights_ * scale
+    figure = plot_u_matrix(som)
+    figure.draw_without_rendering()
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert min(box.x0, box.y0, width - box.x1, height - box.y1) > -0.01
 
 
 def test_numbers_of_units__are_few_and_right(trained):
