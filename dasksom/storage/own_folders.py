@@ -162,6 +162,33 @@ def _open_by_path(path: Path, ours: int, make: bool) -> OpenFolder:
     return OpenFolder(path, None)
 
 
+@contextmanager
+def locked_folder(path: Path, seconds: float = 10.0) -> Iterator[None]:
+    """Exclude others who lock the same folder, where the system has such locks; TimeoutError after some seconds."""
+    with open_folder(path) as folder:
+        end = time.monotonic() + seconds
+        while not _lock(folder):
+            if time.monotonic() > end:
+                raise TimeoutError(errno.ETIMEDOUT, "locked by another process", str(path))
+            time.sleep(0.01)
+        yield  # closing the folder ends the lock
+
+
+def _lock(folder: OpenFolder) -> bool:
+    """Lock a folder; return False if another one has locked it."""
+    if folder.handle is None:
+        return True
+    try:
+        import fcntl
+
+        fcntl.flock(folder.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):  # Windows; a file system without locks
+        return True
+    return True
+
+
 def temporary_name(name: str) -> str:
     """Return an unused name for a file that is being written."""
     end = os.fsdecode(os.fsencode(name)[-60:])  # names have at most 255 bytes

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock, Thread
@@ -15,6 +16,7 @@ from dasksom.classes.class_image import Tidying
 from dasksom.classes.table_files import save_class_table
 from dasksom.errors import DasksomError, InputError
 from dasksom.redaction import printable
+from dasksom.storage.own_folders import locked_folder
 from dasksom.view.write_status import WriteStatus
 
 _MOST_VERSIONS = 100
@@ -93,7 +95,7 @@ class ClassSession:
         InputError
             If it is not an edit, it is not possible, or it cannot be saved.
         """
-        with self._lock:
+        with self._lock, self._alone():
             self._read_changed()
             if self.problem is not None:
                 raise InputError(self.problem)
@@ -117,6 +119,15 @@ class ClassSession:
         self.writing.stop()
         if self._thread is not None:
             self._thread.join()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Exclude other viewers of the same output, which save the same file."""
+        try:
+            with locked_folder(self.path.parent):
+                yield
+        except OSError as error:  # of the lock; `_save` raises InputError
+            raise InputError(f"{self.path}: cannot be changed ({error.strerror}); nothing was changed") from error
 
     def _as_json(self) -> dict[str, Any]:
         return {

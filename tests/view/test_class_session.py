@@ -2,6 +2,10 @@
 
 import errno
 import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.client import BadStatusLine
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from dasksom import runs
 from dasksom.classes import ClassTable, read_class_table
 from dasksom.classes.table_files import classes_csv
 from dasksom.storage import own_files, own_folders
+from dasksom.view import class_session
 from dasksom.view.class_session import ClassActions, ClassSession
 from dasksom.view.live_scene import LiveScene
 from tests.browsing import wait
@@ -92,6 +97,54 @@ def test_change__that_cannot_be_saved_changes_nothing(session, monkeypatch):
         session.change({"edit": "name", "class": 1, "name": "water", "version": session.version})
     state = session.state()
     assert (state["names"][0], state["undo"]) == ("class 1", False)
+
+
+def test_two_viewers__lose_nothing(tmp_path):
+    sessions = [ClassSession("out.zarr", tmp_path / "classes.csv", ClassTable.of(np.zeros(16, int))) for _ in range(2)]
+
+    def edit(first):
+        for unit in range(first, 16, 2):
+            change, version = {"edit": "units", "units": [unit], "class": None}, sessions[first].version
+            sessions[first].change({**change, "version": version})
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(edit, range(2)))
+    assert sorted(read_class_table(tmp_path / "classes.csv", 16).numbers) == list(range(1, 17))
+
+
+def test_a_folder_that_another_viewer_locks__is_waited_for_and_reported(session, monkeypatch):
+    monkeypatch.setattr(class_session, "locked_folder", partial(own_folders.locked_folder, seconds=0.05))
+    with (
+        own_folders.locked_folder(session.path.parent),
+        pytest.raises(ValueError, match=r"cannot be changed \(locked by another process\); nothing was changed"),
+    ):
+        session.change({"edit": "name", "class": 1, "name": "water", "version": 1})
+    assert session.change({"edit": "name", "class": 1, "name": "water", "version": 1})["names"][0] == "water"
+
+
+EDITOR = """
+import sys
+from pathlib import Path
+import numpy as np
+from dasksom.classes import ClassTable
+from dasksom.view.class_session import ClassSession
+session = ClassSession("out.zarr", Path(sys.argv[1]), ClassTable.of(np.ones(6, int)))
+for number in range(100_000):
+    session.change({"edit": "name", "class": 1, "name": f"name {number}", "version": session.version})
+    print(number, flush=True)
+"""
+
+
+def test_killed_process__leaves_the_last_saved_table(tmp_path):
+    path = tmp_path / "classes.csv"
+    with subprocess.Popen([sys.executable, "-c", EDITOR, str(path)], stdout=subprocess.PIPE, text=True) as running:
+        try:
+            for _ in range(20):
+                assert running.stdout.readline()
+        finally:
+            running.kill()
+        last = 19 + len(running.stdout.read().splitlines())
+    assert read_class_table(path, 6).names[0] in {f"name {last}", f"name {last + 1}"}
 
 
 def test_killed_while_it_saves__the_last_saved_table_stays(session, monkeypatch):

@@ -1,5 +1,6 @@
 """The page on which classes are edited, in a real browser."""
 
+import errno
 import re
 import shutil
 
@@ -15,6 +16,7 @@ from dasksom import runs
 from dasksom.classes import read_class_table
 from dasksom.classes.table_files import classes_csv
 from dasksom.cli.main import cli
+from dasksom.storage import own_files
 from dasksom.view.class_session import ClassActions
 from dasksom.view.live_scene import LiveScene
 from tests.browsing import picture, wait
@@ -29,7 +31,7 @@ def editor(folder, tmp_path):
     """The server of an output of 12 units without classes."""
     shutil.copytree(folder / "hexagons.zarr", tmp_path / "out.zarr")
     with LiveScene(str(tmp_path / "out.zarr"), str(folder / "photo.png"), ACTIONS) as live, served(live) as client:
-        client.output, client.classes = tmp_path / "out.zarr", live.classes
+        client.output, client.live, client.classes = tmp_path / "out.zarr", live, live.classes
         yield client
 
 
@@ -222,6 +224,29 @@ def test_two_pages__lose_nothing(browser, editor):
                 browser.switch_to.window(handle)
                 browser.close()
         browser.switch_to.window(first)
+
+
+def test_folder_that_is_full_or_moved__is_reported(browser, editor, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    show(browser, editor)
+    choose(browser, 3)
+    with monkeypatch.context() as patched:
+        patched.setattr(own_files, "open_folder", full)
+        press(browser, "c")
+        wait(lambda: "cannot be saved (Read-only file system); nothing was changed" in text(browser, "#message"))
+    assert not browser.find_elements("css selector", "#class-rows tr")
+    moved = editor.output.rename(editor.output.with_name("moved.zarr"))
+    find(browser, "#make").click()
+    wait(lambda: "Cannot be shown" in text(browser, "#message") and "out.zarr" in text(browser, "#message"))
+    assert not classes_csv(str(editor.output)).exists()
+    moved.rename(editor.output)
+    show(browser, editor)
+    editor.classes = editor.live.classes  # opened again
+    choose(browser, 3)
+    press(browser, "c")
+    assert state(browser, editor)[3] == 1
 
 
 def test_bands__are_chosen(browser, many_bands):

@@ -5,12 +5,14 @@ import { ask } from "./tiles.js";
 
 // Sends a change; returns the new classes, and in `error` why it was refused.
 async function send(change) {
-  const answer = await fetch("classes", {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(change),
-  });
-  const content = await answer.json();
-  if (!content.numbers) throw new Error(content.error || `the server answered ${answer.status}`);
-  return content;
+  try {
+    return await (await ask("classes", {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(change),
+    })).json();
+  } catch (error) {
+    if (error.content?.numbers) return error.content;
+    throw error;
+  }
 }
 
 // `chosen` is the set of chosen units; `changed()` is called when colors may differ; `choose(units, event)` chooses.

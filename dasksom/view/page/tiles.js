@@ -36,19 +36,19 @@ export function setLook(look, shown, own, lit, isHidden = () => false) {
   if (!look.table || !equal(look.table, table)) look.table = table;
 }
 
-export async function ask(path, signal) {
-  const answer = await fetch(path, { signal });
+export async function ask(path, options = {}) {
+  const answer = await fetch(path, options);
   if (answer.ok) return answer;
   if (answer.status === 410) {  // the output has been replaced: this page shows the old one
     location.reload();
     throw new DOMException("replaced", "AbortError");
   }
-  const message = await answer.json().catch(() => ({}));
-  throw new Error(message.error || `the server answered ${answer.status}`);
+  const content = await answer.json().catch(() => ({}));
+  throw Object.assign(new Error(content.error || `the server answered ${answer.status}`), { content });
 }
 
 async function labelsOf(about, place, signal) {
-  const answer = await ask(`labels/${about.version}/${place}`, signal);
+  const answer = await ask(`labels/${about.version}/${place}`, { signal });
   const bytes = await answer.arrayBuffer();
   const kinds = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array };
   return { complete: answer.headers.get("X-Complete") === "1", labels: new kinds[about.bytes](bytes) };
@@ -95,7 +95,7 @@ const KINDS = {
     shows: look => look.fade,
     async fetch(about, place, lit, signal) {
       const [answer, labeled] = await Promise.all(
-        [ask(`original/${about.version}/${place}/${about.shown.join("-")}`, signal), lit === null ? null : labelsOf(about, place, signal)]);
+        [ask(`original/${about.version}/${place}/${about.shown.join("-")}`, { signal }), lit === null ? null : labelsOf(about, place, signal)]);
       const blob = await answer.blob();
       const image = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
       const complete = answer.headers.get("X-Complete") === "1" && (labeled === null || labeled.complete);

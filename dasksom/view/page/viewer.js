@@ -327,6 +327,7 @@ function useKeys(views, map) {
 // ------------------------------------------------------------------------------------------------- loading state
 
 function failed(error) {
+  if (error.name === "AbortError") return;  // the page is loaded again
   const lost = error instanceof TypeError;  // what fetch raises where nothing answers
   setState(lost ? "lost" : "failed");
   say(lost ? "The viewer does not answer: it was stopped, or the connection is lost. Start dasksom view again and open the "
