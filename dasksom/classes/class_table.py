@@ -224,11 +224,11 @@ def _read_rows(path: str | Path) -> _Rows:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}; give a table of classes (.csv)") from None
     except UnicodeDecodeError:
-        raise InputError(f"{path}: is not text in UTF-8; give a table of classes (.csv)") from None
+        raise InputError(f"{path}: is not text in UTF-8; save it as CSV in UTF-8") from None
     if len(text) > _MOST_BYTES:
         raise InputError(f"{path}: is larger than {_MOST_BYTES >> 20} MiB; give a table of classes (.csv)")
     first = text.partition("\n")[0]
-    separator = ";" if first.count(";") > first.count(",") else ","  # spreadsheets of some languages write semicolons
+    separator = max(",;\t", key=first.count)  # spreadsheets of some languages write semicolons
     reader = csv.DictReader(io.StringIO(text), delimiter=separator, restval="")
     try:
         columns = [str(name).strip().lower() for name in reader.fieldnames or ()]
@@ -287,14 +287,3 @@ def _merged_by_name(numbers: NDArray[np.int64], names: Mapping[int, str]) -> NDA
     for number, name in names.items():
         merged[numbers == number] = first[name]
     return merged
-
-
-def describe_classes(table: ClassTable, pixels: Sequence[int]) -> list[str]:
-    """Return a line for each class: its name, units and share of the pixels."""
-    total = max(sum(pixels), 1)
-    units = np.bincount(table.numbers, minlength=table.count + 1)
-    return [
-        f"{table.names[number - 1]}: {units[number]} {'unit' if units[number] == 1 else 'units'}, "
-        f"{pixels[number - 1] / total:.1%}"
-        for number in table.used
-    ]

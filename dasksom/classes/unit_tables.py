@@ -15,6 +15,8 @@ from dasksom.som.statistics.unit_statistics import UnitStatistics, band_statisti
 Columns = dict[str, list[Any]]
 """Values by name of the column; None where there is no value."""
 GROUPS = ("unit", "class", "image")
+_MOST_LINES = 40
+"""Most classes that are described in lines of text."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,3 +79,23 @@ def _rows(data: UnitData, by: str) -> list[tuple[int, str, NDArray[np.int64]]]:
 
 def _numbers(data: UnitData) -> list[int]:
     return [0] * len(data.vectors) if data.classes is None else data.classes.numbers.tolist()
+
+
+def describe_classes(table: ClassTable, pixels: Sequence[int], hits: NDArray[Any]) -> list[str]:
+    """Return a line for each class: its name, units and share of the pixels with data.
+
+    Parameters
+    ----------
+    table : ClassTable
+    pixels : of each class
+    hits : of each unit; the last line is of those with pixels that have no class, if there are any
+    """
+    rest = (table.numbers == 0) & (hits > 0)
+    without = int(hits[rest].sum())
+    units = np.bincount(table.numbers, minlength=table.count + 1)
+    rows = [(table.names[number - 1], units[number], pixels[number - 1]) for number in table.used]
+    rows += [("no class", rest.sum(), without)] if without else []
+    total = max(sum(pixels) + without, 1)
+    lines = [f"{name}: {count} {'unit' if count == 1 else 'units'}, {share / total:.1%}" for name, count, share in rows]
+    more = len(lines) - _MOST_LINES
+    return lines if more <= 0 else [*lines[:_MOST_LINES], f"... and {more} more, in the table of classes"]

@@ -6,8 +6,9 @@ import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from dasksom.classes.class_colors import class_colors
-from dasksom.classes.class_table import ClassTable, describe_classes, lists_units, read_class_table, read_names
+from dasksom.classes.class_table import ClassTable, lists_units, read_class_table, read_names
 from dasksom.classes.table_files import as_csv
+from dasksom.classes.unit_tables import describe_classes
 from dasksom.errors import InputError
 
 NUMBERS = np.array([2, 0, 1, 1, 3])
@@ -79,9 +80,11 @@ def test_names__are_no_formulas_in_a_spreadsheet(tmp_path, name):
         assert read().names[0] == name
 
 
-def test_table__of_a_spreadsheet(tmp_path):
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_table__of_a_spreadsheet(tmp_path, separator):
     path = tmp_path / "classes.csv"
-    path.write_bytes("\ufeffName;Class;Unit\r\nforest;7;0\r\nforest;2;1\r\n;;2\r\nlake;4;3\r\n".encode())
+    text = "\ufeffName;Class;Unit\r\nforest;7;0\r\nforest;2;1\r\n;;2\r\nlake;4;3\r\n"
+    path.write_bytes(text.replace(";", separator).encode())
     table = read_class_table(path, 5)
     assert table.numbers.tolist() == [2, 2, 0, 4, 0]  # one class for one name
     assert table.used == [2, 4]
@@ -136,5 +139,10 @@ def test_names__are_on_one_line(tmp_path):
 
 
 def test_describe_classes():
-    lines = describe_classes(ClassTable.of(NUMBERS), [60, 30, 10])
-    assert lines == ["class 1: 2 units, 60.0%", "class 2: 1 unit, 30.0%", "class 3: 1 unit, 10.0%"]
+    table, pixels = ClassTable.of(NUMBERS), [60, 30, 10]
+    for without, shares, rest in ((0, (60, 30, 10), []), (100, (30, 15, 5), ["no class: 1 unit, 50.0%"])):
+        hits = np.where(NUMBERS == 0, without, 20)
+        units = ["2 units", "1 unit", "1 unit"]
+        lines = [f"class {n + 1}: {units[n]}, {share}.0%" for n, share in enumerate(shares)]
+        assert describe_classes(table, pixels, hits) == [*lines, *rest]
+    assert describe_classes(ClassTable.of(np.arange(300)), [1] * 299, np.ones(300))[-1].startswith("... and 260 more")

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -32,6 +34,22 @@ def test_signatures__are_the_means_with_deviations():
     lowest = [area.get_paths()[0].vertices[:, 1].min() for area in axes.collections]
     assert lowest == [4, 18, 57]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == TABLE["name"]
+
+
+@pytest.mark.parametrize(("count", "legend"), [(2, 1), (40, 3), (120, 0)])
+def test_figures_of_many_classes__hold_their_labels(count, legend):
+    bands = {f"{kind}_band {band}": np.arange(count) + 1.0 for kind in ("mean", "sd") for band in range(3)}
+    table = {"name": [f"class {number}" for number in range(count)], **bands}
+    signatures, heatmap = show.plot_signatures(table), show.plot_heatmap(table)
+    found = signatures.axes[0].get_legend()
+    assert (0 if found is None else found._ncols) == legend
+    for figure in (signatures, heatmap):
+        figure.draw_without_rendering()
+        box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+        assert min(box.x0, box.y0, width - box.x1, height - box.y1) > -0.01
+        assert height < 40
+    labels = [label.get_window_extent() for label in heatmap.axes[0].get_yticklabels()]
+    assert all(second.y1 <= first.y0 + 1 for first, second in pairwise(labels))
 
 
 def test_figures_of_classes__refuse_other_tables():

@@ -16,8 +16,8 @@ from dasksom.chunkwise import SMALL_RECORD_SECONDS, ThrottledKeeper
 from dasksom.classes import ClassTable
 from dasksom.classes.class_image import Tidying
 from dasksom.classes.class_pass import write_class_labels
-from dasksom.classes.class_table import describe_classes
 from dasksom.classes.table_files import classes_csv, save_class_table
+from dasksom.classes.unit_tables import describe_classes
 from dasksom.errors import InputError
 from dasksom.image import Manifest, QuantizedImage, RunFolder, check_output, open_result, run_folder, run_on_disk
 from dasksom.image.metadata.pixel_area import pixel_area
@@ -182,7 +182,7 @@ def _write(
             write_legends(final, replace(legend, pixels=pixels))
     written = [f"{_from_here(path)}: written" for path in (final, *about)]
     table_written = [f"{_from_here(csv_path)}: names and colors, to edit"] if job.csv else []
-    return [*describe_classes(table, pixels), *written, *table_written]
+    return [*describe_classes(table, pixels, hits), *written, *table_written]
 
 
 def _from_here(path: Path) -> str:
