@@ -36,6 +36,7 @@ from benchmarks.reports import report
 from benchmarks.search import search
 from benchmarks.starts import starts
 from benchmarks.startup import startup
+from benchmarks.stores import s3
 from benchmarks.tools import tools
 from benchmarks.values import values
 from benchmarks.viewing import view
@@ -67,6 +68,7 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "features": features,
     "pictures": pictures,
     "memory": memory,
+    "s3": s3,
     "scaling": lambda sizes, _: rows_of(scaling(*((256, 4, 1) if sizes.toy else ()))),
     "chunks": lambda sizes, _: rows_of(chunks(*(((500, 5_000),) if sizes.toy else ()))),
     "plan": lambda sizes, folder: rows_of(plan(folder, *(([(256, 64, "f4")],) if sizes.toy else ()))),
