@@ -83,6 +83,19 @@ def wait(what, seconds=60):
     return found
 
 
+AXE = """const done = arguments[0];
+axe.run(document).then(found => done(found.violations.map(({ id, nodes }) => [id, ...nodes.map(node => node.html)])))"""
+
+
+def accessibility_findings(browser):
+    """Give what axe-core finds on a page, where DASKSOM_AXE names its axe.min.js; else nothing."""
+    path = os.environ.get("DASKSOM_AXE")
+    if not path:
+        return []
+    browser.execute_script(Path(path).read_text(encoding="utf-8"))
+    return browser.execute_async_script(AXE)
+
+
 def picture(browser, name=None):
     """Give a screenshot, (height, width, 3); kept where DASKSOM_SCREENSHOTS names a folder, for a person to look at."""
     shot = browser.get_screenshot_as_png()

@@ -13,7 +13,7 @@ from dasksom.image.zarr import stored_labels
 from dasksom.view import layers
 from dasksom.view.live_scene import LiveScene
 from dasksom.view.overview import ProgressiveOverview
-from tests.browsing import PHONE, asked, open_page, picture, set_screen, wait
+from tests.browsing import PHONE, accessibility_findings, asked, open_page, picture, set_screen, wait
 from tests.view.conftest import quantize, served
 
 DESK = 1400
@@ -152,6 +152,7 @@ def test_page__asks_this_machine_alone_and_complains_of_nothing(browser, viewer,
     assert browser.execute_script(outside) == []
     shot = picture(browser, f"viewer-{width}-{scheme}")
     assert shot.shape == (height, width, 3)
+    assert accessibility_findings(browser) == []
     paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, paper[4:-1].split(","))) < 380) is (scheme == "dark")
 

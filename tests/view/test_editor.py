@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
+from skimage.color import rgb2xyz
 
 from dasksom import runs
 from dasksom.classes import read_class_table
@@ -19,7 +20,7 @@ from dasksom.cli.main import cli
 from dasksom.storage import own_files
 from dasksom.view.class_session import ClassActions
 from dasksom.view.live_scene import LiveScene
-from tests.browsing import picture, wait
+from tests.browsing import accessibility_findings, picture, wait
 from tests.view.conftest import served
 from tests.view.test_browser import drag, find, hover, middle, press, settled, show, text
 
@@ -118,6 +119,12 @@ def test_editor__merges_names_undoes_reloads_and_writes(browser, editor):
     assert browser.get_log("browser") == []
 
 
+def contrast(one, other):
+    """Give the contrast ratio of two sRGB colors, of WCAG 2."""
+    low, high = sorted(rgb2xyz(np.reshape(color, (1, 1, 3)) / 255)[0, 0, 1] for color in (one, other))
+    return (high + 0.05) / (low + 0.05)
+
+
 def test_editor__shows_the_colors_of_classes_and_hides_them(browser, editor):
     show(browser, editor)
     find(browser, "#count").send_keys("3")
@@ -141,6 +148,12 @@ def test_editor__shows_the_colors_of_classes_and_hides_them(browser, editor):
     settled(browser)
     assert not {tuple(color) for color in seen().tolist()} & colors
 
+    cells = """return [...document.querySelectorAll('#heatmap td[style]')].map(cell => [cell.style.color,
+        cell.style.backgroundColor].map(color => color.match(/\\d+/g).map(Number)))"""
+    ink, ground = np.moveaxis(browser.execute_script(cells), 1, 0)
+    assert len(ink) == 9
+    assert min(contrast(*pair) for pair in zip(ink, ground, strict=True)) >= 4.5  # WCAG 2, level AA
+    assert accessibility_findings(browser) == []
     find(browser, "#heatmap tbody tr:nth-child(2) button").click()
     lit = browser.execute_script("return document.documentElement.dataset.lit")
     assert lit == ",".join(str(unit) for unit, number in enumerate(numbers) if number == 2)
@@ -176,7 +189,8 @@ def test_rectangle__chooses_the_units_of_its_pixels(browser, editor):
         expected = np.unique(units[top : top + down + 1, left : left + across + 1]).tolist()
         lit = "return document.documentElement.dataset.lit"
         wait(lambda: browser.execute_script(lit) == ",".join(map(str, expected)))
-        press(browser, Keys.ESCAPE)
+        ActionChains(browser).send_keys(Keys.ESCAPE).perform()
+        wait(lambda: browser.execute_script(lit) == "")
 
     ActionChains(browser).key_down(Keys.SHIFT).perform()
     drag(browser, corner, np.add(corner, (40, 30)))

@@ -39,7 +39,8 @@ export async function makeEditor(about, chosen, { changed, choose, failed }) {
       change({ edit: "units", units, class: target() });
     },
   };
-  let queue = Promise.resolve(), seenWriting = "idle";
+  const rows = new Map();  // of the table: {key, element} by class
+  let queue = Promise.resolve(), seenWriting = "idle", targets = "";
 
   // changes are sent one after the other, each with the version that the one before has made
   function change(edit) {
@@ -76,17 +77,40 @@ export async function makeEditor(about, chosen, { changed, choose, failed }) {
   function show(state) {
     const focused = document.activeElement?.dataset?.edits;
     editor.state = state;
-    for (const gone of editor.hidden) if (!editor.used.includes(gone)) editor.hidden.delete(gone);
-    at("class-rows").replaceChildren(...editor.used.map(row));
-    at("class-table").hidden = !editor.used.length;
-    at("no-classes").hidden = editor.used.length > 0;
+    const used = new Set(editor.used);
+    for (const gone of editor.hidden) if (!used.has(gone)) editor.hidden.delete(gone);
+    showRows(used, Boolean(state.error));
+    at("class-table").hidden = !used.size;
+    at("no-classes").hidden = used.size > 0;
     at("undo").disabled = !state.undo;
     at("group").hidden = at("writing").hidden = at("count-label").hidden = !state.actions;
-    at("write").disabled = !editor.used.length;
+    at("write").disabled = !used.size;
     at("problem").textContent = state.problem ?? "";
-    if (focused) document.querySelector(`[data-edits="${CSS.escape(focused)}"]`)?.focus();
+    if (focused && document.activeElement?.dataset?.edits !== focused) document.querySelector(`[data-edits="${CSS.escape(focused)}"]`)?.focus();
     showChosen();
     changed();
+  }
+
+  // Rows that show the same stay, with what is being typed into them; after a refused change all are made again.
+  function showRows(used, isRefused) {
+    for (const [wanted, { element }] of rows) {
+      if (used.has(wanted)) continue;
+      element.remove();
+      rows.delete(wanted);
+    }
+    let before = null;
+    for (const wanted of used) {
+      const key = JSON.stringify([editor.name(wanted), editor.state.colors[wanted - 1], editor.unitsOf(wanted)]);
+      const old = rows.get(wanted);
+      if (!old || old.key !== key || isRefused) {
+        const element = row(wanted);
+        if (old) old.element.replaceWith(element);
+        else if (before) before.after(element);
+        else at("class-rows").prepend(element);
+        rows.set(wanted, { key, element });
+      }
+      before = rows.get(wanted).element;
+    }
   }
 
   function row(wanted) {
@@ -127,10 +151,12 @@ export async function makeEditor(about, chosen, { changed, choose, failed }) {
     at("make").disabled = !chosen.size;
     at("merge").disabled = classes.size < 2 || target() === null;
     at("move").disabled = at("target").disabled = !chosen.size;
-    const kept = at("target").value;
-    at("target").replaceChildren(...editor.used.map(wanted => make("option", { value: wanted, textContent: editor.name(wanted) })),
+    const kept = at("target").value, used = editor.used, key = JSON.stringify(used.map(wanted => [wanted, editor.name(wanted)]));
+    if (key === targets) return;
+    targets = key;
+    at("target").replaceChildren(...used.map(wanted => make("option", { value: wanted, textContent: editor.name(wanted) })),
       make("option", { value: 0, textContent: "No class" }));
-    if (editor.used.includes(Number(kept))) at("target").value = kept;
+    if (used.includes(Number(kept))) at("target").value = kept;
   }
 
   function showWriting({ state, share: done, lines }) {
