@@ -22,13 +22,14 @@ from dasksom.image import Output, create_writer, open_result
 from dasksom.quantization.write_pass import quantize_into
 
 LEAST_AREA = 20
-TIDIED_SIDE = 8192
+TIDIED_SIDE, SUMMED_SIDE = 8192, 16384
+"""Pixels a side of the images that are tidied, and written with and without sums."""
 
 
-def write_labels(mosaic: Path, output: Path, som: BatchSOM, *, sums: bool) -> None:
-    """Write the labels of a mosaic, as a run does, with the sums of its units or without."""
+def write_labels(mosaic: Path, output: Path, som: BatchSOM, *, sums: bool, side: int | None = None) -> None:
+    """Write the labels of a mosaic, or of its first pixels, as a run does, with the sums of its units or without."""
     shutil.rmtree(output, ignore_errors=True)
-    image = open_image(mosaic)
+    image = open_image(mosaic)[:side, :side]
     palette = som.codebook_.palette(image.dtype)
     target = Output(output, *image.shape[:2], image.chunksize[:2], palette, {"bands": []}, with_image=False)
     vectors = som.codebook_.units if sums else None
@@ -69,8 +70,8 @@ def classes(sizes: Sizes, folder: Path) -> list[Row]:
     with cluster(2, "3GiB"):
         write_labels(mosaic, output, som, sums=True)  # compiles
         plain, with_sums = timed(
-            lambda: write_labels(mosaic, output, som, sums=False),
-            lambda: write_labels(mosaic, output, som, sums=True),
+            lambda: write_labels(mosaic, small, som, sums=False, side=SUMMED_SIDE),
+            lambda: write_labels(mosaic, small, som, sums=True, side=SUMMED_SIDE),
             repeats=sizes.repeats,
         )
     added = statistics.median(with_sums) / statistics.median(plain) - 1

@@ -124,6 +124,14 @@ def _of_bytes(values: NDArray[np.uint8], labels: NDArray[Any], shape: tuple[int,
 @kernel
 def _count_values(values: Any, labels: Any, histogram: Any) -> None:
     units = histogram.shape[0]
+    if values.shape[1] == 3:  # without the inner loop, 1.8 times as fast
+        for i in range(values.shape[0]):
+            unit = labels[i]
+            if unit < units:
+                histogram[unit, 0, values[i, 0]] += 1
+                histogram[unit, 1, values[i, 1]] += 1
+                histogram[unit, 2, values[i, 2]] += 1
+        return
     for i in range(values.shape[0]):
         unit = labels[i]
         if unit < units:
