@@ -23,6 +23,7 @@ from benchmarks.features import features
 from benchmarks.fits import fits
 from benchmarks.gigapixel import gigapixel
 from benchmarks.gpu import gpu
+from benchmarks.growth import growth
 from benchmarks.maps import maps
 from benchmarks.measuring import TOY, Row, Sizes
 from benchmarks.memory import memory
@@ -69,6 +70,7 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "pictures": pictures,
     "memory": memory,
     "s3": s3,
+    "growth": growth,
     "scaling": lambda sizes, _: rows_of(scaling(*((256, 4, 1) if sizes.toy else ()))),
     "chunks": lambda sizes, _: rows_of(chunks(*(((500, 5_000),) if sizes.toy else ()))),
     "plan": lambda sizes, folder: rows_of(plan(folder, *(([(256, 64, "f4")],) if sizes.toy else ()))),
