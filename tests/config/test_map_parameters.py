@@ -87,7 +87,7 @@ def test_choices__are_those_of_the_dicts():
 
 
 def test_quantize_yaml__has_the_texts_of_the_parameters():
-    assert yaml_section() in QUANTIZE_YAML.read_text()
+    assert yaml_section() in QUANTIZE_YAML.read_text(), "`python -m tests.config.test_map_parameters` writes them"
 
 
 @pytest.mark.parametrize("parameter", PARAMETERS, ids=lambda parameter: parameter.name)
@@ -111,3 +111,8 @@ def test_numbers_of_numpy_are_accepted(name, value):
 def test_configuration__refuses_unknown_names(parameter):
     with pytest.raises(ValueError, match=r"must be one of .*got .nonsense"):
         RunConfig(map={parameter.option: "nonsense"})
+
+
+if __name__ == "__main__":
+    text = QUANTIZE_YAML.read_text()
+    QUANTIZE_YAML.write_text(text[: text.index("map:\n")] + yaml_section() + text[text.index("\ncluster:") :])
