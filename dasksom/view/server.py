@@ -33,14 +33,9 @@ from dasksom.view.live_scene import LiveScene
 
 _ADDRESS = "127.0.0.1"
 _TILE_THREADS = 4
-_MODULES = "bands", "card", "classes", "elements", "heatmap", "lasso", "lattice", "linked", "rectangle", "tiles"
-ASSETS = {
-    "": "index.html",
-    "viewer.css": "viewer.css",
-    "viewer.js": "viewer.js",
-    **{f"{name}.js": f"{name}.js" for name in _MODULES},
-}
-"""Path of each file of the page that belongs to this package."""
+_PAGE = files("dasksom.view").joinpath("page")
+ASSETS = {"" if file.name == "index.html" else file.name: file for file in _PAGE.iterdir()}
+"""Each file of the page that belongs to this package, by its path."""
 _TILE_PATH = r"(labels|original)/(\d{1,9})/(\d{1,2})/(\d{1,9})/(\d{1,9})(?:/(\d{1,6}-\d{1,6}-\d{1,6}))?"
 LEAFLET = ("leaflet.js", "leaflet.css")
 
@@ -116,9 +111,7 @@ async def serve(live: LiveScene, leaflet: Traversable, port: int, opened: Callab
 
 def application(live: LiveScene, leaflet: Traversable, token: str, pool: ThreadPoolExecutor) -> Application:
     """Return the application; all paths but those listed here are refused."""
-    own = files("dasksom.view").joinpath("page")
-    assets = {path: own.joinpath(name) for path, name in ASSETS.items()}
-    assets |= {name: leaflet.joinpath(name) for name in LEAFLET}
+    assets = ASSETS | {name: leaflet.joinpath(name) for name in LEAFLET}
     root, known = f"/{token}/", {"live": live, "pool": pool}
     return Application(
         [

@@ -32,7 +32,7 @@ export async function makeEditor(about, chosen, { changed, choose, failed }) {
     make: () => chosen.size && change({ edit: "units", units: [...chosen], class: null }),
     // the chosen units, and all others of their classes
     merge: () => {
-      if (!chosen.size || target() === null) return;
+      if (at("merge").disabled) return;
       const own = new Set([...chosen].map(unit => editor.state.numbers[unit]));
       own.delete(0);
       const units = editor.state.numbers.flatMap((one, unit) => chosen.has(unit) || own.has(one) ? [unit] : []);

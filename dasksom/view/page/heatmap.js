@@ -1,9 +1,9 @@
 // The mean of each class, or unit, in each band: a table whose rows choose their units.
 
-import { at, make } from "./elements.js";
+import { at, make, number } from "./elements.js";
 import { ink, ramp } from "./lattice.js";
 
-const MOST_UNITS = 100;  // rows, where there are no classes
+const MOST_ROWS = 100;
 const MOST_VALUES = 1 << 22;
 
 // Fetches the values of the units; null for maps that are too large to send.
@@ -24,9 +24,11 @@ const mean = (values, bands, band, units, weight) => {
 
 // `groups` are {name, color, units}; `choose(units, event)` is called by a row's button.
 export function drawHeatmap(about, values, groups, choose) {
-  const figure = at("heatmap"), rows = values ? groups.slice(0, MOST_UNITS) : [];
+  const figure = at("heatmap"), rows = values ? groups.slice(0, MOST_ROWS) : [];
   figure.hidden = !rows.length || about.bands < 2;
   if (figure.hidden) return;
+  at("heatmap-name").textContent = "Mean of each band"
+    + (rows.length < groups.length ? `: the first ${rows.length} of ${number(groups.length)}` : "");
   const names = Array.from({ length: about.bands }, (_, band) => about.names[band] ?? `band ${band}`);
   const table = rows.map(({ units }) => {
     const counted = about.shares && units.some(unit => about.shares[unit] > 0);

@@ -5,21 +5,16 @@ import { card } from "./card.js";
 import { makeEditor } from "./classes.js";
 import { at, make, number, percent, say } from "./elements.js";
 import { drawHeatmap, unitValues } from "./heatmap.js";
+import { useKeys } from "./keys.js";
 import { drawLattice, ramp } from "./lattice.js";
 import { link, makeDivider, makeMap, makeZoom } from "./linked.js";
 import { makeRectangles } from "./rectangle.js";
+import { events, failed, tell, tellPlace, watch } from "./status.js";
 import { ask, setLook, tileLayer, unitsWithin } from "./tiles.js";
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-const events = new EventTarget();
 const root = document.documentElement;
 const NO_CLASS = "#8a8f94";
-
-function setState(name) {
-  if (root.dataset.state === name) return;
-  root.dataset.state = name;
-  performance.mark(name);
-}
 
 async function start() {
   if (typeof L === "undefined") throw new Error("Leaflet could not be loaded; start the viewer again");
@@ -133,17 +128,6 @@ function tellZoom(map, density) {
   at("views").classList.toggle("magnified", percent > 100);
   at("in").disabled = zoom >= map.getMaxZoom();
   at("out").disabled = zoom <= map.getMinZoom();
-}
-
-let place = "";
-
-function tellPlace(latlng) {
-  tell(latlng ? `x ${number(Math.floor(latlng.lng))}, y ${number(Math.floor(latlng.lat))}` : "");
-}
-
-function tell(text) {
-  place = text;
-  if (root.dataset.state === "ready") at("status").textContent = place;
 }
 
 function useRectangle({ about, panes, steps }, map) {
@@ -285,109 +269,6 @@ async function showMap(about, look, views) {
   show();
   map.editor = await makeEditor(about, chosen, { changed, choose, failed });
   return map;
-}
-
-// ------------------------------------------------------------------------------------------------------------ keys
-
-function useKeys(views, map) {
-  const help = at("keys"), modes = ["side", "swipe", "original", "rebuilt"];
-  at("help").onclick = () => help.showModal();
-  const keys = {
-    "+": () => views.zoom.by(1),
-    "=": () => views.zoom.by(1),
-    "-": () => views.zoom.by(-1),
-    "0": views.fit,
-    "1": views.actual,
-    m: () => views.about.original
-      && views.setMode(modes[(modes.indexOf(at("views").dataset.mode) + 1) % modes.length]),
-    "?": () => help.showModal(),
-    c: map.editor.make,
-    j: map.editor.merge,
-    r: () => at("rectangle").click(),
-    s: () => at("several").click(),
-    u: map.editor.undo,
-    Escape: () => map.clear(),
-  };
-  const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  document.addEventListener("keydown", event => {
-    if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
-    const { target } = event;
-    if (target instanceof HTMLSelectElement || (target instanceof HTMLInputElement
-      && (event.key in arrows || !["radio", "checkbox"].includes(target.type)))) return;
-    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    if (key in arrows) {
-      const far = event.shiftKey ? 400 : 100;
-      views.move(...arrows[key].map(part => part * far));
-    } else if (key in keys) keys[key]();
-    else return;
-    event.preventDefault();
-  });
-}
-
-// ------------------------------------------------------------------------------------------------- loading state
-
-function failed(error) {
-  if (error.name === "AbortError") return;  // the page is loaded again
-  const lost = error instanceof TypeError;  // what fetch raises where nothing answers
-  setState(lost ? "lost" : "failed");
-  say(lost ? "The viewer does not answer: it was stopped, or the connection is lost. Start dasksom view again and open the "
-    + "new address; if it still runs, this page continues by itself." : `Cannot be shown: ${error.message}`, lost);
-}
-
-function watch(views, editor) {
-  let timer = null;
-  const layers = () => views.panes.filter(({ map, layer }) => map.hasLayer(layer)).map(({ layer }) => layer);
-  const look = async () => {
-    timer = null;
-    layers().forEach(layer => layer.refresh());
-    if (root.dataset.state !== "partial") return;
-    try {
-      const shares = Object.values((await (await ask("progress")).json()).overviews);
-      const least = Math.min(1, ...shares);
-      if (root.dataset.state !== "partial") return;  // it was completed before the answer came
-      at("status").textContent = `Reading the image once for its overview: ${Math.floor(100 * least)} %`;
-    } catch (error) {
-      failed(error);
-    }
-  };
-  const settle = () => {
-    const all = layers(), any = name => all.some(layer => layer[name]());
-    for (const { name, layer } of views.panes) {
-      if (!layer.waits() && !layer.partial() && !performance.getEntriesByName(name).length) performance.mark(name);
-    }
-    if (any("broken")) {
-      if (root.dataset.state === "lost") timer ??= setTimeout(look, 2000);
-      at("status").textContent = "";
-    } else if (any("partial")) {
-      setState("partial");
-      timer ??= setTimeout(look, 300);
-    } else if (any("waits")) {
-      if (root.dataset.state === "lost") return;  // until an answer arrives
-      setState("loading");
-      at("status").textContent = "Loading …";
-    } else {
-      if (root.dataset.state === "lost") say(null);
-      setState("ready");
-      at("status").textContent = place;
-    }
-  };
-  events.addEventListener("state", settle);
-  events.addEventListener("failed", ({ detail }) => failed(detail));
-  settle();
-  // An output that is replaced, and classes that others change, while the page is idle are noticed too; `ask` reloads.
-  const poll = async () => {
-    let writes = false;
-    try {
-      if (document.hidden || root.dataset.state !== "ready") return;
-      const { classes, writing } = await (await ask("progress")).json();
-      writes = editor.showWriting(writing);
-      await editor.refresh(classes);
-    } catch {  // the next one may be answered
-    } finally {
-      setTimeout(poll, writes ? 500 : 2000);
-    }
-  };
-  poll();
 }
 
 start().catch(error => {
