@@ -192,7 +192,8 @@ class ReferenceClasses:
             f"purity: {self.counts.fitted.max(axis=1).sum() / self.counts.fitted.sum():.1%} of the reference pixels"
         ]
         if others := int(((self.numbers > 0) & ~known).sum()):
-            lines.append(f"{others} units have no reference pixels, and the class of the nearest unit that has some")
+            units = "1 unit has" if others == 1 else f"{others} units have"
+            lines.append(f"{units} no reference pixels, and the class of the nearest unit that has some")
         if about["pixels"]:
             kappa = "not defined" if about["kappa"] is None else f"{about['kappa']:.3f}"
             lines.append(f"held-out tiles: accuracy {about['accuracy']:.1%}, kappa {kappa}, {about['pixels']:,} pixels")

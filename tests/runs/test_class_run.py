@@ -268,7 +268,7 @@ def test_classify__takes_the_classes_of_a_reference(output, held_out, tile, monk
     assert (purity.purity[counts.index] == counts.max(axis=1) / counts.sum(axis=1)).all()
     classes = classes_in(output, "out.zarr")
     assert np.array_equal(classes, np.append(purity["class"], 0)[units])
-    assert any(line.startswith("1 units have no reference pixels") for line in lines)
+    assert any(line.startswith("1 unit has no reference pixels") for line in lines)
     accuracy = output / "out.classes.accuracy.json"
     assert accuracy.exists() == bool(held_out)
     if held_out:
