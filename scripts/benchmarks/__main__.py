@@ -21,6 +21,7 @@ from benchmarks.clusters import chunks, limit, plan, scaling
 from benchmarks.exact import exact
 from benchmarks.features import features
 from benchmarks.fits import fits
+from benchmarks.flowsom import flowsom
 from benchmarks.gigapixel import gigapixel
 from benchmarks.gpu import gpu
 from benchmarks.growth import growth
@@ -65,6 +66,7 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "tools": tools,
     "search": search,
     "fits": fits,
+    "flowsom": flowsom,
     "gpu": gpu,
     "features": features,
     "pictures": pictures,
