@@ -208,6 +208,11 @@ def test_demo__photograph(tmp_path, monkeypatch, capsys):
     for name in ("photograph.png", "photograph-9-colors.png", "photograph-256-colors.png", "comparison.png"):
         assert name in out
         assert (tmp_path / "here" / name).stat().st_size > 10_000
+    comparison = np.asarray(Image.open(tmp_path / "here" / "comparison.png"))
+    with Image.open(tmp_path / "here" / "photograph-9-colors.png") as nine:
+        palette = np.reshape(nine.getpalette("RGB")[:27], (3, 3, 3))
+    assert np.array_equal(comparison[424:504:32, 1112:1192:32], palette)  # in the strip below the picture, to the right
+    assert len(np.unique(comparison[400:512, :400])) > 2  # a caption
 
 
 @pytest.mark.slow

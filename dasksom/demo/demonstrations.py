@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 
 from dasksom.config import MapSection, OutputSection, RunConfig
@@ -17,6 +18,8 @@ from dasksom.runs.workflows import quantize_image
 
 MOSAIC_SIDE = 32768
 """Pixels per side; the square has 1.07 gigapixels."""
+_STRIP, _SWATCH = 112, 96
+"""Height of a caption, and side of a palette, in pixels."""
 GRIDS = ((3, 3), (8, 8), (16, 16))
 _OURS = re.compile(r"photograph(-\d+-colors)?\.png|comparison\.png|mosaic-\d+(-som)?\.zarr|\.(partial|old)-.*")
 """Names of the files of a demonstration."""
@@ -50,18 +53,32 @@ def photograph_demo(folder: Path, watcher: Watcher) -> list[str]:
     _prepare(folder)
     photograph = folder / "photograph.png"
     Image.fromarray(data.coffee()).save(photograph)
-    lines, pictures = [f"{photograph}: a photograph of 600 x 400 pixels"], [photograph]
+    lines = [f"{photograph}: a photograph of 600 x 400 pixels"]
+    views = [_captioned(photograph, "the original")]
     for grid in GRIDS:
         colors = grid[0] * grid[1]
         picture = folder / f"photograph-{colors}-colors.png"
         record = quantize_image(str(photograph), str(picture), _config(grid), watcher)
         seconds, error = record.total_seconds, record.mean_squared_error
         lines.append(f"{picture}: {colors} colors, mean squared error {error:.1f}, {seconds:.2f} s")
-        pictures.append(picture)
-    images = [np.asarray(Image.open(picture).convert("RGB")) for picture in pictures]
+        views.append(_captioned(picture, f"{colors} colors, mean squared error {error:.1f}", grid))
     together = folder / "comparison.png"
-    Image.fromarray(np.vstack([np.hstack(images[:2]), np.hstack(images[2:])])).save(together)
-    return [*lines, f"Look at {together}: the original, then 9, 64 and 256 colors."]
+    Image.fromarray(np.vstack([np.hstack(views[:2]), np.hstack(views[2:])])).save(together)
+    return [*lines, f"Look at {together}: the original, then 9, 64 and 256 colors, each with its map."]
+
+
+def _captioned(path: Path, caption: str, grid: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """Return a picture, and below it a caption and its palette, laid out like the map."""
+    with Image.open(path) as picture:
+        page = Image.new("RGB", (picture.width, picture.height + _STRIP), "white")
+        page.paste(picture.convert("RGB"))
+        middle = picture.height + _STRIP // 2
+        ImageDraw.Draw(page).text((16, middle), caption, "black", ImageFont.load_default(24), anchor="lm")
+        if grid is not None:
+            colors = np.reshape(picture.getpalette("RGB") or [], (-1, 3))[: grid[0] * grid[1]].astype(np.uint8)
+            swatch = Image.fromarray(colors.reshape(*grid, 3)).resize((_SWATCH, _SWATCH), Image.Resampling.NEAREST)
+            page.paste(swatch, (picture.width - _SWATCH - 8, middle - _SWATCH // 2))
+    return np.asarray(page)
 
 
 def mosaic_demo(folder: Path, watcher: Watcher, side: int) -> list[str]:

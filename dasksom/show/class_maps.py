@@ -12,6 +12,7 @@ from dasksom.show.drawing import axes_or_new, draw_colors, panel_height
 from dasksom.show.maps import plot_u_matrix
 from dasksom.som.u_matrix import neighbor_pairs
 
+_WIDTH_WITH_LEGEND = 6.0
 _RADIUS = 0.45
 """Of a pie; neighboring units are 1 apart."""
 _SIDES = {"rectangular": 1.0, "hexagonal": 3**-0.5}
@@ -53,7 +54,7 @@ def plot_pies(
     for what, given in (("names", names), ("colors", colors)):
         if given is not None and len(given) != shares.shape[1]:
             raise InputError(f"{what}: one for each of the {shares.shape[1]} classes is needed; got {len(given)}")
-    ax = axes_or_new(ax, 4.6, panel_height(drawable.lattice, 4.6, bar=False))
+    ax = axes_or_new(ax, 4.6 if names is None else _WIDTH_WITH_LEGEND, panel_height(drawable.lattice, 4.6, bar=False))
     from matplotlib import colormaps
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Patch, Wedge
