@@ -58,7 +58,7 @@ class ClassSession:
     writing: WriteStatus = field(default_factory=WriteStatus)
     _history: dict[int, ClassTable] = field(default_factory=dict)
     _undo: list[ClassTable] = field(default_factory=list)
-    _file: tuple[int, int, int] | None = None
+    _file: tuple[int, ...] | None = None
     _lock: Lock = field(default_factory=Lock)
     _thread: Thread | None = None
 
@@ -218,10 +218,11 @@ def _pixels(request: Mapping[str, Any], name: str) -> int:
     return value
 
 
-def _identity(path: Path) -> tuple[int, int, int] | None:
+def _identity(path: Path) -> tuple[int, ...] | None:
     """Return what changes when a file is replaced or edited; None if there is none."""
     try:
         status = os.stat(path)
     except OSError:
         return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+    # our files have times of modification of 10 ms; a number of a file may be used again
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
