@@ -145,7 +145,7 @@ def check_result(
     if not holds_labels(str(local), dtype=str(dtype), bands=bands, units=units, pixels=pixels):
         raise InputError(
             f"{local}: labels and palette cannot be read again from it, as a report must: of {listed(RESULTS)} can, "
-            "TIFF and PNG of 8-bit RGB with at most 256 colors, or of labels (--pixels labels)"
+            "TIFF and PNG of 8-bit RGB with at most 256 colors, or of labels (--pixels labels, or --no-image)"
         )
 
 
