@@ -47,10 +47,11 @@ def _next_commands(record: "RunRecord") -> str:
     output = shlex.quote(record.output)
     if record.output.endswith(".npz"):
         return f"dasksom apply {output} IMAGE OUTPUT"
-    pixels = record.config.get("output", {}).get("pixels", "auto")
+    options = record.config.get("output", {})
+    pixels = str(options.get("pixels", "auto")) if options.get("image", True) else "labels"
     _, _, bands = record.size or (0, 0, 0)
-    kind = {"dtype": str(record.dtype), "bands": bands, "units": record.units, "pixels": pixels}
-    if "://" in output or not holds_labels(record.output, **kind):
+    is_read_again = holds_labels(record.output, dtype=str(record.dtype), bands=bands, units=record.units, pixels=pixels)
+    if "://" in output or not is_read_again:
         return f"dasksom verify {output}"
     return f"dasksom view {output}" + ("" if record.report else f", or dasksom report {output}")
 

@@ -14,6 +14,8 @@ from PIL import Image
 from dasksom import BatchSOM
 from dasksom.cli.log import LOG
 from dasksom.cli.progress import ProgressDisplay
+from dasksom.cli.run_results import print_record
+from dasksom.provenance.run_record import RunRecord
 from tests.cli.test_commands import folder, originals, run
 
 __all__ = ["folder", "originals"]  # fixtures
@@ -115,3 +117,22 @@ def test_apply__records_the_parameters_of_the_map(folder):
     recorded = zarr.open_group("out.zarr", mode="r").attrs["dasksom"]["metadata"]["run"]["config"]["map"]
     assert recorded["grid"] == [2, 3]
     assert (recorded["epochs"], recorded["topology"]) == (4, "hexagonal")
+
+
+@pytest.mark.parametrize(
+    ("output", "options", "units", "expected"),
+    [
+        ("a b.npz", {}, 9, "next: dasksom apply 'a b.npz' IMAGE OUTPUT"),
+        ("a.png", {}, 9, "next: dasksom view a.png, or dasksom report a.png"),
+        ("a.png", {"pixels": "colors"}, 9, "next: dasksom verify a.png"),
+        ("a.tif", {}, 400, "next: dasksom verify a.tif"),
+        ("a.tif", {"image": False}, 400, "next: dasksom view a.tif, or dasksom report a.tif"),
+        ("a.ome.zarr", {}, 400, "next: dasksom view a.ome.zarr, or dasksom report a.ome.zarr"),
+        ("s3://bucket/a.zarr", {}, 9, "next: dasksom verify s3://bucket/a.zarr"),
+        ("a.jpg", {}, 9, "next: dasksom verify a.jpg"),
+    ],
+)
+def test_last_line__names_a_command_that_can_read_the_output(capsys, output, options, units, expected):
+    record = RunRecord(output=output, size=(4, 4, 3), dtype="uint8", units=units, config={"output": options})
+    print_record(record)
+    assert capsys.readouterr().out.splitlines()[-1] == expected
