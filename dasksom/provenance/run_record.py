@@ -203,7 +203,8 @@ class RunRecord(_Record):
         """Yield the lines of a readable summary of the run."""
         height, width, bands = self.size or (0, 0, 0)
         more = f" and {self.more_pixels / 1e6:.3g} Mpx of other images" if self.more_pixels else ""
-        yield f"{self.output}: {width} x {height} pixels{more}, {bands} bands of {self.dtype}, {self.units} colors"
+        size = f"{width} x {height} pixels{more}, {bands} band{'s' * (bands != 1)} of {self.dtype}"
+        yield f"{self.output}: {size}, {self.units} colors"
         if self.empty_units is not None:
             space = "" if self.color_space == "rgb" else f" in {self.color_space}"
             used = f"{self.units - self.empty_units} of {self.units} units used"

@@ -134,7 +134,7 @@ def describe_model(path: str, settings: Any) -> dict[str, str]:
     trained = ", ".join(f"{name} {value}" for name, value in named if value is not None)
     names = _bands_of_model(codebook)
     return {
-        "map": f"{rows} x {columns} units, {bands} bands",
+        "map": f"{rows} x {columns} units, {bands} band{'s' * (bands != 1)}",
         **({"bands": listed_bands(names, bands)} if names else {}),
         "range": f"{codebook.weights.min():.6g} to {codebook.weights.max():.6g}",
         "trained on": codebook.dtype or "unknown data type",
@@ -173,9 +173,10 @@ def describe_image(paths: Sequence[str], settings: Any) -> dict[str, str]:
     rows, columns = image.chunksize[:2]
     chunk_bytes = rows * columns * bands * image.dtype.itemsize
     about.pop("mask", None)
+    values = f"{bands} band{'s' * (bands != 1)} of {image.dtype}"
     description = {
         **about,
-        "size": f"{width} x {height} pixels ({height * width / 1e6:.3g} Mpx), {bands} bands of {image.dtype}",
+        "size": f"{width} x {height} pixels ({height * width / 1e6:.3g} Mpx), {values}",
         **({"bands": listed_bands(picture.band_names, bands)} if picture.band_names else {}),
         "decoded": format_bytes(image.nbytes),
         "chunks": f"{image.npartitions} of {columns} x {rows} pixels, {format_bytes(chunk_bytes)} each",

@@ -99,7 +99,7 @@ class Picture:
 
     def __repr__(self) -> str:
         height, width, bands = self.pixels.shape
-        return f"<Picture of {width} x {height} pixels, {bands} bands of {self.pixels.dtype}>"
+        return f"<Picture of {width} x {height} pixels, {bands} band{'s' * (bands != 1)} of {self.pixels.dtype}>"
 
     def _repr_html_(self) -> str:
         """Show the picture in a notebook: its metadata, and dask's drawing of its chunks."""
