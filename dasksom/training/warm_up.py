@@ -36,7 +36,7 @@ from dasksom.training.warm_up_plan import MOST_BYTES, sample_bytes
 
 _PILOT = 1 << 16
 """Expected number of samples that estimate the mean and the mean squared distance from it."""
-_SAMPLES_A_STRATUM, _PILOT_A_STRATUM = 1 << 13, 1 << 6
+_SAMPLES_A_STRATUM, _PILOT_A_STRATUM = 1 << 12, 1 << 6
 """Expected number of samples, and fewest samples of the pilot, for each stratum."""
 _BLOCK_PIXELS = 1 << 16
 """Most pixels of complete rows that are processed at once, to bound the memory."""
