@@ -107,7 +107,7 @@ def test_unknown_rows_are_refused(monkeypatch, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("row", ["scaling", "chunks", "plan", "limit"])
+@pytest.mark.parametrize("row", ["scaling", "scheduler", "chunks", "plan", "limit"])
 def test_clusters__toy(tmp_path, row):
     rows = measured(tmp_path, row, "--toy")
     if row == "chunks":

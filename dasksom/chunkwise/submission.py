@@ -22,9 +22,9 @@ RUN_LENGTHS = (1, 4, 16)
 """Numbers of neighboring chunks that one task may process; each is a complete subtree of the tree of a window."""
 _MANY = 24
 """Number of chunks for each thread from which on tasks process runs; fewer tasks cost no scheduler much time."""
-_RUNS_A_THREAD = 0.75
+_RUNS_A_THREAD = 1.5
 """Least number of runs of a length that each thread would get. Runs become shorter toward the end of a pass, so that
-all threads end at about the same time: while a last long run is processed, the others end theirs and share the rest."""
+all threads end at about the same time: Dask assigns a thread its next task while it processes one."""
 _RUNS_HERE = 4
 """Least number of runs of a window for each thread of this process."""
 _THREADS_A_CHUNK = 128
@@ -66,7 +66,7 @@ def run_length(left: int, chunks: int, threads: int) -> int:
         Number of chunks of the pass.
     threads : int
 
-    >>> [run_length(left, 1000, threads=2) for left in (1000, 24, 23, 6, 5)]
+    >>> [run_length(left, 1000, threads=2) for left in (1000, 48, 47, 12, 11)]
     [16, 16, 4, 4, 1]
     >>> [run_length(left, 8192, threads=256) for left in (8192, 1000, 1)]
     [16, 4, 4]

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.classes import classes
-from benchmarks.clusters import chunks, limit, plan, scaling
+from benchmarks.clusters import chunks, limit, plan, scaling, scheduler
 from benchmarks.exact import exact
 from benchmarks.features import features
 from benchmarks.fits import fits
@@ -74,6 +74,7 @@ ROWS: dict[str, Callable[[Sizes, Path], list[Row]]] = {
     "s3": s3,
     "growth": growth,
     "scaling": lambda sizes, _: rows_of(scaling(*((256, 4, 1) if sizes.toy else ()))),
+    "scheduler": lambda sizes, _: rows_of(scheduler(*(((4,), 4) if sizes.toy else ()))),
     "chunks": lambda sizes, _: rows_of(chunks(*(((500, 5_000),) if sizes.toy else ()))),
     "plan": lambda sizes, folder: rows_of(plan(folder, *(([(256, 64, "f4")],) if sizes.toy else ()))),
     "limit": lambda sizes, folder: rows_of(limit(folder, *((1,) if sizes.toy else ()))),
