@@ -26,10 +26,15 @@ def clusters(count: int, bands: int) -> np.ndarray:
 
 
 def fits(sizes: Sizes, _: Path) -> list[Row]:
-    """Time whole fits on two threads, of one schedule from one codebook; and tell the memory of large ones."""
-    import torch
-    from fastersom import SOM
-    from xpysom import XPySom
+    """Time complete fits on two threads, of one schedule from one codebook, and measure the memory of large ones."""
+    memory = [_fit_memory(sizes.memory_samples, *kind) for kind in FIT_KINDS]
+    try:
+        import torch
+        from fastersom import SOM
+        from xpysom import XPySom
+    except ImportError as error:
+        print(f"SKIPPED: times of fits ({error})")
+        return memory
 
     torch.set_num_threads(2)
     rows, bands, epochs = [], 34, 10
@@ -56,7 +61,7 @@ def fits(sizes: Sizes, _: Path) -> list[Row]:
         [[xpysom]] = timed(lambda other=other, part=part: other.train(part, epochs), repeats=1)
         detail = f"{xpysom * count / len(part):.0f} s from {len(part):,} samples, its cost being linear / {mine:.2f} s"
         rows.append(Row(f"XPySom / dasksom, {job}", xpysom * count / len(part) / mine, ">= 100", detail))
-    return [*rows, *(_fit_memory(sizes.memory_samples, *kind) for kind in FIT_KINDS)]
+    return [*rows, *memory]
 
 
 FIT_KINDS = (("rectangular", False), ("rectangular", True), ("hexagonal", False), ("hexagonal", True))
