@@ -63,7 +63,9 @@ def _describe_class_table(path: str, _: Any) -> dict[str, str]:
     rows = {"format": "table of classes", "classes": f"{len(table.used)}"}
     for number in table.used:
         units = int((table.numbers == number).sum())
-        rows[f"class {number}"] = f"{table.names[number - 1]}, {table.hexadecimal[number - 1]}, {units} units"
+        rows[f"class {number}"] = (
+            f"{table.names[number - 1]}, {table.hexadecimal[number - 1]}, {units} unit{'s' * (units != 1)}"
+        )
     return rows
 
 
@@ -98,7 +100,8 @@ def _describe_output(path: str) -> dict[str, str]:
         source = run.get("source") if isinstance(run, Mapping) else None
         return {
             "made by": f"dasksom {about.get('dasksom', '')}" + (f" from {source}" if source else ""),
-            "holds": f"labels and palette of {units} units" + ("" if classes is None else ", classes"),
+            "holds": f"labels and palette of {units} unit{'s' * (units != 1)}"
+            + ("" if classes is None else ", classes"),
         }
     return {}
 

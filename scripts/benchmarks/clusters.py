@@ -133,7 +133,6 @@ _WORKERS_IN_THIS_PROCESS = {
     "distributed.admin.system-monitor.interval": "60s",
     "distributed.admin.tick.interval": "5s",
     "distributed.worker.profile.enabled": False,
-    "distributed.worker.memory.terminate": False,
 }
 _CHUNK_SECONDS = 0.5
 
